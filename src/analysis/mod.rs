@@ -1,0 +1,146 @@
+//! From the record to findings: summaries with intervals, ratios to the original, verdicts, warnings. Pure: no I/O, no clock.
+
+mod answers;
+mod load;
+mod memory;
+mod metric;
+mod series;
+mod speed;
+mod verdict;
+mod warning;
+
+pub use answers::{AnswerRow, CategoryRow, Latency};
+pub use load::LoadSummary;
+pub use memory::{BufferTotals, MemorySummary};
+pub use metric::{Better, Comparison, MetricSummary, Unit};
+pub use verdict::Verdict;
+pub use warning::Warning;
+
+use serde::Serialize;
+
+use crate::record::{Ended, FORMAT, Outcome, Role, Run};
+
+/// What a run says. The same run gives the same analysis, byte for byte.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Analysis {
+    /// Version of the format of the record and of this document.
+    pub format: u32,
+    /// Rounds that were finished.
+    pub rounds: u32,
+    /// Why no more were run.
+    pub ended: Ended,
+    /// Whether this was a quick look, too short for intervals.
+    pub quick: bool,
+    /// Confidence of every interval.
+    pub confidence: f64,
+    /// Differences smaller than this are not relevant.
+    pub equivalence: f64,
+    /// The models in the plan's order; the first is the original.
+    pub models: Vec<ModelAnalysis>,
+    /// What a reader should know before trusting the numbers.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a run says of one model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelAnalysis {
+    /// Short name, unique in the run.
+    pub name: String,
+    /// File name.
+    pub file: String,
+    /// Original or candidate.
+    pub role: Role,
+    /// Quantization by llama.cpp's name.
+    pub quant: Option<String>,
+    /// Size of the file, all parts.
+    pub size_bytes: Option<u64>,
+    /// Real bits per weight.
+    pub bits_per_weight: Option<f64>,
+    /// `Done`, or the first failure.
+    pub outcome: Outcome,
+    /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`.
+    #[serde(serialize_with = "metric::by_key")]
+    pub metrics: Vec<MetricSummary>,
+    /// The same keys, as candidate over original. Empty for the original.
+    #[serde(serialize_with = "metric::by_key")]
+    pub vs_original: Vec<Comparison>,
+    /// The load in detail.
+    pub load: Option<LoadSummary>,
+    /// Memory in detail.
+    pub memory: Option<MemorySummary>,
+    /// By prompt category, in the order of the suite.
+    pub categories: Vec<CategoryRow>,
+    /// By prompt, in the order of the suite.
+    pub answers: Vec<AnswerRow>,
+}
+
+impl ModelAnalysis {
+    /// The metric of that key.
+    #[must_use]
+    pub fn metric(&self, key: &str) -> Option<&MetricSummary> {
+        self.metrics.iter().find(|m| m.key == key)
+    }
+
+    /// The comparison of that key.
+    #[must_use]
+    pub fn comparison(&self, key: &str) -> Option<&Comparison> {
+        self.vs_original.iter().find(|c| c.key == key)
+    }
+}
+
+/// Draws every conclusion the record supports.
+#[must_use]
+pub fn analyse(run: &Run) -> Analysis {
+    let original = run.models.iter().position(|m| m.role == Role::Original).unwrap_or(0);
+    let models: Vec<ModelAnalysis> = (0..run.models.len()).map(|model| analyse_model(run, model, original)).collect();
+    let warnings = warning::find(run, &models);
+    Analysis {
+        format: FORMAT,
+        rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
+        ended: run.ended,
+        quick: run.plan.protocol.quick,
+        confidence: run.plan.protocol.confidence,
+        equivalence: run.plan.protocol.equivalence,
+        models,
+        warnings,
+    }
+}
+
+fn analyse_model(run: &Run, model: usize, original: usize) -> ModelAnalysis {
+    let own = series::of_model(run, model);
+    let metrics = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
+    let vs_original = if model == original {
+        Vec::new()
+    } else {
+        verdict::compare(&own, &series::of_model(run, original), run)
+    };
+    let info = &run.models[model];
+    let facts = info.facts.as_ref();
+    ModelAnalysis {
+        name: info.name.clone(),
+        file: info.file.clone(),
+        role: info.role,
+        quant: facts.map(|f| f.quant.clone()),
+        size_bytes: facts.map(|f| f.file_bytes),
+        bits_per_weight: facts.map(|f| f.bits_per_weight),
+        outcome: first_failure(run, model),
+        metrics,
+        vs_original,
+        load: load::summarise(run, model),
+        memory: memory::summarise(run, model),
+        categories: answers::by_category(run, model),
+        answers: answers::by_prompt(run, model),
+    }
+}
+
+fn visits(run: &Run, model: usize) -> impl Iterator<Item = &crate::record::Visit> {
+    run.rounds.iter().flat_map(|r| &r.visits).filter(move |v| v.model == model)
+}
+
+fn first_failure(run: &Run, model: usize) -> Outcome {
+    std::iter::once(&run.models[model].outcome)
+        .chain(visits(run, model).map(|v| &v.outcome))
+        .find(|o| **o != Outcome::Done)
+        .cloned()
+        .unwrap_or(Outcome::Done)
+}

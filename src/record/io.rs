@@ -1,0 +1,136 @@
+//! Reading and writing run files: whole or not at all.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::{FORMAT, Run};
+
+/// Why a record could not be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The file could not be read.
+    #[error("read {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not a record.
+    #[error("{path} is not a gguf-bench record: {source}", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// It was written by a newer program.
+    #[error(
+        "{path} has format {found}, this program reads up to {FORMAT}: use a newer gguf-bench",
+        path = path.display()
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// Its parts refer to each other wrongly.
+    #[error("{path} contradicts itself: {what}", path = path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Why a file could not be written.
+#[derive(Debug, Error)]
+#[error("write {path}: {source}", path = path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Reads a run file of this or an older format.
+///
+/// # Errors
+/// When the file can't be read, is not a record, is too new, or refers to models or workloads it does not have.
+pub fn read_run(path: &Path) -> Result<Run, ReadError> {
+    let text = fs::read(path).map_err(|source| ReadError::Io { path: path.into(), source })?;
+    let json = |source| ReadError::Json { path: path.into(), source };
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(json)?;
+    if let Some(found) = value.get("format").and_then(serde_json::Value::as_u64)
+        && found > u64::from(FORMAT)
+    {
+        return Err(ReadError::TooNew { path: path.into(), found });
+    }
+    let run: Run = serde_json::from_value(value).map_err(json)?;
+    check(&run).map_err(|what| ReadError::Inconsistent { path: path.into(), what })?;
+    Ok(run)
+}
+
+/// A record sent by someone is untrusted: every index it holds is checked once, here.
+fn check(run: &Run) -> Result<(), String> {
+    if run.models.is_empty() {
+        return Err("it has no models".into());
+    }
+    for visit in run.rounds.iter().flat_map(|round| &round.visits) {
+        if visit.model >= run.models.len() {
+            return Err(format!("a visit names model {} of {}", visit.model, run.models.len()));
+        }
+        let warmup = visit.warmup.iter().flat_map(|w| &w.samples);
+        let mut workloads =
+            visit.samples.iter().chain(warmup).map(|s| s.workload).chain(visit.generations.iter().map(|g| g.workload));
+        if let Some(workload) = workloads.find(|&w| w >= run.plan.workloads.len()) {
+            return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a run file.
+///
+/// # Errors
+/// When the folder can't be written to; then no file under that name is touched.
+pub fn write_run(path: &Path, run: &Run) -> Result<(), WriteError> {
+    let error = |source| WriteError { path: path.into(), source };
+    let mut text = serde_json::to_vec(run).map_err(|e| error(e.into()))?;
+    text.push(b'\n');
+    write_atomically(path, &text)
+}
+
+/// Writes a file by a temporary one beside it and a rename, so that a half-written file never bears the final name.
+///
+/// # Errors
+/// When the folder can't be written to or the disk is full.
+pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let error = |source| WriteError { path: path.into(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
+    file.write_all(content).map_err(error)?;
+    make_readable(file.as_file()).map_err(error)?;
+    file.as_file().sync_all().map_err(error)?;
+    file.persist(path).map_err(|e| error(e.error))?;
+    Ok(())
+}
+
+/// Temporary files are private to their owner; results are meant to be read.
+#[cfg(unix)]
+fn make_readable(file: &fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &fs::File) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The Run file: everything that was measured and under what conditions, raw, versioned, documented in FORMAT.md.
+//!
+//! The only thing that measuring and analysing share. Times are integers in nanoseconds, sizes in bytes.
+
+mod build;
+mod io;
+mod machine;
+mod model;
+mod plan;
+mod visit;
+
+pub use build::Build;
+pub use io::{ReadError, WriteError, read_run, write_atomically, write_run};
+pub use machine::{Conditions, DeviceInfo, Machine};
+pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
+pub use plan::{
+    CacheType, Device, EngineConfig, FlashAttention, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind,
+};
+pub use visit::{
+    Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
+    Phase, Round, Sample, Stage, Visit, Warmup,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the format this program writes; raised when a field that matters is added or changes meaning.
+pub const FORMAT: u32 = 1;
+
+/// One run: the plan, what it ran on, and every reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Version of the format, see [`FORMAT`].
+    pub format: u32,
+    /// The program that measured.
+    pub build: Build,
+    /// The machine it measured on.
+    pub machine: Machine,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    /// When the run began, UTC, RFC 3339. A label: nothing is computed from it.
+    pub started_utc: String,
+    /// What was to be done.
+    pub plan: Plan,
+    /// The models, in the plan's order; [`Visit::model`] indexes this list and the first is the original.
+    pub models: Vec<Model>,
+    /// The rounds that were finished, in time order.
+    pub rounds: Vec<Round>,
+    /// Why no more rounds were run.
+    pub ended: Ended,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Every planned round was run.
+    RoundsDone,
+    /// Every primary metric was as precise as asked.
+    Precise,
+    /// The next pair of rounds would not have fitted the budget.
+    Budget,
+    /// The person asked to stop.
+    Interrupted,
+    /// No model was left that could be measured.
+    NothingLeft,
+    /// The run is under way, or was cut off.
+    Unfinished,
+}

@@ -1,0 +1,101 @@
+//! What a model file is, from its header and its bytes, without loading it.
+
+use serde::{Deserialize, Serialize};
+
+use super::visit::Outcome;
+
+/// A model of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Short name, unique in the run, for tables and charts.
+    pub name: String,
+    /// File name without its folder.
+    pub file: String,
+    /// Original or candidate.
+    pub role: Role,
+    /// The facts of its header, when it could be read.
+    pub facts: Option<ModelFacts>,
+    /// `Done`, or why nothing could be measured of it at all.
+    pub outcome: Outcome,
+}
+
+/// What a model is compared as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// What the others are compared with.
+    Original,
+    /// A quantized checkpoint.
+    Candidate,
+}
+
+/// Facts of a GGUF file (all its parts together).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    /// Size of the file, or of all parts.
+    pub file_bytes: u64,
+    /// SHA-256 of the file; of several parts, the hash of the concatenated parts' hex hashes, one a line.
+    pub sha256: Option<String>,
+    /// Number of parts.
+    pub parts: u32,
+    /// Quantization by llama.cpp's name (`Q4_K_M`), from `general.file_type`; "unknown" when absent.
+    pub quant: String,
+    /// Real bits per weight: bytes of all tensors x 8 / parameters.
+    pub bits_per_weight: f64,
+    /// Parameters.
+    pub n_params: u64,
+    /// Bytes of all tensors.
+    pub weights_bytes: u64,
+    /// Architecture (`llama`, `qwen2`).
+    pub architecture: String,
+    /// `general.name`, when given.
+    pub title: Option<String>,
+    /// Context length it was trained for.
+    pub n_ctx_train: Option<u32>,
+    /// Layers.
+    pub n_layer: Option<u32>,
+    /// Embedding width.
+    pub n_embd: Option<u32>,
+    /// Tensors by class and type, for the quant mix.
+    pub tensors: Vec<TensorGroup>,
+    /// The tokenizer.
+    pub tokenizer: TokenizerFacts,
+    /// Whether it carries a chat template (an instruct model).
+    pub chat_template: bool,
+    /// Where its importance matrix came from, when one was used (file or data set name, chunks).
+    pub imatrix: Option<String>,
+    /// Expected KV cache for the plan's largest context, from the header; `None` when the architecture is not a plain attention one.
+    pub expected_kv_bytes: Option<u64>,
+    /// What this run made it from, when it was quantized by `sweep` or `demo`; says so when the source was itself quantized.
+    pub made_from: Option<String>,
+}
+
+/// Tensors of one class stored in one type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TensorGroup {
+    /// Layer class: `token_embd`, `attn_q`, `ffn_down`, `norm`, ...
+    pub class: String,
+    /// ggml type: `Q4_K`, `F16`.
+    pub ggml_type: String,
+    /// Number of tensors.
+    pub count: u32,
+    /// Parameters in them.
+    pub n_params: u64,
+    /// Bytes they take.
+    pub bytes: u64,
+}
+
+/// Identity of a tokenizer: models whose fingerprints differ are not compared token by token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenizerFacts {
+    /// `tokenizer.ggml.model`.
+    pub model: String,
+    /// `tokenizer.ggml.pre`, when given.
+    pub pre: Option<String>,
+    /// Size of the vocabulary.
+    pub n_vocab: u32,
+    /// SHA-256 over tokens, merges and special ids.
+    pub fingerprint: String,
+    /// Whether a BOS token is put before a text.
+    pub add_bos: Option<bool>,
+}

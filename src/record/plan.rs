@@ -1,0 +1,162 @@
+//! What is to be done: workloads, llama.cpp's parameters, and the protocol of rounds. Printed by `--dry-run`, stored in the run.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything needed to repeat the measurement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What every model is asked to do, in this order.
+    pub workloads: Vec<Workload>,
+    /// llama.cpp's parameters, the same for every model.
+    pub engine: EngineConfig,
+    /// How often and until when.
+    pub protocol: Protocol,
+    /// How answers to prompts are sampled.
+    pub sampling: Sampling,
+    /// Seed of the order of models, of token ids and of resampling.
+    pub seed: u64,
+}
+
+/// One thing every model is asked to do in a round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    /// Unique name: `pp512`, `tg128`, or the prompt's name.
+    pub id: String,
+    /// What it is.
+    pub kind: WorkloadKind,
+}
+
+/// The kinds of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadKind {
+    /// Prompt processing of `n_tokens` given ids, as llama-bench's `-p`.
+    Pp {
+        /// Tokens evaluated.
+        n_tokens: u32,
+    },
+    /// Generation of `n_tokens`, one after another, fed with given ids, as llama-bench's `-n`.
+    Tg {
+        /// Tokens evaluated.
+        n_tokens: u32,
+    },
+    /// A prompt of the suite: evaluated, then answered.
+    Prompt(PromptText),
+}
+
+/// A prompt and how long its answer may get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptText {
+    /// Category, free text; results are grouped by it.
+    pub category: String,
+    /// The text before any chat template.
+    pub text: String,
+    /// Most tokens of the answer.
+    pub max_new_tokens: u32,
+}
+
+/// llama.cpp's parameters, under llama-bench's names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineConfig {
+    /// Where to compute.
+    pub device: Device,
+    /// `-ngl`: layers on the device; -1 = all.
+    pub n_gpu_layers: i32,
+    /// `-t`: threads for generation.
+    pub n_threads: u32,
+    /// `-tb`: threads for prompt processing.
+    pub n_threads_batch: u32,
+    /// `-b`: logical batch.
+    pub n_batch: u32,
+    /// `-ub`: physical batch.
+    pub n_ubatch: u32,
+    /// `-ctk`: type of the K cache.
+    pub type_k: CacheType,
+    /// `-ctv`: type of the V cache.
+    pub type_v: CacheType,
+    /// `-fa`: flash attention.
+    pub flash_attention: FlashAttention,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// Whatever llama.cpp prefers here.
+    Auto,
+    /// The CPU alone.
+    Cpu,
+    /// NVIDIA.
+    Cuda,
+    /// Apple.
+    Metal,
+    /// Vulkan.
+    Vulkan,
+}
+
+/// Element types of the KV cache that llama-bench accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "ggml's own type names")]
+pub enum CacheType {
+    F16,
+    Bf16,
+    Q8_0,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Iq4Nl,
+}
+
+/// Flash attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlashAttention {
+    /// llama.cpp decides.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// How often and until when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// Never fewer rounds than this, unless interrupted.
+    pub min_rounds: u32,
+    /// Never more.
+    pub max_rounds: u32,
+    /// Samples of each synthetic workload in a visit; the visit's datum is their median.
+    pub inner_samples: u32,
+    /// Rounds in which the prompts are asked too.
+    pub prompt_rounds: u32,
+    /// Least time of untimed work before the first sample of a visit.
+    pub warmup_ms: u64,
+    /// Half-width of the interval of ln ratio at which to stop.
+    pub precision: f64,
+    /// Confidence of intervals.
+    pub confidence: f64,
+    /// Differences smaller than this are not relevant.
+    pub equivalence: f64,
+    /// Wall time to spend, seconds.
+    pub budget_s: Option<u64>,
+    /// Whether this is a quick look, too short for intervals.
+    pub quick: bool,
+}
+
+/// How the next token of an answer is chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// The most likely token.
+    Greedy,
+    /// Top-p, then temperature, with the plan's seed.
+    TopP {
+        /// Temperature.
+        temperature: f32,
+        /// Nucleus.
+        top_p: f32,
+    },
+}

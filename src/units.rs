@@ -1,0 +1,36 @@
+//! Conversions between the units the record keeps (bytes, nanoseconds, tokens) and the ones people read.
+
+/// Bytes in a GiB.
+pub const GIB: f64 = 1_073_741_824.0;
+/// Bytes in a MiB.
+pub const MIB: f64 = 1_048_576.0;
+/// Nanoseconds in a second.
+pub const NS_PER_S: f64 = 1e9;
+/// Nanoseconds in a millisecond.
+pub const NS_PER_MS: f64 = 1e6;
+
+/// Total tokens over total time, in tokens per second; `None` when no time passed or nothing was done.
+#[must_use]
+pub fn tokens_per_second(tokens: u64, ns: u64) -> Option<f64> {
+    (tokens > 0 && ns > 0).then(|| tokens as f64 * NS_PER_S / ns as f64)
+}
+
+/// Bytes over time, in GiB/s; `None` when no time passed.
+#[must_use]
+pub fn gib_per_second(bytes: u64, ns: u64) -> Option<f64> {
+    (ns > 0).then(|| bytes as f64 / GIB * NS_PER_S / ns as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_totals_over_totals() {
+        assert_eq!(tokens_per_second(512, 2_000_000_000), Some(256.0));
+        assert_eq!(tokens_per_second(0, 5), None);
+        assert_eq!(tokens_per_second(5, 0), None);
+        assert_eq!(gib_per_second(1 << 30, 500_000_000), Some(2.0));
+        assert_eq!(gib_per_second(1, 0), None);
+    }
+}
