@@ -1,0 +1,54 @@
+# What a user types. cargo does the work; one release build of llama.cpp serves every target.
+
+CARGO ?= cargo
+PYTHON ?= python3
+# cuda, metal, vulkan or rocm: `make demo FEATURES=vulkan`.
+FEATURES ?=
+# auto, or wheels: take cmake and libclang from pinned wheels, never through apt-get, sudo or brew.
+TOOLS ?= auto
+
+FLAGS := --release --locked $(if $(FEATURES),--features $(FEATURES))
+PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/gguf-bench
+SMOLLM2 := vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf
+SOURCES := build.rs src tests templates prompts vendor/*.py
+
+# RUSTFLAGS, even empty, replaces the flags of .cargo/config.toml, and llama.cpp would not be built for this CPU.
+ifneq ($(origin RUSTFLAGS),undefined)
+ifeq ($(findstring target-cpu=,$(RUSTFLAGS)),)
+$(info RUSTFLAGS is set: adding -C target-cpu=native, which .cargo/config.toml would have given)
+override RUSTFLAGS += -C target-cpu=native
+endif
+export RUSTFLAGS
+endif
+
+.PHONY: help demo test build models bench tools clean
+
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: build ## benchmark the bundled model and say where the report is
+	$(PROGRAM) demo
+
+test: tools ## run every check of the project
+	$(PYTHON) -B -m unittest discover --quiet --start-directory vendor
+	$(CARGO) fmt --check
+	@if grep -rnE 'dbg!|todo!|unimplemented!|FIXME' $(wildcard $(SOURCES)); then echo 'error: not fit to be committed'; exit 1; fi
+	$(CARGO) clippy $(FLAGS) --all-targets -- -D warnings
+	$(CARGO) test $(FLAGS)
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(FLAGS) --no-deps
+
+build: tools ## build the program, and before it what llama.cpp needs
+	$(CARGO) build $(FLAGS)
+
+models: ## fetch the pinned models to measure, 94 MB
+	$(PYTHON) -B vendor/models.py
+
+bench: build models ## make and compare the quantized versions of SmolLM2 that the README shows
+	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_0,Q2_K
+
+tools: # cmake and libclang, installed when they are missing
+	@$(PYTHON) -B vendor/bootstrap.py $(TOOLS)
+
+clean: ## remove what was built or fetched; results stay
+	$(CARGO) clean
+	rm -rf vendor/cache
