@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use toml::{Table, Value};
 
 fn root() -> PathBuf {
@@ -36,7 +38,9 @@ fn text<'a>(table: &'a Table, key: &str) -> &'a str {
 
 fn sha256(path: &Path) -> String {
     let digest = Sha256::digest(fs::read(path).unwrap());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn is_sha256(text: &str) -> bool {
@@ -102,6 +106,52 @@ fn llama_cpp_is_the_one_that_was_built() {
         .unwrap();
     assert_eq!(text(llama, "version"), env!("GGUF_BENCH_LLAMA_VERSION"));
     assert_eq!(text(llama, "ggml"), env!("GGUF_BENCH_GGML_VERSION"));
+}
+
+/// Lines of `cargo tree`, without the marks that depend on where a package stands in it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asks cargo, which is running this test"
+)]
+fn cargo_tree(arguments: &[&str]) -> BTreeSet<String> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(root())
+        .args(["tree", "--frozen", "--prefix=none"])
+        .args(arguments);
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| line.replace(" (*)", "").replace(" (proc-macro)", ""))
+        .collect()
+}
+
+/// A feature that only a dev-dependency asks for makes another bindgen, hence another build of llama.cpp for
+/// `cargo test` than for `cargo build`: minutes for everyone, and a test of something that no one runs.
+#[test]
+fn one_build_of_llama_cpp_serves_the_program_and_its_tests() {
+    let of_llama = cargo_tree(&[
+        "--edges=normal,build",
+        "--format={p} ",
+        "--package=llama-cpp-sys-2",
+    ]);
+    let program = cargo_tree(&["--edges=normal,build", "--format={p} with {f}"]);
+    let tests = cargo_tree(&["--edges=all", "--format={p} with {f}"]);
+    let shared = program.iter().filter(|line| {
+        of_llama
+            .iter()
+            .any(|package| line.starts_with(package.as_str()))
+    });
+    let other: Vec<&String> = shared.filter(|line| !tests.contains(*line)).collect();
+    assert!(
+        !of_llama.is_empty() && other.is_empty(),
+        "not built like this for the tests: {other:#?}"
+    );
 }
 
 #[test]
