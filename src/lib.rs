@@ -12,4 +12,5 @@
 //! Which module may import which is a table in `tests/architecture.rs`.
 
 pub mod record;
+pub mod stats;
 pub mod units;

@@ -1,0 +1,49 @@
+//! Statistics on plain numbers: what samples allow to conclude, how surely, and when nothing.
+//!
+//! Layer 0: slices of `f64` in, values with intervals out. Nothing here knows what was measured.
+//!
+//! Rules that hold for every function:
+//!
+//! - Input must be finite; the first value that is not is named by [`Error::NotFinite`].
+//! - Too few values are [`Error::TooFew`] with the number required, never a neutral result.
+//! - The order of the input is irrelevant, except in a series and for what a seed picks.
+//! - Sums are compensated ([`Sum`]) and variances are Welford's ([`Moments`]).
+//! - Randomness comes from [`SplitMix64`] with the caller's seed, so results repeat bit for bit.
+
+mod bootstrap;
+mod check;
+mod critical;
+mod dependence;
+mod distribution;
+mod error;
+mod estimate;
+mod kalibera;
+mod mean;
+mod order;
+mod rank_sum;
+mod rng;
+mod robust;
+mod signed_rank;
+mod sum;
+mod trend;
+mod wilson;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;
+
+pub use bootstrap::{Bootstrap, RESAMPLES, block_bootstrap};
+pub use dependence::Dependence;
+pub use error::Error;
+pub use estimate::{Estimate, Method};
+pub use kalibera::Components;
+pub use mean::{Moments, paired_t, window_t};
+pub use order::{Sorted, median, median_interval, quantile};
+pub use rank_sum::hodges_lehmann_shift;
+pub use rng::SplitMix64;
+pub use robust::{mad_sigma, outliers};
+pub use signed_rank::hodges_lehmann;
+pub use sum::{Sum, mean};
+pub use trend::{Trend, theil_sen};
+pub use wilson::wilson;

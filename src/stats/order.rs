@@ -1,0 +1,254 @@
+//! Order statistics: quantiles, the median and its distribution-free interval.
+
+use super::critical::{Critical, fewest_signs};
+use super::{Error, Estimate, Method, check};
+
+/// Up to this n the binomial distribution is summed exactly (2⁻ⁿ is still a normal `f64`); above
+/// it, approximated.
+const EXACT_UP_TO: usize = 1000;
+
+/// Finite values in ascending order, at least one. Sort once, then ask for as many quantiles as
+/// needed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sorted(Vec<f64>);
+
+impl Sorted {
+    /// Checks and sorts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFew`] without values, [`Error::NotFinite`].
+    pub fn new(values: Vec<f64>) -> Result<Self, Error> {
+        Self::of("Sorted::new", values)
+    }
+
+    /// As `new`, on behalf of a function that gives its own name.
+    pub(super) fn of(function: &'static str, mut values: Vec<f64>) -> Result<Self, Error> {
+        check::sample(function, &values, 1)?;
+        values.sort_unstable_by(f64::total_cmp);
+        Ok(Self(values))
+    }
+
+    /// The values, ascending.
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// The value below which the share `p` of the data lies, by linear interpolation.
+    ///
+    /// ```text
+    /// h = (n−1)·p,   x₍⌊h⌋₎ + (h − ⌊h⌋)·(x₍⌊h⌋₊₁₎ − x₍⌊h⌋₎),   counted from 0
+    /// ```
+    ///
+    /// Type 7 of Hyndman & Fan, *Sample quantiles in statistical packages* (1996); the only
+    /// definition used in this program. `p` = 0 is the minimum, 1 the maximum. Ties need no special
+    /// case.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Probability`] for a `p` outside 0 to 1.
+    pub fn quantile(&self, p: f64) -> Result<f64, Error> {
+        if !(0.0..=1.0).contains(&p) {
+            return Err(Error::Probability {
+                what: "quantile",
+                value: p,
+            });
+        }
+        let position = (self.0.len() - 1) as f64 * p;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and the length"
+        )]
+        let below = position as usize;
+        let above = (below + 1).min(self.0.len() - 1);
+        Ok(self.0[below] + (position - below as f64) * (self.0[above] - self.0[below]))
+    }
+
+    /// The middle value, or the mean of the two middle ones.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        let n = self.0.len();
+        f64::midpoint(self.0[(n - 1) / 2], self.0[n / 2])
+    }
+
+    /// See [`median_interval`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFew`], [`Error::Probability`].
+    pub fn median_interval(&self, confidence: f64) -> Result<Estimate, Error> {
+        let alpha = check::alpha(confidence)?;
+        let n = self.0.len();
+        check::at_least("median_interval", fewest_signs(alpha), n)?;
+        let critical = critical(n, alpha);
+        let (low, high) = critical.ends(&self.0);
+        let value = self.median();
+        Ok(Estimate {
+            value,
+            low,
+            high,
+            confidence,
+            achieved: critical.achieved,
+            n,
+            method: Method::OrderStatistics,
+        })
+    }
+}
+
+/// One quantile of unsorted values; see [`Sorted::quantile`]. Smallest n: 1.
+///
+/// # Errors
+///
+/// [`Error::TooFew`], [`Error::NotFinite`], [`Error::Probability`].
+pub fn quantile(values: &[f64], p: f64) -> Result<f64, Error> {
+    Sorted::of("quantile", values.to_vec())?.quantile(p)
+}
+
+/// The median of unsorted values. Smallest n: 1.
+///
+/// # Errors
+///
+/// [`Error::TooFew`], [`Error::NotFinite`].
+pub fn median(values: &[f64]) -> Result<f64, Error> {
+    Ok(Sorted::of("median", values.to_vec())?.median())
+}
+
+/// The median and the interval between two order statistics that contains the population's median.
+///
+/// ```text
+/// k = max { i ≥ 1 : 2·P(Bin(n, ½) ≤ i−1) ≤ α },    interval [x₍ₖ₎, x₍ₙ₊₁₋ₖ₎]
+/// ```
+///
+/// Thompson 1936; David & Nagaraja, *Order Statistics*, 7.1. Exact up to n = 1000, above that by
+/// the normal approximation with continuity correction.
+///
+/// Assumes independent data of one distribution, nothing about its shape. Ties make the interval
+/// cover more than `achieved`, never less. Smallest n: the one with 2·2⁻ⁿ ≤ α, which is 6 at 95 %.
+///
+/// # Errors
+///
+/// [`Error::TooFew`], [`Error::NotFinite`], [`Error::Probability`].
+pub fn median_interval(values: &[f64], confidence: f64) -> Result<Estimate, Error> {
+    Sorted::of("median_interval", values.to_vec())?.median_interval(confidence)
+}
+
+/// For n of at least the fewest signs.
+fn critical(n: usize, alpha: f64) -> Critical {
+    if n <= EXACT_UP_TO {
+        return Critical::exact(fair_binomial(n), alpha).expect("n is at least the fewest signs");
+    }
+    Critical::normal(n as f64 / 2.0, (n as f64).sqrt() / 2.0, alpha)
+}
+
+/// P(Bin(n, ½) = 0, 1, …), each from the one before.
+fn fair_binomial(n: usize) -> impl Iterator<Item = f64> {
+    let mut probability = 0.5_f64.powf(n as f64);
+    (0..=n).map(move |i| {
+        let this = probability;
+        probability *= (n - i) as f64 / (i + 1) as f64;
+        this
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::fixture::{self, assert_close, assert_estimate};
+
+    #[test]
+    fn agrees_with_numpy_and_an_inverted_sign_test() {
+        let fixture = fixture::load(include_str!("../../tests/fixtures/stats/order.json"));
+        for case in fixture["quantiles"].as_array().expect("cases") {
+            let values = fixture::numbers(&case["values"]);
+            let quantiles = fixture::numbers(&case["quantiles"]);
+            for (p, expected) in fixture::numbers(&case["p"]).into_iter().zip(quantiles) {
+                assert_close(
+                    "quantile",
+                    quantile(&values, p).expect("valid"),
+                    expected,
+                    1e-14,
+                );
+            }
+        }
+        for case in fixture["median_intervals"].as_array().expect("cases") {
+            let values = fixture::numbers(&case["values"]);
+            let estimate = median_interval(&values, fixture::number(&case["confidence"]))
+                .expect("enough values");
+            assert_estimate(&estimate, case, 1e-14);
+        }
+    }
+
+    #[test]
+    fn ranks_of_the_interval_at_95_percent() {
+        for (n, low, high) in [(6, 1, 6), (8, 1, 8), (10, 2, 9), (12, 3, 10), (20, 6, 15)] {
+            let ranks: Vec<f64> = (1..=n).map(f64::from).collect();
+            let estimate = median_interval(&ranks, 0.95).expect("enough values");
+            assert_close("low", estimate.low, f64::from(low), 0.0);
+            assert_close("high", estimate.high, f64::from(high), 0.0);
+        }
+    }
+
+    #[test]
+    fn too_few_for_the_confidence_names_how_many() {
+        let five = [1.0; 5];
+        let error = Error::TooFew {
+            function: "median_interval",
+            required: 6,
+            actual: 5,
+        };
+        assert_eq!(median_interval(&five, 0.95), Err(error));
+        assert!(median_interval(&five, 0.9).is_ok());
+        assert_eq!(
+            median_interval(&five, 0.99),
+            Err(Error::TooFew {
+                function: "median_interval",
+                required: 8,
+                actual: 5
+            })
+        );
+    }
+
+    #[test]
+    fn the_approximation_joins_the_exact_ranks() {
+        for n in [EXACT_UP_TO - 1, EXACT_UP_TO] {
+            let exact = Critical::exact(fair_binomial(n), 0.05).expect("many");
+            let normal = Critical::normal(n as f64 / 2.0, (n as f64).sqrt() / 2.0, 0.05);
+            assert_eq!(exact.rank, normal.rank, "n = {n}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_has_no_order() {
+        assert_eq!(
+            median(&[]),
+            Err(Error::TooFew {
+                function: "median",
+                required: 1,
+                actual: 0
+            })
+        );
+        assert_eq!(
+            median(&[1.0, f64::NAN]),
+            Err(Error::NotFinite {
+                function: "median",
+                index: 1
+            })
+        );
+        assert_eq!(
+            quantile(&[1.0], 1.5),
+            Err(Error::Probability {
+                what: "quantile",
+                value: 1.5
+            })
+        );
+    }
+
+    #[test]
+    fn all_equal_values_give_an_interval_of_no_width() {
+        let estimate = median_interval(&[2.5; 7], 0.95).expect("enough values");
+        assert_close("half width", estimate.half_width(), 0.0, 0.0);
+        assert_close("median", estimate.value, 2.5, 0.0);
+    }
+}
