@@ -11,6 +11,7 @@
 //! The library exists for the binary, the tests and the doc pages; it makes no promise of stability.
 //! Which module may import which is a table in `tests/architecture.rs`.
 
+pub mod prompts;
 pub mod record;
 pub mod stats;
 pub mod units;
