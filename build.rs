@@ -1,11 +1,7 @@
 //! Tells the binary what it is: revision, flags, crates, and the options llama.cpp was really built with.
 //!
-//! Provenance that cannot be found is recorded as `unknown` and never fails the build. The one thing built
-//! here is `src/engine/shim.cpp`, the C door to a llama.cpp call that exists only in C++.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a build script reads what cargo says and asks git"
-)]
+//! Provenance that cannot be found is recorded as `unknown` and never fails the build. Nothing is compiled here.
+#![expect(clippy::disallowed_methods, reason = "a build script reads what cargo says and asks git")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -14,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const UNKNOWN: &str = "unknown";
-const SHIM: &str = "src/engine/shim.cpp";
 
 fn main() {
-    for path in ["build.rs", "Cargo.lock", SHIM] {
+    for path in ["build.rs", "Cargo.lock"] {
         println!("cargo:rerun-if-changed={path}");
     }
 
@@ -35,14 +30,8 @@ fn main() {
     }
     println!("cargo:rustc-env=GGUF_BENCH_RUSTFLAGS={}", flags.join(" "));
     // Without the flag rustc compiles for the oldest CPU of the target, which it calls generic.
-    println!(
-        "cargo:rustc-env=GGUF_BENCH_TARGET_CPU={}",
-        cpu.unwrap_or("generic")
-    );
-    println!(
-        "cargo:rustc-env=GGUF_BENCH_FEATURES={}",
-        features().join(",")
-    );
+    println!("cargo:rustc-env=GGUF_BENCH_TARGET_CPU={}", cpu.unwrap_or("generic"));
+    println!("cargo:rustc-env=GGUF_BENCH_FEATURES={}", features().join(","));
 
     let lock = fs::read_to_string("Cargo.lock").unwrap_or_default();
     record("LLAMA_CPP_2", locked_version(&lock, "llama-cpp-2"));
@@ -52,18 +41,7 @@ fn main() {
     let upstream = cmake_variables("llama/llama-config.cmake");
     record("GGML_VERSION", options.get("GGML_VERSION").cloned());
     record("LLAMA_VERSION", upstream.get("LLAMA_VERSION").cloned());
-    println!(
-        "cargo:rustc-env=GGUF_BENCH_LLAMA_OPTIONS={}",
-        json_object(&options)
-    );
-
-    // The archive has to stand before llama.cpp's own on the linker's line, and does: cargo passes a crate
-    // before what it depends on.
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .file(SHIM)
-        .compile("gguf_bench_shim");
+    println!("cargo:rustc-env=GGUF_BENCH_LLAMA_OPTIONS={}", json_object(&options));
 }
 
 /// Hands `GGUF_BENCH_<name>` to the crate's `env!`.
@@ -72,20 +50,14 @@ fn record(name: &str, value: Option<String>) {
     if value.is_none() {
         println!("cargo:warning=GGUF_BENCH_{name} is unknown: runs of this binary cannot say it");
     }
-    println!(
-        "cargo:rustc-env=GGUF_BENCH_{name}={}",
-        value.as_deref().unwrap_or(UNKNOWN)
-    );
+    println!("cargo:rustc-env=GGUF_BENCH_{name}={}", value.as_deref().unwrap_or(UNKNOWN));
 }
 
 /// The commit this tree was built from; none when the tree is not the top of a git checkout.
 fn git_revision() -> Option<String> {
     // HEAD moves on a checkout, its log on a commit; asking git keeps both right in a linked worktree.
     for file in ["HEAD", "logs/HEAD"] {
-        if let Some(path) = git(&["rev-parse", "--git-path", file])
-            .map(PathBuf::from)
-            .filter(|path| path.exists())
-        {
+        if let Some(path) = git(&["rev-parse", "--git-path", file]).map(PathBuf::from).filter(|path| path.exists()) {
             println!("cargo:rerun-if-changed={}", path.display());
         }
     }
@@ -103,26 +75,18 @@ fn git(arguments: &[&str]) -> Option<String> {
 
 fn rust_flags() -> Vec<String> {
     let encoded = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    encoded
-        .split('\u{1f}')
-        .filter(|flag| !flag.is_empty())
-        .map(str::to_owned)
-        .collect()
+    encoded.split('\u{1f}').filter(|flag| !flag.is_empty()).map(str::to_owned).collect()
 }
 
 /// The CPU that rustc compiles for; the last flag counts.
 fn target_cpu(flags: &[String]) -> Option<&str> {
-    flags
-        .iter()
-        .rev()
-        .find_map(|flag| flag.trim_start_matches("-C").strip_prefix("target-cpu="))
+    flags.iter().rev().find_map(|flag| flag.trim_start_matches("-C").strip_prefix("target-cpu="))
 }
 
 /// The features of this build, sorted.
 fn features() -> Vec<String> {
-    let found: BTreeSet<String> = env::vars()
-        .filter_map(|(key, _)| key.strip_prefix("CARGO_FEATURE_").map(str::to_lowercase))
-        .collect();
+    let found: BTreeSet<String> =
+        env::vars().filter_map(|(key, _)| key.strip_prefix("CARGO_FEATURE_").map(str::to_lowercase)).collect();
     found.into_iter().collect()
 }
 
@@ -130,11 +94,7 @@ fn features() -> Vec<String> {
 fn locked_version(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name);
-    lines
-        .nth(1)?
-        .strip_prefix("version = \"")?
-        .strip_suffix('"')
-        .map(str::to_owned)
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"').map(str::to_owned)
 }
 
 /// Every `set(NAME "value")` of a package file that llama.cpp's build installed; empty when there is none.
@@ -150,19 +110,13 @@ fn cmake_variables(file: &str) -> BTreeMap<String, String> {
 
 /// Takes `set(GGML_AVX2 "ON")` apart; indented ones belong to cmake's own functions.
 fn assignment(line: &str) -> Option<(String, String)> {
-    let (name, value) = line
-        .strip_prefix("set(")?
-        .strip_suffix(')')?
-        .split_once(char::is_whitespace)?;
+    let (name, value) = line.strip_prefix("set(")?.strip_suffix(')')?.split_once(char::is_whitespace)?;
     let named = name.starts_with("GGML_") || name.starts_with("LLAMA_");
     named.then(|| (name.to_owned(), value.trim().trim_matches('"').to_owned()))
 }
 
 fn json_object(pairs: &BTreeMap<String, String>) -> String {
     let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let fields: Vec<String> = pairs
-        .iter()
-        .map(|(name, value)| format!("{}:{}", quote(name), quote(value)))
-        .collect();
+    let fields: Vec<String> = pairs.iter().map(|(name, value)| format!("{}:{}", quote(name), quote(value))).collect();
     format!("{{{}}}", fields.join(","))
 }

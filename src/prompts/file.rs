@@ -27,9 +27,7 @@ pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// When the file cannot be read, is empty, not UTF-8 or not JSON, or when an entry cannot be used.
 pub fn read(path: &Path) -> Result<Vec<Prompt>, Error> {
     let text = read_utf8(path)?;
-    let extension = path
-        .extension()
-        .map(|e| e.to_string_lossy().to_ascii_lowercase());
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     let named_json = matches!(extension.as_deref(), Some("json" | "jsonl" | "ndjson"));
     parse(path, &text, named_json)
 }
@@ -37,30 +35,18 @@ pub fn read(path: &Path) -> Result<Vec<Prompt>, Error> {
 /// The file's text without a byte order mark; never blank.
 pub(super) fn read_utf8(path: &Path) -> Result<String, Error> {
     let path_buf = || path.to_path_buf();
-    let read = |source| Error::Read {
-        path: path_buf(),
-        source,
-    };
+    let read = |source| Error::Read { path: path_buf(), source };
     let file = File::open(path).map_err(read)?;
     let mut bytes = Vec::new();
     // A pipe has no size to ask for, so the limit is enforced while reading.
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(Error::TooLarge {
-            path: path_buf(),
-            limit_mib: MAX_BYTES / (1024 * 1024),
-        });
+        return Err(Error::TooLarge { path: path_buf(), limit_mib: MAX_BYTES / (1024 * 1024) });
     }
     let mut text = String::from_utf8(bytes).map_err(|e| {
         let offset = e.utf8_error().valid_up_to();
         let newlines = e.as_bytes().iter().take(offset).filter(|&&b| b == b'\n');
-        Error::NotUtf8 {
-            path: path_buf(),
-            offset,
-            line: newlines.count() + 1,
-        }
+        Error::NotUtf8 { path: path_buf(), offset, line: newlines.count() + 1 }
     })?;
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -72,17 +58,11 @@ pub(super) fn read_utf8(path: &Path) -> Result<String, Error> {
 }
 
 fn parse(path: &Path, text: &str, named_json: bool) -> Result<Vec<Prompt>, Error> {
-    let at = |entry, fault| Error::Entry {
-        path: path.to_path_buf(),
-        entry,
-        fault,
-    };
+    let at = |entry, fault| Error::Entry { path: path.to_path_buf(), entry, fault };
     let uncommented = without_leading_comments(text);
     let entries = if named_json || looks_like_json(&uncommented) {
-        let values = json_values(&uncommented).map_err(|e| Error::Json {
-            path: path.to_path_buf(),
-            reason: e.to_string(),
-        })?;
+        let values =
+            json_values(&uncommented).map_err(|e| Error::Json { path: path.to_path_buf(), reason: e.to_string() })?;
         (1..)
             .zip(values)
             .map(|(number, value)| entry(value).map_err(|fault| at(number, fault)))
@@ -94,9 +74,7 @@ fn parse(path: &Path, text: &str, named_json: bool) -> Result<Vec<Prompt>, Error
             .collect::<Result<Vec<_>, _>>()?
     };
     if entries.is_empty() {
-        return Err(Error::Empty {
-            path: path.to_path_buf(),
-        });
+        return Err(Error::Empty { path: path.to_path_buf() });
     }
     names::assign(entries).map_err(|(number, fault)| at(number, fault))
 }
@@ -139,9 +117,7 @@ fn json_values(text: &str) -> serde_json::Result<Vec<Value>> {
     if text.trim_start().starts_with('[') {
         serde_json::from_str(text)
     } else {
-        serde_json::Deserializer::from_str(text)
-            .into_iter()
-            .collect()
+        serde_json::Deserializer::from_str(text).into_iter().collect()
     }
 }
 
@@ -149,24 +125,17 @@ fn entry(value: Value) -> Result<Entry, EntryFault> {
     match value {
         Value::String(text) => plain(text),
         Value::Object(fields) => object(&fields),
-        other => Err(EntryFault::WrongType {
-            found: type_of(&other),
-        }),
+        other => Err(EntryFault::WrongType { found: type_of(&other) }),
     }
 }
 
 fn plain(text: String) -> Result<Entry, EntryFault> {
-    Ok(Entry {
-        name: None,
-        category: CUSTOM.to_owned(),
-        text: check("text", text)?,
-    })
+    Ok(Entry { name: None, category: CUSTOM.to_owned(), text: check("text", text)? })
 }
 
 fn object(fields: &Map<String, Value>) -> Result<Entry, EntryFault> {
-    let text = string(fields, "text")?.ok_or_else(|| EntryFault::NoText {
-        fields: fields.keys().cloned().collect::<Vec<_>>().join(", "),
-    })?;
+    let text = string(fields, "text")?
+        .ok_or_else(|| EntryFault::NoText { fields: fields.keys().cloned().collect::<Vec<_>>().join(", ") })?;
     Ok(Entry {
         name: string(fields, "name")?,
         category: string(fields, "category")?.unwrap_or_else(|| CUSTOM.to_owned()),
@@ -179,10 +148,7 @@ fn string(fields: &Map<String, Value>, field: &'static str) -> Result<Option<Str
     match fields.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(s)) => check(field, s.clone()).map(Some),
-        Some(other) => Err(EntryFault::FieldType {
-            field,
-            found: type_of(other),
-        }),
+        Some(other) => Err(EntryFault::FieldType { field, found: type_of(other) }),
     }
 }
 
@@ -192,17 +158,10 @@ fn check(field: &'static str, value: String) -> Result<String, EntryFault> {
         return Err(EntryFault::EmptyField { field });
     }
     let forbidden = |c: &char| {
-        if field == "text" {
-            *c == '\0'
-        } else {
-            c.is_control()
-        }
+        if field == "text" { *c == '\0' } else { c.is_control() }
     };
     match value.chars().find(forbidden) {
-        Some(c) => Err(EntryFault::Control {
-            field,
-            code: u32::from(c),
-        }),
+        Some(c) => Err(EntryFault::Control { field, code: u32::from(c) }),
         None => Ok(value),
     }
 }
@@ -221,11 +180,7 @@ fn type_of(value: &Value) -> &'static str {
 /// Runs of lines that are not blank, each run joined by newlines.
 fn paragraphs(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    lines
-        .split(|line| line.is_empty())
-        .filter(|run| !run.is_empty())
-        .map(|run| run.join("\n"))
-        .collect()
+    lines.split(|line| line.is_empty()).filter(|run| !run.is_empty()).map(|run| run.join("\n")).collect()
 }
 
 #[cfg(test)]

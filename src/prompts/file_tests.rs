@@ -13,21 +13,14 @@ fn file(suffix: &str, bytes: &[u8]) -> tempfile::NamedTempFile {
 }
 
 fn ok(suffix: &str, content: &str) -> Vec<(String, String, String)> {
-    read(file(suffix, content.as_bytes()).path())
-        .unwrap()
-        .into_iter()
-        .map(|p| (p.name, p.category, p.text))
-        .collect()
+    read(file(suffix, content.as_bytes()).path()).unwrap().into_iter().map(|p| (p.name, p.category, p.text)).collect()
 }
 
 /// The message without the path, which differs from run to run.
 fn fault(suffix: &str, bytes: &[u8]) -> String {
     let file = file(suffix, bytes);
     let path = file.path().display().to_string();
-    read(file.path())
-        .unwrap_err()
-        .to_string()
-        .replace(&path, "F")
+    read(file.path()).unwrap_err().to_string().replace(&path, "F")
 }
 
 fn row(name: &str, category: &str, text: &str) -> (String, String, String) {
@@ -40,11 +33,7 @@ fn an_array_of_objects() {
         {"category": "poems", "text": "A sonnet.", "name": "sonnet", "id": 7},
         {"text": "No category.", "name": null}]"#;
     let expected = [
-        row(
-            "short_factual",
-            "short_factual",
-            "What is the capital of France?",
-        ),
+        row("short_factual", "short_factual", "What is the capital of France?"),
         row("sonnet", "poems", "A sonnet."),
         row("custom", "custom", "No category."),
     ];
@@ -61,10 +50,7 @@ fn a_comment_above_the_array_is_skipped() {
 
 #[test]
 fn an_array_of_strings_is_numbered() {
-    let expected = [
-        row("custom_1", "custom", "a"),
-        row("custom_2", "custom", "b"),
-    ];
+    let expected = [row("custom_1", "custom", "a"), row("custom_2", "custom", "b")];
     assert_eq!(ok(".json", r#"["a", "b"]"#), expected);
 }
 
@@ -80,21 +66,13 @@ fn json_lines_of_objects_and_strings() {
 #[test]
 fn plain_text_is_split_at_blank_lines() {
     let text = "\u{feff}\n  First line,\r\nsecond line.\r\n \t\r\n\r\nAnother.\n";
-    let expected = [
-        row("custom_1", "custom", "  First line,\nsecond line."),
-        row("custom_2", "custom", "Another."),
-    ];
+    let expected = [row("custom_1", "custom", "  First line,\nsecond line."), row("custom_2", "custom", "Another.")];
     assert_eq!(ok(".txt", text), expected);
 }
 
 #[test]
 fn text_that_begins_like_json_is_still_text() {
-    for text in [
-        "[INST] Hello [/INST]",
-        "{{user}} says hello.",
-        "\"Hello,\" she said.",
-        "// a comment in C",
-    ] {
+    for text in ["[INST] Hello [/INST]", "{{user}} says hello.", "\"Hello,\" she said.", "// a comment in C"] {
         assert_eq!(ok(".txt", text), [row("custom", "custom", text)]);
     }
 }
@@ -102,59 +80,23 @@ fn text_that_begins_like_json_is_still_text() {
 #[test]
 fn entries_are_named_by_their_number() {
     let cases = [
-        (
-            r#"["a", 5]"#,
-            "is a number; expected a string or an object with \"text\"",
-        ),
-        (
-            r#"["a", null]"#,
-            "is null; expected a string or an object with \"text\"",
-        ),
-        (
-            r#"["a", ["b"]]"#,
-            "is an array; expected a string or an object with \"text\"",
-        ),
+        (r#"["a", 5]"#, "is a number; expected a string or an object with \"text\""),
+        (r#"["a", null]"#, "is null; expected a string or an object with \"text\""),
+        (r#"["a", ["b"]]"#, "is an array; expected a string or an object with \"text\""),
         (r#"["a", {}]"#, "has no \"text\" (its fields: none)"),
-        (
-            r#"["a", {"prompt": "b", "id": 1}]"#,
-            "has no \"text\" (its fields: id, prompt)",
-        ),
-        (
-            r#"["a", {"text": ["b"]}]"#,
-            "has an array as \"text\"; expected a string",
-        ),
-        (
-            r#"["a", {"text": "b", "category": 3}]"#,
-            "has a number as \"category\"; expected a string",
-        ),
-        (
-            r#"["a", {"text": "b", "name": true}]"#,
-            "has a boolean as \"name\"; expected a string",
-        ),
+        (r#"["a", {"prompt": "b", "id": 1}]"#, "has no \"text\" (its fields: id, prompt)"),
+        (r#"["a", {"text": ["b"]}]"#, "has an array as \"text\"; expected a string"),
+        (r#"["a", {"text": "b", "category": 3}]"#, "has a number as \"category\"; expected a string"),
+        (r#"["a", {"text": "b", "name": true}]"#, "has a boolean as \"name\"; expected a string"),
         (r#"["a", " \n"]"#, "has an empty \"text\""),
         (r#"["a", {"text": ""}]"#, "has an empty \"text\""),
-        (
-            r#"["a", {"text": "b", "name": ""}]"#,
-            "has an empty \"name\"",
-        ),
-        (
-            r#"["a", {"text": "b", "category": " "}]"#,
-            "has an empty \"category\"",
-        ),
-        (
-            r#"["a", "b\u0000c"]"#,
-            "has the control character U+0000 in its \"text\"",
-        ),
-        (
-            r#"["a", {"text": "b", "name": "x\ny"}]"#,
-            "has the control character U+000A in its \"name\"",
-        ),
+        (r#"["a", {"text": "b", "name": ""}]"#, "has an empty \"name\""),
+        (r#"["a", {"text": "b", "category": " "}]"#, "has an empty \"category\""),
+        (r#"["a", "b\u0000c"]"#, "has the control character U+0000 in its \"text\""),
+        (r#"["a", {"text": "b", "name": "x\ny"}]"#, "has the control character U+000A in its \"name\""),
     ];
     for (json, message) in cases {
-        assert_eq!(
-            fault(".json", json.as_bytes()),
-            format!("F: entry 2 {message}")
-        );
+        assert_eq!(fault(".json", json.as_bytes()), format!("F: entry 2 {message}"));
     }
 }
 
@@ -189,12 +131,7 @@ fn broken_json_says_where() {
 
 #[test]
 fn empty_files_and_empty_arrays() {
-    for (suffix, content) in [
-        ("", ""),
-        (".txt", " \n\n"),
-        (".json", "[ ]"),
-        (".json", "\u{feff}"),
-    ] {
+    for (suffix, content) in [("", ""), (".txt", " \n\n"), (".json", "[ ]"), (".json", "\u{feff}")] {
         assert_eq!(fault(suffix, content.as_bytes()), "F is empty");
     }
 }
@@ -217,9 +154,5 @@ fn a_file_over_the_limit_is_refused() {
 #[test]
 fn a_missing_file_is_named() {
     let error = read(Path::new("no/such/prompts.json")).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("cannot read no/such/prompts.json: ")
-    );
+    assert!(error.to_string().starts_with("cannot read no/such/prompts.json: "));
 }

@@ -33,9 +33,7 @@ impl Prompt {
     /// The length class the category begins with, when it begins with one.
     #[must_use]
     pub fn length_class(&self) -> Option<LengthClass> {
-        LengthClass::ALL
-            .into_iter()
-            .find(|class| strip_word(&self.category, class.as_str()).is_some())
+        LengthClass::ALL.into_iter().find(|class| strip_word(&self.category, class.as_str()).is_some())
     }
 
     /// The kind of task the category ends with, when it follows a length class.
@@ -49,11 +47,7 @@ impl Prompt {
 /// What follows `word` in `category`: nothing, or the part behind an underscore.
 fn strip_word<'a>(category: &'a str, word: &str) -> Option<&'a str> {
     let rest = category.strip_prefix(word)?;
-    if rest.is_empty() {
-        Some(rest)
-    } else {
-        rest.strip_prefix('_')
-    }
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('_') }
 }
 
 /// How long a prompt is, in tokens of a common tokenizer.
@@ -139,11 +133,7 @@ mod tests {
     use super::*;
 
     fn of(category: &str) -> Prompt {
-        Prompt {
-            name: "p".into(),
-            category: category.into(),
-            text: "t".into(),
-        }
+        Prompt { name: "p".into(), category: category.into(), text: "t".into() }
     }
 
     #[test]

@@ -41,11 +41,7 @@ pub(super) fn assign(entries: Vec<Entry>) -> Result<Vec<Prompt>, (usize, EntryFa
             taken.insert(name.clone());
             name
         });
-        named.push(Prompt {
-            name,
-            category: entry.category,
-            text: entry.text,
-        });
+        named.push(Prompt { name, category: entry.category, text: entry.text });
     }
     Ok(named)
 }
@@ -79,11 +75,7 @@ mod tests {
                 text: "t".to_owned(),
             })
             .collect();
-        assign(entries)
-            .unwrap()
-            .into_iter()
-            .map(|p| p.name)
-            .collect()
+        assign(entries).unwrap().into_iter().map(|p| p.name).collect()
     }
 
     #[test]
@@ -112,11 +104,7 @@ mod tests {
 
     #[test]
     fn the_second_use_of_a_given_name_is_the_fault() {
-        let entry = |name: &str| Entry {
-            name: Some(name.to_owned()),
-            category: "c".to_owned(),
-            text: "t".to_owned(),
-        };
+        let entry = |name: &str| Entry { name: Some(name.to_owned()), category: "c".to_owned(), text: "t".to_owned() };
         let fault = assign(vec![entry("x"), entry("y"), entry("x")]).unwrap_err();
         let name = "x".to_owned();
         assert_eq!(fault, (3, EntryFault::DuplicateName { name, first: 1 }));

@@ -45,14 +45,9 @@ mod tests {
 
     #[test]
     fn every_length_class_meets_every_kind_once() {
-        let expected: Vec<_> = LengthClass::ALL
-            .into_iter()
-            .flat_map(|class| Kind::ALL.map(|kind| (Some(class), Some(kind))))
-            .collect();
-        let found: Vec<_> = suite()
-            .iter()
-            .map(|prompt| (prompt.length_class(), prompt.kind()))
-            .collect();
+        let expected: Vec<_> =
+            LengthClass::ALL.into_iter().flat_map(|class| Kind::ALL.map(|kind| (Some(class), Some(kind)))).collect();
+        let found: Vec<_> = suite().iter().map(|prompt| (prompt.length_class(), prompt.kind())).collect();
         assert_eq!(found, expected);
     }
 

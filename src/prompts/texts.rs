@@ -56,11 +56,7 @@ pub fn pocket_texts() -> Vec<Text> {
 }
 
 fn text((name, body): (&str, &str)) -> Text {
-    Text {
-        name: name.to_owned(),
-        domain: name.to_owned(),
-        body: body.to_owned(),
-    }
+    Text { name: name.to_owned(), domain: name.to_owned(), body: body.to_owned() }
 }
 
 /// Reads a text given as `FILE`, named after the file, or as `NAME=FILE`; the name is the domain too.
@@ -71,10 +67,7 @@ fn text((name, body): (&str, &str)) -> Text {
 ///
 /// When the name or the file is missing, or the file cannot be read, is empty, too large or not UTF-8.
 pub fn read_text(spec: &str) -> Result<Text, Error> {
-    let missing = |missing| Error::Spec {
-        spec: spec.to_owned(),
-        missing,
-    };
+    let missing = |missing| Error::Spec { spec: spec.to_owned(), missing };
     let (name, path) = match spec.split_once('=') {
         Some((name, path)) if !Path::new(spec).is_file() => (name.trim().to_owned(), path),
         _ => (stem(spec), spec),
@@ -86,11 +79,7 @@ pub fn read_text(spec: &str) -> Result<Text, Error> {
         return Err(missing("name"));
     }
     let body = read_utf8(Path::new(path))?;
-    Ok(Text {
-        domain: name.clone(),
-        name,
-        body,
-    })
+    Ok(Text { domain: name.clone(), name, body })
 }
 
 /// The file's name without its extension.
@@ -144,10 +133,7 @@ mod tests {
         let path = path.to_str().unwrap();
 
         let plain = read_text(path).unwrap();
-        assert_eq!(
-            (plain.name.as_str(), plain.domain.as_str()),
-            ("wiki.test", "wiki.test")
-        );
+        assert_eq!((plain.name.as_str(), plain.domain.as_str()), ("wiki.test", "wiki.test"));
         assert_eq!(plain.body, "Some text.\n");
 
         let named = read_text(&format!("encyclopedia={path}")).unwrap();
@@ -168,14 +154,8 @@ mod tests {
     #[test]
     fn a_missing_part_is_named() {
         let message = |spec| read_text(spec).unwrap_err().to_string();
-        assert_eq!(
-            message("=a.txt"),
-            "\"=a.txt\" names no name: write FILE or NAME=FILE"
-        );
-        assert_eq!(
-            message("news="),
-            "\"news=\" names no file: write FILE or NAME=FILE"
-        );
+        assert_eq!(message("=a.txt"), "\"=a.txt\" names no name: write FILE or NAME=FILE");
+        assert_eq!(message("news="), "\"news=\" names no file: write FILE or NAME=FILE");
         assert_eq!(message(""), "\"\" names no file: write FILE or NAME=FILE");
         assert!(message("news=no/such.txt").starts_with("cannot read no/such.txt: "));
     }
@@ -189,13 +169,6 @@ mod tests {
         fs::write(&binary, b"GGUF\x03\xff").unwrap();
         let read = |path: &Path| read_text(path.to_str().unwrap()).unwrap_err();
         assert!(matches!(read(&blank), Error::Empty { .. }));
-        assert!(matches!(
-            read(&binary),
-            Error::NotUtf8 {
-                offset: 5,
-                line: 1,
-                ..
-            }
-        ));
+        assert!(matches!(read(&binary), Error::NotUtf8 { offset: 5, line: 1, .. }));
     }
 }

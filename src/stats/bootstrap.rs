@@ -81,24 +81,10 @@ pub fn block_bootstrap(
     check::finite(FUNCTION, &statistics)?;
     let value = statistics.swap_remove(0);
     let replicates = Sorted::of(FUNCTION, statistics)?;
-    let (low, high) = (
-        replicates.quantile(alpha / 2.0)?,
-        replicates.quantile(1.0 - alpha / 2.0)?,
-    );
+    let (low, high) = (replicates.quantile(alpha / 2.0)?, replicates.quantile(1.0 - alpha / 2.0)?);
     let method = Method::Bootstrap;
-    let estimate = Estimate {
-        value,
-        low,
-        high,
-        confidence,
-        achieved: None,
-        n: windows,
-        method,
-    };
-    Ok(Bootstrap {
-        estimate,
-        replicates,
-    })
+    let estimate = Estimate { value, low, high, confidence, achieved: None, n: windows, method };
+    Ok(Bootstrap { estimate, replicates })
 }
 
 #[cfg(test)]
@@ -110,33 +96,19 @@ mod tests {
     fn agrees_with_an_independent_implementation_and_roughly_with_scipy() {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/bootstrap.json"));
         for case in fixture["ratio_of_sums"].as_array().expect("cases") {
-            let (above, below) = (
-                fixture::numbers(&case["numerators"]),
-                fixture::numbers(&case["denominators"]),
-            );
+            let (above, below) = (fixture::numbers(&case["numerators"]), fixture::numbers(&case["denominators"]));
             let ratio = |drawn: &[usize]| {
-                drawn.iter().map(|&i| above[i]).sum::<f64>()
-                    / drawn.iter().map(|&i| below[i]).sum::<f64>()
+                drawn.iter().map(|&i| above[i]).sum::<f64>() / drawn.iter().map(|&i| below[i]).sum::<f64>()
             };
             let seed = case["seed"].as_u64().expect("seed");
             let confidence = fixture::number(&case["confidence"]);
-            let outcome =
-                block_bootstrap(above.len(), seed, confidence, ratio).expect("enough windows");
+            let outcome = block_bootstrap(above.len(), seed, confidence, ratio).expect("enough windows");
             assert_estimate(&outcome.estimate, case, 1e-12);
             let null = fixture::number(&case["null"]);
-            assert_close(
-                "p",
-                outcome.p_value(null).expect("finite"),
-                fixture::number(&case["p_value"]),
-                1e-14,
-            );
+            assert_close("p", outcome.p_value(null).expect("finite"), fixture::number(&case["p_value"]), 1e-14);
             let monte_carlo = 0.05 * outcome.estimate.half_width();
-            assert!(
-                (outcome.estimate.low - fixture::number(&case["scipy_low"])).abs() < monte_carlo
-            );
-            assert!(
-                (outcome.estimate.high - fixture::number(&case["scipy_high"])).abs() < monte_carlo
-            );
+            assert!((outcome.estimate.low - fixture::number(&case["scipy_low"])).abs() < monte_carlo);
+            assert!((outcome.estimate.high - fixture::number(&case["scipy_high"])).abs() < monte_carlo);
         }
     }
 
@@ -153,37 +125,20 @@ mod tests {
     fn a_constant_statistic_has_no_width_and_no_evidence_against_itself() {
         let outcome = block_bootstrap(10, 1, 0.95, |_| 0.0).expect("enough windows");
         assert_close("half width", outcome.estimate.half_width(), 0.0, 0.0);
-        assert_close(
-            "p of the value",
-            outcome.p_value(0.0).expect("finite"),
-            1.0,
-            0.0,
-        );
-        assert_close(
-            "p of another",
-            outcome.p_value(1.0).expect("finite"),
-            2e-4,
-            1e-12,
-        );
+        assert_close("p of the value", outcome.p_value(0.0).expect("finite"), 1.0, 0.0);
+        assert_close("p of another", outcome.p_value(1.0).expect("finite"), 2e-4, 1e-12);
     }
 
     #[test]
     fn refuses_few_windows_and_statistics_that_fail() {
-        let few = Error::TooFew {
-            function: "block_bootstrap",
-            required: 10,
-            actual: 9,
-        };
+        let few = Error::TooFew { function: "block_bootstrap", required: 10, actual: 9 };
         assert_eq!(block_bootstrap(9, 1, 0.95, |_| 0.0), Err(few));
         let mut calls = 0;
         let fails_third = |_: &[usize]| {
             calls += 1;
             if calls == 3 { f64::NAN } else { 0.0 }
         };
-        let error = Error::NotFinite {
-            function: "block_bootstrap",
-            index: 2,
-        };
+        let error = Error::NotFinite { function: "block_bootstrap", index: 2 };
         assert_eq!(block_bootstrap(10, 1, 0.95, fails_third), Err(error));
     }
 }

@@ -17,35 +17,19 @@ pub(super) fn sample(function: &'static str, values: &[f64], required: usize) ->
 }
 
 /// At least `required` of whatever is counted.
-pub(super) fn at_least(
-    function: &'static str,
-    required: usize,
-    actual: usize,
-) -> Result<(), Error> {
+pub(super) fn at_least(function: &'static str, required: usize, actual: usize) -> Result<(), Error> {
     if actual < required {
-        return Err(Error::TooFew {
-            function,
-            required,
-            actual,
-        });
+        return Err(Error::TooFew { function, required, actual });
     }
     Ok(())
 }
 
 /// Equal lengths of two slices that are read side by side.
-pub(super) fn same_length(
-    function: &'static str,
-    left: &[f64],
-    right: &[f64],
-) -> Result<(), Error> {
+pub(super) fn same_length(function: &'static str, left: &[f64], right: &[f64]) -> Result<(), Error> {
     if left.len() == right.len() {
         return Ok(());
     }
-    Err(Error::Lengths {
-        function,
-        left: left.len(),
-        right: right.len(),
-    })
+    Err(Error::Lengths { function, left: left.len(), right: right.len() })
 }
 
 /// The error probability α = 1 − confidence, for a confidence strictly between 0 and 1.
@@ -53,10 +37,7 @@ pub(super) fn alpha(confidence: f64) -> Result<f64, Error> {
     if confidence > 0.0 && confidence < 1.0 {
         return Ok(1.0 - confidence);
     }
-    Err(Error::Probability {
-        what: "confidence",
-        value: confidence,
-    })
+    Err(Error::Probability { what: "confidence", value: confidence })
 }
 
 /// A finite number above zero.
@@ -74,13 +55,7 @@ mod tests {
     #[test]
     fn names_the_first_value_that_is_not_finite() {
         let values = [1.0, f64::INFINITY, f64::NAN];
-        assert_eq!(
-            finite("f", &values),
-            Err(Error::NotFinite {
-                function: "f",
-                index: 1
-            })
-        );
+        assert_eq!(finite("f", &values), Err(Error::NotFinite { function: "f", index: 1 }));
     }
 
     #[test]

@@ -26,28 +26,20 @@ impl Critical {
             if 2.0 * below > alpha {
                 break;
             }
-            found = Some(Self {
-                rank,
-                achieved: Some(1.0 - 2.0 * below),
-            });
+            found = Some(Self { rank, achieved: Some(1.0 - 2.0 * below) });
         }
         found
     }
 
     /// From the normal approximation with continuity correction: rank = ⌊mean − ½ − z·σ⌋.
     pub(super) fn normal(mean: f64, deviation: f64, alpha: f64) -> Self {
-        let rank = (mean - 0.5 - normal_quantile(alpha / 2.0) * deviation)
-            .floor()
-            .max(0.0);
+        let rank = (mean - 0.5 - normal_quantile(alpha / 2.0) * deviation).floor().max(0.0);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "floored, at least 0, below the mean"
         )]
-        Self {
-            rank: rank as usize,
-            achieved: None,
-        }
+        Self { rank: rank as usize, achieved: None }
     }
 
     /// The two ends in `sorted`, which has one element for each step of T.
@@ -74,22 +66,13 @@ mod tests {
 
     #[test]
     fn fewest_signs_at_common_confidences() {
-        assert_eq!(
-            [0.5, 0.1, 0.05, 0.03125, 0.01, 0.001].map(fewest_signs),
-            [2, 5, 6, 6, 8, 11]
-        );
+        assert_eq!([0.5, 0.1, 0.05, 0.03125, 0.01, 0.001].map(fewest_signs), [2, 5, 6, 6, 8, 11]);
     }
 
     #[test]
     fn a_tail_of_exactly_alpha_counts() {
         let six_signs = [1.0, 6.0, 15.0, 20.0].map(|ways| ways / 64.0);
-        assert_eq!(
-            Critical::exact(six_signs, 2.0 / 64.0),
-            Some(Critical {
-                rank: 0,
-                achieved: Some(62.0 / 64.0)
-            })
-        );
+        assert_eq!(Critical::exact(six_signs, 2.0 / 64.0), Some(Critical { rank: 0, achieved: Some(62.0 / 64.0) }));
         assert_eq!(Critical::exact(six_signs, 1.9 / 64.0), None);
     }
 }

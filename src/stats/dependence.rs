@@ -31,21 +31,11 @@ impl Dependence {
         let total: Sum = deviations.iter().map(|d| d * d).collect();
         // Equality of the values, not a zero sum: the mean of equal values may be off by a
         // rounding.
-        if series
-            .windows(2)
-            .all(|pair| pair[0].total_cmp(&pair[1]).is_eq())
-            || total.total() <= 0.0
-        {
+        if series.windows(2).all(|pair| pair[0].total_cmp(&pair[1]).is_eq()) || total.total() <= 0.0 {
             return Err(Error::NoVariation { function: FUNCTION });
         }
-        let lagged: Sum = deviations
-            .windows(2)
-            .map(|pair| pair[0] * pair[1])
-            .collect();
-        Ok(Self {
-            lag1: lagged.total() / total.total(),
-            n: series.len(),
-        })
+        let lagged: Sum = deviations.windows(2).map(|pair| pair[0] * pair[1]).collect();
+        Ok(Self { lag1: lagged.total() / total.total(), n: series.len() })
     }
 
     /// Whether ρ̂ exceeds 2/√n, about what independent values reach in one series of forty.
@@ -68,11 +58,7 @@ impl Dependence {
     /// [`Estimate::widened`](super::Estimate::widened).
     #[must_use]
     pub fn widening(&self) -> f64 {
-        if self.is_notable() {
-            ((1.0 + self.lag1) / (1.0 - self.lag1)).sqrt()
-        } else {
-            1.0
-        }
+        if self.is_notable() { ((1.0 + self.lag1) / (1.0 - self.lag1)).sqrt() } else { 1.0 }
     }
 }
 
@@ -86,8 +72,7 @@ mod tests {
     fn agrees_with_numpy() {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/dependence.json"));
         for case in fixture["lag1"].as_array().expect("cases") {
-            let dependence =
-                Dependence::of(&fixture::numbers(&case["series"])).expect("enough values");
+            let dependence = Dependence::of(&fixture::numbers(&case["series"])).expect("enough values");
             assert_close("ρ̂", dependence.lag1, fixture::number(&case["lag1"]), 1e-12);
         }
     }
@@ -112,28 +97,16 @@ mod tests {
     #[test]
     fn independent_series_are_seldom_notable() {
         let mut rng = SplitMix64::new(11);
-        let mut notable = || {
-            Dependence::of(&std::array::from_fn::<f64, 20, _>(|_| rng.unit()))
-                .expect("20 values")
-                .is_notable()
-        };
+        let mut notable =
+            || Dependence::of(&std::array::from_fn::<f64, 20, _>(|_| rng.unit())).expect("20 values").is_notable();
         let count = (0..1000).filter(|_| notable()).count();
         assert!(count < 40, "{count} of 1000");
     }
 
     #[test]
     fn constant_and_short_series_are_refused() {
-        assert_eq!(
-            Dependence::of(&[0.1; 9]),
-            Err(Error::NoVariation {
-                function: "Dependence::of"
-            })
-        );
-        let few = Error::TooFew {
-            function: "Dependence::of",
-            required: 8,
-            actual: 2,
-        };
+        assert_eq!(Dependence::of(&[0.1; 9]), Err(Error::NoVariation { function: "Dependence::of" }));
+        let few = Error::TooFew { function: "Dependence::of", required: 8, actual: 2 };
         assert_eq!(Dependence::of(&[1.0, 2.0]), Err(few));
     }
 }

@@ -38,9 +38,7 @@ pub enum Error {
         function: &'static str,
     },
     /// Positions of a series that do not strictly increase.
-    #[error(
-        "{function} needs strictly increasing positions, index {index} is not above the one before"
-    )]
+    #[error("{function} needs strictly increasing positions, index {index} is not above the one before")]
     NotIncreasing {
         /// The refusing function.
         function: &'static str,

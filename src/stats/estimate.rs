@@ -57,12 +57,7 @@ impl Estimate {
     /// The same statement about eˣ: turns an effect on the log scale into a ratio.
     #[must_use]
     pub fn exp(&self) -> Self {
-        Self {
-            value: self.value.exp(),
-            low: self.low.exp(),
-            high: self.high.exp(),
-            ..self.clone()
-        }
+        Self { value: self.value.exp(), low: self.low.exp(), high: self.high.exp(), ..self.clone() }
     }
 
     /// Both arms stretched by `factor`, which is what dependence between the data calls for.
@@ -128,9 +123,6 @@ mod tests {
     fn json_round_trip_names_the_method() {
         let json = serde_json::to_string(&estimate()).expect("an estimate is JSON");
         assert!(json.contains(r#""method":"signed_rank""#), "{json}");
-        assert_eq!(
-            serde_json::from_str::<Estimate>(&json).expect("its own output"),
-            estimate()
-        );
+        assert_eq!(serde_json::from_str::<Estimate>(&json).expect("its own output"), estimate());
     }
 }

@@ -17,21 +17,11 @@ pub(super) fn count(value: &Value) -> usize {
 }
 
 pub(super) fn numbers(value: &Value) -> Vec<f64> {
-    value
-        .as_array()
-        .expect("numbers")
-        .iter()
-        .map(number)
-        .collect()
+    value.as_array().expect("numbers").iter().map(number).collect()
 }
 
 pub(super) fn counts(value: &Value) -> Vec<usize> {
-    value
-        .as_array()
-        .expect("counts")
-        .iter()
-        .map(count)
-        .collect()
+    value.as_array().expect("counts").iter().map(count).collect()
 }
 
 /// Equal up to `tolerance`, relative to the expected value or, where that is under a thousandth, to
@@ -40,20 +30,13 @@ pub(super) fn counts(value: &Value) -> Vec<usize> {
 pub(super) fn assert_close(what: &str, actual: f64, expected: f64, tolerance: f64) {
     let scale = expected.abs().max(1e-3);
     let error = (actual - expected).abs();
-    assert!(
-        error <= tolerance * scale,
-        "{what}: {actual:e}, expected {expected:e}, off by {error:e}"
-    );
+    assert!(error <= tolerance * scale, "{what}: {actual:e}, expected {expected:e}, off by {error:e}");
 }
 
 /// Value, ends and, where the case has one, the achieved confidence.
 #[track_caller]
 pub(super) fn assert_estimate(estimate: &Estimate, case: &Value, tolerance: f64) {
-    for (name, actual) in [
-        ("value", estimate.value),
-        ("low", estimate.low),
-        ("high", estimate.high),
-    ] {
+    for (name, actual) in [("value", estimate.value), ("low", estimate.low), ("high", estimate.high)] {
         assert_close(name, actual, number(&case[name]), tolerance);
     }
     match (estimate.achieved, case.get("achieved")) {

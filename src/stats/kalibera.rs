@@ -42,24 +42,12 @@ impl Components {
         for (round, samples) in rounds.iter().enumerate() {
             check::sample("Components::of_pilot (inner samples)", samples, FEWEST)?;
             if samples.len() != inner {
-                return Err(Error::Unbalanced {
-                    round,
-                    expected: inner,
-                    actual: samples.len(),
-                });
+                return Err(Error::Unbalanced { round, expected: inner, actual: samples.len() });
             }
         }
-        let within = mean_of(
-            &rounds
-                .iter()
-                .map(|samples| variance(samples))
-                .collect::<Vec<_>>(),
-        );
+        let within = mean_of(&rounds.iter().map(|samples| variance(samples)).collect::<Vec<_>>());
         let means: Vec<f64> = rounds.iter().map(|samples| mean_of(samples)).collect();
-        Ok(Self {
-            within,
-            between: variance(&means) - within / inner as f64,
-        })
+        Ok(Self { within, between: variance(&means) - within / inner as f64 })
     }
 
     /// The number of inner samples that gives the narrowest interval for its time.
@@ -76,12 +64,7 @@ impl Components {
     /// # Errors
     ///
     /// [`Error::NotPositive`] for a cost or for `most`.
-    pub fn optimal_inner(
-        &self,
-        sample_cost: f64,
-        round_cost: f64,
-        most: usize,
-    ) -> Result<usize, Error> {
+    pub fn optimal_inner(&self, sample_cost: f64, round_cost: f64, most: usize) -> Result<usize, Error> {
         check::positive("sample cost", sample_cost)?;
         check::positive("round cost", round_cost)?;
         check::positive("largest number of inner samples", most as f64)?;
@@ -91,26 +74,15 @@ impl Components {
         if self.between <= 0.0 {
             return Ok(most);
         }
-        let optimum = (round_cost / sample_cost * (self.within / self.between))
-            .sqrt()
-            .ceil();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates, then limited"
-        )]
+        let optimum = (round_cost / sample_cost * (self.within / self.between)).sqrt().ceil();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, then limited")]
         Ok((optimum as usize).clamp(1, most))
     }
 }
 
 /// The unbiased variance of the at least two values that a checked pilot has at each level.
 fn variance(values: &[f64]) -> f64 {
-    values
-        .iter()
-        .copied()
-        .collect::<Moments>()
-        .variance()
-        .expect("at least two values")
+    values.iter().copied().collect::<Moments>().variance().expect("at least two values")
 }
 
 #[cfg(test)]
@@ -122,47 +94,22 @@ mod tests {
     fn agrees_with_numpy() {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/kalibera.json"));
         for case in fixture["pilots"].as_array().expect("cases") {
-            let rounds: Vec<Vec<f64>> = case["rounds"]
-                .as_array()
-                .expect("rounds")
-                .iter()
-                .map(fixture::numbers)
-                .collect();
+            let rounds: Vec<Vec<f64>> =
+                case["rounds"].as_array().expect("rounds").iter().map(fixture::numbers).collect();
             let components = Components::of_pilot(&rounds).expect("a balanced pilot");
-            assert_close(
-                "T₁²",
-                components.within,
-                fixture::number(&case["within"]),
-                1e-12,
-            );
-            assert_close(
-                "T₂²",
-                components.between,
-                fixture::number(&case["between"]),
-                1e-10,
-            );
-            let (sample, round) = (
-                fixture::number(&case["sample_cost"]),
-                fixture::number(&case["round_cost"]),
-            );
+            assert_close("T₁²", components.within, fixture::number(&case["within"]), 1e-12);
+            assert_close("T₂²", components.between, fixture::number(&case["between"]), 1e-10);
+            let (sample, round) = (fixture::number(&case["sample_cost"]), fixture::number(&case["round_cost"]));
             let most = fixture::count(&case["most"]);
-            assert_eq!(
-                components.optimal_inner(sample, round, most),
-                Ok(fixture::count(&case["optimal_inner"]))
-            );
+            assert_eq!(components.optimal_inner(sample, round, most), Ok(fixture::count(&case["optimal_inner"])));
         }
     }
 
     #[test]
     fn the_optimum_is_the_cheapest_of_its_neighbours() {
-        let components = Components {
-            within: 4.0,
-            between: 0.3,
-        };
+        let components = Components { within: 4.0, between: 0.3 };
         let (sample_cost, round_cost) = (0.5, 7.0);
-        let k = components
-            .optimal_inner(sample_cost, round_cost, 1000)
-            .expect("valid costs");
+        let k = components.optimal_inner(sample_cost, round_cost, 1000).expect("valid costs");
         // Variance of the estimate times the cost of a round: what a given time buys.
         let price = |k: usize| (0.3 + 4.0 / k as f64) * (7.0 + 0.5 * k as f64);
         assert_eq!(k, 14);
@@ -171,62 +118,17 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range() {
-        assert_eq!(
-            Components {
-                within: 1.0,
-                between: -0.1
-            }
-            .optimal_inner(1.0, 1.0, 20),
-            Ok(20)
-        );
-        assert_eq!(
-            Components {
-                within: 0.0,
-                between: 0.0
-            }
-            .optimal_inner(1.0, 1.0, 20),
-            Ok(1)
-        );
-        assert_eq!(
-            Components {
-                within: 1.0,
-                between: 1e-30
-            }
-            .optimal_inner(1.0, 1.0, 20),
-            Ok(20)
-        );
-        let free = Components {
-            within: 1.0,
-            between: 1.0,
-        }
-        .optimal_inner(0.0, 1.0, 20);
-        assert_eq!(
-            free,
-            Err(Error::NotPositive {
-                what: "sample cost",
-                value: 0.0
-            })
-        );
+        assert_eq!(Components { within: 1.0, between: -0.1 }.optimal_inner(1.0, 1.0, 20), Ok(20));
+        assert_eq!(Components { within: 0.0, between: 0.0 }.optimal_inner(1.0, 1.0, 20), Ok(1));
+        assert_eq!(Components { within: 1.0, between: 1e-30 }.optimal_inner(1.0, 1.0, 20), Ok(20));
+        let free = Components { within: 1.0, between: 1.0 }.optimal_inner(0.0, 1.0, 20);
+        assert_eq!(free, Err(Error::NotPositive { what: "sample cost", value: 0.0 }));
     }
 
     #[test]
     fn a_torn_pilot_names_the_round() {
         let torn = [vec![1.0, 2.0], vec![1.0, 2.0, 3.0]];
-        assert_eq!(
-            Components::of_pilot(&torn),
-            Err(Error::Unbalanced {
-                round: 1,
-                expected: 2,
-                actual: 3
-            })
-        );
-        assert!(matches!(
-            Components::of_pilot(&torn[..1]),
-            Err(Error::TooFew {
-                required: 2,
-                actual: 1,
-                ..
-            })
-        ));
+        assert_eq!(Components::of_pilot(&torn), Err(Error::Unbalanced { round: 1, expected: 2, actual: 3 }));
+        assert!(matches!(Components::of_pilot(&torn[..1]), Err(Error::TooFew { required: 2, actual: 1, .. })));
     }
 }

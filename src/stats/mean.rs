@@ -84,24 +84,11 @@ fn t_interval(function: &'static str, values: &[f64], confidence: f64) -> Result
     let alpha = check::alpha(confidence)?;
     check::sample(function, values, FEWEST_WINDOWS)?;
     let n = values.len();
-    let variance = values
-        .iter()
-        .copied()
-        .collect::<Moments>()
-        .variance()
-        .expect("at least five values");
+    let variance = values.iter().copied().collect::<Moments>().variance().expect("at least five values");
     let half_width = student_quantile(alpha / 2.0, n - 1) * (variance / n as f64).sqrt();
     let value = mean_of(values);
     let (low, high) = (value - half_width, value + half_width);
-    Ok(Estimate {
-        value,
-        low,
-        high,
-        confidence,
-        achieved: None,
-        n,
-        method: Method::StudentT,
-    })
+    Ok(Estimate { value, low, high, confidence, achieved: None, n, method: Method::StudentT })
 }
 
 #[cfg(test)]
@@ -114,39 +101,21 @@ mod tests {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/mean.json"));
         for case in fixture["window_t"].as_array().expect("cases") {
             let values = fixture::numbers(&case["values"]);
-            let estimate =
-                window_t(&values, fixture::number(&case["confidence"])).expect("enough windows");
+            let estimate = window_t(&values, fixture::number(&case["confidence"])).expect("enough windows");
             assert_estimate(&estimate, case, 1e-10);
         }
         for case in fixture["paired_t"].as_array().expect("cases") {
-            let (before, after) = (
-                fixture::numbers(&case["before"]),
-                fixture::numbers(&case["after"]),
-            );
-            let estimate = paired_t(&before, &after, fixture::number(&case["confidence"]))
-                .expect("enough windows");
+            let (before, after) = (fixture::numbers(&case["before"]), fixture::numbers(&case["after"]));
+            let estimate = paired_t(&before, &after, fixture::number(&case["confidence"])).expect("enough windows");
             assert_estimate(&estimate, case, 1e-10);
         }
     }
 
     #[test]
     fn a_large_offset_does_not_swallow_the_variance() {
-        let moments: Moments = [4.0, 7.0, 13.0, 16.0]
-            .into_iter()
-            .map(|x| x + 1e9)
-            .collect();
-        assert_close(
-            "variance",
-            moments.variance().expect("four values"),
-            30.0,
-            1e-12,
-        );
-        assert_close(
-            "mean",
-            moments.mean().expect("four values"),
-            1e9 + 10.0,
-            1e-15,
-        );
+        let moments: Moments = [4.0, 7.0, 13.0, 16.0].into_iter().map(|x| x + 1e9).collect();
+        assert_close("variance", moments.variance().expect("four values"), 30.0, 1e-12);
+        assert_close("mean", moments.mean().expect("four values"), 1e9 + 10.0, 1e-15);
     }
 
     #[test]
@@ -154,35 +123,21 @@ mod tests {
         let mut moments = Moments::default();
         assert_eq!((moments.mean(), moments.variance()), (None, None));
         moments.add(3.0);
-        assert_eq!(
-            (moments.n(), moments.mean(), moments.variance()),
-            (1, Some(3.0), None)
-        );
+        assert_eq!((moments.n(), moments.mean(), moments.variance()), (1, Some(3.0), None));
     }
 
     #[test]
     fn a_model_against_itself_is_exactly_zero() {
         let nll = [3.1, 2.7, 2.9, 3.3, 3.0];
         let estimate = paired_t(&nll, &nll, 0.95).expect("five windows");
-        assert_eq!(
-            [estimate.value, estimate.low, estimate.high].map(f64::to_bits),
-            [0; 3]
-        );
+        assert_eq!([estimate.value, estimate.low, estimate.high].map(f64::to_bits), [0; 3]);
     }
 
     #[test]
     fn four_windows_are_too_few() {
-        let few = Error::TooFew {
-            function: "window_t",
-            required: 5,
-            actual: 4,
-        };
+        let few = Error::TooFew { function: "window_t", required: 5, actual: 4 };
         assert_eq!(window_t(&[1.0; 4], 0.95), Err(few));
-        let torn = Error::Lengths {
-            function: "paired_t",
-            left: 5,
-            right: 6,
-        };
+        let torn = Error::Lengths { function: "paired_t", left: 5, right: 6 };
         assert_eq!(paired_t(&[1.0; 5], &[1.0; 6], 0.95), Err(torn));
     }
 }

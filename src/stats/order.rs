@@ -50,17 +50,10 @@ impl Sorted {
     /// [`Error::Probability`] for a `p` outside 0 to 1.
     pub fn quantile(&self, p: f64) -> Result<f64, Error> {
         if !(0.0..=1.0).contains(&p) {
-            return Err(Error::Probability {
-                what: "quantile",
-                value: p,
-            });
+            return Err(Error::Probability { what: "quantile", value: p });
         }
         let position = (self.0.len() - 1) as f64 * p;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between 0 and the length"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
         let below = position as usize;
         let above = (below + 1).min(self.0.len() - 1);
         Ok(self.0[below] + (position - below as f64) * (self.0[above] - self.0[below]))
@@ -85,15 +78,7 @@ impl Sorted {
         let critical = critical(n, alpha);
         let (low, high) = critical.ends(&self.0);
         let value = self.median();
-        Ok(Estimate {
-            value,
-            low,
-            high,
-            confidence,
-            achieved: critical.achieved,
-            n,
-            method: Method::OrderStatistics,
-        })
+        Ok(Estimate { value, low, high, confidence, achieved: critical.achieved, n, method: Method::OrderStatistics })
     }
 }
 
@@ -164,18 +149,12 @@ mod tests {
             let values = fixture::numbers(&case["values"]);
             let quantiles = fixture::numbers(&case["quantiles"]);
             for (p, expected) in fixture::numbers(&case["p"]).into_iter().zip(quantiles) {
-                assert_close(
-                    "quantile",
-                    quantile(&values, p).expect("valid"),
-                    expected,
-                    1e-14,
-                );
+                assert_close("quantile", quantile(&values, p).expect("valid"), expected, 1e-14);
             }
         }
         for case in fixture["median_intervals"].as_array().expect("cases") {
             let values = fixture::numbers(&case["values"]);
-            let estimate = median_interval(&values, fixture::number(&case["confidence"]))
-                .expect("enough values");
+            let estimate = median_interval(&values, fixture::number(&case["confidence"])).expect("enough values");
             assert_estimate(&estimate, case, 1e-14);
         }
     }
@@ -193,20 +172,12 @@ mod tests {
     #[test]
     fn too_few_for_the_confidence_names_how_many() {
         let five = [1.0; 5];
-        let error = Error::TooFew {
-            function: "median_interval",
-            required: 6,
-            actual: 5,
-        };
+        let error = Error::TooFew { function: "median_interval", required: 6, actual: 5 };
         assert_eq!(median_interval(&five, 0.95), Err(error));
         assert!(median_interval(&five, 0.9).is_ok());
         assert_eq!(
             median_interval(&five, 0.99),
-            Err(Error::TooFew {
-                function: "median_interval",
-                required: 8,
-                actual: 5
-            })
+            Err(Error::TooFew { function: "median_interval", required: 8, actual: 5 })
         );
     }
 
@@ -221,28 +192,9 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_order() {
-        assert_eq!(
-            median(&[]),
-            Err(Error::TooFew {
-                function: "median",
-                required: 1,
-                actual: 0
-            })
-        );
-        assert_eq!(
-            median(&[1.0, f64::NAN]),
-            Err(Error::NotFinite {
-                function: "median",
-                index: 1
-            })
-        );
-        assert_eq!(
-            quantile(&[1.0], 1.5),
-            Err(Error::Probability {
-                what: "quantile",
-                value: 1.5
-            })
-        );
+        assert_eq!(median(&[]), Err(Error::TooFew { function: "median", required: 1, actual: 0 }));
+        assert_eq!(median(&[1.0, f64::NAN]), Err(Error::NotFinite { function: "median", index: 1 }));
+        assert_eq!(quantile(&[1.0], 1.5), Err(Error::Probability { what: "quantile", value: 1.5 }));
     }
 
     #[test]

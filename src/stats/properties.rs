@@ -14,8 +14,7 @@ const ONE_SAMPLE: [(&str, OneSample); 4] = [
 ];
 
 fn bootstrapped_mean(values: &[f64], confidence: f64) -> Result<Estimate, Error> {
-    let mean_of =
-        |drawn: &[usize]| drawn.iter().map(|&i| values[i]).sum::<f64>() / drawn.len() as f64;
+    let mean_of = |drawn: &[usize]| drawn.iter().map(|&i| values[i]).sum::<f64>() / drawn.len() as f64;
     block_bootstrap(values.len(), 5, confidence, mean_of).map(|outcome| outcome.estimate)
 }
 
@@ -35,10 +34,7 @@ fn ends(estimate: &Estimate) -> [f64; 3] {
 #[track_caller]
 fn assert_same(what: &str, actual: [f64; 3], expected: [f64; 3]) {
     for (a, e) in actual.into_iter().zip(expected) {
-        assert!(
-            (a - e).abs() <= 1e-11 * e.abs().max(1.0),
-            "{what}: {actual:?}, expected {expected:?}"
-        );
+        assert!((a - e).abs() <= 1e-11 * e.abs().max(1.0), "{what}: {actual:?}, expected {expected:?}");
     }
 }
 
@@ -48,17 +44,10 @@ fn intervals_contain_their_estimate_and_nest_by_confidence() {
     for n in [10, 11, 17, 30] {
         let values = sample(&mut rng, n);
         for (name, estimator) in ONE_SAMPLE {
-            let [narrow, wide] = [0.9, 0.99]
-                .map(|confidence| estimator(&values, confidence).expect("enough values"));
+            let [narrow, wide] = [0.9, 0.99].map(|confidence| estimator(&values, confidence).expect("enough values"));
             assert!(narrow.contains(narrow.value), "{name}: {narrow:?}");
-            assert!(
-                wide.low <= narrow.low && narrow.high <= wide.high,
-                "{name}: {narrow:?} {wide:?}"
-            );
-            assert!(
-                narrow.achieved.is_none_or(|achieved| achieved >= 0.9),
-                "{name}: {narrow:?}"
-            );
+            assert!(wide.low <= narrow.low && narrow.high <= wide.high, "{name}: {narrow:?} {wide:?}");
+            assert!(narrow.achieved.is_none_or(|achieved| achieved >= 0.9), "{name}: {narrow:?}");
         }
     }
 }
@@ -104,11 +93,7 @@ fn swapping_the_two_runs_turns_the_shift_around() {
         let (before, after) = (sample(&mut rng, m), sample(&mut rng, n));
         let there = hodges_lehmann_shift(&before, &after, 0.95).expect("enough values");
         let back = hodges_lehmann_shift(&after, &before, 0.95).expect("enough values");
-        assert_same(
-            "shift",
-            ends(&back),
-            [-there.high, -there.value, -there.low],
-        );
+        assert_same("shift", ends(&back), [-there.high, -there.value, -there.low]);
         assert_eq!(back.achieved, there.achieved);
         let moved: Vec<f64> = after.iter().map(|y| y + 2.0).collect();
         let moved = hodges_lehmann_shift(&before, &moved, 0.95).expect("enough values");
@@ -123,22 +108,12 @@ fn a_slope_follows_the_units_of_both_axes() {
     let values = sample(&mut rng, 15);
     let trend = theil_sen(&positions, &values).expect("enough values");
     let seconds: Vec<f64> = positions.iter().map(|x| 60.0 * x + 9.0).collect();
-    let tilted: Vec<f64> = values
-        .iter()
-        .zip(&positions)
-        .map(|(y, x)| 2.0 * y + 6.0 * x)
-        .collect();
+    let tilted: Vec<f64> = values.iter().zip(&positions).map(|(y, x)| 2.0 * y + 6.0 * x).collect();
     let tilted = theil_sen(&seconds, &tilted).expect("enough values");
-    assert!(
-        (tilted.slope - (2.0 * trend.slope + 6.0) / 60.0).abs() < 1e-12,
-        "{trend:?} {tilted:?}"
-    );
+    assert!((tilted.slope - (2.0 * trend.slope + 6.0) / 60.0).abs() < 1e-12, "{trend:?} {tilted:?}");
     let falling: Vec<f64> = values.iter().map(|y| -y).collect();
     let falling = theil_sen(&positions, &falling).expect("enough values");
-    assert_eq!(
-        (falling.s, falling.p_value.to_bits()),
-        (-trend.s, trend.p_value.to_bits())
-    );
+    assert_eq!((falling.s, falling.p_value.to_bits()), (-trend.s, trend.p_value.to_bits()));
 }
 
 /// How often in `runs` a 95 % interval made by `interval` contains the true value 0.
@@ -152,33 +127,20 @@ fn rank_intervals_cover_the_truth_as_often_as_they_say() {
     let mut rng = SplitMix64::new(26);
     let mut seen = Vec::new();
     for n in [6, 10, 20] {
-        let said = hodges_lehmann(&sample(&mut rng, n), 0.95)
-            .expect("enough values")
-            .achieved;
-        let saw = covered(RUNS, || {
-            hodges_lehmann(&sample(&mut rng, n), 0.95).expect("enough values")
-        });
+        let said = hodges_lehmann(&sample(&mut rng, n), 0.95).expect("enough values").achieved;
+        let saw = covered(RUNS, || hodges_lehmann(&sample(&mut rng, n), 0.95).expect("enough values"));
         seen.push(("signed rank", n, said, saw));
-        let said = median_interval(&sample(&mut rng, n), 0.95)
-            .expect("enough values")
-            .achieved;
-        let saw = covered(RUNS, || {
-            median_interval(&sample(&mut rng, n), 0.95).expect("enough values")
-        });
+        let said = median_interval(&sample(&mut rng, n), 0.95).expect("enough values").achieved;
+        let saw = covered(RUNS, || median_interval(&sample(&mut rng, n), 0.95).expect("enough values"));
         seen.push(("order statistics", n, said, saw));
-        let mut shift = || {
-            hodges_lehmann_shift(&sample(&mut rng, n), &sample(&mut rng, n), 0.95)
-                .expect("enough values")
-        };
+        let mut shift =
+            || hodges_lehmann_shift(&sample(&mut rng, n), &sample(&mut rng, n), 0.95).expect("enough values");
         seen.push(("rank sum", n, shift().achieved, covered(RUNS, shift)));
     }
     // Four standard errors of a proportion near 0.95 in 4000 runs are 1.4 points.
     for (name, n, said, saw) in seen {
         let said = said.expect("exact at this n");
-        assert!(
-            (said - saw).abs() < 0.014,
-            "{name}, n = {n}: said {said}, covered {saw}"
-        );
+        assert!((said - saw).abs() < 0.014, "{name}, n = {n}: said {said}, covered {saw}");
     }
 }
 
@@ -187,13 +149,8 @@ fn a_median_interval_of_a_shape_unlike_the_others_still_covers() {
     let mut rng = SplitMix64::new(27);
     // Exponential delays: skewed, with median ln 2.
     let coverage = covered(4000, || {
-        let delays: Vec<f64> = (0..12)
-            .map(|_| -(1.0 - rng.unit()).ln() - std::f64::consts::LN_2)
-            .collect();
+        let delays: Vec<f64> = (0..12).map(|_| -(1.0 - rng.unit()).ln() - std::f64::consts::LN_2).collect();
         median_interval(&delays, 0.95).expect("enough values")
     });
-    assert!(
-        (0.947..0.975).contains(&coverage),
-        "{coverage}, exactly 0.961"
-    );
+    assert!((0.947..0.975).contains(&coverage), "{coverage}, exactly 0.961");
 }

@@ -29,19 +29,11 @@ const EXACT_UP_TO: usize = 2500;
 ///
 /// [`Error::TooFew`] with the smaller size and the one that always suffices, [`Error::NotFinite`],
 /// [`Error::Probability`].
-pub fn hodges_lehmann_shift(
-    before: &[f64],
-    after: &[f64],
-    confidence: f64,
-) -> Result<Estimate, Error> {
+pub fn hodges_lehmann_shift(before: &[f64], after: &[f64], confidence: f64) -> Result<Estimate, Error> {
     const FUNCTION: &str = "hodges_lehmann_shift";
     let alpha = check::alpha(confidence)?;
     let (m, n) = (before.len(), after.len());
-    let too_few = Error::TooFew {
-        function: FUNCTION,
-        required: fewest_each(alpha),
-        actual: m.min(n),
-    };
+    let too_few = Error::TooFew { function: FUNCTION, required: fewest_each(alpha), actual: m.min(n) };
     if m == 0 || n == 0 {
         return Err(too_few);
     }
@@ -54,22 +46,11 @@ pub fn hodges_lehmann_shift(
     } else {
         return Err(too_few);
     };
-    let differences = before
-        .iter()
-        .flat_map(|x| after.iter().map(move |y| y - x))
-        .collect();
+    let differences = before.iter().flat_map(|x| after.iter().map(move |y| y - x)).collect();
     let differences = Sorted::of(FUNCTION, differences)?;
     let (low, high) = critical.ends(differences.values());
     let value = differences.median();
-    Ok(Estimate {
-        value,
-        low,
-        high,
-        confidence,
-        achieved: critical.achieved,
-        n: m + n,
-        method: Method::RankSum,
-    })
+    Ok(Estimate { value, low, high, confidence, achieved: critical.achieved, n: m + n, method: Method::RankSum })
 }
 
 /// P(U = 0, 1, …, mn), by whether the largest of all values is of the first sample or the second:
@@ -121,13 +102,9 @@ mod tests {
     fn agrees_with_an_inverted_scipy_test() {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/rank_sum.json"));
         for case in fixture["intervals"].as_array().expect("cases") {
-            let (before, after) = (
-                fixture::numbers(&case["before"]),
-                fixture::numbers(&case["after"]),
-            );
+            let (before, after) = (fixture::numbers(&case["before"]), fixture::numbers(&case["after"]));
             let confidence = fixture::number(&case["confidence"]);
-            let estimate =
-                hodges_lehmann_shift(&before, &after, confidence).expect("enough values");
+            let estimate = hodges_lehmann_shift(&before, &after, confidence).expect("enough values");
             assert_estimate(&estimate, case, 1e-13);
         }
     }
@@ -140,39 +117,21 @@ mod tests {
         for arrangement in arrangements {
             let is_first = |position: usize| arrangement >> position & 1 == 1;
             let below = |position: usize| (0..position).filter(|&p| !is_first(p)).count();
-            ways[(0..m + n)
-                .filter(|&p| is_first(p))
-                .map(below)
-                .sum::<usize>()] += 1.0;
+            ways[(0..m + n).filter(|&p| is_first(p)).map(below).sum::<usize>()] += 1.0;
         }
-        for (u, (probability, ways)) in rank_sum_probabilities(m, n)
-            .into_iter()
-            .zip(ways)
-            .enumerate()
-        {
+        for (u, (probability, ways)) in rank_sum_probabilities(m, n).into_iter().zip(ways).enumerate() {
             assert_close(&format!("P(U = {u})"), probability, ways / 126.0, 1e-15);
         }
     }
 
     #[test]
     fn sizes_that_cannot_reach_the_confidence_are_refused() {
-        let error = Error::TooFew {
-            function: "hodges_lehmann_shift",
-            required: 4,
-            actual: 3,
-        };
+        let error = Error::TooFew { function: "hodges_lehmann_shift", required: 4, actual: 3 };
         assert_eq!(hodges_lehmann_shift(&[1.0; 3], &[1.0; 4], 0.95), Err(error));
         assert!(hodges_lehmann_shift(&[1.0; 3], &[1.0; 5], 0.95).is_ok());
-        let none = Error::TooFew {
-            function: "hodges_lehmann_shift",
-            required: 4,
-            actual: 0,
-        };
+        let none = Error::TooFew { function: "hodges_lehmann_shift", required: 4, actual: 0 };
         assert_eq!(hodges_lehmann_shift(&[], &[1.0; 5], 0.95), Err(none));
-        let nan = Error::NotFinite {
-            function: "hodges_lehmann_shift",
-            index: 0,
-        };
+        let nan = Error::NotFinite { function: "hodges_lehmann_shift", index: 0 };
         assert_eq!(hodges_lehmann_shift(&[1.0; 5], &[f64::NAN], 0.95), Err(nan));
     }
 
@@ -180,9 +139,6 @@ mod tests {
     fn the_approximation_joins_the_exact_ranks() {
         let exact = Critical::exact(rank_sum_probabilities(50, 50), 0.05).expect("many");
         let normal = approximate(50.0, 50.0, 0.05);
-        assert!(
-            exact.rank.abs_diff(normal.rank) <= 2,
-            "{exact:?} {normal:?}"
-        );
+        assert!(exact.rank.abs_diff(normal.rank) <= 2, "{exact:?} {normal:?}");
     }
 }

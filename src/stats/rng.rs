@@ -100,10 +100,7 @@ mod tests {
         }
         assert_eq!(seen.len(), 6);
         // 1000 expected, standard deviation 29.
-        assert!(
-            seen.values().all(|count| (870..1130).contains(count)),
-            "{seen:?}"
-        );
+        assert!(seen.values().all(|count| (870..1130).contains(count)), "{seen:?}");
     }
 
     #[test]
@@ -112,10 +109,6 @@ mod tests {
         for bound in [1, 2, 3, 7, 1000] {
             assert!((0..1000).all(|_| rng.below(bound) < bound));
         }
-        assert!(
-            (0..1000)
-                .map(|_| rng.unit())
-                .all(|u| (0.0..1.0).contains(&u))
-        );
+        assert!((0..1000).map(|_| rng.unit()).all(|u| (0.0..1.0).contains(&u)));
     }
 }

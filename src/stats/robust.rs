@@ -41,22 +41,13 @@ pub fn outliers(values: &[f64], resolution: f64) -> Result<Vec<usize>, Error> {
     check::positive("resolution", resolution)?;
     let (median, mad) = deviation("outliers", values)?;
     let limit = FLAGGED_BEYOND * NORMAL * mad.max(resolution);
-    Ok(values
-        .iter()
-        .enumerate()
-        .filter(|(_, x)| (*x - median).abs() > limit)
-        .map(|(i, _)| i)
-        .collect())
+    Ok(values.iter().enumerate().filter(|(_, x)| (*x - median).abs() > limit).map(|(i, _)| i).collect())
 }
 
 /// The median and the median absolute deviation from it.
 fn deviation(function: &'static str, values: &[f64]) -> Result<(f64, f64), Error> {
     let median = Sorted::of(function, values.to_vec())?.median();
-    let mad = Sorted::of(
-        function,
-        values.iter().map(|x| (x - median).abs()).collect(),
-    )?
-    .median();
+    let mad = Sorted::of(function, values.iter().map(|x| (x - median).abs()).collect())?.median();
     Ok((median, mad))
 }
 
@@ -70,12 +61,7 @@ mod tests {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/robust.json"));
         for case in fixture["mad_sigma"].as_array().expect("cases") {
             let values = fixture::numbers(&case["values"]);
-            assert_close(
-                "MAD σ",
-                mad_sigma(&values).expect("enough"),
-                fixture::number(&case["sigma"]),
-                1e-13,
-            );
+            assert_close("MAD σ", mad_sigma(&values).expect("enough"), fixture::number(&case["sigma"]), 1e-13);
         }
     }
 
@@ -91,22 +77,12 @@ mod tests {
         let ticks = [1.0, 1.0, 1.0, 1.0, 1.001];
         assert_eq!(outliers(&ticks, 1e-9), Ok(vec![4]));
         assert_eq!(outliers(&ticks, 0.001), Ok(vec![]));
-        assert_eq!(
-            outliers(&ticks, 0.0),
-            Err(Error::NotPositive {
-                what: "resolution",
-                value: 0.0
-            })
-        );
+        assert_eq!(outliers(&ticks, 0.0), Err(Error::NotPositive { what: "resolution", value: 0.0 }));
     }
 
     #[test]
     fn two_values_have_no_robust_spread() {
-        let error = Error::TooFew {
-            function: "mad_sigma",
-            required: 3,
-            actual: 2,
-        };
+        let error = Error::TooFew { function: "mad_sigma", required: 3, actual: 2 };
         assert_eq!(mad_sigma(&[1.0, 2.0]), Err(error));
     }
 }

@@ -36,15 +36,7 @@ pub fn hodges_lehmann(differences: &[f64], confidence: f64) -> Result<Estimate, 
     let critical = critical(n, alpha);
     let (low, high) = critical.ends(averages.values());
     let value = averages.median();
-    Ok(Estimate {
-        value,
-        low,
-        high,
-        confidence,
-        achieved: critical.achieved,
-        n,
-        method: Method::SignedRank,
-    })
+    Ok(Estimate { value, low, high, confidence, achieved: critical.achieved, n, method: Method::SignedRank })
 }
 
 /// For n of at least the fewest signs.
@@ -58,9 +50,7 @@ fn critical(n: usize, alpha: f64) -> Critical {
 /// (dᵢ + dⱼ)/2 for i ≤ j.
 fn walsh_averages(differences: &[f64]) -> Vec<f64> {
     let pairs = differences.iter().enumerate();
-    pairs
-        .flat_map(|(i, &a)| differences[i..].iter().map(move |&b| f64::midpoint(a, b)))
-        .collect()
+    pairs.flat_map(|(i, &a)| differences[i..].iter().map(move |&b| f64::midpoint(a, b))).collect()
 }
 
 /// P(T⁺ = 0, 1, …, n(n+1)/2): each rank is in the sum or not, with probability ½.
@@ -72,11 +62,7 @@ fn signed_rank_probabilities(n: usize) -> Vec<f64> {
     probabilities[0] = 1.0;
     for rank in 1..=n {
         for sum in (0..=rank * (rank + 1) / 2).rev() {
-            let with_rank = if sum >= rank {
-                probabilities[sum - rank]
-            } else {
-                0.0
-            };
+            let with_rank = if sum >= rank { probabilities[sum - rank] } else { 0.0 };
             probabilities[sum] = f64::midpoint(probabilities[sum], with_rank);
         }
     }
@@ -84,11 +70,7 @@ fn signed_rank_probabilities(n: usize) -> Vec<f64> {
 }
 
 fn approximate(n: f64, alpha: f64) -> Critical {
-    Critical::normal(
-        n * (n + 1.0) / 4.0,
-        (n * (n + 1.0) * (2.0 * n + 1.0) / 24.0).sqrt(),
-        alpha,
-    )
+    Critical::normal(n * (n + 1.0) / 4.0, (n * (n + 1.0) * (2.0 * n + 1.0) / 24.0).sqrt(), alpha)
 }
 
 #[cfg(test)]
@@ -101,8 +83,7 @@ mod tests {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/signed_rank.json"));
         for case in fixture["intervals"].as_array().expect("cases") {
             let values = fixture::numbers(&case["values"]);
-            let estimate = hodges_lehmann(&values, fixture::number(&case["confidence"]))
-                .expect("enough values");
+            let estimate = hodges_lehmann(&values, fixture::number(&case["confidence"])).expect("enough values");
             assert_estimate(&estimate, case, 1e-13);
         }
     }
@@ -120,15 +101,9 @@ mod tests {
         let n = 12;
         let mut ways = vec![0.0; n * (n + 1) / 2 + 1];
         for subset in 0_u32..1 << n {
-            ways[(1..=n)
-                .filter(|rank| subset >> (rank - 1) & 1 == 1)
-                .sum::<usize>()] += 1.0;
+            ways[(1..=n).filter(|rank| subset >> (rank - 1) & 1 == 1).sum::<usize>()] += 1.0;
         }
-        for (sum, (probability, ways)) in signed_rank_probabilities(n)
-            .into_iter()
-            .zip(ways)
-            .enumerate()
-        {
+        for (sum, (probability, ways)) in signed_rank_probabilities(n).into_iter().zip(ways).enumerate() {
             assert_close(&format!("P(T = {sum})"), probability, ways / 4096.0, 0.0);
         }
     }
@@ -137,10 +112,7 @@ mod tests {
     fn the_approximation_joins_the_exact_ranks() {
         let exact = Critical::exact(signed_rank_probabilities(EXACT_UP_TO), 0.05).expect("many");
         let normal = approximate(EXACT_UP_TO as f64, 0.05);
-        assert!(
-            exact.rank.abs_diff(normal.rank) <= 5,
-            "{exact:?} {normal:?} of 20100"
-        );
+        assert!(exact.rank.abs_diff(normal.rank) <= 5, "{exact:?} {normal:?} of 20100");
     }
 
     #[test]
@@ -152,18 +124,11 @@ mod tests {
 
     #[test]
     fn five_rounds_are_too_few_for_95_percent() {
-        let error = Error::TooFew {
-            function: "hodges_lehmann",
-            required: 6,
-            actual: 5,
-        };
+        let error = Error::TooFew { function: "hodges_lehmann", required: 6, actual: 5 };
         assert_eq!(hodges_lehmann(&[0.0; 5], 0.95), Err(error));
         assert_eq!(
             hodges_lehmann(&[0.0, 1.0, 2.0, f64::NAN, 4.0, 5.0], 0.95),
-            Err(Error::NotFinite {
-                function: "hodges_lehmann",
-                index: 3
-            })
+            Err(Error::NotFinite { function: "hodges_lehmann", index: 3 })
         );
     }
 }

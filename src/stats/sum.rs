@@ -13,11 +13,8 @@ impl Sum {
     pub fn add(&mut self, term: f64) {
         let total = self.total + term;
         // The smaller operand is the one whose low digits were rounded away.
-        self.lost += if self.total.abs() >= term.abs() {
-            (self.total - total) + term
-        } else {
-            (term - total) + self.total
-        };
+        self.lost +=
+            if self.total.abs() >= term.abs() { (self.total - total) + term } else { (term - total) + self.total };
         self.total = total;
     }
 
@@ -60,12 +57,7 @@ mod tests {
     #[test]
     fn keeps_what_plain_addition_loses() {
         let terms = [1.0, 1e100, 1.0, -1e100];
-        assert_close(
-            "compensated",
-            terms.into_iter().collect::<Sum>().total(),
-            2.0,
-            0.0,
-        );
+        assert_close("compensated", terms.into_iter().collect::<Sum>().total(), 2.0, 0.0);
         assert_close("plain", terms.into_iter().sum::<f64>(), 0.0, 0.0);
     }
 
@@ -77,13 +69,6 @@ mod tests {
 
     #[test]
     fn no_values_have_no_mean() {
-        assert_eq!(
-            mean(&[]),
-            Err(Error::TooFew {
-                function: "mean",
-                required: 1,
-                actual: 0
-            })
-        );
+        assert_eq!(mean(&[]), Err(Error::TooFew { function: "mean", required: 1, actual: 0 }));
     }
 }

@@ -48,10 +48,7 @@ pub fn theil_sen(positions: &[f64], values: &[f64]) -> Result<Trend, Error> {
     check::sample(FUNCTION, positions, FEWEST)?;
     check::finite(FUNCTION, values)?;
     if let Some(before) = positions.windows(2).position(|pair| pair[0] >= pair[1]) {
-        return Err(Error::NotIncreasing {
-            function: FUNCTION,
-            index: before + 1,
-        });
+        return Err(Error::NotIncreasing { function: FUNCTION, index: before + 1 });
     }
     let n = values.len();
     let mut slopes = Vec::with_capacity(n * (n - 1) / 2);
@@ -65,19 +62,8 @@ pub fn theil_sen(positions: &[f64], values: &[f64]) -> Result<Trend, Error> {
     let tau = s as f64 / slopes.len() as f64;
     let slope = Sorted::of(FUNCTION, slopes)?.median();
     let variance = variance(values)?;
-    let p_value = if s == 0 {
-        1.0
-    } else {
-        normal_two_sided((s.abs() - 1) as f64 / variance.sqrt())
-    };
-    Ok(Trend {
-        slope,
-        s,
-        tau,
-        variance,
-        p_value,
-        n,
-    })
+    let p_value = if s == 0 { 1.0 } else { normal_two_sided((s.abs() - 1) as f64 / variance.sqrt()) };
+    Ok(Trend { slope, s, tau, variance, p_value, n })
 }
 
 /// The variance of S over all orders of these values.
@@ -88,11 +74,7 @@ fn variance(values: &[f64]) -> Result<f64, Error> {
     };
     let sorted = Sorted::of("theil_sen", values.to_vec())?;
     // Neither below nor above each other is equality, of 0 and −0 too.
-    let ties: f64 = sorted
-        .values()
-        .chunk_by(|a, b| a >= b)
-        .map(|group| of_group(group.len()))
-        .sum();
+    let ties: f64 = sorted.values().chunk_by(|a, b| a >= b).map(|group| of_group(group.len())).sum();
     Ok((of_group(values.len()) - ties) / 18.0)
 }
 
@@ -110,17 +92,11 @@ mod tests {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/robust.json"));
         for case in fixture["theil_sen"].as_array().expect("cases") {
             let positions = fixture::numbers(&case["positions"]);
-            let trend =
-                theil_sen(&positions, &fixture::numbers(&case["values"])).expect("enough values");
+            let trend = theil_sen(&positions, &fixture::numbers(&case["values"])).expect("enough values");
             assert_close("slope", trend.slope, fixture::number(&case["slope"]), 1e-12);
             assert_eq!(Some(trend.s), case["s"].as_i64());
             assert_close("τ", trend.tau, fixture::number(&case["tau"]), 1e-14);
-            assert_close(
-                "variance",
-                trend.variance,
-                fixture::number(&case["variance"]),
-                1e-14,
-            );
+            assert_close("variance", trend.variance, fixture::number(&case["variance"]), 1e-14);
             assert_close("p", trend.p_value, fixture::number(&case["p_value"]), 2e-10);
         }
     }
@@ -137,8 +113,7 @@ mod tests {
 
     #[test]
     fn a_constant_series_has_no_trend() {
-        let trend = theil_sen(&steps(9), &[0.0, -0.0, 0.0, 0.0, 0.0, 0.0, -0.0, 0.0, 0.0])
-            .expect("enough values");
+        let trend = theil_sen(&steps(9), &[0.0, -0.0, 0.0, 0.0, 0.0, 0.0, -0.0, 0.0, 0.0]).expect("enough values");
         assert_eq!((trend.s, trend.n), (0, 9));
         assert_close("slope", trend.slope, 0.0, 0.0);
         assert_close("variance", trend.variance, 0.0, 0.0);
@@ -147,26 +122,12 @@ mod tests {
 
     #[test]
     fn refuses_short_torn_or_unordered_series() {
-        let seven = Error::TooFew {
-            function: "theil_sen",
-            required: 8,
-            actual: 7,
-        };
+        let seven = Error::TooFew { function: "theil_sen", required: 8, actual: 7 };
         assert_eq!(theil_sen(&steps(7), &[0.0; 7]), Err(seven));
-        let torn = Error::Lengths {
-            function: "theil_sen",
-            left: 8,
-            right: 9,
-        };
+        let torn = Error::Lengths { function: "theil_sen", left: 8, right: 9 };
         assert_eq!(theil_sen(&steps(8), &[0.0; 9]), Err(torn));
         let mut twice = steps(8);
         twice[5] = 4.0;
-        assert_eq!(
-            theil_sen(&twice, &[0.0; 8]),
-            Err(Error::NotIncreasing {
-                function: "theil_sen",
-                index: 5
-            })
-        );
+        assert_eq!(theil_sen(&twice, &[0.0; 8]), Err(Error::NotIncreasing { function: "theil_sen", index: 5 }));
     }
 }

@@ -32,25 +32,9 @@ pub fn wilson(successes: u64, trials: u64, confidence: f64) -> Result<Estimate, 
     let half_width = z * (value * (1.0 - value) / n + z * z / (4.0 * n * n)).sqrt() / scale;
     // At the ends of the range the formula gives 0 or 1 exactly; rounding must not put the interval
     // beside the value.
-    let low = if successes == 0 {
-        0.0
-    } else {
-        centre - half_width
-    };
-    let high = if successes == trials {
-        1.0
-    } else {
-        centre + half_width
-    };
-    Ok(Estimate {
-        value,
-        low,
-        high,
-        confidence,
-        achieved: None,
-        n: counted,
-        method: Method::Wilson,
-    })
+    let low = if successes == 0 { 0.0 } else { centre - half_width };
+    let high = if successes == trials { 1.0 } else { centre + half_width };
+    Ok(Estimate { value, low, high, confidence, achieved: None, n: counted, method: Method::Wilson })
 }
 
 #[cfg(test)]
@@ -64,28 +48,14 @@ mod tests {
         for case in fixture["intervals"].as_array().expect("cases") {
             let successes = case["successes"].as_u64().expect("count");
             let trials = case["trials"].as_u64().expect("count");
-            let estimate =
-                wilson(successes, trials, fixture::number(&case["confidence"])).expect("trials");
+            let estimate = wilson(successes, trials, fixture::number(&case["confidence"])).expect("trials");
             assert_estimate(&estimate, case, 1e-12);
         }
     }
 
     #[test]
     fn nothing_tried_or_too_much_succeeded() {
-        assert_eq!(
-            wilson(0, 0, 0.95),
-            Err(Error::TooFew {
-                function: "wilson",
-                required: 1,
-                actual: 0
-            })
-        );
-        assert_eq!(
-            wilson(3, 2, 0.95),
-            Err(Error::Count {
-                successes: 3,
-                trials: 2
-            })
-        );
+        assert_eq!(wilson(0, 0, 0.95), Err(Error::TooFew { function: "wilson", required: 1, actual: 0 }));
+        assert_eq!(wilson(3, 2, 0.95), Err(Error::Count { successes: 3, trials: 2 }));
     }
 }

@@ -1,0 +1,322 @@
+//! What can be typed: exactly that, nothing computed. Names and meanings of llama.cpp's flags are llama-bench's.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::record;
+
+/// What does quantizing a GGUF model cost, and what does it buy, on this machine?
+#[derive(Debug, Parser)]
+#[command(name = "gguf-bench", version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gguf-bench demo                                     try it on the bundled model
+  gguf-bench compare model-F16.gguf model-Q4_K_M.gguf compare two files
+  gguf-bench sweep model-F16.gguf --types Q8_0,Q4_K_M quantize, then compare
+  gguf-bench report results/*/run.json --format md    render a record again";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Quantize the bundled model and compare the results: a minute, no downloads
+    Demo(DemoArgs),
+    /// Measure an original and its quantized checkpoints
+    Compare(CompareArgs),
+    /// Quantize an original to several types, then compare them
+    Sweep(SweepArgs),
+    /// Render a record as HTML, Markdown, CSV, JSON or text
+    Report(ReportArgs),
+    /// Show what a GGUF file holds, from its header alone
+    Inspect(InspectArgs),
+    /// Check whether numbers from this machine and build can be trusted
+    Doctor(DoctorArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// A worker process (internal)
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    #[command(flatten)]
+    pub(super) measure: MeasureArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// The original: a GGUF file, the first part of a split one, or a folder holding one model
+    pub(super) original: String,
+    /// The quantized checkpoints
+    #[arg(required = true)]
+    pub(super) quantized: Vec<String>,
+    #[command(flatten)]
+    pub(super) measure: MeasureArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SweepArgs {
+    /// The original: a GGUF file, the first part of a split one, or a folder holding one model
+    pub(super) original: String,
+    /// Types to make of it, by llama-quantize's names
+    #[arg(long, value_delimiter = ',', default_value = "Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q3_K_M,Q2_K", value_name = "TYPE,...")]
+    pub(super) types: Vec<String>,
+    /// Keep the files made here; without it they are deleted at the end
+    #[arg(long, value_name = "DIR")]
+    pub(super) keep: Option<PathBuf>,
+    /// Quantize even an already quantized original; the report labels the results
+    #[arg(long)]
+    pub(super) allow_requantize: bool,
+    #[command(flatten)]
+    pub(super) measure: MeasureArgs,
+}
+
+/// Options of every command that measures.
+#[derive(Debug, Args)]
+pub(super) struct MeasureArgs {
+    /// Folder for run.json, report.html, report.md and summary.csv [default: results/<UTC time>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(super) out: Option<PathBuf>,
+    /// Write the analysis as JSON (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub(super) json: Option<PathBuf>,
+    /// Write one CSV row a metric (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub(super) csv: Option<PathBuf>,
+    /// Write Markdown (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub(super) md: Option<PathBuf>,
+    /// Write the HTML report (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub(super) html: Option<PathBuf>,
+    /// No progress display
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
+    /// Print the plan, the memory it needs and an estimate of the time; measure nothing
+    #[arg(long, help_heading = "Output")]
+    pub(super) dry_run: bool,
+
+    /// Prompt lengths to time, in tokens (0 = none)
+    #[arg(
+        short = 'p',
+        long,
+        value_delimiter = ',',
+        default_value = "512",
+        value_name = "N,...",
+        help_heading = "Work"
+    )]
+    pub(super) pp: Vec<u32>,
+    /// Generation lengths to time, in tokens (0 = none)
+    #[arg(
+        short = 'n',
+        long,
+        value_delimiter = ',',
+        default_value = "128",
+        value_name = "N,...",
+        help_heading = "Work"
+    )]
+    pub(super) tg: Vec<u32>,
+    /// Prompts to answer: a file (JSON, JSON Lines or text), or none [default: the built-in suite]
+    #[arg(long, value_name = "FILE|none", help_heading = "Work")]
+    pub(super) prompts: Option<String>,
+    /// Most tokens of an answer
+    #[arg(long, default_value_t = 64, value_name = "N", help_heading = "Work")]
+    pub(super) max_new_tokens: u32,
+    /// Rounds; an interval needs 6 [default: 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work")]
+    pub(super) rounds: Option<u32>,
+    /// Samples of each workload in a round; the round's datum is their median
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work")]
+    pub(super) inner: Option<u32>,
+    /// Two rounds: a quick look without intervals, labelled as such
+    #[arg(long, conflicts_with = "rounds", help_heading = "Work")]
+    pub(super) quick: bool,
+    /// Seed of the order of models and of the token ids
+    #[arg(long, default_value_t = 42, value_name = "N", help_heading = "Work")]
+    pub(super) seed: u64,
+    /// Longest silence of a worker before it is stopped, in seconds
+    #[arg(long, default_value_t = 600, value_name = "S", help_heading = "Work")]
+    pub(super) timeout: u64,
+
+    /// Where to compute (mps = metal)
+    #[arg(long, value_enum, default_value_t = DeviceArg::Auto, help_heading = "llama.cpp")]
+    pub(super) device: DeviceArg,
+    /// Layers on the device (-1 = all)
+    #[arg(long = "n-gpu-layers", visible_alias = "ngl", default_value_t = -1, allow_negative_numbers = true, value_name = "N", help_heading = "llama.cpp")]
+    pub(super) n_gpu_layers: i32,
+    /// Threads for generation [default: the CPUs this process may use]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "llama.cpp")]
+    pub(super) threads: Option<u32>,
+    /// Threads for prompt processing [default: as --threads]
+    #[arg(long, visible_alias = "tb", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "llama.cpp")]
+    pub(super) threads_batch: Option<u32>,
+    /// Logical batch size
+    #[arg(short, long, default_value_t = 2048, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "llama.cpp")]
+    pub(super) batch_size: u32,
+    /// Physical batch size
+    #[arg(long, visible_alias = "ub", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "llama.cpp")]
+    pub(super) ubatch_size: u32,
+    /// Type of the K cache
+    #[arg(long, visible_alias = "ctk", value_enum, default_value_t = CacheTypeArg::F16, value_name = "TYPE", help_heading = "llama.cpp")]
+    pub(super) cache_type_k: CacheTypeArg,
+    /// Type of the V cache
+    #[arg(long, visible_alias = "ctv", value_enum, default_value_t = CacheTypeArg::F16, value_name = "TYPE", help_heading = "llama.cpp")]
+    pub(super) cache_type_v: CacheTypeArg,
+    /// Flash attention
+    #[arg(long, visible_alias = "fa", value_enum, default_value_t = FlashArg::Auto, value_name = "MODE", help_heading = "llama.cpp")]
+    pub(super) flash_attn: FlashArg,
+
+    /// Follow a script instead of llama.cpp (internal)
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub(super) script: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A record written by a run
+    pub(super) run: PathBuf,
+    /// What to render
+    #[arg(long, value_enum, default_value_t = FormatArg::Html)]
+    pub(super) format: FormatArg,
+    /// Where to (- = stdout) [default: stdout; for html, report.html beside the record]
+    #[arg(long, value_name = "PATH")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// A GGUF file, the first part of a split one, or a folder holding one model
+    pub(super) model: String,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    #[command(subcommand)]
+    pub(super) job: WorkerJob,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WorkerJob {
+    /// Hold one model and answer requests.
+    Serve {
+        #[arg(long)]
+        script: Option<PathBuf>,
+    },
+    /// Print devices and llama.cpp's system info as JSON.
+    Describe,
+    /// Quantize one file.
+    Quantize {
+        input: PathBuf,
+        output: PathBuf,
+        to: String,
+        #[arg(long)]
+        threads: u32,
+        #[arg(long)]
+        allow_requantize: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatArg {
+    Html,
+    Md,
+    Csv,
+    Json,
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DeviceArg {
+    Auto,
+    Cpu,
+    Cuda,
+    #[value(alias = "mps")]
+    Metal,
+    Vulkan,
+}
+
+impl From<DeviceArg> for record::Device {
+    fn from(arg: DeviceArg) -> Self {
+        match arg {
+            DeviceArg::Auto => Self::Auto,
+            DeviceArg::Cpu => Self::Cpu,
+            DeviceArg::Cuda => Self::Cuda,
+            DeviceArg::Metal => Self::Metal,
+            DeviceArg::Vulkan => Self::Vulkan,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum CacheTypeArg {
+    F16,
+    Bf16,
+    #[value(name = "q8_0")]
+    Q8_0,
+    #[value(name = "q4_0")]
+    Q4_0,
+    #[value(name = "q4_1")]
+    Q4_1,
+    #[value(name = "q5_0")]
+    Q5_0,
+    #[value(name = "q5_1")]
+    Q5_1,
+    Iq4Nl,
+}
+
+impl From<CacheTypeArg> for record::CacheType {
+    fn from(arg: CacheTypeArg) -> Self {
+        match arg {
+            CacheTypeArg::F16 => Self::F16,
+            CacheTypeArg::Bf16 => Self::Bf16,
+            CacheTypeArg::Q8_0 => Self::Q8_0,
+            CacheTypeArg::Q4_0 => Self::Q4_0,
+            CacheTypeArg::Q4_1 => Self::Q4_1,
+            CacheTypeArg::Q5_0 => Self::Q5_0,
+            CacheTypeArg::Q5_1 => Self::Q5_1,
+            CacheTypeArg::Iq4Nl => Self::Iq4Nl,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FlashArg {
+    #[value(alias = "-1")]
+    Auto,
+    #[value(alias = "1")]
+    On,
+    #[value(alias = "0")]
+    Off,
+}
+
+impl From<FlashArg> for record::FlashAttention {
+    fn from(arg: FlashArg) -> Self {
+        match arg {
+            FlashArg::Auto => Self::Auto,
+            FlashArg::On => Self::On,
+            FlashArg::Off => Self::Off,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! compare and sweep: from the models' names to the record and its reports.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    args::{CompareArgs, MeasureArgs, SweepArgs},
+    exit::Exit,
+    machine::{self, Here},
+    outputs::Outputs,
+    plan, preview,
+    progress::Progress,
+    quantize::{self, Workshop},
+    subjects::{self, Source, Subject},
+};
+use crate::{
+    event::{Observer, Silent},
+    probe::{self, Clock, Monotonic},
+    record::{self, Ended, FORMAT, Outcome, Plan, Run},
+    run::{self, Bench},
+};
+
+/// Samples of each workload in a round of models whose samples last a second or so.
+const INNER_SAMPLES: u32 = 1;
+
+/// What is measured, whichever command asked for it.
+pub(super) struct Job<'a> {
+    pub(super) args: &'a MeasureArgs,
+    pub(super) plan: Plan,
+    pub(super) here: Here,
+    pub(super) sources: Vec<Source>,
+}
+
+pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
+    let here = machine::here()?;
+    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES)?;
+    let mut sources = vec![Source::found(&args.original)];
+    sources.extend(args.quantized.iter().map(|path| Source::found(path)));
+    measure(Job { args: &args.measure, plan, here, sources })
+}
+
+pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
+    let here = machine::here()?;
+    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES)?;
+    let types = quantize::types(&args.types)?;
+    if args.measure.dry_run {
+        let sources = vec![Source::found(&args.original)];
+        return preview::show(&subjects::find(&sources), &plan, &here, &types);
+    }
+    let workshop = Workshop::open(args.keep.as_deref())?;
+    let mut observer = observer(&args.measure);
+    let request = quantize::Request {
+        original: &args.original,
+        types: &types,
+        n_threads: plan.engine.n_threads,
+        allow_requantize: args.allow_requantize,
+    };
+    let sources = quantize::make(&workshop, &request, observer.as_mut())?;
+    drop(observer);
+    measure(Job { args: &args.measure, plan, here, sources })
+}
+
+/// Measures, saves after every round, reports.
+pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
+    let Job { args, plan, here, sources } = job;
+    let mut subjects = subjects::find(&sources);
+    if args.dry_run {
+        return preview::show(&subjects, &plan, &here, &[]);
+    }
+    check_some_can_run(&subjects)?;
+    subjects::expect_kv_cache(&mut subjects, &plan, plan::largest_synthetic_context(&plan));
+    refuse_what_does_not_fit(&mut subjects, here.machine.available_bytes);
+    let outputs = Outputs::open(args)?;
+    let mut observer = observer(args);
+    subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
+
+    let clock: Arc<dyn Clock> = Arc::new(Monotonic::start());
+    let (models, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.model, s.path)).unzip();
+    let mut run = Run {
+        format: FORMAT,
+        build: here.build,
+        machine: here.machine,
+        command: std::env::args().collect(),
+        started_utc: probe::utc_now().to_string(),
+        plan,
+        models,
+        rounds: Vec::new(),
+        ended: Ended::Unfinished,
+    };
+    let launcher = machine::launcher(args.script.as_ref(), Duration::from_secs(args.timeout))?;
+    let (plan, devices) = (run.plan.clone(), run.machine.devices.clone());
+    let interrupt = interrupt()?;
+    let bench =
+        Bench { plan: &plan, files: &files, launcher: &launcher, clock, devices: &devices, interrupt: &interrupt };
+    let mut save = |run: &Run| record::write_run(&outputs.record(), run);
+    run::execute(&bench, &mut run, observer.as_mut(), &mut save)?;
+    drop(observer);
+    outputs.report(&run, args)?;
+    Ok(exit(&run))
+}
+
+fn exit(run: &Run) -> Exit {
+    let failed = run.models.iter().filter(|m| m.outcome != Outcome::Done).count();
+    if run.ended == Ended::Interrupted {
+        Exit::Interrupted
+    } else if failed == run.models.len() {
+        Exit::Failed
+    } else if failed > 0 {
+        Exit::Partial
+    } else {
+        Exit::Fine
+    }
+}
+
+/// Nothing slow starts when no model could be measured anyway.
+fn check_some_can_run(subjects: &[Subject]) -> Result<()> {
+    if subjects.iter().any(|s| s.model.outcome == Outcome::Done) {
+        return Ok(());
+    }
+    let reasons: Vec<String> = subjects
+        .iter()
+        .filter_map(|s| match &s.model.outcome {
+            Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", s.path.display())),
+            Outcome::Done => None,
+        })
+        .collect();
+    bail!("{}", reasons.join("\n       "))
+}
+
+/// A model that can't fit would be killed by the system, and others with it.
+fn refuse_what_does_not_fit(subjects: &mut [Subject], available_bytes: u64) {
+    for subject in subjects {
+        let Some(facts) = &subject.model.facts else { continue };
+        let kv = facts.expected_kv_bytes.unwrap_or(0);
+        if facts.weights_bytes + kv > available_bytes {
+            let reason = format!(
+                "not enough memory: weights {} and KV cache {} need {}, {} is available; close programs or choose a smaller quantization",
+                preview::gib(facts.weights_bytes),
+                preview::gib(kv),
+                preview::gib(facts.weights_bytes + kv),
+                preview::gib(available_bytes)
+            );
+            subject.model.outcome = Outcome::Failed { stage: record::Stage::Load, reason };
+        }
+    }
+}
+
+/// The progress display, when someone is looking.
+pub(super) fn observer(args: &MeasureArgs) -> Box<dyn Observer> {
+    if args.quiet { Box::new(Silent) } else { Progress::on_stderr().map_or(Box::new(Silent), |p| Box::new(p) as _) }
+}
+
+/// The first Ctrl-C lets the sample under way finish and saves; the second ends at once.
+fn interrupt() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    #[expect(
+        clippy::exit,
+        clippy::disallowed_methods,
+        reason = "a second Ctrl-C means at once; the record of finished rounds is on disk"
+    )]
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("handle Ctrl-C")?;
+    Ok(flag)
+}
+
+/// Where hashes are kept between runs: the person's cache folder, when there is one.
+#[expect(clippy::disallowed_methods, reason = "configuration is read in cli")]
+fn hash_cache() -> Option<PathBuf> {
+    let var = |name| std::env::var(name).ok().filter(|v| Path::new(v).is_absolute());
+    let base = var("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
+        let home = PathBuf::from(var("HOME").or_else(|| var("LOCALAPPDATA"))?);
+        Some(home.join(if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" }))
+    })?;
+    Some(base.join("gguf-bench").join("sha256.json"))
+}

@@ -1,0 +1,48 @@
+//! demo: the bundled model, quantized here and compared, without a download.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::{
+    args::DemoArgs,
+    bench::{self, Job},
+    exit::Exit,
+    machine, plan, preview,
+    quantize::{self, Workshop},
+    subjects::{self, Source},
+};
+
+/// The bundled model, 4.2 million parameters, in F16.
+const POCKET: &[u8] = include_bytes!("../../vendor/models/pocket-4m-f16.gguf");
+const POCKET_FILE: &str = "pocket-4m-f16.gguf";
+const TYPES: [&str; 3] = ["Q8_0", "Q4_K_M", "Q2_K"];
+/// Its samples last milliseconds, so a round takes many.
+const INNER_SAMPLES: u32 = 15;
+
+pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
+    let here = machine::here()?;
+    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES)?;
+    let types = quantize::types(&TYPES.map(String::from))?;
+    let workshop = Workshop::open(None)?;
+    let original = workshop.path().join(POCKET_FILE);
+    unpack(&original)?;
+    let original = original.display().to_string();
+    if args.measure.dry_run {
+        return preview::show(&subjects::find(&[Source::found(&original)]), &plan, &here, &types);
+    }
+    let mut observer = bench::observer(&args.measure);
+    let request = quantize::Request {
+        original: &original,
+        types: &types,
+        n_threads: plan.engine.n_threads,
+        allow_requantize: false,
+    };
+    let sources = quantize::make(&workshop, &request, observer.as_mut())?;
+    drop(observer);
+    bench::measure(Job { args: &args.measure, plan, here, sources })
+}
+
+fn unpack(path: &Path) -> Result<()> {
+    crate::record::write_atomically(path, POCKET).context("unpack the bundled model")
+}

@@ -1,0 +1,112 @@
+//! inspect: what a GGUF file holds, from its header alone.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+
+use super::{args::InspectArgs, exit::Exit, preview::gib, print};
+use crate::{
+    gguf::{self, Facts, Heads, printable},
+    models,
+};
+
+pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
+    let file = models::resolve(&args.model)?.file;
+    let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
+    let facts = model.facts();
+    if args.json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&facts)?));
+    }
+    print(&describe(&file.display().to_string(), &facts)?)
+}
+
+fn describe(file: &str, facts: &Facts) -> Result<String> {
+    let mut out = String::new();
+    let mut row = |name: &str, value: String| writeln!(out, "{name:<18} {value}");
+    let shape = &facts.shape;
+    row(
+        "file",
+        format!(
+            "{} ({}, {} file(s), GGUF v{})",
+            printable(file),
+            gib(facts.file_bytes),
+            facts.files,
+            facts.gguf_version
+        ),
+    )?;
+    row("name", known(facts.name.as_deref()))?;
+    row("architecture", known(shape.architecture.as_deref()))?;
+    row(
+        "quantization",
+        facts.file_type.as_ref().map_or_else(|| "unknown".into(), |t| format!("{} ({})", t.short, t.name)),
+    )?;
+    row("parameters", format!("{:.2} M", facts.weights.params as f64 / 1e6))?;
+    row("bits per weight", facts.bits_per_weight.map_or_else(|| "n/a: no tensors".into(), |b| format!("{b:.3}")))?;
+    row("layers", number(shape.n_layer))?;
+    row("width", number(shape.n_embd))?;
+    row(
+        "heads",
+        format!("{} ({} for keys and values)", heads(shape.n_head.as_ref()), heads(shape.n_head_kv.as_ref())),
+    )?;
+    row("trained context", number(shape.n_ctx_train))?;
+    row("vocabulary", number(shape.n_vocab))?;
+    if let Some(t) = &facts.tokenizer {
+        let bos = t.add_bos.map_or("unsaid", |b| if b { "yes" } else { "no" });
+        row(
+            "tokenizer",
+            format!("{}, pre-tokenizer {}, adds BOS: {bos}", known(t.model.as_deref()), known(t.pre.as_deref())),
+        )?;
+    }
+    row(
+        "chat template",
+        facts.chat_template.as_ref().map_or_else(|| "no".into(), |t| format!("yes ({} bytes)", t.bytes)),
+    )?;
+    row(
+        "imatrix",
+        facts.imatrix.as_ref().map_or_else(
+            || "none recorded".into(),
+            |i| format!("{} ({} chunks)", known(i.dataset.as_deref().or(i.file.as_deref())), number(i.chunks)),
+        ),
+    )?;
+    if facts.k_quants.fallback.tensors > 0 {
+        row(
+            "K-quants",
+            format!(
+                "{} of {} matrices have rows that are no multiple of 256: llama.cpp stores them in another type",
+                facts.k_quants.fallback.tensors, facts.k_quants.matrices
+            ),
+        )?;
+    }
+    writeln!(out, "\n{:<10} {:>8} {:>16} {:>12} {:>8}", "type", "tensors", "parameters", "bytes", "share")?;
+    for (ty, totals) in &facts.by_type {
+        let share = totals.bytes as f64 / facts.weights.bytes.max(1) as f64 * 100.0;
+        writeln!(
+            out,
+            "{:<10} {:>8} {:>16} {:>12} {share:>6.1} %",
+            ty.to_string(),
+            totals.tensors,
+            totals.params,
+            totals.bytes
+        )?;
+    }
+    Ok(out)
+}
+
+fn known(text: Option<&str>) -> String {
+    text.map_or_else(|| "unknown".into(), printable)
+}
+
+fn number(n: Option<u64>) -> String {
+    n.map_or_else(|| "unknown".into(), |n| n.to_string())
+}
+
+fn heads(heads: Option<&Heads>) -> String {
+    match heads {
+        None => "unknown".into(),
+        Some(Heads::Same(n)) => n.to_string(),
+        Some(Heads::PerLayer(layers)) => {
+            let (least, most) = (layers.iter().min(), layers.iter().max());
+            format!("{} to {} by layer", number(least.copied()), number(most.copied()))
+        }
+    }
+}

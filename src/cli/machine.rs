@@ -1,0 +1,58 @@
+//! What the program and the machine are, for the record and for doctor.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+
+use super::worker::Description;
+use crate::{
+    probe,
+    record::{Build, Machine},
+    run::{self, ProcessLauncher},
+};
+
+/// Identity of this binary and this machine.
+pub(super) struct Here {
+    pub(super) build: Build,
+    pub(super) machine: Machine,
+}
+
+/// Reads both. llama.cpp is asked in a process of its own: here it would hold device memory.
+pub(super) fn here() -> Result<Here> {
+    let said = run::run_to_end(&program()?, &["worker".into(), "describe".into()], Duration::from_secs(60))
+        .context("ask llama.cpp for its devices")?;
+    let Description { devices, system_info } =
+        serde_json::from_slice(&said).context("understand llama.cpp's devices")?;
+    Ok(Here { build: build(system_info), machine: probe::machine(devices) })
+}
+
+/// This executable.
+pub(super) fn program() -> Result<PathBuf> {
+    std::env::current_exe().context("find this executable")
+}
+
+/// Starts workers of this executable.
+pub(super) fn launcher(script: Option<&PathBuf>, timeout: Duration) -> Result<ProcessLauncher> {
+    let mut arguments = vec!["worker".into(), "serve".into()];
+    if let Some(script) = script {
+        arguments.extend(["--script".into(), script.display().to_string()]);
+    }
+    Ok(ProcessLauncher { program: program()?, arguments, timeout })
+}
+
+fn build(system_info: String) -> Build {
+    let options: BTreeMap<String, String> = serde_json::from_str(env!("GGUF_BENCH_LLAMA_OPTIONS")).unwrap_or_default();
+    let features = env!("GGUF_BENCH_FEATURES").split(',').filter(|f| !f.is_empty()).map(Into::into).collect();
+    Build {
+        version: env!("CARGO_PKG_VERSION").into(),
+        git_revision: env!("GGUF_BENCH_GIT_REVISION").into(),
+        target: env!("GGUF_BENCH_TARGET").into(),
+        profile: env!("GGUF_BENCH_PROFILE").into(),
+        features,
+        llama_cpp_2: env!("GGUF_BENCH_LLAMA_CPP_2").into(),
+        llama_cpp_sys_2: env!("GGUF_BENCH_LLAMA_CPP_SYS_2").into(),
+        ggml: env!("GGUF_BENCH_GGML_VERSION").into(),
+        options,
+        system_info,
+    }
+}

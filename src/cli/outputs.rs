@@ -1,0 +1,98 @@
+//! Where results go: the run's folder, extra files, and the terminal.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{args::MeasureArgs, print};
+use crate::{
+    analysis::{self, Analysis},
+    probe,
+    record::{self, Run},
+    report::{self, Colour, Format, Options},
+};
+
+/// The folder of a run, made and writable.
+pub(super) struct Outputs {
+    folder: PathBuf,
+}
+
+impl Outputs {
+    /// Makes the folder and checks that it can be written to, before anything slow starts.
+    pub(super) fn open(args: &MeasureArgs) -> Result<Self> {
+        let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("make the folder {} (choose another with --out)", folder.display()))?;
+        tempfile::NamedTempFile::new_in(&folder)
+            .with_context(|| format!("write to {} (choose another with --out)", folder.display()))?;
+        let extras = [&args.json, &args.csv, &args.md, &args.html];
+        for path in extras.into_iter().flatten().filter(|p| p.as_os_str() != "-") {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !parent.is_dir() {
+                bail!("there is no folder {} to write {} to", parent.display(), path.display());
+            }
+        }
+        if extras.into_iter().flatten().filter(|p| p.as_os_str() == "-").count() > 1 {
+            bail!("only one of --json, --csv, --md and --html can be written to stdout");
+        }
+        Ok(Self { folder })
+    }
+
+    /// The record.
+    pub(super) fn record(&self) -> PathBuf {
+        self.folder.join("run.json")
+    }
+
+    /// Writes every report and prints what the person asked for.
+    pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<()> {
+        let analysis = analysis::analyse(run);
+        let standard = [
+            (self.folder.join("report.html"), Format::Html),
+            (self.folder.join("report.md"), Format::Markdown),
+            (self.folder.join("summary.csv"), Format::Csv),
+        ];
+        for (path, format) in standard {
+            write(&path, format, run, &analysis)?;
+        }
+        let extras = [
+            (&args.json, Format::Json),
+            (&args.csv, Format::Csv),
+            (&args.md, Format::Markdown),
+            (&args.html, Format::Html),
+        ];
+        let mut stdout_taken = false;
+        for (path, format) in extras {
+            let Some(path) = path else { continue };
+            stdout_taken |= path.as_os_str() == "-";
+            write(path, format, run, &analysis)?;
+        }
+        if !stdout_taken {
+            let options =
+                Options { written: Some(self.folder.join("report.html").display().to_string()), ..for_terminal() };
+            print(&report::render(Format::Text, run, &analysis, &options)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Renders to a file, or to stdout for `-`.
+pub(super) fn write(path: &Path, format: Format, run: &Run, analysis: &Analysis) -> Result<()> {
+    if path.as_os_str() == "-" {
+        print(&report::render(format, run, analysis, &for_terminal())?)?;
+        return Ok(());
+    }
+    let text = report::render(format, run, analysis, &Options::default())?;
+    Ok(record::write_atomically(path, text.as_bytes())?)
+}
+
+/// As wide as the terminal, in colour where it is one and the person did not say no.
+pub(super) fn for_terminal() -> Options {
+    let term = console::Term::stdout();
+    let width = term.size_checked().map_or(100, |(_, columns)| columns);
+    let colour =
+        if std::io::stdout().is_terminal() && console::colors_enabled() { Colour::Always } else { Colour::Never };
+    Options { width, colour, written: None }
+}

@@ -1,0 +1,113 @@
+//! --dry-run: the plan, the memory it needs by model, and an estimate of the time. Measures nothing.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::{exit::Exit, machine::Here, plan::largest_synthetic_context, print, subjects::Subject};
+use crate::{
+    engine::QuantType,
+    gguf,
+    record::{Outcome, Plan, PromptText, WorkloadKind},
+    units::GIB,
+};
+
+/// Assumed for the estimate alone: memory bandwidth a generation reaches, in bytes a second.
+const ASSUMED_BANDWIDTH: f64 = 12e9;
+/// Assumed for the estimate alone: arithmetic a prompt evaluation reaches on one CPU, in operations a second.
+const ASSUMED_OPERATIONS_PER_CPU: f64 = 4e10;
+/// Assumed characters of a token.
+const ASSUMED_CHARS_PER_TOKEN: f64 = 4.2;
+/// Starting a worker and ending it.
+const ASSUMED_VISIT_S: f64 = 0.3;
+
+/// Prints the plan for these models, and for the `types` that would be made of the first.
+pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> Result<Exit> {
+    let mut text = String::new();
+    let protocol = &plan.protocol;
+    let (prompts, synthetic): (Vec<_>, Vec<_>) =
+        plan.workloads.iter().partition(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+    let ids = synthetic.iter().map(|w| w.id.as_str()).collect::<Vec<_>>().join(", ");
+    writeln!(text, "Plan")?;
+    writeln!(
+        text,
+        "  workloads  {}; {} prompts in {} of the rounds",
+        if ids.is_empty() { "none" } else { &ids },
+        prompts.len(),
+        protocol.prompt_rounds
+    )?;
+    writeln!(
+        text,
+        "  rounds     {}, order mirrored in every second one, {} sample(s) of each workload a round",
+        protocol.max_rounds, protocol.inner_samples
+    )?;
+    writeln!(
+        text,
+        "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
+        plan.engine.n_threads, plan.engine.n_threads_batch, plan.engine.n_batch, plan.engine.n_ubatch, plan.seed
+    )?;
+    writeln!(text, "\nModels")?;
+    let mut seconds = 0.0;
+    for subject in subjects {
+        let model = &subject.model;
+        match (&model.facts, &model.outcome) {
+            (_, Outcome::Failed { reason, .. }) => writeln!(text, "  {}  can't be measured: {reason}", model.name)?,
+            (Some(facts), Outcome::Done) => {
+                let kv = gguf::Model::read(&subject.path).ok().and_then(|m| {
+                    m.facts()
+                        .shape
+                        .kv_cache_bytes(largest_synthetic_context(plan), gguf::GgmlType::F16, gguf::GgmlType::F16)
+                        .ok()
+                });
+                let total = facts.weights_bytes + kv.unwrap_or(0);
+                writeln!(
+                    text,
+                    "  {}  {}, {:.2} bits per weight: weights {} + KV cache {} = {} of {} available",
+                    model.name,
+                    facts.quant,
+                    facts.bits_per_weight,
+                    gib(facts.weights_bytes),
+                    kv.map_or_else(|| "unknown".into(), gib),
+                    gib(total),
+                    gib(here.machine.available_bytes)
+                )?;
+                let one = visit_seconds(plan, facts.n_params, facts.weights_bytes);
+                // What would be made of it is smaller and no slower than it.
+                seconds += one * (1 + types.len()) as f64;
+            }
+            (None, Outcome::Done) => {}
+        }
+    }
+    if !types.is_empty() {
+        writeln!(text, "  to be made of it: {}", types.iter().map(|t| t.name).collect::<Vec<_>>().join(", "))?;
+    }
+    writeln!(text, "\nTime: roughly {} (from the sizes and assumed speeds, nothing was measured)", duration(seconds))?;
+    print(&text)
+}
+
+/// Time of all visits to a model.
+fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
+    let prefill = 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch));
+    let decode = weights_bytes as f64 / ASSUMED_BANDWIDTH;
+    let repeats = f64::from(plan.protocol.inner_samples + 1);
+    let rounds = f64::from(plan.protocol.max_rounds);
+    let prompt =
+        |p: &PromptText| p.text.len() as f64 / ASSUMED_CHARS_PER_TOKEN * prefill + f64::from(p.max_new_tokens) * decode;
+    plan.workloads
+        .iter()
+        .map(|w| match &w.kind {
+            WorkloadKind::Pp { n_tokens } => f64::from(*n_tokens) * prefill * repeats * rounds,
+            WorkloadKind::Tg { n_tokens } => f64::from(*n_tokens) * decode * repeats * rounds,
+            WorkloadKind::Prompt(p) => prompt(p) * f64::from(plan.protocol.prompt_rounds),
+        })
+        .sum::<f64>()
+        + ASSUMED_VISIT_S * rounds
+}
+
+pub(super) fn gib(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / GIB)
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}

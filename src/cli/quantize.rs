@@ -1,0 +1,154 @@
+//! Makes the checkpoints of sweep and demo, each in a process of its own: a damaged original may abort llama.cpp.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use super::{machine, subjects::Source};
+use crate::{
+    engine::QuantType,
+    event::{Event, Observer},
+    gguf, models,
+    record::{Outcome, Stage},
+    run,
+};
+
+/// Where the files are made: a folder to keep, or one that goes when this does.
+pub(super) enum Workshop {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Workshop {
+    /// Opens it, so that an unwritable folder is known before anything slow starts.
+    pub(super) fn open(keep: Option<&Path>) -> Result<Self> {
+        match keep {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+                Ok(Self::Kept(folder.into()))
+            }
+            None => Ok(Self::Temporary(tempfile::tempdir().context("make a temporary folder for the checkpoints")?)),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(folder) => folder,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
+/// What is to be made of what.
+pub(super) struct Request<'a> {
+    pub(super) original: &'a str,
+    pub(super) types: &'a [QuantType],
+    pub(super) n_threads: u32,
+    pub(super) allow_requantize: bool,
+}
+
+/// The types named on the command line, each once.
+pub(super) fn types(names: &[String]) -> Result<Vec<QuantType>> {
+    let mut types = Vec::new();
+    for name in names {
+        let Some(found) = QuantType::by_name(name.trim()) else {
+            bail!(
+                "llama.cpp has no type {name:?} that can be made without an importance matrix; it has {}",
+                QuantType::names().join(", ")
+            );
+        };
+        if !types.contains(&found) {
+            types.push(found);
+        }
+    }
+    if types.is_empty() {
+        bail!("--types names no type");
+    }
+    Ok(types)
+}
+
+/// Makes every type; a type that can't be made is a failed row. The first source is the original.
+pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dyn Observer) -> Result<Vec<Source>> {
+    let original = models::resolve(request.original)?.file;
+    let facts = gguf::Model::read(&original).with_context(|| format!("read {}", original.display()))?.facts();
+    let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
+    let full_precision = ["F32", "F16", "BF16"].contains(&quant);
+    if !full_precision && !request.allow_requantize {
+        bail!(
+            "{} is already quantized ({quant}): give the full-precision original, or --allow-requantize to go on, labelled",
+            original.display()
+        );
+    }
+    let made_from =
+        if full_precision { format!("quantized here from {quant}") } else { format!("requantized here from {quant}") };
+    let stem = original.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut sources = vec![Source::found(request.original)];
+    for &to in request.types {
+        observer.on(Event::Quantizing { to: to.name });
+        let path = workshop.path().join(format!("{}-{}.gguf", stem_without(&stem, quant), to.name));
+        let failed = make_one(&original, &path, to, request)
+            .err()
+            .map(|e| Outcome::Failed { stage: Stage::Quantize, reason: format!("{e:#}") });
+        sources.push(Source { path: path.display().to_string(), made_from: Some(made_from.clone()), failed });
+    }
+    Ok(sources)
+}
+
+/// By a temporary name first: a file under the final name is whole.
+fn make_one(original: &Path, path: &Path, to: QuantType, request: &Request<'_>) -> Result<()> {
+    if same_file(original, path) {
+        bail!("{} is the original itself: choose another --keep folder", path.display());
+    }
+    let partial = path.with_extension("gguf.partial");
+    let mut arguments: Vec<String> = vec!["worker".into(), "quantize".into()];
+    arguments.extend([original.display().to_string(), partial.display().to_string(), to.name.into()]);
+    arguments.extend(["--threads".into(), request.n_threads.to_string()]);
+    if request.allow_requantize {
+        arguments.push("--allow-requantize".into());
+    }
+    let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_secs(24 * 3600));
+    if let Err(lost) = made {
+        // Half a file is worth nothing; that it could not be removed is not the news.
+        let _ = std::fs::remove_file(&partial);
+        return Err(lost.into());
+    }
+    std::fs::rename(&partial, path).with_context(|| format!("name {}", path.display()))
+}
+
+/// Whether both paths lead to one existing file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    std::fs::canonicalize(a).ok().zip(std::fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
+}
+
+/// `model-F16` becomes `model`: the new type takes the old one's place.
+fn stem_without<'a>(stem: &'a str, quant: &str) -> &'a str {
+    let cut = stem.len().checked_sub(quant.len()).filter(|&at| stem.is_char_boundary(at));
+    match cut {
+        Some(at) if stem[at..].eq_ignore_ascii_case(quant) => stem[..at].trim_end_matches(['-', '.', '_']),
+        _ => stem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_type_takes_the_old_ones_place() {
+        assert_eq!(stem_without("pocket-4m-f16", "F16"), "pocket-4m");
+        assert_eq!(stem_without("SmolLM2.Q4_1", "Q4_1"), "SmolLM2");
+        assert_eq!(stem_without("model", "F16"), "model");
+        assert_eq!(stem_without("é", "F16"), "é");
+    }
+
+    #[test]
+    fn types_are_checked_and_named_once() {
+        let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        assert_eq!(types(&names(&["q8_0", "Q8_0"])).map(|t| t.len()).ok(), Some(1));
+        assert!(types(&names(&["IQ2_XXS"])).is_err());
+    }
+}

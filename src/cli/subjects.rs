@@ -1,0 +1,148 @@
+//! The models of a run before it starts: found, their headers read, hashed, named. What is wrong with one is its row.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    event::{Event, Observer},
+    gguf::{self, GgmlType, printable},
+    models,
+    record::{CacheType, Model, ModelFacts, Outcome, Plan, Role, Stage, TensorGroup, TokenizerFacts},
+};
+
+/// A model to be measured, and where it lies.
+pub(super) struct Subject {
+    pub(super) model: Model,
+    /// The first part; what was typed when nothing was found.
+    pub(super) path: PathBuf,
+}
+
+/// What is known of a model before its header is read.
+pub(super) struct Source {
+    /// Path as typed or as made.
+    pub(super) path: String,
+    /// What this run made it from.
+    pub(super) made_from: Option<String>,
+    /// Why it could not be made.
+    pub(super) failed: Option<Outcome>,
+}
+
+impl Source {
+    /// A file that was there.
+    pub(super) fn found(path: &str) -> Self {
+        Self { path: path.into(), made_from: None, failed: None }
+    }
+}
+
+/// Finds every model and reads its header. The first is the original.
+pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
+    let resolved: Vec<Result<models::Resolved, String>> =
+        sources.iter().map(|s| models::resolve(&s.path).map_err(|e| e.to_string())).collect();
+    let files: Vec<PathBuf> = resolved
+        .iter()
+        .zip(sources)
+        .map(|(found, source)| found.as_ref().map_or_else(|_| PathBuf::from(&source.path), |r| r.file.clone()))
+        .collect();
+    let names = models::short_names(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    sources
+        .iter()
+        .zip(resolved)
+        .zip(files.into_iter().zip(names))
+        .enumerate()
+        .map(|(index, ((source, resolved), (path, name)))| {
+            let read = resolved.and_then(|r| facts(&r.file, source));
+            let failed = |reason| Outcome::Failed { stage: Stage::Inspect, reason };
+            let (facts, outcome) = match read {
+                Ok(facts) => (Some(facts), Outcome::Done),
+                Err(reason) => (None, failed(reason)),
+            };
+            let outcome = source.failed.clone().unwrap_or(outcome);
+            let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            let role = if index == 0 { Role::Original } else { Role::Candidate };
+            Subject { model: Model { name: printable(&name), file: printable(&file), role, facts, outcome }, path }
+        })
+        .collect()
+}
+
+/// Adds what depends on the plan: the KV cache to expect.
+pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32) {
+    for subject in subjects {
+        let Some(facts) = &mut subject.model.facts else { continue };
+        let Ok(model) = gguf::Model::read(&subject.path) else { continue };
+        let types = (ggml_type(plan.engine.type_k), ggml_type(plan.engine.type_v));
+        facts.expected_kv_bytes = model.facts().shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
+    }
+}
+
+/// Hashes every model that can be measured; the hashes are kept between runs.
+pub(super) fn hash(subjects: &mut [Subject], cache: Option<&Path>, observer: &mut dyn Observer) {
+    for subject in subjects {
+        let Subject { model, path } = subject;
+        let Some(facts) = &mut model.facts else { continue };
+        let Ok(resolved) = models::resolve(&path.to_string_lossy()) else { continue };
+        let total_bytes = facts.file_bytes;
+        let mut progress = |done_bytes| observer.on(Event::Hashing { model: &model.name, done_bytes, total_bytes });
+        match models::sha256(&resolved.parts, cache, &mut progress) {
+            Ok(hash) => facts.sha256 = Some(hash),
+            Err(e) => model.outcome = Outcome::Failed { stage: Stage::Inspect, reason: e.to_string() },
+        }
+    }
+}
+
+fn facts(file: &Path, source: &Source) -> Result<ModelFacts, String> {
+    let model = gguf::Model::read(file).map_err(|e| e.to_string())?;
+    let facts = model.facts();
+    let narrow = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
+    let text = |s: &Option<String>| s.as_deref().map(printable);
+    let tokenizer = facts.tokenizer.as_ref().ok_or("it has no tokenizer: it is not a language model's file")?;
+    let groups = facts.mix.iter().map(|row| TensorGroup {
+        class: row.class.name().into(),
+        ggml_type: row.ty.to_string(),
+        count: u32::try_from(row.totals.tensors).unwrap_or(u32::MAX),
+        n_params: row.totals.params,
+        bytes: row.totals.bytes,
+    });
+    Ok(ModelFacts {
+        file_bytes: facts.file_bytes,
+        sha256: None,
+        parts: u32::try_from(facts.files).unwrap_or(u32::MAX),
+        quant: facts.file_type.as_ref().map_or("unknown", |t| t.short).into(),
+        bits_per_weight: facts.bits_per_weight.ok_or("it holds no tensors: a vocabulary alone can't be measured")?,
+        n_params: facts.weights.params,
+        weights_bytes: facts.weights.bytes,
+        architecture: text(&facts.shape.architecture).unwrap_or_else(|| "unknown".into()),
+        title: text(&facts.name),
+        n_ctx_train: narrow(facts.shape.n_ctx_train),
+        n_layer: narrow(facts.shape.n_layer),
+        n_embd: narrow(facts.shape.n_embd),
+        tensors: groups.collect(),
+        tokenizer: TokenizerFacts {
+            model: text(&tokenizer.model).unwrap_or_else(|| "unknown".into()),
+            pre: text(&tokenizer.pre),
+            n_vocab: narrow(facts.shape.n_vocab).unwrap_or(0),
+            fingerprint: tokenizer.fingerprint.clone(),
+            add_bos: tokenizer.add_bos,
+        },
+        chat_template: facts.chat_template.is_some(),
+        imatrix: facts.imatrix.as_ref().map(imatrix),
+        expected_kv_bytes: None,
+        made_from: source.made_from.clone(),
+    })
+}
+
+fn imatrix(facts: &gguf::Imatrix) -> String {
+    let named = facts.dataset.as_ref().or(facts.file.as_ref()).map_or_else(|| "unnamed".into(), |s| printable(s));
+    facts.chunks.map_or(named.clone(), |chunks| format!("{named}, {chunks} chunks"))
+}
+
+fn ggml_type(cache: CacheType) -> GgmlType {
+    match cache {
+        CacheType::F16 => GgmlType::F16,
+        CacheType::Bf16 => GgmlType::BF16,
+        CacheType::Q8_0 => GgmlType::Q8_0,
+        CacheType::Q4_0 => GgmlType::Q4_0,
+        CacheType::Q4_1 => GgmlType::Q4_1,
+        CacheType::Q5_0 => GgmlType::Q5_0,
+        CacheType::Q5_1 => GgmlType::Q5_1,
+        CacheType::Iq4Nl => GgmlType::IQ4_NL,
+    }
+}

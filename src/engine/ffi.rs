@@ -1,0 +1,35 @@
+//! The only unsafe code: llama.cpp's calls that llama-cpp-2 does not wrap.
+#![expect(unsafe_code, reason = "calls into C")]
+
+use std::ffi::{CStr, CString};
+
+use llama_cpp_sys_2 as sys;
+
+/// What llama.cpp says it was compiled to use.
+pub(super) fn system_info() -> String {
+    // SAFETY: returns a pointer to a static, NUL-terminated string that is only rewritten by the next call.
+    let text = unsafe { CStr::from_ptr(sys::llama_print_system_info()) };
+    text.to_string_lossy().into_owned()
+}
+
+/// Quantizes a file into another; `false` when llama.cpp could not, which is in its log.
+pub(super) fn quantize(
+    input: &CStr,
+    output: &CStr,
+    ftype: sys::llama_ftype,
+    n_threads: i32,
+    allow_requantize: bool,
+) -> bool {
+    // SAFETY: plain data returned by value.
+    let mut params = unsafe { sys::llama_model_quantize_default_params() };
+    params.ftype = ftype;
+    params.nthread = n_threads;
+    params.allow_requantize = allow_requantize;
+    // SAFETY: both paths are NUL-terminated and live through the call; `params` holds no dangling pointer.
+    unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) == 0 }
+}
+
+/// A path as C wants it; `None` when it holds a NUL or is not UTF-8.
+pub(super) fn c_path(path: &std::path::Path) -> Option<CString> {
+    CString::new(path.to_str()?).ok()
+}

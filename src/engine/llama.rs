@@ -1,0 +1,338 @@
+//! The real engine: llama.cpp through llama-cpp-2.
+
+use std::{num::NonZeroU32, path::Path};
+
+use llama_cpp_2::{
+    LlamaBackendDevice, LlamaBackendDeviceType,
+    context::{
+        LlamaContext,
+        params::{KvCacheType, LlamaContextParams},
+    },
+    list_llama_ggml_backend_devices,
+    llama_backend::LlamaBackend,
+    llama_batch::LlamaBatch,
+    model::{LlamaChatMessage, LlamaModel, params::LlamaModelParams},
+    sampling::LlamaSampler,
+    token::LlamaToken,
+};
+
+use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, ffi};
+use crate::{
+    probe::Clock,
+    record::{CacheType, Device, DeviceInfo, EngineConfig, FlashAttention, Sampling},
+};
+
+/// llama.cpp, started once for the life of the process.
+pub struct LlamaEngine<'c> {
+    backend: LlamaBackend,
+    clock: &'c dyn Clock,
+}
+
+impl<'c> LlamaEngine<'c> {
+    /// Starts llama.cpp; it writes its log to stderr.
+    ///
+    /// # Errors
+    /// When it was started before in this process.
+    pub fn start(clock: &'c dyn Clock) -> Result<Self, Error> {
+        let backend = LlamaBackend::init().map_err(|e| Error::Start { reason: e.to_string() })?;
+        Ok(Self { backend, clock })
+    }
+
+    /// The devices it can compute on, CPU included.
+    #[must_use]
+    pub fn devices() -> Vec<DeviceInfo> {
+        list_llama_ggml_backend_devices().into_iter().map(describe).collect()
+    }
+
+    /// What llama.cpp says it was compiled to use (`AVX2 = 1 | ...`).
+    #[must_use]
+    pub fn system_info() -> String {
+        ffi::system_info()
+    }
+}
+
+fn describe(device: LlamaBackendDevice) -> DeviceInfo {
+    let kind = match device.device_type {
+        LlamaBackendDeviceType::Cpu => "cpu",
+        LlamaBackendDeviceType::Gpu => "gpu",
+        LlamaBackendDeviceType::IntegratedGpu => "igpu",
+        LlamaBackendDeviceType::Accelerator => "accelerator",
+        LlamaBackendDeviceType::Unknown => "unknown",
+    };
+    DeviceInfo {
+        name: device.name,
+        description: device.description,
+        kind: kind.into(),
+        backend: device.backend,
+        memory_total_bytes: device.memory_total as u64,
+        memory_free_bytes: device.memory_free as u64,
+    }
+}
+
+impl Engine for LlamaEngine<'_> {
+    fn with_session(
+        &self,
+        path: &Path,
+        config: &EngineConfig,
+        body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let params = model_params(config)?;
+        let start = self.clock.now_ns();
+        let model = LlamaModel::load_from_file(&self.backend, path, &params)
+            .map_err(|e| Error::Load { reason: e.to_string() })?;
+        let model_ns = self.clock.now_ns() - start;
+        let vocab = model.vocab();
+        let loaded = Loaded {
+            model_ns,
+            n_vocab: u32::try_from(vocab.n_tokens()).unwrap_or(0),
+            n_ctx_train: model.n_ctx_train(),
+            bos: vocab.should_add_bos().then(|| vocab.bos().0),
+        };
+        let mut session =
+            LlamaSession { model: &model, backend: &self.backend, config, clock: self.clock, context: None, n_past: 0 };
+        body(&mut session, loaded)
+    }
+}
+
+fn model_params(config: &EngineConfig) -> Result<LlamaModelParams, Error> {
+    let mut params = LlamaModelParams::default();
+    if let Ok(layers) = u32::try_from(config.n_gpu_layers) {
+        params = params.with_n_gpu_layers(layers);
+    }
+    let backend = match config.device {
+        Device::Auto => return Ok(params),
+        Device::Cpu => None,
+        Device::Cuda => Some("CUDA"),
+        Device::Metal => Some("Metal"),
+        Device::Vulkan => Some("Vulkan"),
+    };
+    let all = list_llama_ggml_backend_devices();
+    let chosen: Vec<usize> = all
+        .iter()
+        .filter(|d| backend.is_some_and(|b| d.backend.eq_ignore_ascii_case(b) || d.name.starts_with(b)))
+        .map(|d| d.index)
+        .collect();
+    if let Some(wanted) = backend
+        && chosen.is_empty()
+    {
+        let found = all.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Error::NoDevice { wanted: wanted.into(), found });
+    }
+    // An empty list means no device but the CPU, which is always there.
+    params.with_devices(&chosen).map_err(|e| Error::Load { reason: e.to_string() })
+}
+
+/// A loaded model with the context last opened.
+struct LlamaSession<'m> {
+    model: &'m LlamaModel,
+    backend: &'m LlamaBackend,
+    config: &'m EngineConfig,
+    clock: &'m dyn Clock,
+    context: Option<LlamaContext<'m>>,
+    /// Tokens in the cache.
+    n_past: i32,
+}
+
+impl<'m> LlamaSession<'m> {
+    fn context(&mut self) -> Result<&mut LlamaContext<'m>, Error> {
+        self.context.as_mut().ok_or(Error::NoContext)
+    }
+
+    /// Evaluates one batch; the last token's logits can be read afterwards.
+    fn evaluate(&mut self, tokens: &[LlamaToken]) -> Result<(), Error> {
+        let reason = |reason: String| Error::Decode { n_tokens: tokens.len(), reason };
+        let mut batch = LlamaBatch::get_one(tokens).map_err(|e| reason(e.to_string()))?;
+        self.context()?.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
+        self.n_past += i32::try_from(tokens.len()).unwrap_or(i32::MAX);
+        Ok(())
+    }
+
+    /// Runs `work` between two readings of both clocks.
+    fn timed(&mut self, n_tokens: usize, work: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<Timing, Error> {
+        self.context()?.reset_timings();
+        let start = self.clock.now_ns();
+        work(self)?;
+        let wall_ns = self.clock.now_ns() - start;
+        let native = self.context()?.timings();
+        // The one-token tail of a prompt is booked as generation: only the sum is always right.
+        let native_ms = native.t_p_eval_ms() + native.t_eval_ms();
+        Ok(Timing {
+            n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX),
+            wall_ns,
+            native_ns: (native_ms > 0.0).then(|| ns_of_ms(native_ms)),
+        })
+    }
+
+    fn prefill_ids(&mut self, ids: &[LlamaToken]) -> Result<(), Error> {
+        let n_batch = self.config.n_batch.max(1) as usize;
+        for chunk in ids.chunks(n_batch) {
+            self.evaluate(chunk)?;
+        }
+        self.context()?.synchronize();
+        Ok(())
+    }
+
+    /// A NaN would make any choice meaningless and some samplers abort.
+    fn check_logits(&mut self, position: usize) -> Result<(), Error> {
+        let logits = self.context()?.get_logits_ith(-1);
+        if logits.iter().any(|l| l.is_nan()) { Err(Error::NotANumber { position }) } else { Ok(()) }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive time of far under 2^53 ns")]
+fn ns_of_ms(ms: f64) -> u64 {
+    (ms * 1e6).round() as u64
+}
+
+fn ids(tokens: &[i32]) -> Vec<LlamaToken> {
+    tokens.iter().map(|&t| LlamaToken(t)).collect()
+}
+
+impl Session for LlamaSession<'_> {
+    fn open_context(&mut self, n_ctx: u32) -> Result<u64, Error> {
+        self.context = None;
+        self.n_past = 0;
+        let params = context_params(self.config, n_ctx);
+        let start = self.clock.now_ns();
+        let context = self
+            .model
+            .new_context(self.backend, params)
+            .map_err(|e| Error::Context { n_ctx, reason: e.to_string() })?;
+        let took = self.clock.now_ns() - start;
+        self.context = Some(context);
+        Ok(took)
+    }
+
+    fn clear(&mut self) {
+        if let Some(context) = &mut self.context {
+            context.clear_kv_cache();
+        }
+        self.n_past = 0;
+    }
+
+    fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
+        let ids = ids(tokens);
+        self.timed(ids.len(), |s| s.prefill_ids(&ids))
+    }
+
+    fn decode(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
+        let ids = ids(tokens);
+        self.timed(ids.len(), |s| {
+            for id in ids.chunks(1) {
+                s.evaluate(id)?;
+                s.context()?.synchronize();
+            }
+            Ok(())
+        })
+    }
+
+    fn tokenize_prompt(&self, text: &str) -> Result<PromptTokens, Error> {
+        let templated = self.model.chat_template(None).ok().and_then(|template| {
+            let message = LlamaChatMessage::new("user".into(), text.into()).ok()?;
+            self.model.apply_chat_template(&template, &[message], true).ok()
+        });
+        let vocab = self.model.vocab();
+        // A template brings its own special tokens; in plain text nothing is special.
+        let tokens = match &templated {
+            Some(rendered) => vocab.tokenize(rendered.as_bytes(), true, true),
+            None => vocab.tokenize(text.as_bytes(), true, false),
+        };
+        Ok(PromptTokens { tokens: tokens.iter().map(|t| t.0).collect(), templated: templated.is_some() })
+    }
+
+    fn answer(&mut self, prompt: &[i32], max_new_tokens: u32, sampling: &Sampling, seed: u64) -> Result<Answer, Error> {
+        let n_ctx = self.context()?.n_ctx();
+        let max_new = max_new_tokens.max(1);
+        if prompt.len() + max_new as usize > n_ctx as usize {
+            return Err(Error::TooLong { n_prompt: prompt.len(), max_new, n_ctx });
+        }
+        let mut sampler = sampler(sampling, seed);
+        self.clear();
+        let start = self.clock.now_ns();
+        let prefill = self.prefill(prompt)?;
+        self.check_logits(0)?;
+        let mut next = sampler.sample(self.context()?, -1);
+        let ttft_ns = self.clock.now_ns() - start;
+
+        let mut answer = Answer {
+            prefill,
+            decode: None,
+            tokens: Vec::new(),
+            text: String::new(),
+            ended: false,
+            ttft_ns,
+            inter_token_ns: Vec::new(),
+        };
+        let mut decode = Timing { n_tokens: 0, wall_ns: 0, native_ns: Some(0) };
+        loop {
+            if self.model.vocab().is_eog(next) {
+                answer.ended = true;
+                break;
+            }
+            answer.tokens.push(next.0);
+            if answer.tokens.len() >= max_new as usize {
+                break;
+            }
+            let since = self.clock.now_ns();
+            let step = self.decode(&[next.0])?;
+            decode.n_tokens += 1;
+            decode.wall_ns += step.wall_ns;
+            decode.native_ns = decode.native_ns.zip(step.native_ns).map(|(a, b)| a + b);
+            self.check_logits(answer.tokens.len())?;
+            next = sampler.sample(self.context()?, -1);
+            answer.inter_token_ns.push(self.clock.now_ns() - since);
+        }
+        answer.decode = (decode.n_tokens > 0).then_some(decode);
+        let bytes = self.model.vocab().detokenize(&ids(&answer.tokens), false, true);
+        answer.text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(answer)
+    }
+}
+
+fn sampler(sampling: &Sampling, seed: u64) -> LlamaSampler {
+    match *sampling {
+        Sampling::Greedy => LlamaSampler::greedy(),
+        Sampling::TopP { temperature, top_p } => {
+            let seed = u32::try_from(seed & u64::from(u32::MAX)).expect("masked to 32 bits");
+            LlamaSampler::chain_simple([
+                LlamaSampler::top_p(top_p, 1),
+                LlamaSampler::temp(temperature),
+                LlamaSampler::dist(seed),
+            ])
+        }
+    }
+}
+
+fn context_params(config: &EngineConfig, n_ctx: u32) -> LlamaContextParams {
+    let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(n_ctx))
+        .with_n_batch(config.n_batch)
+        .with_n_ubatch(config.n_ubatch)
+        .with_n_threads(threads(config.n_threads))
+        .with_n_threads_batch(threads(config.n_threads_batch))
+        .with_type_k(cache_type(config.type_k))
+        .with_type_v(cache_type(config.type_v))
+        .with_flash_attention_policy(match config.flash_attention {
+            FlashAttention::Auto => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
+            FlashAttention::On => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED,
+            FlashAttention::Off => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        })
+        // As llama-bench: the sliding window's cache only as large as the window.
+        .with_swa_full(false)
+        // The default leaves every native timing at zero.
+        .with_no_perf(false)
+}
+
+fn cache_type(t: CacheType) -> KvCacheType {
+    match t {
+        CacheType::F16 => KvCacheType::F16,
+        CacheType::Bf16 => KvCacheType::BF16,
+        CacheType::Q8_0 => KvCacheType::Q8_0,
+        CacheType::Q4_0 => KvCacheType::Q4_0,
+        CacheType::Q4_1 => KvCacheType::Q4_1,
+        CacheType::Q5_0 => KvCacheType::Q5_0,
+        CacheType::Q5_1 => KvCacheType::Q5_1,
+        CacheType::Iq4Nl => KvCacheType::IQ4_NL,
+    }
+}

@@ -1,0 +1,118 @@
+//! What llama.cpp's log says: the sizes of its buffers, and its last words when it failed.
+
+use std::collections::BTreeMap;
+
+use crate::{record::Buffer, units::MIB};
+
+/// The buffers of a model and of the largest context made on it, from llama.cpp's log.
+///
+/// llama.cpp 0.6 offers this account only in C++; its log gives the same figures to 0.01 MiB.
+#[must_use]
+pub fn buffers(log: &str) -> Vec<Buffer> {
+    let mut weights: BTreeMap<String, u64> = BTreeMap::new();
+    let mut contexts = vec![BTreeMap::<String, (u64, u64)>::new()];
+    for line in log.lines() {
+        if line.contains("llama_context: constructing") {
+            contexts.push(BTreeMap::new());
+        }
+        let Some((kind, name, bytes)) = buffer_line(line) else { continue };
+        let current = contexts.last_mut().expect("never empty");
+        match kind {
+            Kind::Weights => *weights.entry(name).or_default() += bytes,
+            Kind::Context => current.entry(name).or_default().0 += bytes,
+            // Reserved again when the graph changes: the last size stands.
+            Kind::Compute => current.entry(name).or_default().1 = bytes,
+        }
+    }
+    let total = |c: &BTreeMap<String, (u64, u64)>| c.values().map(|(a, b)| a + b).sum::<u64>();
+    let largest = contexts.into_iter().max_by_key(total).unwrap_or_default();
+    let names: std::collections::BTreeSet<&String> = weights.keys().chain(largest.keys()).collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let (context_bytes, compute_bytes) = largest.get(name).copied().unwrap_or_default();
+            Buffer {
+                name: name.clone(),
+                host: name.starts_with("CPU") || name.ends_with("_Host"),
+                weights_bytes: weights.get(name).copied().unwrap_or_default(),
+                context_bytes,
+                compute_bytes,
+            }
+        })
+        .collect()
+}
+
+enum Kind {
+    Weights,
+    Context,
+    Compute,
+}
+
+/// `load_tensors:   CPU_Mapped model buffer size =   256.63 MiB` and its kin.
+fn buffer_line(line: &str) -> Option<(Kind, String, u64)> {
+    let (head, size) = line.split_once(" buffer size = ")?;
+    let mut words = head.rsplit(' ').filter(|w| !w.is_empty());
+    let kind = match words.next()? {
+        "model" => Kind::Weights,
+        "KV" | "RS" | "output" => Kind::Context,
+        "compute" => Kind::Compute,
+        _ => return None,
+    };
+    let name = words.next()?;
+    let mib: f64 = size.trim().strip_suffix("MiB")?.trim().parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a printed size is positive and small")]
+    let bytes = (mib * MIB).round() as u64;
+    Some((kind, name.into(), bytes))
+}
+
+/// The lines that say why llama.cpp failed: its errors, or else its last lines. At most `most`.
+#[must_use]
+pub fn last_words(log: &str, most: usize) -> Vec<String> {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let telling = |l: &&&str| {
+        let l = l.to_lowercase();
+        ["error", "failed", "unable", "abort", "assert", "invalid", "unknown", "not "].iter().any(|w| l.contains(w))
+    };
+    let mut chosen: Vec<&str> = lines.iter().filter(telling).copied().collect();
+    if chosen.is_empty() {
+        chosen = lines;
+    }
+    let skip = chosen.len().saturating_sub(most);
+    chosen[skip..].iter().map(|l| (*l).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+load_tensors:   CPU_Mapped model buffer size =   128.00 MiB
+load_tensors:   CPU_REPACK model buffer size =    64.50 MiB
+llama_context: constructing llama_context
+llama_context:        CPU  output buffer size =     0.19 MiB
+llama_kv_cache:        CPU KV buffer size =    11.25 MiB
+sched_reserve:        CPU compute buffer size =    97.12 MiB
+llama_context: constructing llama_context
+llama_kv_cache:        CPU KV buffer size =     5.00 MiB
+sched_reserve:        CPU compute buffer size =    10.00 MiB
+";
+
+    #[test]
+    fn buffers_are_those_of_the_largest_context() {
+        let mib = |m: f64| (m * MIB).round();
+        let found = buffers(LOG);
+        let names: Vec<&str> = found.iter().map(|b| b.name.as_str()).collect();
+        assert_eq!(names, ["CPU", "CPU_Mapped", "CPU_REPACK"]);
+        assert!((found[0].context_bytes as f64 - mib(11.25) - mib(0.19)).abs() < 2.0);
+        assert!((found[0].compute_bytes as f64 - mib(97.12)).abs() < 2.0);
+        assert!((found[2].weights_bytes as f64 - mib(64.5)).abs() < 2.0);
+        assert!(found.iter().all(|b| b.host));
+    }
+
+    #[test]
+    fn last_words_prefer_errors() {
+        let log = "loading\nerror: unknown model architecture: 'x'\nbye\n";
+        assert_eq!(last_words(log, 3), ["error: unknown model architecture: 'x'"]);
+        assert_eq!(last_words("a\nb\nc", 2), ["b", "c"]);
+    }
+}

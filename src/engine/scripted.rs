@@ -1,0 +1,170 @@
+//! An engine that follows a script on a virtual clock: for tests of schedules, failures and statistics that must be exact and instant.
+
+use std::{cell::Cell, collections::BTreeMap, path::Path, rc::Rc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing};
+use crate::record::{EngineConfig, Sampling, Stage};
+
+/// How each model behaves, by file name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Script {
+    /// The models.
+    pub models: BTreeMap<String, ModelScript>,
+}
+
+/// How one model behaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelScript {
+    /// Time of a load, nanoseconds.
+    pub load_ns: u64,
+    /// Time per token of a prompt.
+    pub prefill_ns_per_token: u64,
+    /// Time per generated token.
+    pub decode_ns_per_token: u64,
+    /// What it answers to every prompt, one token a word.
+    pub answer: String,
+    /// Where and how it fails.
+    #[serde(default)]
+    pub fail: Option<Failure>,
+}
+
+/// A scripted failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// While doing this.
+    pub at: Stage,
+    /// In this way.
+    pub how: HowItFails,
+}
+
+/// The ways to fail that a real engine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HowItFails {
+    /// It reports an error.
+    Error,
+    /// It aborts the process.
+    Abort,
+    /// It never returns.
+    Hang,
+}
+
+/// The engine. Sessions share its virtual clock.
+#[derive(Debug)]
+pub struct ScriptedEngine {
+    script: Script,
+    now_ns: Rc<Cell<u64>>,
+}
+
+impl ScriptedEngine {
+    /// An engine at time 0.
+    #[must_use]
+    pub fn new(script: Script) -> Self {
+        Self { script, now_ns: Rc::default() }
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn with_session(
+        &self,
+        path: &Path,
+        _: &EngineConfig,
+        body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let model = self
+            .script
+            .models
+            .get(file.as_ref())
+            .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
+        let mut session = ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns) };
+        session.fail(Stage::Load)?;
+        session.pass(model.load_ns);
+        body(&mut session, Loaded { model_ns: model.load_ns, n_vocab: 1000, n_ctx_train: 4096, bos: Some(1) })
+    }
+}
+
+struct ScriptedSession {
+    model: ModelScript,
+    now_ns: Rc<Cell<u64>>,
+}
+
+impl ScriptedSession {
+    fn pass(&self, ns: u64) {
+        self.now_ns.set(self.now_ns.get() + ns);
+    }
+
+    fn fail(&self, stage: Stage) -> Result<(), Error> {
+        match self.model.fail {
+            Some(Failure { at, how }) if at == stage => match how {
+                HowItFails::Error => Err(scripted_error(stage)),
+                HowItFails::Abort => std::process::abort(),
+                HowItFails::Hang => loop {
+                    std::thread::park();
+                },
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn time(&self, n_tokens: usize, ns_per_token: u64) -> Timing {
+        let wall_ns = ns_per_token * n_tokens as u64;
+        self.pass(wall_ns);
+        Timing { n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX), wall_ns, native_ns: Some(wall_ns) }
+    }
+}
+
+fn scripted_error(stage: Stage) -> Error {
+    let reason = "the script says so".to_owned();
+    match stage {
+        Stage::Load => Error::Load { reason },
+        Stage::Context => Error::Context { n_ctx: 0, reason },
+        Stage::Decode => Error::Decode { n_tokens: 1, reason },
+        _ => Error::Decode { n_tokens: 2, reason },
+    }
+}
+
+impl Session for ScriptedSession {
+    fn open_context(&mut self, _: u32) -> Result<u64, Error> {
+        self.fail(Stage::Context)?;
+        self.pass(1_000_000);
+        Ok(1_000_000)
+    }
+
+    fn clear(&mut self) {}
+
+    fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
+        self.fail(Stage::Prefill)?;
+        Ok(self.time(tokens.len(), self.model.prefill_ns_per_token))
+    }
+
+    fn decode(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
+        self.fail(Stage::Decode)?;
+        Ok(self.time(tokens.len(), self.model.decode_ns_per_token))
+    }
+
+    fn tokenize_prompt(&self, text: &str) -> Result<PromptTokens, Error> {
+        let words = text.split_whitespace().count();
+        Ok(PromptTokens { tokens: (0..).take(words).collect(), templated: false })
+    }
+
+    fn answer(&mut self, prompt: &[i32], max_new_tokens: u32, _: &Sampling, _: u64) -> Result<Answer, Error> {
+        let prefill = self.prefill(prompt)?;
+        let text = self.model.answer.clone();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let n = words.len().min(max_new_tokens as usize);
+        let steps = n.saturating_sub(1);
+        let decode = if steps > 0 { Some(self.decode(&vec![0; steps])?) } else { None };
+        Ok(Answer {
+            prefill,
+            decode,
+            tokens: (0..).take(n).collect(),
+            text: words[..n].join(" "),
+            ended: n == words.len(),
+            ttft_ns: prefill.wall_ns,
+            inter_token_ns: vec![self.model.decode_ns_per_token; steps],
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What happens in a run, as the progress display observes it. Measuring code knows no display.
+
+use crate::record::{Outcome, Phase};
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Event<'a> {
+    /// A file is being hashed: bytes done, bytes in all.
+    Hashing {
+        /// The model.
+        model: &'a str,
+        /// Bytes read so far.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// A file is being made by quantizing.
+    Quantizing {
+        /// The type it is made to.
+        to: &'a str,
+    },
+    /// A round begins.
+    Round {
+        /// Number, from 0.
+        index: u32,
+        /// How many are planned at most.
+        of: u32,
+    },
+    /// A visit begins.
+    Visit {
+        /// The model.
+        model: &'a str,
+        /// Work ahead in this visit, in steps.
+        steps: u32,
+    },
+    /// A step begins: nothing is drawn from here to [`Event::Step`]'s end, it is timed.
+    Step {
+        /// What is being timed: `load`, `pp512`, a prompt's name.
+        what: &'a str,
+        /// Which part of it.
+        phase: Option<Phase>,
+    },
+    /// A step ended.
+    StepDone,
+    /// A visit ended.
+    VisitDone {
+        /// How.
+        outcome: &'a Outcome,
+    },
+    /// A round ended.
+    RoundDone,
+}
+
+/// Sees events. Every method call happens outside timed sections.
+pub trait Observer {
+    /// Something happened.
+    fn on(&mut self, event: Event<'_>);
+}
+
+/// Sees nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn on(&mut self, _: Event<'_>) {}
+}

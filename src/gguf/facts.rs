@@ -1,0 +1,236 @@
+//! What a reader of a report wants to know about a model, drawn from its headers.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::ftype::FileType;
+use super::header::Header;
+use super::metadata::Metadata;
+use super::mix::{MixRow, Totals, by_type, mix};
+use super::tensor::Tensor;
+use super::tokenizer::Tokenizer;
+use super::types::GgmlType;
+use super::value::Value;
+
+/// Elements in a block of the K-quants.
+const K_BLOCK: u64 = 256;
+
+/// Facts about a model. Strings are as in the file: print them through [`super::printable`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Facts {
+    /// GGUF version.
+    pub gguf_version: u32,
+    /// `general.name`.
+    pub name: Option<String>,
+    /// Dimensions.
+    pub shape: Shape,
+    /// Its quantization, as llama.cpp names it.
+    pub file_type: Option<FileType>,
+    /// All tensors: how many, parameters, bytes.
+    pub weights: Totals,
+    /// Bits a parameter really takes, all tensors counted; none without tensors.
+    pub bits_per_weight: Option<f64>,
+    /// The same by tensor type.
+    pub by_type: BTreeMap<GgmlType, Totals>,
+    /// The same by part of the model and tensor type.
+    pub mix: Vec<MixRow>,
+    /// What K-quants would do to its rows.
+    pub k_quants: KQuantFit,
+    /// The tokenizer.
+    pub tokenizer: Option<Tokenizer>,
+    /// The importance matrix used to quantize it.
+    pub imatrix: Option<Imatrix>,
+    /// The default chat template.
+    pub chat_template: Option<ChatTemplate>,
+    /// How many files it consists of.
+    pub files: u64,
+    /// Size of all files, in bytes.
+    pub file_bytes: u64,
+    /// Where the data starts in the first file, in bytes.
+    pub data_offset: u64,
+}
+
+/// A model's dimensions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Shape {
+    /// `general.architecture`.
+    pub architecture: Option<String>,
+    /// Tokens of context it was trained for.
+    pub n_ctx_train: Option<u64>,
+    /// Layers.
+    pub n_layer: Option<u64>,
+    /// Width.
+    pub n_embd: Option<u64>,
+    /// Attention heads.
+    pub n_head: Option<Heads>,
+    /// Heads for keys and values; those of attention where the file states none.
+    pub n_head_kv: Option<Heads>,
+    /// Elements in a head's key; the width shared among the heads where the file states none.
+    pub key_length: Option<u64>,
+    /// Elements in a head's value, likewise.
+    pub value_length: Option<u64>,
+    /// Sliding window of attention, in tokens.
+    pub sliding_window: Option<u64>,
+    /// Experts in a layer.
+    pub n_expert: Option<u64>,
+    /// Experts a token uses.
+    pub n_expert_used: Option<u64>,
+    /// Tokens in the vocabulary.
+    pub n_vocab: Option<u64>,
+}
+
+/// A number of heads, the same in every layer or one a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Heads {
+    /// In every layer.
+    Same(u64),
+    /// Layer by layer.
+    PerLayer(Vec<u64>),
+}
+
+/// Whether rows fill the 256-element blocks of K-quants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct KQuantFit {
+    /// Weight matrices.
+    pub matrices: u64,
+    /// Those whose rows are no multiple of 256, for which llama.cpp falls back to another type.
+    pub fallback: Totals,
+}
+
+/// The importance matrix a file was quantized with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Imatrix {
+    /// Its file, as whoever quantized named it.
+    pub file: Option<String>,
+    /// The text it was computed on.
+    pub dataset: Option<String>,
+    /// Tensors it covers.
+    pub entries: Option<u64>,
+    /// Chunks of text it was computed on.
+    pub chunks: Option<u64>,
+}
+
+/// A chat template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChatTemplate {
+    /// The text, up to [`super::Text::MAX_KEPT`] bytes.
+    #[serde(skip)]
+    pub text: String,
+    /// Its whole length.
+    pub bytes: u64,
+    /// SHA-256 of the whole, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Facts {
+    /// The facts in `headers`, the parts of one model in order: the first, which has the metadata, and the rest.
+    pub(super) fn of(first: &Header, rest: &[&Header]) -> Self {
+        let metadata = &first.metadata;
+        let headers = || std::iter::once(first).chain(rest.iter().copied());
+        let tensors = || headers().flat_map(|header| &header.tensors);
+        let by_type = by_type(tensors());
+        let weights = Totals::of(tensors());
+        let counts = by_type.iter().map(|(&ty, totals)| (ty, totals.tensors)).collect();
+        let file_type = match metadata.unsigned("general.file_type") {
+            Some(id) => FileType::from_id(id),
+            None => FileType::guess(&counts),
+        };
+        let tokenizer = Tokenizer::of(metadata);
+        Self {
+            gguf_version: first.version,
+            name: text(metadata, "general.name"),
+            shape: Shape::of(metadata, tensors().find(|tensor| tensor.name == "token_embd.weight")),
+            file_type,
+            weights,
+            bits_per_weight: weights.bits_per_weight(),
+            by_type,
+            mix: mix(tensors()),
+            k_quants: KQuantFit::of(tensors()),
+            tokenizer,
+            imatrix: Imatrix::of(metadata),
+            chat_template: metadata.text("tokenizer.chat_template").map(|template| ChatTemplate {
+                text: template.kept.clone(),
+                bytes: template.bytes,
+                sha256: template.sha256.clone(),
+            }),
+            files: 1 + rest.len() as u64,
+            file_bytes: headers().fold(0, |sum: u64, header| header.file_bytes.saturating_add(sum)),
+            data_offset: first.data_offset,
+        }
+    }
+}
+
+impl Shape {
+    fn of(metadata: &Metadata, token_embd: Option<&Tensor>) -> Self {
+        let architecture = text(metadata, "general.architecture");
+        let key = |name: &str| format!("{}.{name}", architecture.as_deref().unwrap_or_default());
+        let number = |name: &str| metadata.unsigned(&key(name));
+        let n_embd = number("embedding_length");
+        let n_head = Heads::of(metadata.get(&key("attention.head_count")));
+        let n_head_kv = Heads::of(metadata.get(&key("attention.head_count_kv"))).or_else(|| n_head.clone());
+        let head_size = n_head.as_ref().and_then(Heads::first).and_then(|heads| n_embd?.checked_div(heads));
+        let n_vocab = token_embd
+            .and_then(|tensor| tensor.dims.get(1).copied())
+            .or_else(|| metadata.array_len("tokenizer.ggml.tokens"))
+            .or_else(|| number("vocab_size"));
+        Self {
+            n_ctx_train: number("context_length"),
+            n_layer: number("block_count"),
+            n_embd,
+            n_head,
+            n_head_kv,
+            key_length: number("attention.key_length").or(head_size),
+            value_length: number("attention.value_length").or(head_size),
+            sliding_window: number("attention.sliding_window"),
+            n_expert: number("expert_count"),
+            n_expert_used: number("expert_used_count"),
+            n_vocab,
+            architecture,
+        }
+    }
+}
+
+impl Heads {
+    fn of(value: Option<&Value>) -> Option<Self> {
+        match value? {
+            Value::List(layers) => layers.iter().map(Value::unsigned).collect::<Option<_>>().map(Self::PerLayer),
+            value => value.unsigned().map(Self::Same),
+        }
+    }
+
+    fn first(&self) -> Option<u64> {
+        match self {
+            Self::Same(heads) => Some(*heads),
+            Self::PerLayer(layers) => layers.first().copied(),
+        }
+    }
+}
+
+impl KQuantFit {
+    fn of<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Self {
+        // llama-quantize leaves vectors, norms and anything not named a weight alone.
+        let matrices: Vec<_> =
+            tensors.filter(|t| t.dims.len() >= 2 && t.name.ends_with("weight") && !t.name.contains("_norm.")).collect();
+        let fallback = Totals::of(matrices.iter().copied().filter(|tensor| !tensor.row().is_multiple_of(K_BLOCK)));
+        Self { matrices: matrices.len() as u64, fallback }
+    }
+}
+
+impl Imatrix {
+    fn of(metadata: &Metadata) -> Option<Self> {
+        let found = Self {
+            file: text(metadata, "quantize.imatrix.file"),
+            dataset: text(metadata, "quantize.imatrix.dataset"),
+            entries: metadata.unsigned("quantize.imatrix.entries_count"),
+            chunks: metadata.unsigned("quantize.imatrix.chunks_count"),
+        };
+        let empty = Self { file: None, dataset: None, entries: None, chunks: None };
+        (found != empty).then_some(found)
+    }
+}
+
+fn text(metadata: &Metadata, key: &str) -> Option<String> {
+    metadata.text(key).map(|text| text.kept.clone())
+}

@@ -1,0 +1,134 @@
+//! A GGUF file's header: metadata and tensor entries, checked against the file, without its data.
+
+use std::fs::{File, FileType};
+use std::io::Read;
+use std::path::Path;
+
+use super::error::Error;
+use super::foreign::{Foreign, SNIFF_BYTES};
+use super::metadata::Metadata;
+use super::reader::Reader;
+use super::tensor::{Tensor, check_layout};
+
+/// Bytes of the fixed part: magic, version, two counts.
+const FIXED_BYTES: u64 = 4 + 4 + 8 + 8;
+
+/// The alignment of files that state none, in bytes.
+const DEFAULT_ALIGNMENT: u64 = 32;
+
+/// A header that has been checked: every tensor it lists is in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// GGUF version, 2 or 3.
+    pub version: u32,
+    /// The metadata.
+    pub metadata: Metadata,
+    /// The tensors, in the file's order.
+    pub tensors: Vec<Tensor>,
+    /// Where the data section starts, in bytes.
+    pub data_offset: u64,
+    /// The file's size, in bytes.
+    pub file_bytes: u64,
+}
+
+impl Header {
+    /// Reads the header of the file at `path`, and nothing after it.
+    ///
+    /// # Errors
+    /// When `path` is not a regular file (it is then not opened, so a FIFO cannot block) or not a whole and consistent GGUF file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        regular(std::fs::metadata(path)?.file_type())?;
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        regular(metadata.file_type())?;
+        Self::parse(file, metadata.len())
+    }
+
+    /// Reads a header from `source`, which starts a file of `file_bytes` bytes.
+    ///
+    /// # Errors
+    /// When it is not a whole and consistent GGUF file.
+    pub fn parse(source: impl Read, file_bytes: u64) -> Result<Self, Error> {
+        let mut reader = Reader::new(source, file_bytes);
+        check_magic(&mut reader, file_bytes)?;
+        reader.require(FIXED_BYTES - reader.position())?;
+        let version = reader.u32()?;
+        if version != 0 && version.trailing_zeros() >= 16 {
+            return Err(Error::BigEndian);
+        }
+        if !(2..=3).contains(&version) {
+            return Err(Error::Version { found: version });
+        }
+        let tensor_count = reader.u64()?;
+        let key_count = reader.u64()?;
+        let metadata = Metadata::read(&mut reader, key_count)?;
+        let alignment = metadata.unsigned("general.alignment").unwrap_or(DEFAULT_ALIGNMENT);
+        if !alignment.is_power_of_two() {
+            return Err(Error::Alignment { found: alignment.to_string() });
+        }
+        let tensors = Tensor::read_all(&mut reader, tensor_count)?;
+
+        let data_bytes = check_layout(&tensors, alignment)?;
+        // Neither step can overflow: a position is within the longest header, an alignment within u32.
+        let data_offset =
+            if tensors.is_empty() { reader.position() } else { reader.position().next_multiple_of(alignment) };
+        let expected = data_offset.saturating_add(data_bytes);
+        if expected > file_bytes {
+            return Err(Error::Truncated { expected, actual: file_bytes });
+        }
+        Ok(Self { version, metadata, tensors, data_offset, file_bytes })
+    }
+
+    /// Bytes of tensor data, padding left out.
+    #[must_use]
+    pub fn weights_bytes(&self) -> u64 {
+        // No overflow: the tensors lie in the file without overlapping.
+        self.tensors.iter().map(|tensor| tensor.bytes).sum()
+    }
+}
+
+fn check_magic<R: Read>(reader: &mut Reader<R>, file_bytes: u64) -> Result<(), Error> {
+    const MAGIC: &[u8; 4] = b"GGUF";
+    if file_bytes == 0 {
+        return Err(Error::Empty);
+    }
+    let mut head = [0; SNIFF_BYTES];
+    let length = usize::try_from(file_bytes).map_or(SNIFF_BYTES, |bytes| bytes.min(SNIFF_BYTES));
+    let magic = length.min(MAGIC.len());
+    reader.fill(&mut head[..magic])?;
+    if head[..magic] == MAGIC[..magic] {
+        return if magic == MAGIC.len() {
+            Ok(())
+        } else {
+            Err(Error::Truncated { expected: FIXED_BYTES, actual: file_bytes })
+        };
+    }
+    if &head[..magic] == b"FUGG" {
+        return Err(Error::BigEndian);
+    }
+    reader.fill(&mut head[magic..length])?;
+    Err(Error::NotGguf { looks_like: Foreign::sniff(&head[..length]) })
+}
+
+fn regular(kind: FileType) -> Result<(), Error> {
+    if kind.is_file() {
+        return Ok(());
+    }
+    Err(Error::NotAFile { kind: describe(kind) })
+}
+
+#[cfg(unix)]
+fn describe(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    match kind {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a FIFO",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn describe(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a directory" } else { "something else" }
+}

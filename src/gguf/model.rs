@@ -1,0 +1,147 @@
+//! A model as one file or as the parts of a split one, found from its first part and never outside that part's folder.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::facts::Facts;
+use super::header::Header;
+use super::printable::printable;
+
+/// The most parts a name can count, with five digits.
+const MAX_PARTS: u64 = 99_999;
+
+/// A model's files and headers, in order; the first holds the metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    first: Part,
+    rest: Vec<Part>,
+}
+
+/// One file of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it begins with.
+    pub header: Header,
+}
+
+impl Model {
+    /// Reads the headers of the model at `path`: a file of its own or the first part of a split model.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a part is missing or does not belong, or `path` is a part other than the first.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let header = Header::read(path)?;
+        let count = header.metadata.unsigned("split.count").unwrap_or(1);
+        let first = Part { path: path.to_owned(), header };
+        if count <= 1 {
+            return Ok(Self { first, rest: Vec::new() });
+        }
+        if count > MAX_PARTS {
+            return Err(Error::TooMany { what: "parts", count, limit: MAX_PARTS });
+        }
+        let name = PartName::of(path).filter(|name| name.count == count).ok_or(Error::SplitName { count })?;
+        let no = first.header.metadata.unsigned("split.no").unwrap_or(0);
+        if no != 0 {
+            return Err(Error::NotFirstPart { part: no.saturating_add(1), first: name.path(1) });
+        }
+        if name.part != 1 {
+            return Err(Error::SplitName { count });
+        }
+        let model = Self { first, rest: (2..=count).map(|part| read_part(&name, part)).collect::<Result<_, _>>()? };
+        model.check_tensors()?;
+        Ok(model)
+    }
+
+    /// The files, in order.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// The first file's header, which holds the metadata.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.first.header
+    }
+
+    /// What the headers say.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let rest: Vec<&Header> = self.rest.iter().map(|part| &part.header).collect();
+        Facts::of(&self.first.header, &rest)
+    }
+
+    fn check_tensors(&self) -> Result<(), Error> {
+        let mut names = BTreeSet::new();
+        for Part { path, header } in self.parts() {
+            for tensor in &header.tensors {
+                if !names.insert(&tensor.name) {
+                    let source = Box::new(Error::DuplicateTensor { tensor: printable(&tensor.name) });
+                    return Err(Error::Part { path: path.clone(), source });
+                }
+            }
+        }
+        let found = names.len() as u64;
+        match self.first.header.metadata.unsigned("split.tensors.count") {
+            Some(expected) if expected != found => Err(Error::SplitMismatch {
+                path: self.first.path.clone(),
+                what: "the number of tensors",
+                found,
+                expected,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read_part(name: &PartName, part: u64) -> Result<Part, Error> {
+    let path = name.path(part);
+    let header = match Header::read(&path) {
+        Ok(header) => header,
+        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::MissingPart { part, count: name.count, path });
+        }
+        Err(error) => return Err(Error::Part { path, source: Box::new(error) }),
+    };
+    for (key, what, expected) in
+        [("split.no", "its number from 0", part - 1), ("split.count", "the number of parts", name.count)]
+    {
+        let found = header.metadata.unsigned(key).unwrap_or(0);
+        if found != expected {
+            return Err(Error::SplitMismatch { path, what, found, expected });
+        }
+    }
+    Ok(Part { path, header })
+}
+
+/// A file name like `NAME-00001-of-00003.gguf`, taken apart.
+struct PartName {
+    folder: PathBuf,
+    stem: String,
+    part: u64,
+    count: u64,
+}
+
+impl PartName {
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".gguf")?;
+        let (rest, count) = name.rsplit_once("-of-")?;
+        let (stem, part) = rest.rsplit_once('-')?;
+        let number = |digits: &str| {
+            if digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                digits.parse().ok()
+            } else {
+                None
+            }
+        };
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Some(Self { folder, stem: stem.to_owned(), part: number(part)?, count: number(count)? })
+    }
+
+    /// The path of part `part`, in the same folder.
+    fn path(&self, part: u64) -> PathBuf {
+        self.folder.join(format!("{}-{part:05}-of-{:05}.gguf", self.stem, self.count))
+    }
+}

@@ -1,0 +1,185 @@
+//! The tensor types of ggml: number, name, and block size in elements and bytes, as in ggml's `type_traits`.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// A tensor type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are ggml's own")]
+#[expect(non_camel_case_types, reason = "Q4_K and Q4K would be different types to a reader of llama.cpp")]
+pub enum GgmlType {
+    F32 = 0,
+    F16 = 1,
+    Q4_0 = 2,
+    Q4_1 = 3,
+    Q5_0 = 6,
+    Q5_1 = 7,
+    Q8_0 = 8,
+    Q8_1 = 9,
+    Q2_K = 10,
+    Q3_K = 11,
+    Q4_K = 12,
+    Q5_K = 13,
+    Q6_K = 14,
+    Q8_K = 15,
+    IQ2_XXS = 16,
+    IQ2_XS = 17,
+    IQ3_XXS = 18,
+    IQ1_S = 19,
+    IQ4_NL = 20,
+    IQ3_S = 21,
+    IQ2_S = 22,
+    IQ4_XS = 23,
+    I8 = 24,
+    I16 = 25,
+    I32 = 26,
+    I64 = 27,
+    F64 = 28,
+    IQ1_M = 29,
+    BF16 = 30,
+    TQ1_0 = 34,
+    TQ2_0 = 35,
+    MXFP4 = 39,
+    NVFP4 = 40,
+    Q1_0 = 41,
+    Q2_0 = 42,
+}
+
+use GgmlType::{
+    BF16, F16, F32, F64, I8, I16, I32, I64, IQ1_M, IQ1_S, IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS, IQ4_NL, IQ4_XS,
+    MXFP4, NVFP4, Q1_0, Q2_0, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, Q8_1, Q8_K, TQ1_0, TQ2_0,
+};
+
+impl GgmlType {
+    /// Every type, in the order of ggml's numbers.
+    pub const ALL: [Self; 35] = [
+        F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K, IQ2_XXS, IQ2_XS, IQ3_XXS,
+        IQ1_S, IQ4_NL, IQ3_S, IQ2_S, IQ4_XS, I8, I16, I32, I64, F64, IQ1_M, BF16, TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0,
+        Q2_0,
+    ];
+
+    /// The type with ggml's number `id`; none for numbers never given or withdrawn.
+    #[must_use]
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|&ty| ty as u32 == id)
+    }
+
+    /// The type named `name` in any case, as `-ctk` and `-ctv` take it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ty| ty.to_string().eq_ignore_ascii_case(name))
+    }
+
+    /// Elements in a block and bytes it takes.
+    #[must_use]
+    pub fn block(self) -> (u64, u64) {
+        match self {
+            I8 => (1, 1),
+            F16 | BF16 | I16 => (1, 2),
+            F32 | I32 => (1, 4),
+            I64 | F64 => (1, 8),
+            Q4_0 | IQ4_NL => (32, 18),
+            Q4_1 => (32, 20),
+            Q5_0 => (32, 22),
+            Q5_1 => (32, 24),
+            Q8_0 => (32, 34),
+            Q8_1 => (32, 36),
+            MXFP4 => (32, 17),
+            NVFP4 => (64, 36),
+            Q1_0 => (128, 18),
+            Q2_0 => (64, 18),
+            Q2_K => (256, 84),
+            Q3_K | IQ3_S => (256, 110),
+            Q4_K => (256, 144),
+            Q5_K => (256, 176),
+            Q6_K => (256, 210),
+            Q8_K => (256, 292),
+            IQ1_S => (256, 50),
+            IQ1_M => (256, 56),
+            IQ2_XXS | TQ2_0 => (256, 66),
+            IQ2_XS => (256, 74),
+            IQ2_S => (256, 82),
+            IQ3_XXS => (256, 98),
+            IQ4_XS => (256, 136),
+            TQ1_0 => (256, 54),
+        }
+    }
+
+    /// Bytes of `elements` elements; none when they do not fill whole blocks or no integer holds the size.
+    #[must_use]
+    pub fn bytes(self, elements: u64) -> Option<u64> {
+        let (block, bytes) = self.block();
+        if elements.is_multiple_of(block) { (elements / block).checked_mul(bytes) } else { None }
+    }
+
+    /// Bits an element takes.
+    #[must_use]
+    pub fn bits_per_weight(self) -> f64 {
+        let (block, bytes) = self.block();
+        8.0 * bytes as f64 / block as f64
+    }
+}
+
+impl fmt::Display for GgmlType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Serialize for GgmlType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_find_their_type() {
+        for ty in GgmlType::ALL {
+            assert_eq!(GgmlType::from_id(ty as u32), Some(ty));
+            assert_eq!(GgmlType::from_name(&ty.to_string().to_lowercase()), Some(ty));
+        }
+        for withdrawn in [4, 5, 31, 32, 33, 36, 37, 38, 43, u32::MAX] {
+            assert_eq!(GgmlType::from_id(withdrawn), None);
+        }
+    }
+
+    #[test]
+    fn bits_per_weight_are_the_published_ones() {
+        let cases = [
+            (Q1_0, 1.125),
+            (Q2_0, 2.25),
+            (Q4_0, 4.5),
+            (Q8_0, 8.5),
+            (MXFP4, 4.25),
+            (NVFP4, 4.5),
+            (TQ1_0, 1.6875),
+            (Q2_K, 2.625),
+            (Q3_K, 3.4375),
+            (Q4_K, 4.5),
+            (Q5_K, 5.5),
+            (Q6_K, 6.5625),
+            (Q8_K, 9.125),
+            (IQ1_S, 1.5625),
+            (IQ2_XXS, 2.0625),
+            (IQ2_S, 2.5625),
+            (IQ3_XXS, 3.0625),
+            (IQ4_XS, 4.25),
+            (BF16, 16.0),
+        ];
+        for (ty, expected) in cases {
+            assert!((ty.bits_per_weight() - expected).abs() < 1e-12, "{ty}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_refused_rather_than_rounded_or_wrapped() {
+        assert_eq!(Q4_K.bytes(512), Some(288));
+        assert_eq!(Q4_K.bytes(300), None);
+        assert_eq!(F64.bytes(u64::MAX), None);
+    }
+}

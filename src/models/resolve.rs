@@ -1,0 +1,229 @@
+//! What the user typed for a model becomes a file on this machine, with all its parts, without opening anything slow.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+/// A model found on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What the name turned out to be.
+    pub kind: Kind,
+    /// The file to load: the first part of a split model.
+    pub file: PathBuf,
+    /// All parts in order; the file alone when it is not split.
+    pub parts: Vec<PathBuf>,
+}
+
+/// What a name turned out to be. Stores that are named rather than pointed at become further kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    File,
+    /// A folder, which holds one model.
+    Folder,
+}
+
+/// Why a name is no model here.
+#[derive(Debug, Error)]
+pub enum ResolveError {
+    /// There is nothing of that name.
+    #[error("{path} does not exist{hint}", path = path.display(), hint = NotFoundHint(missing, nearby))]
+    NotFound {
+        /// What was asked for.
+        path: PathBuf,
+        /// The first folder on the way that is missing.
+        missing: Option<PathBuf>,
+        /// Names in the same folder that look like it.
+        nearby: Vec<String>,
+    },
+    /// The system would not let us look.
+    #[error("read {path}: {source}; check its permissions", path = path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A pipe, socket or device.
+    #[error("{path} is neither a file nor a folder: a model must be a regular file", path = path.display())]
+    NotAFile {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A folder without a model.
+    #[error("{path} holds no .gguf file: name the model itself", path = path.display())]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder with several.
+    #[error("{path} holds {count} models, name one of them: {list}", path = path.display(), count = models.len(), list = models.join(", "))]
+    SeveralModels {
+        /// The folder.
+        path: PathBuf,
+        /// The file names in it.
+        models: Vec<String>,
+    },
+    /// A later part of a split model.
+    #[error("{path} is part {index} of a split model: name its first part, {first}", path = path.display(), first = first.display())]
+    NotFirstPart {
+        /// What was asked for.
+        path: PathBuf,
+        /// Its number.
+        index: u32,
+        /// Where the first part should be.
+        first: PathBuf,
+    },
+    /// A split model without all of its parts.
+    #[error("{file} needs {missing}, which does not exist: all parts must lie in one folder", file = file.display(), missing = missing.display())]
+    MissingPart {
+        /// The first part.
+        file: PathBuf,
+        /// The first one that is not there.
+        missing: PathBuf,
+    },
+}
+
+struct NotFoundHint<'a>(&'a Option<PathBuf>, &'a [String]);
+
+impl std::fmt::Display for NotFoundHint<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self(Some(folder), _) => write!(f, ": there is no folder {}", folder.display()),
+            Self(None, []) => Ok(()),
+            Self(None, nearby) => write!(f, "; near it: {}", nearby.join(", ")),
+        }
+    }
+}
+
+/// Finds the files of a model: a path to a file, to the first part of a split one, or to a folder that holds one model.
+///
+/// # Errors
+/// When there is no such model, it can't be read, is incomplete, or the name could mean several. Never waits on a pipe.
+pub fn resolve(name: &str) -> Result<Resolved, ResolveError> {
+    let path = Path::new(name);
+    let unreadable = |source| ResolveError::Unreadable { path: path.into(), source };
+    let kind = match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Kind::File,
+        Ok(meta) if meta.is_dir() => Kind::Folder,
+        Ok(_) => return Err(ResolveError::NotAFile { path: path.into() }),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Err(not_found(path));
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let file = match kind {
+        Kind::File => path.to_owned(),
+        Kind::Folder => only_model(path)?,
+    };
+    let parts = parts_of(&file)?;
+    for part in &parts {
+        fs::File::open(part).map_err(|source| ResolveError::Unreadable { path: part.clone(), source })?;
+    }
+    Ok(Resolved { kind, file, parts })
+}
+
+/// The one model of a folder. A projector for images (`mmproj-...`) is no model, the parts of a split one are one.
+fn only_model(folder: &Path) -> Result<PathBuf, ResolveError> {
+    let unreadable = |source| ResolveError::Unreadable { path: folder.into(), source };
+    let mut models = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+        let lower = name.to_ascii_lowercase();
+        let later_part = split_part(&name).is_some_and(|part| part.index > 1);
+        let model = lower.ends_with(".gguf") && !lower.starts_with("mmproj") && !later_part;
+        if model && folder.join(&name).is_file() {
+            models.push(name);
+        }
+    }
+    models.sort();
+    match &models[..] {
+        [] => Err(ResolveError::EmptyFolder { path: folder.into() }),
+        [one] => Ok(folder.join(one)),
+        _ => Err(ResolveError::SeveralModels { path: folder.into(), models }),
+    }
+}
+
+/// The number of a part and what all parts of the model share.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SplitPart<'a> {
+    pub(super) stem: &'a str,
+    pub(super) index: u32,
+    pub(super) count: u32,
+}
+
+impl SplitPart<'_> {
+    fn name_of(&self, index: u32) -> String {
+        format!("{}-{index:05}-of-{:05}.gguf", self.stem, self.count)
+    }
+}
+
+/// Reads `stem-00001-of-00003.gguf`, the names `llama-gguf-split` gives.
+pub(super) fn split_part(name: &str) -> Option<SplitPart<'_>> {
+    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+    let (stem, index) = rest.rsplit_once('-')?;
+    let number = |digits: &str| (digits.len() == 5).then(|| digits.parse::<u32>().ok()).flatten();
+    let (index, count) = (number(index)?, number(count)?);
+    (1 <= index && index <= count && !stem.is_empty()).then_some(SplitPart { stem, index, count })
+}
+
+fn parts_of(file: &Path) -> Result<Vec<PathBuf>, ResolveError> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let Some(part) = name.and_then(split_part) else { return Ok(vec![file.to_owned()]) };
+    let sibling = |index| file.with_file_name(part.name_of(index));
+    if part.index > 1 {
+        return Err(ResolveError::NotFirstPart { path: file.into(), index: part.index, first: sibling(1) });
+    }
+    // One by one: a name may claim 99,999 parts.
+    (1..=part.count)
+        .map(|index| {
+            let path = sibling(index);
+            if path.is_file() { Ok(path) } else { Err(ResolveError::MissingPart { file: file.into(), missing: path }) }
+        })
+        .collect()
+}
+
+/// Says what is near: the first missing folder on the way, or names in the same folder that look alike.
+fn not_found(path: &Path) -> ResolveError {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.is_dir()).last();
+        return ResolveError::NotFound { path: path.into(), missing: missing.map(Path::to_owned), nearby: Vec::new() };
+    }
+    let wanted = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let names = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut near: Vec<(usize, String)> =
+        names.filter_map(|name| Some((closeness(&wanted, &name.to_lowercase())?, name))).collect();
+    near.sort();
+    let nearby = near.into_iter().take(3).map(|(_, name)| name).collect();
+    ResolveError::NotFound { path: path.into(), missing: None, nearby }
+}
+
+/// Edits between two names when they are few for their length, or one is the beginning of the other; smaller is closer.
+fn closeness(wanted: &str, name: &str) -> Option<usize> {
+    let (a, b): (Vec<char>, Vec<char>) = (wanted.chars().collect(), name.chars().collect());
+    if wanted.is_empty() {
+        return None;
+    }
+    // Levenshtein's distance, a row at a time.
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    let edits = row[b.len()];
+    (edits <= (a.len() / 4).max(2) || name.starts_with(wanted) || wanted.starts_with(name)).then_some(edits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! How many CPUs there are, how many this process may use and why, and how fast they run.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Where Linux describes its CPUs.
+const SYS_CPU: &str = "/sys/devices/system/cpu";
+
+/// CPUs this process may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// How many: the default number of threads.
+    pub cpus: u32,
+    /// What keeps it below the machine's number.
+    pub limit: Limit,
+}
+
+/// What keeps a process from using all CPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Nothing.
+    None,
+    /// The set of CPUs it is bound to (taskset, cpuset).
+    Affinity,
+    /// A quota of CPU time (cgroup).
+    Quota,
+}
+
+/// CPUs this process may use: affinity and cgroup quota included, as the standard library finds them.
+#[must_use]
+pub fn allowed() -> Allowed {
+    let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let bound = bound_to();
+    let bound = if bound.is_empty() { logical() } else { count(bound.len()) };
+    let limit = if cpus < bound {
+        Limit::Quota
+    } else if bound < logical() {
+        Limit::Affinity
+    } else {
+        Limit::None
+    };
+    Allowed { cpus, limit }
+}
+
+/// The CPUs this process is bound to, by number; empty when the system does not say.
+#[must_use]
+pub fn bound_to() -> Vec<u32> {
+    #[cfg(target_os = "linux")]
+    if let Ok(set) = rustix::thread::sched_getaffinity(None) {
+        return (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).map(count).collect();
+    }
+    Vec::new()
+}
+
+/// Logical CPUs of the machine that are switched on.
+#[must_use]
+pub fn logical() -> u32 {
+    let online = fs::read_to_string(format!("{SYS_CPU}/online")).ok().and_then(|text| parse_list(&text));
+    match online {
+        Some(cpus) => count(cpus.len()),
+        None => std::thread::available_parallelism().map_or(1, |n| count(n.get())),
+    }
+}
+
+/// Physical cores, when known.
+#[must_use]
+pub fn physical_cores() -> Option<u32> {
+    physical_cores_in(Path::new(SYS_CPU))
+        .or_else(|| sysinfo::System::physical_core_count().ok().map(count))
+        .filter(|&cores| cores > 0)
+}
+
+/// One core = one distinct list of sibling threads.
+fn physical_cores_in(sys_cpu: &Path) -> Option<u32> {
+    let online = parse_list(&fs::read_to_string(sys_cpu.join("online")).ok()?)?;
+    let siblings = |cpu: u32| fs::read_to_string(sys_cpu.join(format!("cpu{cpu}/topology/thread_siblings_list"))).ok();
+    let cores: BTreeSet<String> = online.into_iter().map(siblings).collect::<Option<_>>()?;
+    Some(count(cores.len()))
+}
+
+/// The frequency governor of the CPUs this process may use, all of them when they differ.
+#[must_use]
+pub fn governor() -> Option<String> {
+    let read = |cpu| fs::read_to_string(format!("{SYS_CPU}/cpu{cpu}/cpufreq/scaling_governor")).ok();
+    let governors: BTreeSet<String> =
+        bound_to().into_iter().filter_map(read).map(|text| text.trim().to_owned()).collect();
+    (!governors.is_empty()).then(|| governors.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Mean frequency of the CPUs this process may use, now, in MHz.
+#[must_use]
+pub fn mhz() -> Option<f64> {
+    let bound = bound_to();
+    let read = |cpu| fs::read_to_string(format!("{SYS_CPU}/cpu{cpu}/cpufreq/scaling_cur_freq")).ok();
+    let khz: Vec<f64> =
+        bound.iter().filter_map(|cpu| read(cpu)?.trim().parse::<f64>().ok()).filter(|khz| *khz > 0.0).collect();
+    if khz.is_empty() {
+        return cpuinfo_mhz(&fs::read_to_string("/proc/cpuinfo").ok()?, &bound);
+    }
+    mean(&khz).map(|khz| khz / 1000.0)
+}
+
+/// Mean of the lines `cpu MHz` of the given CPUs. Virtual machines often show the nominal frequency here.
+fn cpuinfo_mhz(cpuinfo: &str, cpus: &[u32]) -> Option<f64> {
+    let mut current = None;
+    let mut mhz = Vec::new();
+    for (key, value) in cpuinfo.lines().filter_map(|line| line.split_once(':')) {
+        match key.trim() {
+            "processor" => current = value.trim().parse().ok(),
+            "cpu MHz" if current.is_some_and(|cpu| cpus.contains(&cpu)) => mhz.extend(value.trim().parse::<f64>()),
+            _ => {}
+        }
+    }
+    mean(&mhz)
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The CPU's name from the text of /proc/cpuinfo; ARM kernels give none.
+#[must_use]
+pub fn model_name(cpuinfo: &str) -> Option<String> {
+    let (_, name) =
+        cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == "model name")?;
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!name.is_empty()).then_some(name)
+}
+
+/// A list as the kernel writes it: `0-3,8`. At most 65,536 entries, for it is expanded.
+fn parse_list(text: &str) -> Option<Vec<u32>> {
+    let mut cpus = Vec::new();
+    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        if last.checked_sub(first)? >= 65_536 {
+            return None;
+        }
+        cpus.extend(first..=last);
+    }
+    (!cpus.is_empty()).then_some(cpus)
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which write their own fixtures")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus() {
+        assert_eq!(parse_list("0-1\n"), Some(vec![0, 1]));
+        assert_eq!(parse_list("0,2-4,9"), Some(vec![0, 2, 3, 4, 9]));
+        for bad in ["", "\n", "a", "3-1", "0-4000000000", "1-"] {
+            assert_eq!(parse_list(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hyperthreads_are_one_core() {
+        let sys = tempfile::tempdir().unwrap();
+        fs::write(sys.path().join("online"), "0-3\n").unwrap();
+        for (cpu, siblings) in [(0, "0,2"), (1, "1,3"), (2, "0,2"), (3, "1,3")] {
+            let topology = sys.path().join(format!("cpu{cpu}/topology"));
+            fs::create_dir_all(&topology).unwrap();
+            fs::write(topology.join("thread_siblings_list"), siblings).unwrap();
+        }
+        assert_eq!(physical_cores_in(sys.path()), Some(2));
+        fs::remove_dir_all(sys.path().join("cpu3")).unwrap();
+        assert_eq!(physical_cores_in(sys.path()), None);
+    }
+
+    #[test]
+    fn cpuinfo_of_two_kinds() {
+        let x86 = "processor\t: 0\nmodel name\t: AMD EPYC   7B13\ncpu MHz\t\t: 2000.000\n\nprocessor\t: 1\n\
+            model name\t: AMD EPYC\ncpu MHz\t\t: 3000.000\n";
+        assert_eq!(model_name(x86).as_deref(), Some("AMD EPYC 7B13"));
+        assert_eq!(cpuinfo_mhz(x86, &[0, 1]), Some(2500.0));
+        assert_eq!(cpuinfo_mhz(x86, &[1]), Some(3000.0));
+        let arm = "processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n";
+        assert_eq!(model_name(arm), None);
+        assert_eq!(cpuinfo_mhz(arm, &[0]), None);
+    }
+
+    #[test]
+    fn this_machine_has_cpus() {
+        let allowed = allowed();
+        assert!(allowed.cpus >= 1 && allowed.cpus <= logical());
+        assert_eq!(allowed.limit == Limit::None, allowed.cpus == logical());
+        assert!(physical_cores().is_none_or(|cores| cores <= logical()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_bound_to_one_cpu_sees_one() {
+        use rustix::thread::{CpuSet, sched_setaffinity};
+        let here = *bound_to().first().unwrap();
+        // The binding is of this thread alone and ends with it.
+        let seen = std::thread::spawn(move || {
+            let mut one = CpuSet::new();
+            one.set(here as usize);
+            sched_setaffinity(None, &one).unwrap();
+            allowed()
+        });
+        let limit = if logical() == 1 { Limit::None } else { Limit::Affinity };
+        assert_eq!(seen.join().unwrap(), Allowed { cpus: 1, limit });
+    }
+}

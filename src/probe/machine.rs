@@ -1,0 +1,139 @@
+//! The machine as the record keeps it, read once before the first round.
+
+use std::{fs, path::Path};
+
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use super::{cgroup, cpus, features, process};
+use crate::record::{DeviceInfo, Machine};
+
+/// Reads the machine. The devices are llama.cpp's to name, so they are given.
+#[must_use]
+pub fn machine(devices: Vec<DeviceInfo>) -> Machine {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+    let (ram_bytes, free_bytes) = read("/proc/meminfo").and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory);
+    let limit = cgroup::memory_limit();
+    Machine {
+        os: read("/etc/os-release")
+            .and_then(|text| pretty_name(&text))
+            .or_else(|| System::long_os_version().ok())
+            .unwrap_or_else(|| std::env::consts::OS.into()),
+        kernel: System::kernel_version().ok().filter(|version| !version.is_empty()),
+        cpu: cpus::model_name(&cpuinfo).or_else(ask_cpu_name).unwrap_or_else(|| std::env::consts::ARCH.into()),
+        cpu_features: features::detect(),
+        physical_cores: cpus::physical_cores(),
+        logical_cpus: cpus::logical(),
+        allowed_cpus: cpus::allowed().cpus,
+        ram_bytes,
+        memory_limit_bytes: limit.map(|l| l.limit_bytes).filter(|&bytes| bytes < ram_bytes),
+        available_bytes: limit.map_or(free_bytes, |l| l.headroom_bytes.min(free_bytes)),
+        governor: cpus::governor(),
+        on_battery: on_battery(Path::new("/sys/class/power_supply")),
+        devices,
+    }
+}
+
+/// Memory that could be used without swapping, now, bytes: the system's and the control group's word, whichever is less.
+#[must_use]
+pub fn available_bytes() -> u64 {
+    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory).1;
+    cgroup::memory_limit().map_or(system, |limit| limit.headroom_bytes.min(system))
+}
+
+/// Installed and available memory from the text of /proc/meminfo.
+fn meminfo(text: &str) -> Option<(u64, u64)> {
+    let field = |name: &str| {
+        text.lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| *key == name)
+            .and_then(|(_, value)| process::quantity(value))
+    };
+    Some((field("MemTotal")?, field("MemAvailable")?))
+}
+
+fn ask_memory() -> (u64, u64) {
+    let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    System::new_with_specifics(kind).map_or((0, 0), |system| (system.total_memory(), system.available_memory()))
+}
+
+fn ask_cpu_name() -> Option<String> {
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing())).ok()?;
+    let brand = system.cpus().first()?.brand().trim().to_owned();
+    (!brand.is_empty()).then_some(brand)
+}
+
+fn pretty_name(os_release: &str) -> Option<String> {
+    let value = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    let name = value.trim().trim_matches(['"', '\'']);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Any mains that is on: no. Else a battery of the machine (not of a mouse) that is draining: yes. No sign of either: unknown.
+fn on_battery(power_supply: &Path) -> Option<bool> {
+    let read = |supply: &Path, name: &str| {
+        fs::read_to_string(supply.join(name)).map(|text| text.trim().to_owned()).unwrap_or_default()
+    };
+    let supplies: Vec<_> = fs::read_dir(power_supply).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut batteries = supplies.iter().filter(|s| read(s, "type") == "Battery" && read(s, "scope") != "Device");
+    let mut mains = supplies.iter().filter(|s| matches!(read(s, "type").as_str(), "Mains" | "USB"));
+    if mains.any(|s| read(s, "online") == "1") {
+        return Some(false);
+    }
+    let states: Vec<_> = batteries.by_ref().map(|s| read(s, "status")).collect();
+    (!states.is_empty()).then(|| states.iter().any(|state| state == "Discharging"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which write their own fixtures")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_needs_both_figures() {
+        let text = "MemTotal:       24684092 kB\nMemFree:        20316740 kB\nMemAvailable:   23376532 kB\n";
+        assert_eq!(meminfo(text), Some((24_684_092 * 1024, 23_376_532 * 1024)));
+        assert_eq!(meminfo("MemTotal:  1 kB\nMemFree: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn names_of_systems() {
+        assert_eq!(pretty_name("NAME=x\nPRETTY_NAME=\"Debian 12\"\n").as_deref(), Some("Debian 12"));
+        assert_eq!(pretty_name("PRETTY_NAME=Arch\n").as_deref(), Some("Arch"));
+        assert_eq!(pretty_name("PRETTY_NAME=\"\"\n"), None);
+        assert_eq!(pretty_name("NAME=x\n"), None);
+    }
+
+    #[test]
+    fn power_of_a_laptop_a_desktop_and_a_mouse() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = |supply: &str, name: &str, value: &str| {
+            fs::create_dir_all(dir.path().join(supply)).unwrap();
+            fs::write(dir.path().join(supply).join(name), format!("{value}\n")).unwrap();
+        };
+        assert_eq!(on_battery(&dir.path().join("absent")), None);
+        set("mouse", "type", "Battery");
+        set("mouse", "scope", "Device");
+        set("mouse", "status", "Discharging");
+        assert_eq!(on_battery(dir.path()), None);
+        set("BAT0", "type", "Battery");
+        set("BAT0", "status", "Discharging");
+        assert_eq!(on_battery(dir.path()), Some(true));
+        set("AC", "type", "Mains");
+        set("AC", "online", "0");
+        assert_eq!(on_battery(dir.path()), Some(true));
+        set("AC", "online", "1");
+        assert_eq!(on_battery(dir.path()), Some(false));
+    }
+
+    #[test]
+    fn this_machine() {
+        let machine = machine(Vec::new());
+        assert!(machine.ram_bytes > 1 << 28);
+        assert!(machine.available_bytes > 0 && machine.available_bytes <= machine.ram_bytes);
+        assert!(machine.memory_limit_bytes.is_none_or(|limit| limit < machine.ram_bytes));
+        assert!(!machine.os.is_empty() && !machine.cpu.is_empty());
+        assert!(machine.kernel.is_some());
+        assert!(available_bytes() <= machine.ram_bytes);
+    }
+}

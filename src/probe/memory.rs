@@ -1,0 +1,140 @@
+//! Resident memory of a process: from the kernel on Linux, sampled through sysinfo elsewhere.
+
+use std::io;
+
+use crate::record::MemoryReading;
+
+/// A process whose memory can be read again and again, cheaply.
+#[derive(Debug)]
+pub struct ProcessMemory {
+    source: source::Source,
+}
+
+/// One reading of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessReading {
+    /// Resident memory now.
+    pub memory: MemoryReading,
+    /// Peak of resident memory so far by the kernel's account; `None` where only samples are to be had.
+    pub peak_bytes: Option<u64>,
+}
+
+impl ProcessMemory {
+    /// Opens a process. On Linux the handle stays with this process even when its number is given to another.
+    ///
+    /// # Errors
+    /// When there is no such process or it may not be read.
+    pub fn open(pid: u32) -> io::Result<Self> {
+        source::Source::open(pid).map(|source| Self { source })
+    }
+
+    /// Reads it; `None` when the process has ended.
+    pub fn read(&mut self) -> Option<ProcessReading> {
+        self.source.read()
+    }
+}
+
+/// Memory of this process.
+#[must_use]
+pub fn own_memory() -> Option<ProcessReading> {
+    ProcessMemory::open(std::process::id()).ok()?.read()
+}
+
+/// Peak of this process's resident memory by the kernel's account, in bytes; `None` where it keeps none.
+#[must_use]
+pub fn own_peak() -> Option<u64> {
+    own_memory()?.peak_bytes
+}
+
+#[cfg(target_os = "linux")]
+mod source {
+    use std::{fs::File, io, os::unix::fs::FileExt};
+
+    use super::ProcessReading;
+    use crate::probe::process::Status;
+
+    #[derive(Debug)]
+    pub(super) struct Source {
+        status: File,
+        buffer: Box<[u8]>,
+    }
+
+    impl Source {
+        pub(super) fn open(pid: u32) -> io::Result<Self> {
+            let status = File::open(format!("/proc/{pid}/status"))?;
+            Ok(Self { status, buffer: vec![0; 4096].into() })
+        }
+
+        // Reading at 0 of the open file makes the kernel write the text anew: no lookup of the path each time.
+        pub(super) fn read(&mut self) -> Option<ProcessReading> {
+            let length = self.status.read_at(&mut self.buffer, 0).ok()?;
+            let status = Status::parse(&String::from_utf8_lossy(&self.buffer[..length]));
+            Some(ProcessReading { memory: status.memory()?, peak_bytes: status.peak_bytes })
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod source {
+    use std::io;
+
+    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+    use super::ProcessReading;
+    use crate::record::MemoryReading;
+
+    #[derive(Debug)]
+    pub(super) struct Source {
+        system: System,
+        pid: Pid,
+    }
+
+    impl Source {
+        pub(super) fn open(pid: u32) -> io::Result<Self> {
+            let system = System::new().map_err(|error| io::Error::other(error.to_string()))?;
+            let mut source = Self { system, pid: Pid::from_u32(pid) };
+            source.read().map(|_| source).ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+
+        pub(super) fn read(&mut self) -> Option<ProcessReading> {
+            let kind = ProcessRefreshKind::nothing().with_memory();
+            self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[self.pid]), true, kind);
+            let rss_bytes = self.system.process(self.pid)?.memory();
+            let memory = MemoryReading { rss_bytes, anon_bytes: None, file_bytes: None };
+            Some(ProcessReading { memory, peak_bytes: None })
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_a_peak_not_below_what_it_holds() {
+        let reading = own_memory().unwrap();
+        assert!(reading.memory.rss_bytes > 1 << 20);
+        assert!(reading.peak_bytes.unwrap() >= reading.memory.rss_bytes);
+        let (anon, file) = (reading.memory.anon_bytes.unwrap(), reading.memory.file_bytes.unwrap());
+        assert!(anon > 0 && file > 0 && anon + file <= reading.memory.rss_bytes);
+    }
+
+    #[test]
+    fn an_allocation_is_seen_as_anonymous_and_stays_in_the_peak() {
+        const SIZE: u64 = 32 << 20;
+        let mut own = ProcessMemory::open(std::process::id()).unwrap();
+        let before = own.read().unwrap();
+        let block = std::hint::black_box(vec![1_u8; usize::try_from(SIZE).unwrap()]);
+        let during = own.read().unwrap();
+        drop(block);
+        // Other tests run beside this one, so only half the block is asked for.
+        assert!(during.memory.anon_bytes.unwrap() >= before.memory.anon_bytes.unwrap() + SIZE / 2);
+        assert!(own_peak().unwrap() >= during.memory.rss_bytes);
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_an_error() {
+        assert_eq!(ProcessMemory::open(u32::MAX).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,231 @@
+//! A thread of the parent that reads a worker's memory many times a second and knows what that cost.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    clock::Clock,
+    memory::{ProcessMemory, ProcessReading},
+};
+use crate::record::{MemoryReading, MemorySeries};
+
+/// How often a worker is read when nothing else is asked for: 100 times a second.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A running sampler. Dropped without [`Sampler::stop`], it stops and its readings are lost.
+#[derive(Debug)]
+pub struct Sampler {
+    shared: Arc<Shared>,
+    stop: mpsc::Sender<()>,
+    thread: thread::JoinHandle<Option<u64>>,
+}
+
+/// What a sampler saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sampled {
+    /// The readings and marks, in time order.
+    pub series: MemorySeries,
+    /// CPU time of the sampling thread; `None` where threads have no clock.
+    pub cost_ns: Option<u64>,
+    /// Last peak the kernel reported. Memory given back between the last reading and the end does not lower it, memory
+    /// taken then is not in it: the worker reports its own at the end, and the greater of the two is the peak.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+impl Sampled {
+    /// How many times the process was read.
+    #[must_use]
+    pub fn readings(&self) -> usize {
+        self.series.at_ms.len()
+    }
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    began_ns: u64,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("began_ns", &self.began_ns).finish_non_exhaustive()
+    }
+}
+
+struct State {
+    process: ProcessMemory,
+    series: MemorySeries,
+    peak_rss_bytes: Option<u64>,
+}
+
+impl Sampler {
+    /// Begins to read process `pid` every `interval`; times in the series count from `began_ns` of `clock`.
+    ///
+    /// # Errors
+    /// When there is no such process, it may not be read, or no thread can be started.
+    pub fn start(pid: u32, clock: Arc<dyn Clock>, began_ns: u64, interval: Duration) -> io::Result<Self> {
+        let state = State { process: ProcessMemory::open(pid)?, series: MemorySeries::default(), peak_rss_bytes: None };
+        let shared = Arc::new(Shared { clock, began_ns, state: Mutex::new(state) });
+        let (stop, stopped) = mpsc::channel();
+        let in_thread = Arc::clone(&shared);
+        let thread =
+            thread::Builder::new().name("memory".into()).spawn(move || sample_until(&stopped, &in_thread, interval))?;
+        Ok(Self { shared, stop, thread })
+    }
+
+    /// Notes that the worker begins something new, and reads it at this moment; `None` when it has ended.
+    #[expect(clippy::must_use_candidate, reason = "the mark is the effect, the reading a gift")]
+    pub fn mark(&self, label: &str) -> Option<MemoryReading> {
+        self.shared.tick(Some(label)).map(|reading| reading.memory)
+    }
+
+    /// Takes a last reading, ends the thread and hands over what was seen.
+    #[must_use]
+    pub fn stop(self) -> Sampled {
+        // A send fails only when the thread has ended by itself, because the process did.
+        let _ = self.stop.send(());
+        let cost_ns = self.thread.join().ok().flatten();
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Sampled { series: std::mem::take(&mut state.series), cost_ns, peak_rss_bytes: state.peak_rss_bytes }
+    }
+}
+
+impl Shared {
+    /// Reads once, under the lock, so that the columns stay in time order whoever reads.
+    fn tick(&self, mark: Option<&str>) -> Option<ProcessReading> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_ms = self.clock.now_ns().saturating_sub(self.began_ns) / 1_000_000;
+        let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
+        if let Some(label) = mark {
+            state.series.marks.push((at_ms, label.to_owned()));
+        }
+        let reading = state.process.read()?;
+        state.series.at_ms.push(at_ms);
+        state.series.rss_kib.push(reading.memory.rss_bytes / 1024);
+        state.series.anon_kib.extend(reading.memory.anon_bytes.map(|bytes| bytes / 1024));
+        state.peak_rss_bytes = state.peak_rss_bytes.max(reading.peak_bytes);
+        Some(reading)
+    }
+}
+
+/// Reads at fixed times, not after fixed pauses, so that the rate does not sink under load; then once more at the end.
+fn sample_until(stopped: &mpsc::Receiver<()>, shared: &Shared, interval: Duration) -> Option<u64> {
+    let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    let mut next_ns = shared.clock.now_ns();
+    while shared.tick(None).is_some() {
+        let now_ns = shared.clock.now_ns();
+        // What was missed while the machine was busy is not made up for.
+        next_ns = next_ns.saturating_add(interval_ns).max(now_ns);
+        match stopped.recv_timeout(Duration::from_nanos(next_ns - now_ns)) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                shared.tick(None);
+                break;
+            }
+        }
+    }
+    thread_cpu_ns()
+}
+
+/// CPU time of the calling thread.
+#[cfg(unix)]
+fn thread_cpu_ns() -> Option<u64> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    Some(seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?)
+}
+
+#[cfg(not(unix))]
+fn thread_cpu_ns() -> Option<u64> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests; the worker here is a child of the test")]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Write},
+        process::{Child, Command, Stdio},
+    };
+
+    use super::*;
+    use crate::probe::clock::{Monotonic, Virtual};
+
+    /// A child that takes 64 MiB at the first line and gives it back at the second, answering each.
+    fn child() -> Child {
+        let script = "import sys\nsys.stdin.readline()\nb = bytearray(b'x') * (64 << 20)\nprint(len(b), flush=True)\n\
+            sys.stdin.readline()\ndel b\nprint('freed', flush=True)\nsys.stdin.readline()\n";
+        Command::new("python3").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn ask(child: &mut Child, answers: &mut impl BufRead) -> String {
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        let mut line = String::new();
+        answers.read_line(&mut line).unwrap();
+        line
+    }
+
+    #[test]
+    fn a_childs_allocation_is_seen_and_its_peak_outlives_it() {
+        let mut child = child();
+        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        let clock = Monotonic::start();
+        let sampler = Sampler::start(child.id(), Arc::new(clock), 0, DEFAULT_INTERVAL).unwrap();
+        thread::sleep(Duration::from_millis(200));
+        let before = sampler.mark("allocate").unwrap();
+        assert_eq!(ask(&mut child, &mut answers), "67108864\n");
+        let held = sampler.mark("free").unwrap();
+        assert_eq!(ask(&mut child, &mut answers), "freed\n");
+        let after = sampler.mark("wait").unwrap();
+        thread::sleep(Duration::from_millis(300));
+        let elapsed_ms = clock.now_ns() / 1_000_000;
+        let seen = sampler.stop();
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        assert!(held.anon_bytes.unwrap() - before.anon_bytes.unwrap() >= 64 << 20);
+        assert!(held.rss_bytes - after.rss_bytes >= 60 << 20);
+        assert!(seen.peak_rss_bytes.unwrap() >= held.rss_bytes);
+        let series = &seen.series;
+        assert_eq!(series.at_ms.len(), series.rss_kib.len());
+        assert_eq!(series.at_ms.len(), series.anon_kib.len());
+        assert!(series.at_ms.is_sorted());
+        assert_eq!(series.marks.iter().map(|m| m.1.as_str()).collect::<Vec<_>>(), ["allocate", "free", "wait"]);
+        let hz = seen.readings() as f64 * 1000.0 / elapsed_ms as f64;
+        assert!(hz >= 50.0, "{hz} readings a second");
+        let cost = seen.cost_ns.unwrap() as f64 / seen.readings() as f64;
+        assert!(cost > 0.0 && cost < 1e6, "{cost} ns a reading");
+    }
+
+    #[test]
+    fn it_ends_by_itself_when_the_process_does() {
+        let mut child = child();
+        let sampler = Sampler::start(child.id(), Arc::new(Monotonic::start()), 0, Duration::from_millis(1)).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(sampler.mark("gone"), None);
+        let seen = sampler.stop();
+        assert!(seen.readings() > 0);
+        assert_eq!(seen.series.marks.len(), 1);
+    }
+
+    #[test]
+    fn times_count_from_the_beginning_of_the_visit() {
+        let clock = Virtual::default();
+        clock.set(5_000_000_000);
+        let began_ns = 2_000_000_000;
+        let sampler =
+            Sampler::start(std::process::id(), Arc::new(clock.clone()), began_ns, Duration::from_mins(1)).unwrap();
+        sampler.mark("now").unwrap();
+        clock.advance(7_000_000);
+        sampler.mark("later").unwrap();
+        let seen = sampler.stop();
+        assert_eq!(seen.series.marks, [(3000, "now".to_owned()), (3007, "later".to_owned())]);
+        assert_eq!(seen.series.at_ms.last(), Some(&3007));
+    }
+}

@@ -1,0 +1,26 @@
+//! Tokens a second of each synthetic workload, one figure a workload.
+
+use super::{Chart, Error, bars};
+use crate::{
+    analysis::Analysis,
+    record::Run,
+    report::view::summary::{scale, synthetic},
+};
+
+pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
+    let measured = |key: &&str| analysis.models.iter().any(|m| m.metric(key).is_some());
+    let draw = |(i, key): (usize, &str)| {
+        let id = format!("chart-speed-{i}");
+        let what = if key.starts_with("pp") { "prompt processing" } else { "generation" };
+        let title = format!("{key}: {what}, tokens a second");
+        let svg = bars::draw(&id, &title, &bars::one_each(analysis, key, scale(analysis, key)))?;
+        Ok(Chart {
+            id,
+            section: "speed",
+            title,
+            note: "More is better. Whiskers and brackets: interval of the median.".into(),
+            svg,
+        })
+    };
+    synthetic(run).into_iter().filter(measured).enumerate().map(draw).collect()
+}

@@ -1,0 +1,103 @@
+//! Every sample in time order as a deviation from its model's own median: drift and disturbances show as slopes and steps.
+
+use super::{
+    Chart, Error,
+    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
+};
+use crate::{
+    analysis::{Analysis, ModelAnalysis, Unit},
+    record::Run,
+    report::{
+        format::{percent, quantity},
+        text::shorten,
+        view::{names::name, summary::synthetic},
+    },
+    units::{NS_PER_S, tokens_per_second},
+};
+
+const STRIP: i32 = 74;
+const HEAD: i32 = 22;
+const FOOT: i32 = 28;
+const LEFT: i32 = 54;
+
+/// A model's samples: seconds since the run began, and share above or below its median.
+struct Strip {
+    head: String,
+    points: Vec<(f64, f64)>,
+}
+
+/// One figure for the first workload of each kind.
+pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
+    let keys = synthetic(run);
+    let firsts = ["tg", "pp"].iter().filter_map(|kind| keys.iter().find(|k| k.starts_with(kind)));
+    firsts.filter_map(|key| chart(run, analysis, key).transpose()).collect()
+}
+
+fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Error> {
+    let Some(workload) = run.plan.workloads.iter().position(|w| w.id == key) else { return Ok(None) };
+    let strips: Vec<Strip> = (0..).zip(&analysis.models).filter_map(|(i, m)| strip(run, i, m, key, workload)).collect();
+    let points = || strips.iter().flat_map(|s| &s.points);
+    let end = points().map(|p| p.0).fold(0.0, f64::max);
+    if end <= 0.0 {
+        return Ok(None);
+    }
+    let reach = points().map(|p| p.1.abs()).fold(0.01, f64::max);
+    let id = format!("chart-time-{}", if key.starts_with("pp") { "pp" } else { "tg" });
+    let title = format!("{key} over the run, from each model's median");
+    let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
+    let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
+    let x = |s: f64| LEFT + px(s / end * f64::from(WIDTH - LEFT - 12));
+    let svg = svg(&id, &title, &desc, height, |canvas| {
+        for (i, strip) in (0_i32..).zip(&strips) {
+            draw_strip(canvas, strip, i * STRIP, reach, &x);
+        }
+        time_axis(canvas, end, height - FOOT, &x);
+    })?;
+    let note =
+        "Every sample, as taken. A slope is drift; a step that all models share is the machine, not the model.".into();
+    Ok(Some(Chart { id, section: "speed", title, note, svg }))
+}
+
+fn strip(run: &Run, model: usize, m: &ModelAnalysis, key: &str, workload: usize) -> Option<Strip> {
+    let median = m.metric(key)?.value.filter(|v| *v > 0.0)?;
+    let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v| v.model == model);
+    let points: Vec<(f64, f64)> = visits
+        .flat_map(|v| &v.samples)
+        .filter(|s| s.workload == workload)
+        .filter_map(|s| {
+            let rate = tokens_per_second(s.n_tokens.into(), s.native_ns.unwrap_or(s.wall_ns))?;
+            Some((s.at_ns as f64 / NS_PER_S, rate / median - 1.0))
+        })
+        .collect();
+    let head = format!("{}, median {}", shorten(&name(m), 30), quantity(Unit::TokensPerSecond, median));
+    (!points.is_empty()).then_some(Strip { head, points })
+}
+
+fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, reach: f64, x: &impl Fn(f64) -> i32) {
+    let half = f64::from(STRIP - HEAD - 8) / 2.0;
+    let middle = top + HEAD + px(half);
+    let y = |share: f64| middle - px(share / reach * half);
+    canvas.text(Ink::Text, Face::Normal, Anchor::Start, (LEFT, top + 12), &strip.head);
+    for (share, ink) in [(reach, Ink::Grid), (0.0, Ink::Muted), (-reach, Ink::Grid)] {
+        canvas.line(ink, (LEFT, y(share)), (WIDTH - 12, y(share)), 1);
+    }
+    for share in [reach, -reach] {
+        let sign = if share > 0.0 { "+" } else { "" };
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(share)), &format!("{sign}{}", percent(share)));
+    }
+    for (at, share) in &strip.points {
+        canvas.dot(Ink::Candidate, (x(*at), y(*share)), 2, true);
+    }
+}
+
+/// Seconds or minutes since the run began.
+pub(super) fn time_axis(canvas: &mut Canvas<'_>, end_s: f64, y: i32, x: &impl Fn(f64) -> i32) {
+    let (unit, suffix) = if end_s >= 180.0 { (60.0, "min") } else { (1.0, "s") };
+    for tick in super::ticks(end_s / unit, 6) {
+        let at = x(tick * unit);
+        canvas.line(Ink::Muted, (at, y), (at, y + 4), 1);
+        let digits = usize::from(end_s / unit < 6.0);
+        let label = format!("{tick:.digits$} {suffix}");
+        canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (at, y + 14), &label);
+    }
+}

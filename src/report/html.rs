@@ -1,0 +1,83 @@
+//! The HTML report: one file that loads nothing. The only file that knows the template engine.
+
+use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Error,
+    chart::Chart,
+    embed::embed,
+    view::{Section, View},
+};
+use crate::record::Run;
+
+const CSS: &str = include_str!("../../templates/report.css");
+const JS: &str = include_str!("../../templates/report.js");
+const TEMPLATES: [(&str, &str); 5] = [
+    ("report.html.jinja", include_str!("../../templates/report.html.jinja")),
+    ("macros.html.jinja", include_str!("../../templates/partials/macros.html.jinja")),
+    ("cards.html.jinja", include_str!("../../templates/partials/cards.html.jinja")),
+    ("answers.html.jinja", include_str!("../../templates/partials/answers.html.jinja")),
+    ("environment.html.jinja", include_str!("../../templates/partials/environment.html.jinja")),
+];
+
+/// The page.
+///
+/// # Errors
+/// When the record can't be embedded or a template names something that is not there.
+pub fn render(run: &Run, view: &View, sections: &[Section], charts: &[Chart]) -> Result<String, Error> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(error)?);
+    for (name, source) in TEMPLATES {
+        env.add_template(name, source).map_err(error)?;
+    }
+    let record = embed(run)?;
+    let page = env.get_template("report.html.jinja").map_err(error)?;
+    page.render(context! {
+        view => Value::from(Serde(view)),
+        sections => Value::from(Serde(sections)),
+        charts => Value::from(Serde(charts)),
+        css => CSS,
+        js => JS,
+        css_hash => hash(CSS),
+        js_hash => hash(JS),
+        record => record.json,
+        left_out => record.left_out,
+    })
+    .map_err(error)
+}
+
+fn error(source: minijinja::Error) -> Error {
+    Error::Template { message: format!("{source:#}") }
+}
+
+/// What a Content-Security-Policy calls an inline text it allows.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", base64(&Sha256::digest(text.as_bytes())))
+}
+
+/// Base64 with padding (RFC 4648).
+fn base64(bytes: &[u8]) -> String {
+    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_usize, |bits, b| bits << 8 | usize::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let sign = SIGNS[bits >> (18 - 6 * i) & 63];
+            out.push(if i <= chunk.len() { char::from(sign) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_rfc_4648() {
+        let shown = ["", "f", "fo", "foo", "foobar"].map(|t| base64(t.as_bytes()));
+        assert_eq!(shown, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYmFy"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! From findings to bytes: HTML, Markdown, CSV, JSON and the terminal. Pure: nothing is measured, read or written here.
+//!
+//! [`view`] puts a run and its analysis into words; the renderers add layout. Later sections (quality, advice) are further
+//! [`view::Section`]s and columns of its tables; every renderer shows them without a change.
+
+pub mod chart;
+mod csv;
+mod embed;
+pub mod format;
+mod html;
+mod json;
+mod markdown;
+mod sentences;
+mod terminal;
+mod text;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use sentences::sentences;
+pub use terminal::Colour;
+
+use thiserror::Error;
+
+use crate::{analysis::Analysis, record::Run};
+use view::View;
+
+/// What to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One page that works offline.
+    Html,
+    /// For an issue or a model card.
+    Markdown,
+    /// One row a metric.
+    Csv,
+    /// The analysis.
+    Json,
+    /// For a terminal.
+    Text,
+}
+
+/// How to render for a terminal; the other formats ignore it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Columns of the terminal.
+    pub width: u16,
+    /// Whether to colour.
+    pub colour: Colour,
+    /// Where the HTML report is, to be named at the end.
+    pub written: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { width: 80, colour: Colour::Never, written: None }
+    }
+}
+
+/// Why a report could not be rendered. None of them is the reader's fault.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A template failed.
+    #[error("render the page: {message}")]
+    Template {
+        /// What the engine said, with the place.
+        message: String,
+    },
+    /// A value could not be written as JSON.
+    #[error("write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A figure could not be drawn.
+    #[error("draw {id}")]
+    Chart {
+        /// Which.
+        id: String,
+    },
+}
+
+/// Renders a run. The same run gives the same bytes.
+///
+/// # Errors
+/// When a figure can't be drawn or a template fails.
+pub fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options) -> Result<String, Error> {
+    Ok(match format {
+        Format::Csv => csv::render(analysis),
+        Format::Json => json::render(analysis)?,
+        Format::Markdown => markdown::render(&View::new(run, analysis)),
+        Format::Text => {
+            terminal::render(&View::new(run, analysis), options.width, options.colour, options.written.as_deref())
+        }
+        Format::Html => {
+            let sections = view::tables(run, analysis);
+            html::render(run, &View::new(run, analysis), &sections, &chart::all(run, analysis)?)?
+        }
+    })
+}

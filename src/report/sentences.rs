@@ -1,0 +1,175 @@
+//! What a run says, in two or three plain sentences: what an interval supports, what was only seen, what is missing.
+
+use super::{
+    format::{Spread, comparison, percent, quantity},
+    view::{
+        names::{failure, name, original},
+        summary::synthetic,
+    },
+};
+use crate::{
+    analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
+    record::{Outcome, Run},
+};
+
+/// The sentences, the most important first.
+#[must_use]
+pub fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
+    let mut out = Vec::new();
+    let measured: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| !m.metrics.is_empty()).collect();
+    match original(analysis) {
+        _ if measured.is_empty() => out.push("Nothing could be measured.".into()),
+        Some(o) if !o.metrics.is_empty() => {
+            out.extend(fastest(run, analysis, o));
+            out.extend(smallest(analysis, o));
+        }
+        Some(o) => {
+            out.push(format!("The original, {}, has no figures, so nothing is compared with it.", name(o)));
+            out.extend(absolute(run, analysis));
+        }
+        None => out.extend(absolute(run, analysis)),
+    }
+    out.extend(failures(analysis));
+    out.extend(not_measured(run));
+    out
+}
+
+/// The workload the first sentence is about: generation if it was measured, else prompt processing.
+fn primary(run: &Run) -> Option<(&str, &'static str)> {
+    let keys = synthetic(run);
+    let find = |prefix| keys.iter().copied().find(|k| k.starts_with(prefix));
+    find("tg").map(|k| (k, "generates")).or_else(|| find("pp").map(|k| (k, "processes prompts")))
+}
+
+/// The candidate with the highest ratio, and what may be said of it.
+fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
+    let Some((key, does)) = primary(run) else { return Vec::new() };
+    let ratio_of = |m: &ModelAnalysis| m.comparison(key).and_then(|c| c.ratio).filter(|r| r.is_finite());
+    let top = analysis.models.iter().filter_map(|m| Some((m, ratio_of(m)?))).max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(key)?))) else { return Vec::new() };
+    let (Some(s), base, who) = (comparison(c), name(original), name(model)) else { return Vec::new() };
+    let (times, memory) = (&s.value, memory_clause(model));
+    vec![match (c.verdict, &s.brackets) {
+        (Some(Verdict::Faster), Some(interval)) => {
+            format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, key))
+        }
+        (Some(Verdict::Slower), Some(interval)) => format!(
+            "No candidate {does} faster than {base}: the best, {who}, reaches {times} its speed {interval}{memory}."
+        ),
+        (Some(Verdict::NoRelevantDifference), Some(interval)) => format!(
+            "{who}, the best candidate in {key}, shows no relevant difference from {base}: {times} {interval}{memory}."
+        ),
+        (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) => format!(
+            "Whether {who} {does} faster than {base} is not resolved after {} rounds: {times} {interval}; \
+             about {rounds_needed} rounds would settle it.",
+            c.n
+        ),
+        _ => format!("In {key} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
+    }]
+}
+
+/// Whether the runner-up's interval lies wholly below: only then is one called the fastest.
+fn standing(analysis: &Analysis, top: &Comparison, key: &str) -> String {
+    let others: Vec<(&ModelAnalysis, &Comparison)> = analysis
+        .models
+        .iter()
+        .filter_map(|m| Some((m, m.comparison(key)?)))
+        .filter(|(_, c)| !std::ptr::eq(*c, top) && c.ratio.is_some())
+        .collect();
+    let rivals: Vec<String> = others
+        .iter()
+        .filter(|(_, c)| c.high.zip(top.low).is_none_or(|(high, low)| high >= low))
+        .map(|(m, _)| name(m))
+        .collect();
+    match (others.len(), rivals.len()) {
+        (0, _) => String::new(),
+        (_, 0) => "; it is the fastest measured".into(),
+        _ => format!("; {} can't be told from it", list(&rivals)),
+    }
+}
+
+/// `, in 36 % of the memory [35, 37]`, when there is a comparison.
+fn memory_clause(model: &ModelAnalysis) -> String {
+    let Some(c) = model.comparison("memory_peak") else { return String::new() };
+    match (c.verdict, c.ratio.filter(|r| r.is_finite())) {
+        (Some(Verdict::NoRelevantDifference), Some(_)) => ", in the same memory".into(),
+        (Some(Verdict::NotResolved { .. }), _) | (_, None) => String::new(),
+        (_, Some(ratio)) => format!(", in {} of the memory", percent(ratio)),
+    }
+}
+
+/// The candidate with the least memory, unless it is the one already named.
+fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
+    let peak = |m: &ModelAnalysis| m.metric("memory_peak").and_then(|p| p.value);
+    let (model, least) =
+        analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let own = peak(original)?;
+    let who = name(model);
+    if std::ptr::eq(model, original) {
+        return Some(format!("The original, {who}, had the lowest peak memory, {}.", quantity(Unit::Bytes, least)));
+    }
+    let ratio = model.comparison("memory_peak").and_then(comparison);
+    let interval = ratio.as_ref().and_then(|r| r.brackets.clone()).map(|b| format!(" {b}")).unwrap_or_default();
+    let times = ratio.map_or(String::new(), |Spread { value, .. }| format!(", {value}{interval}"));
+    Some(format!(
+        "{who} had the lowest peak memory: {} against {}{times}.",
+        quantity(Unit::Bytes, least),
+        quantity(Unit::Bytes, own)
+    ))
+}
+
+/// Without an original: who was seen to be fastest, in its own unit.
+fn absolute(run: &Run, analysis: &Analysis) -> Option<String> {
+    let (key, _) = primary(run)?;
+    let top =
+        analysis.models.iter().filter_map(|m| Some((m, m.metric(key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(format!("The highest {key} was measured for {}: {}.", name(top.0), quantity(Unit::TokensPerSecond, top.1)))
+}
+
+fn failures(analysis: &Analysis) -> Option<String> {
+    let failed: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| m.outcome != Outcome::Done).collect();
+    match failed.as_slice() {
+        [] => None,
+        [one] => Some(format!("{} {}.", name(one), failure(one)?.trim_end_matches('.'))),
+        several => {
+            let names: Vec<String> = several.iter().map(|m| name(m)).collect();
+            Some(format!("{} of {} models failed: {}.", several.len(), analysis.models.len(), list(&names)))
+        }
+    }
+}
+
+/// What a reader might look for in vain.
+fn not_measured(run: &Run) -> Option<String> {
+    let keys = synthetic(run);
+    let prompts = run.plan.workloads.len() > keys.len();
+    let mut missing = vec!["output quality"];
+    for (prefix, what) in [("pp", "prompt processing"), ("tg", "generation")] {
+        if !keys.iter().any(|k| k.starts_with(prefix)) {
+            missing.push(what);
+        }
+    }
+    if !prompts {
+        missing.push("answers to prompts");
+    }
+    let missing: Vec<String> = missing.into_iter().map(String::from).collect();
+    Some(format!("Not measured in this run: {}.", list(&missing)))
+}
+
+/// Why there is no interval.
+fn too_few(analysis: &Analysis, n: usize) -> String {
+    let rounds = if n == 1 { "1 round".into() } else { format!("{n} rounds") };
+    if analysis.quick {
+        format!("a quick look of {rounds}: no interval")
+    } else {
+        format!("{rounds}: too few for an interval")
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,166 @@
+//! The View: everything a report shows, already in words and ordered. Renderers add layout and nothing else.
+
+mod answers;
+mod environment;
+mod method;
+pub mod names;
+mod sections;
+pub mod summary;
+pub mod table;
+
+pub use answers::{Answer, Prompt};
+pub use environment::Facts;
+pub use sections::{Section, tables};
+pub use table::{Cell, Column, Kind, Table, Tone};
+
+use serde::Serialize;
+
+use super::{
+    format::percent,
+    sentences::sentences,
+    text::{inert_line, shell, shorten},
+};
+use crate::{
+    analysis::Analysis,
+    record::{Role, Run},
+};
+
+/// Everything a report shows, but for its charts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct View {
+    /// `F16 against Q8_0 and Q4_K_M`.
+    pub title: String,
+    /// What the models are.
+    pub subject: Option<String>,
+    /// When the run began, UTC.
+    pub started: String,
+    /// Rounds, confidence, and why it ended.
+    pub basis: String,
+    /// Whether it was too short for intervals.
+    pub quick: bool,
+    /// The findings in words.
+    pub sentences: Vec<String>,
+    /// One a model.
+    pub cards: Vec<Card>,
+    /// One row a model.
+    pub summary: Table,
+    /// What to know before trusting the figures.
+    pub warnings: Vec<Caution>,
+    /// Prompts and what was answered.
+    pub prompts: Vec<Prompt>,
+    /// Machine, build, parameters, files.
+    pub environment: Vec<Facts>,
+    /// How it was measured, a point a line.
+    pub method: Vec<String>,
+    /// The command that repeats it.
+    pub command: String,
+    /// Program and version.
+    pub generator: String,
+}
+
+/// A model at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Card {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// Whether it is what the others are compared with.
+    pub original: bool,
+    /// Why it has no figures.
+    pub failed: Option<String>,
+    /// Head and cell of each figure.
+    pub figures: Vec<(Column, Cell)>,
+}
+
+/// A warning with its remedy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Caution {
+    /// Stable name.
+    pub kind: String,
+    /// The model it concerns.
+    pub model: Option<String>,
+    /// What was seen.
+    pub evidence: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl View {
+    /// Puts a run and its analysis into words.
+    #[must_use]
+    pub fn new(run: &Run, analysis: &Analysis) -> Self {
+        let summary = summary::table(run, analysis);
+        Self {
+            title: title(analysis),
+            subject: subject(run),
+            started: inert_line(&run.started_utc),
+            basis: basis(analysis),
+            quick: analysis.quick,
+            sentences: sentences(run, analysis),
+            cards: cards(analysis, &summary),
+            summary,
+            warnings: analysis.warnings.iter().map(caution).collect(),
+            prompts: answers::prompts(run, analysis),
+            environment: environment::facts(run),
+            method: method::lines(run),
+            command: shell(&run.command),
+            generator: format!("gguf-bench {}", inert_line(&run.build.version)),
+        }
+    }
+}
+
+fn title(analysis: &Analysis) -> String {
+    let of = |role| analysis.models.iter().filter(move |m| m.role == role).map(names::name).collect::<Vec<_>>();
+    let (originals, candidates) = (of(Role::Original), of(Role::Candidate));
+    let shown = match candidates.len() {
+        0..=6 => candidates.join(", "),
+        n => format!("{} and {} more", candidates[..5].join(", "), n - 5),
+    };
+    match originals.first() {
+        Some(original) if candidates.is_empty() => original.clone(),
+        Some(original) => format!("{original} against {shown}"),
+        None => shown,
+    }
+}
+
+fn subject(run: &Run) -> Option<String> {
+    let facts = run.models.iter().find_map(|m| m.facts.as_ref())?;
+    let size = super::format::sig3(facts.n_params as f64 / 1e6);
+    let what = format!("{} architecture, {size} M parameters", shorten(&inert_line(&facts.architecture), 40));
+    Some(match &facts.title {
+        Some(title) => format!("{}: {what}", shorten(&inert_line(title), 80)),
+        None => what,
+    })
+}
+
+fn basis(analysis: &Analysis) -> String {
+    let rounds = if analysis.rounds == 1 { "1 round".into() } else { format!("{} rounds", analysis.rounds) };
+    let any = analysis.models.iter().flat_map(|m| &m.metrics).any(|m| m.low.is_some());
+    let intervals = match (any, analysis.quick) {
+        (true, _) => format!("brackets are {} confidence intervals", percent(analysis.confidence)),
+        (false, true) => "a quick look, too short for intervals".into(),
+        (false, false) => "too few for intervals".into(),
+    };
+    format!("{rounds}; {intervals}; ended because {}", names::ended(analysis.ended))
+}
+
+fn cards(analysis: &Analysis, summary: &Table) -> Vec<Card> {
+    let of = |(m, row): (&crate::analysis::ModelAnalysis, &Vec<Cell>)| Card {
+        name: names::name(m),
+        file: shorten(&inert_line(&m.file), 60),
+        original: m.role == Role::Original,
+        failed: names::failure(m),
+        figures: summary.columns.iter().cloned().zip(row.iter().cloned()).skip(1).filter(|(c, _)| c.rank < 3).collect(),
+    };
+    analysis.models.iter().zip(&summary.rows).map(of).collect()
+}
+
+fn caution(w: &crate::analysis::Warning) -> Caution {
+    Caution {
+        kind: inert_line(&w.kind),
+        model: w.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
+        evidence: shorten(&inert_line(&w.evidence), 600),
+        remedy: shorten(&inert_line(&w.remedy), 600),
+    }
+}

@@ -1,0 +1,68 @@
+//! Names of models and of what was not measured, fit to be shown.
+
+use crate::{
+    analysis::{Analysis, ModelAnalysis},
+    record::{Ended, Outcome, Stage},
+    report::text::{inert_line, shorten},
+};
+
+/// Most characters of a name in a table.
+const MOST: usize = 40;
+
+/// A model's name, harmless and not too long.
+#[must_use]
+pub fn name(model: &ModelAnalysis) -> String {
+    let name = shorten(&inert_line(&model.name), MOST);
+    if name.is_empty() { "(no name)".into() } else { name }
+}
+
+/// The original, when there is one.
+#[must_use]
+pub fn original(analysis: &Analysis) -> Option<&ModelAnalysis> {
+    analysis.models.iter().find(|m| m.role == crate::record::Role::Original)
+}
+
+/// Why a model has no figures, in a few words; `None` when it did not fail.
+#[must_use]
+pub fn failure(model: &ModelAnalysis) -> Option<String> {
+    match &model.outcome {
+        Outcome::Done => None,
+        Outcome::Failed { stage, reason } => {
+            Some(format!("failed {}: {}", doing(*stage), shorten(&inert_line(reason), 600)))
+        }
+    }
+}
+
+/// What was being done at a stage.
+fn doing(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Inspect => "while its header was read",
+        Stage::Quantize => "while it was quantized",
+        Stage::Launch => "when its worker was started",
+        Stage::Load => "while it was loaded",
+        Stage::Context => "while its context was made",
+        Stage::Warmup => "while it was warmed up",
+        Stage::Prefill => "while a prompt was evaluated",
+        Stage::Decode => "while it generated",
+        Stage::Quality => "while outputs were compared",
+    }
+}
+
+/// Why a figure of a model is missing.
+#[must_use]
+pub fn why_missing(model: &ModelAnalysis) -> &'static str {
+    if model.outcome == Outcome::Done { "not measured" } else { "failed" }
+}
+
+/// Why no more rounds were run.
+#[must_use]
+pub fn ended(ended: Ended) -> &'static str {
+    match ended {
+        Ended::RoundsDone => "every planned round was run",
+        Ended::Precise => "every primary metric was as precise as asked",
+        Ended::Budget => "the next pair of rounds would not have fitted the time budget",
+        Ended::Interrupted => "it was interrupted",
+        Ended::NothingLeft => "no model was left that could be measured",
+        Ended::Unfinished => "the record is unfinished",
+    }
+}

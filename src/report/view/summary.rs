@@ -1,0 +1,77 @@
+//! The summary: one row a model, each figure with its interval and its ratio to the original.
+
+use super::{
+    names::{failure, name, original, why_missing},
+    table::{Cell, Column, Table},
+};
+use crate::{
+    analysis::{Analysis, ModelAnalysis, Unit},
+    record::{Run, WorkloadKind},
+    report::format::{Scale, Spread, fixed, ratio},
+};
+
+/// Keys of the synthetic workloads, in the plan's order: `pp512`, `tg128`.
+#[must_use]
+pub fn synthetic(run: &Run) -> Vec<&str> {
+    let is = |kind: &WorkloadKind| !matches!(kind, WorkloadKind::Prompt(_));
+    run.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
+}
+
+/// The scale for a metric over all models.
+#[must_use]
+pub fn scale(analysis: &Analysis, key: &str) -> Scale {
+    let of_key: Vec<_> = analysis.models.iter().filter_map(|m| m.metric(key)).collect();
+    let unit = of_key.first().map_or(Unit::TokensPerSecond, |m| m.unit);
+    Scale::for_all(unit, of_key.iter().filter_map(|m| m.value))
+}
+
+/// The table.
+#[must_use]
+pub fn table(run: &Run, analysis: &Analysis) -> Table {
+    let sizes = Scale::for_all(Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
+    let mut columns =
+        vec![Column::text("model"), Column::number("size", sizes.suffix).rank(2), Column::number("bpw", "bit").rank(4)];
+    let mut keys = vec!["load"];
+    keys.extend(synthetic(run));
+    keys.push("memory_peak");
+    let scales: Vec<Scale> = keys.iter().map(|key| scale(analysis, key)).collect();
+    let (mut pp, mut tg) = (0, 0);
+    for (key, scale) in keys.iter().zip(&scales) {
+        columns.push(match *key {
+            "load" => Column::number("load", scale.suffix).rank(3),
+            "memory_peak" => Column::number("peak memory", scale.suffix).rank(0),
+            key => {
+                // Of several lengths, those after the first give way before anything else does.
+                let seen = if key.starts_with("pp") { &mut pp } else { &mut tg };
+                *seen += 1;
+                let first = if key.starts_with("pp") { 1 } else { 0 };
+                Column::number(key, scale.suffix).rank(if *seen == 1 { first } else { 4 + *seen })
+            }
+        });
+    }
+    let base = original(analysis).and_then(|o| o.size_bytes);
+    let row = |m: &ModelAnalysis| {
+        let mut cells = vec![Cell::text(name(m)), size(m, sizes, base)];
+        cells.push(Cell::maybe(m.bits_per_weight, |b| fixed(b, 2), "header not read"));
+        let metric =
+            |(key, scale): (&&str, &Scale)| Cell::metric(m.metric(key), m.comparison(key), *scale, why_missing(m));
+        cells.extend(keys.iter().zip(&scales).map(metric));
+        cells
+    };
+    Table {
+        id: "summary".into(),
+        title: "Every model, each figure against the original".into(),
+        columns,
+        rows: analysis.models.iter().map(row).collect(),
+        notes: analysis.models.iter().filter_map(|m| Some(format!("{} {}.", name(m), failure(m)?))).collect(),
+    }
+}
+
+fn size(m: &ModelAnalysis, scale: Scale, base: Option<u64>) -> Cell {
+    let mut cell = Cell::maybe(m.size_bytes.map(|b| b as f64), |b| scale.number(b), "file not read");
+    if let (Some(own), Some(base), true) = (m.size_bytes, base, m.role == crate::record::Role::Candidate) {
+        let value = ratio(own as f64 / base as f64);
+        cell.ratio = (base > 0).then_some(Spread { value, brackets: None, plus_minus: None });
+    }
+    cell
+}

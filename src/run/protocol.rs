@@ -1,0 +1,127 @@
+//! What the run says to a worker and what it answers: JSON, one message a line, over stdin and stdout.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::Timing,
+    record::{EngineConfig, Sampling, Stage},
+};
+
+/// Asked of a worker. Each request gets exactly one [`Reply`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Load a model. Must be the first.
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// llama.cpp's parameters.
+        config: EngineConfig,
+    },
+    /// Replace the context.
+    Context {
+        /// Its size in tokens.
+        n_ctx: u32,
+    },
+    /// Evaluate given ids as a prompt.
+    Prefill {
+        /// How many.
+        n_tokens: u32,
+        /// Which ids: the same seed gives every model the same ids.
+        seed: u64,
+    },
+    /// Evaluate given ids one after another.
+    Decode {
+        /// How many.
+        n_tokens: u32,
+        /// Which ids.
+        seed: u64,
+    },
+    /// Count the tokens of prompts, chat template included.
+    Count {
+        /// Their texts.
+        texts: Vec<String>,
+    },
+    /// Answer a prompt.
+    Answer {
+        /// Its text.
+        text: String,
+        /// Most tokens of the answer.
+        max_new_tokens: u32,
+        /// How tokens are chosen.
+        sampling: Sampling,
+        /// Seed of the choice.
+        seed: u64,
+    },
+    /// Read the process's own account and end.
+    Close,
+}
+
+/// A worker's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The process is up and has loaded nothing yet. Sent once, unasked.
+    Ready,
+    /// The model is there.
+    Loaded {
+        /// Loading it took.
+        model_ns: u64,
+        /// Size of its vocabulary.
+        n_vocab: u32,
+        /// Longest context it was trained for.
+        n_ctx_train: u32,
+        /// Bytes that came from storage meanwhile, when the kernel says.
+        storage_read_bytes: Option<u64>,
+    },
+    /// The context is there.
+    Context {
+        /// Making it took.
+        context_ns: u64,
+    },
+    /// Tokens were evaluated.
+    Timed(Timing),
+    /// Tokens of each prompt.
+    Counted(Vec<u32>),
+    /// The prompt was answered.
+    Answered(Box<Answered>),
+    /// The process's own account.
+    Closed {
+        /// Exact peak of resident memory, when the kernel says.
+        peak_rss_bytes: Option<u64>,
+        /// Free memory of devices, by name, while everything is still allocated.
+        devices_free_bytes: Vec<(String, u64)>,
+    },
+    /// It could not be done; the worker ends.
+    Failed {
+        /// What was being done.
+        stage: Stage,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An answer to a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Tokens of the prompt.
+    pub n_prompt: u32,
+    /// Whether the chat template was applied.
+    pub templated: bool,
+    /// Evaluating it.
+    pub prefill: Timing,
+    /// Generating, from the second token on.
+    pub decode: Option<Timing>,
+    /// Ids of the answer.
+    pub tokens: Vec<i32>,
+    /// Its text.
+    pub text: String,
+    /// Whether the model ended it.
+    pub ended: bool,
+    /// To the first token.
+    pub ttft_ns: u64,
+    /// From token to token.
+    pub inter_token_ns: Vec<u64>,
+}
