@@ -16,6 +16,7 @@ pub use verdict::Verdict;
 pub use warning::Warning;
 
 use serde::Serialize;
+use series::Series;
 
 use crate::record::{Ended, FORMAT, Outcome, Role, Run};
 
@@ -34,6 +35,8 @@ pub struct Analysis {
     pub confidence: f64,
     /// Differences smaller than this are not relevant.
     pub equivalence: f64,
+    /// Verdicts drawn: each is held to a confidence adjusted for their number.
+    pub verdicts: usize,
     /// The models in the plan's order; the first is the original.
     pub models: Vec<ModelAnalysis>,
     /// What a reader should know before trusting the numbers.
@@ -91,25 +94,35 @@ impl ModelAnalysis {
 #[must_use]
 pub fn analyse(run: &Run) -> Analysis {
     let original = run.models.iter().position(|m| m.role == Role::Original).unwrap_or(0);
-    let models: Vec<ModelAnalysis> = (0..run.models.len()).map(|model| analyse_model(run, model, original)).collect();
+    let series: Vec<Vec<Series>> = (0..run.models.len()).map(|model| series::of_model(run, model)).collect();
+    let protocol = &run.plan.protocol;
+    let candidates = || (0..run.models.len()).filter(|&model| model != original);
+    let verdicts = candidates().map(|model| verdict::count(&series[model], &series[original], protocol)).sum();
+    let compare = |model: usize| {
+        if model == original {
+            Vec::new()
+        } else {
+            verdict::compare(&series[model], &series[original], verdicts, protocol)
+        }
+    };
+    let models: Vec<ModelAnalysis> =
+        (0..run.models.len()).map(|model| analyse_model(run, model, &series[model], compare(model))).collect();
     let warnings = warning::find(run, &models);
     Analysis {
         format: FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
         ended: run.ended,
-        quick: run.plan.protocol.quick,
-        confidence: run.plan.protocol.confidence,
-        equivalence: run.plan.protocol.equivalence,
+        quick: protocol.quick,
+        confidence: protocol.confidence,
+        equivalence: protocol.equivalence,
+        verdicts,
         models,
         warnings,
     }
 }
 
-fn analyse_model(run: &Run, model: usize, original: usize) -> ModelAnalysis {
-    let own = series::of_model(run, model);
+fn analyse_model(run: &Run, model: usize, own: &[Series], vs_original: Vec<Comparison>) -> ModelAnalysis {
     let metrics = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
-    let vs_original =
-        if model == original { Vec::new() } else { verdict::compare(&own, &series::of_model(run, original), run) };
     let info = &run.models[model];
     let facts = info.facts.as_ref();
     ModelAnalysis {

@@ -6,7 +6,7 @@ use super::{
     metric::{Better, Comparison, Unit},
     series::Series,
 };
-use crate::{record::Run, stats};
+use crate::{record::Protocol, stats};
 
 /// What may be concluded about a candidate's metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,32 +29,34 @@ pub enum Verdict {
     },
 }
 
-/// Compares every metric that both models have, paired by round.
-pub(super) fn compare(own: &[Series], original: &[Series], run: &Run) -> Vec<Comparison> {
-    let candidates = run.models.len().saturating_sub(1).max(1);
-    let pairs: Vec<(&Series, &Series)> =
-        own.iter().filter_map(|s| Some((s, original.iter().find(|o| o.key == s.key)?))).collect();
+/// Compares every metric that both models have, paired by round. `verdicts` is how many the run draws, see [`count`].
+pub(super) fn compare(own: &[Series], original: &[Series], verdicts: usize, protocol: &Protocol) -> Vec<Comparison> {
     // Verdicts are adjusted for how many there are (Bonferroni); intervals are shown as they are.
-    let verdicts = (candidates * pairs.len()).max(1) as f64;
-    let protocol = &run.plan.protocol;
-    let strict = 1.0 - (1.0 - protocol.confidence) / verdicts;
-    pairs
-        .into_iter()
-        .map(|(own, original)| {
-            let d = log_ratios(own, original);
-            let interval = stats::hodges_lehmann(&d, protocol.confidence).ok().map(|e| e.exp());
-            let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
-            Comparison {
-                key: own.key.clone(),
-                ratio,
-                low: interval.as_ref().map(|e| e.low),
-                high: interval.as_ref().map(|e| e.high),
-                verdict: interval.is_some().then(|| verdict(&d, strict, protocol.equivalence, own)),
-                better: own.better,
-                n: d.len(),
-            }
-        })
-        .collect()
+    let strict = 1.0 - (1.0 - protocol.confidence) / verdicts.max(1) as f64;
+    let compare_one = |(own, d): (&Series, Vec<f64>)| {
+        let interval = stats::hodges_lehmann(&d, protocol.confidence).ok().map(|e| e.exp());
+        let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
+        Comparison {
+            key: own.key.clone(),
+            ratio,
+            low: interval.as_ref().map(|e| e.low),
+            high: interval.as_ref().map(|e| e.high),
+            verdict: interval.is_some().then(|| verdict(&d, strict, protocol.equivalence, own)),
+            better: own.better,
+            n: d.len(),
+        }
+    };
+    paired(own, original).map(compare_one).collect()
+}
+
+/// How many verdicts a candidate gives rise to: metrics measured in too few rounds for an interval give none.
+pub(super) fn count(own: &[Series], original: &[Series], protocol: &Protocol) -> usize {
+    paired(own, original).filter(|(_, d)| stats::hodges_lehmann(d, protocol.confidence).is_ok()).count()
+}
+
+/// Every metric both have, with its log ratios.
+fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item = (&'a Series, Vec<f64>)> {
+    own.iter().filter_map(|s| Some((s, log_ratios(s, original.iter().find(|o| o.key == s.key)?))))
 }
 
 /// ln(candidate / original) of every round in which both were measured.

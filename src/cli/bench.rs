@@ -143,10 +143,10 @@ fn refuse_what_does_not_fit(subjects: &mut [Subject], available_bytes: u64) {
         if facts.weights_bytes + kv > available_bytes {
             let reason = format!(
                 "not enough memory: weights {} and KV cache {} need {}, {} is available; close programs or choose a smaller quantization",
-                preview::gib(facts.weights_bytes),
-                preview::gib(kv),
-                preview::gib(facts.weights_bytes + kv),
-                preview::gib(available_bytes)
+                preview::size(facts.weights_bytes),
+                preview::size(kv),
+                preview::size(facts.weights_bytes + kv),
+                preview::size(available_bytes)
             );
             subject.model.outcome = Outcome::Failed { stage: record::Stage::Load, reason };
         }

@@ -1,11 +1,67 @@
 //! doctor: whether numbers from this machine and build can be trusted, each row with a remedy.
 
+use std::{fmt::Write, thread, time::Duration};
+
 use anyhow::Result;
 
 use super::{args::DoctorArgs, exit::Exit, machine, print};
+use crate::{
+    probe::{
+        self, Clock, Monotonic, Watch,
+        clock::resolution_ns,
+        doctor::{Check, Level, Now, check},
+    },
+    record::Build,
+};
+
+/// How long the machine is watched while nothing of ours runs.
+const WATCHED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let here = machine::here()?;
-    let _ = args;
-    print(&serde_json::to_string_pretty(&here.machine)?)
+    let clock = Monotonic::start();
+    let watch = Watch::start(clock.now_ns(), &[]);
+    thread::sleep(WATCHED);
+    let conditions = watch.end(clock.now_ns(), &[]);
+    let now = Now { conditions, timer_ns: resolution_ns(&clock), host: probe::host() };
+    let checks = check(&here.machine, &here.build, &now);
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&checks)?))
+    } else {
+        print(&describe(&here.build, &checks)?)
+    }
+}
+
+fn describe(build: &Build, checks: &[Check]) -> Result<String> {
+    let mut out = String::new();
+    writeln!(
+        out,
+        "gguf-bench {} ({}), llama.cpp from llama-cpp-sys-2 {} (ggml {})\n",
+        build.version, build.git_revision, build.llama_cpp_sys_2, build.ggml
+    )?;
+    let width = checks.iter().map(|c| c.name.len()).max().unwrap_or(0);
+    for check in checks {
+        let level = match check.level {
+            Level::Good => "good",
+            Level::Unknown => "unknown",
+            Level::Warning => "warning",
+            Level::Bad => "bad",
+        };
+        writeln!(out, "{level:<8} {:<width$}  {}", check.name, check.finding)?;
+        if let Some(remedy) = &check.remedy {
+            writeln!(out, "{:<8} {:<width$}  -> {remedy}", "", "")?;
+        }
+    }
+    let worst = checks.iter().map(|c| c.level).max().unwrap_or(Level::Good);
+    writeln!(
+        out,
+        "\n{}",
+        match worst {
+            Level::Good | Level::Unknown => "Numbers from here can be trusted as far as this program can see.",
+            Level::Warning =>
+                "Ratios from here can be trusted; absolute numbers scatter or drift more than they need to.",
+            Level::Bad => "Numbers from here are wrong for this machine until the rows marked bad are mended.",
+        }
+    )?;
+    Ok(out)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::{args::InspectArgs, exit::Exit, preview::gib, print};
+use super::{args::InspectArgs, exit::Exit, preview::size, print};
 use crate::{
     gguf::{self, Facts, Heads, printable},
     models,
@@ -29,7 +29,7 @@ fn describe(file: &str, facts: &Facts) -> Result<String> {
         format!(
             "{} ({}, {} file(s), GGUF v{})",
             printable(file),
-            gib(facts.file_bytes),
+            size(facts.file_bytes),
             facts.files,
             facts.gguf_version
         ),
@@ -78,15 +78,15 @@ fn describe(file: &str, facts: &Facts) -> Result<String> {
         )?;
     }
     writeln!(out, "\n{:<10} {:>8} {:>16} {:>12} {:>8}", "type", "tensors", "parameters", "bytes", "share")?;
-    for (ty, totals) in &facts.by_type {
-        let share = totals.bytes as f64 / facts.weights.bytes.max(1) as f64 * 100.0;
+    for (ty, sum) in &facts.by_type {
+        let percent = sum.bytes as f64 / facts.weights.bytes.max(1) as f64 * 100.0;
         writeln!(
             out,
-            "{:<10} {:>8} {:>16} {:>12} {share:>6.1} %",
+            "{:<10} {:>8} {:>16} {:>12} {percent:>6.1} %",
             ty.to_string(),
-            totals.tensors,
-            totals.params,
-            totals.bytes
+            sum.tensors,
+            sum.params,
+            sum.bytes
         )?;
     }
     Ok(out)

@@ -19,7 +19,7 @@ pub(super) struct Here {
 
 /// Reads both. llama.cpp is asked in a process of its own: here it would hold device memory.
 pub(super) fn here() -> Result<Here> {
-    let said = run::run_to_end(&program()?, &["worker".into(), "describe".into()], Duration::from_secs(60))
+    let said = run::run_to_end(&program()?, &["worker".into(), "describe".into()], Duration::from_mins(1))
         .context("ask llama.cpp for its devices")?;
     let Description { devices, system_info } =
         serde_json::from_slice(&said).context("understand llama.cpp's devices")?;

@@ -25,6 +25,7 @@ use args::{Cli, Command};
 use exit::Exit;
 
 /// Runs the program on the process's arguments.
+#[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(llama_spelling(std::env::args_os()));
     match run(cli.command) {

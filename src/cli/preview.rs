@@ -9,7 +9,7 @@ use crate::{
     engine::QuantType,
     gguf,
     record::{Outcome, Plan, PromptText, WorkloadKind},
-    units::GIB,
+    report::format,
 };
 
 /// Assumed for the estimate alone: memory bandwidth a generation reaches, in bytes a second.
@@ -66,10 +66,10 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                     model.name,
                     facts.quant,
                     facts.bits_per_weight,
-                    gib(facts.weights_bytes),
-                    kv.map_or_else(|| "unknown".into(), gib),
-                    gib(total),
-                    gib(here.machine.available_bytes)
+                    size(facts.weights_bytes),
+                    kv.map_or_else(|| "unknown".into(), size),
+                    size(total),
+                    size(here.machine.available_bytes)
                 )?;
                 let one = visit_seconds(plan, facts.n_params, facts.weights_bytes);
                 // What would be made of it is smaller and no slower than it.
@@ -104,8 +104,9 @@ fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
         + ASSUMED_VISIT_S * rounds
 }
 
-pub(super) fn gib(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / GIB)
+/// A size in the unit a person would choose.
+pub(super) fn size(bytes: u64) -> String {
+    format::bytes(bytes as f64)
 }
 
 fn duration(seconds: f64) -> String {

@@ -110,7 +110,7 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &Request<'_>) 
     if request.allow_requantize {
         arguments.push("--allow-requantize".into());
     }
-    let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_secs(24 * 3600));
+    let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_hours(24));
     if let Err(lost) = made {
         // Half a file is worth nothing; that it could not be removed is not the news.
         let _ = std::fs::remove_file(&partial);

@@ -10,13 +10,13 @@ use crate::{record::Buffer, units::MIB};
 #[must_use]
 pub fn buffers(log: &str) -> Vec<Buffer> {
     let mut weights: BTreeMap<String, u64> = BTreeMap::new();
-    let mut contexts = vec![BTreeMap::<String, (u64, u64)>::new()];
+    let mut contexts: Vec<BTreeMap<String, (u64, u64)>> = Vec::new();
+    let mut current: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for line in log.lines() {
         if line.contains("llama_context: constructing") {
-            contexts.push(BTreeMap::new());
+            contexts.push(std::mem::take(&mut current));
         }
         let Some((kind, name, bytes)) = buffer_line(line) else { continue };
-        let current = contexts.last_mut().expect("never empty");
         match kind {
             Kind::Weights => *weights.entry(name).or_default() += bytes,
             Kind::Context => current.entry(name).or_default().0 += bytes,
@@ -24,6 +24,7 @@ pub fn buffers(log: &str) -> Vec<Buffer> {
             Kind::Compute => current.entry(name).or_default().1 = bytes,
         }
     }
+    contexts.push(current);
     let total = |c: &BTreeMap<String, (u64, u64)>| c.values().map(|(a, b)| a + b).sum::<u64>();
     let largest = contexts.into_iter().max_by_key(total).unwrap_or_default();
     let names: std::collections::BTreeSet<&String> = weights.keys().chain(largest.keys()).collect();

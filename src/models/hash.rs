@@ -99,7 +99,8 @@ fn stream(file: &mut File, progress: &mut dyn FnMut(u64)) -> io::Result<String> 
 }
 
 fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// What shows that a file was not written to.

@@ -168,6 +168,6 @@ mod tests {
         assert_eq!(names(&["blobs/sha256-0a1b", "blobs/sha256-2c3d"]), ["0a1b", "2c3d"]);
         assert_eq!(names(&["-.gguf", "--.gguf"]), ["-", "--"]);
         assert_eq!(names(&["modèle-F16.gguf", "modèle-Q8_0.GGUF"]), ["F16", "Q8_0"]);
-        assert_eq!(names(&[".gguf", "/"]), [".gguf", "/"]);
+        assert_eq!(names(&[".gguf", "/"]), ["gguf", "/"]);
     }
 }

@@ -1,6 +1,7 @@
 //! What the user typed for a model becomes a file on this machine, with all its parts, without opening anything slow.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -130,17 +131,16 @@ pub fn resolve(name: &str) -> Result<Resolved, ResolveError> {
 /// The one model of a folder. A projector for images (`mmproj-...`) is no model, the parts of a split one are one.
 fn only_model(folder: &Path) -> Result<PathBuf, ResolveError> {
     let unreadable = |source| ResolveError::Unreadable { path: folder.into(), source };
-    let mut models = Vec::new();
+    let mut models = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-        let lower = name.to_ascii_lowercase();
-        let later_part = split_part(&name).is_some_and(|part| part.index > 1);
-        let model = lower.ends_with(".gguf") && !lower.starts_with("mmproj") && !later_part;
-        if model && folder.join(&name).is_file() {
-            models.push(name);
+        let gguf = Path::new(&name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+        if gguf && !name.to_ascii_lowercase().starts_with("mmproj") && folder.join(&name).is_file() {
+            // A later part stands for its first, so that a first part that is missing is missed.
+            models.insert(split_part(&name).map_or(name.clone(), |part| part.name_of(1)));
         }
     }
-    models.sort();
+    let models: Vec<String> = models.into_iter().collect();
     match &models[..] {
         [] => Err(ResolveError::EmptyFolder { path: folder.into() }),
         [one] => Ok(folder.join(one)),

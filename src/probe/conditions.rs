@@ -61,7 +61,12 @@ impl Counters {
             swapped_in_bytes: read("/proc/vmstat")
                 .and_then(|text| pages_swapped_in(&text))
                 .and_then(|pages| pages.checked_mul(page_size()?)),
-            involuntary_switches: workers.iter().map(|&pid| involuntary_switches(pid)).sum(),
+            // Of no worker there is nothing to say, which is not 0.
+            involuntary_switches: workers
+                .iter()
+                .map(|&pid| involuntary_switches(pid))
+                .reduce(|a, b| Some(a? + b?))
+                .flatten(),
             memory_stall_us: read("/proc/pressure/memory").and_then(|text| stall_us(&text)),
         }
     }

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod conditions;
 pub mod cpus;
+pub mod doctor;
 pub mod features;
 pub mod host;
 pub mod machine;

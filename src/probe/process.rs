@@ -1,4 +1,4 @@
-//! What the kernel says of one process: parsers of /proc/PID/status, stat and io.
+//! What the kernel says of one process: parsers of /proc/PID/status, statm, stat and io.
 
 use crate::record::MemoryReading;
 
@@ -48,6 +48,16 @@ impl Status {
         let (anon_bytes, file_bytes) = (self.anon_bytes, self.file_bytes);
         self.rss_bytes.map(|rss_bytes| MemoryReading { rss_bytes, anon_bytes, file_bytes })
     }
+}
+
+/// Resident memory from the text of /proc/PID/statm, in pages; `None` of a zombie. The shared part is file-backed or shared
+/// memory, the rest anonymous.
+#[must_use]
+pub fn statm(text: &str, page_bytes: u64) -> Option<MemoryReading> {
+    let mut pages = text.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
+    let (rss_bytes, file_bytes) = (pages.next()??, pages.next()??);
+    let anon_bytes = rss_bytes.checked_sub(file_bytes);
+    (rss_bytes > 0).then_some(MemoryReading { rss_bytes, anon_bytes, file_bytes: Some(file_bytes) })
 }
 
 /// A count, or a size in kB as bytes (the kernel's kB are KiB). Shared with /proc/meminfo.
@@ -122,6 +132,16 @@ mod tests {
         let old = Status::parse("VmHWM:\t 20 kB\nVmRSS:\t 10 kB\n");
         assert_eq!(old.memory(), Some(MemoryReading { rss_bytes: 10_240, anon_bytes: None, file_bytes: None }));
         assert_eq!(Status::parse("VmRSS:\t lots kB\nVmHWM: 99999999999999999999 kB"), Status::default());
+    }
+
+    #[test]
+    fn statm_counts_pages() {
+        let reading =
+            MemoryReading { rss_bytes: 402 * 4096, anon_bytes: Some(29 * 4096), file_bytes: Some(373 * 4096) };
+        assert_eq!(statm("765 402 373 5 0 90 0\n", 4096), Some(reading));
+        for none in ["0 0 0 0 0 0 0\n", "765 402", "", "1 x 3", "1 18446744073709551615 1"] {
+            assert_eq!(statm(none, 4096), None, "{none:?}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Build {
     pub llama_cpp_sys_2: String,
     /// Version of ggml.
     pub ggml: String,
-    /// The CMake options llama.cpp was configured with, by name (``GGML_NATIVE`` -> "ON").
+    /// The `CMake` options llama.cpp was configured with, by name (`GGML_NATIVE` -> "ON").
     pub options: BTreeMap<String, String>,
     /// What llama.cpp says of itself at run time (`llama_print_system_info`).
     pub system_info: String,

@@ -11,7 +11,7 @@ pub struct Machine {
     pub kernel: Option<String>,
     /// CPU model as the kernel names it.
     pub cpu: String,
-    /// Instruction sets of the CPU that matter to llama.cpp (avx2, avx512f, avx512_vnni, neon, ...), sorted.
+    /// Instruction sets of the CPU that matter to llama.cpp (avx2, avx512f, `avx512_vnni`, neon, ...), sorted.
     pub cpu_features: Vec<String>,
     /// Physical cores, when known.
     pub physical_cores: Option<u32>,

@@ -127,9 +127,9 @@ pub struct Load {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheState {
-    /// Under 1 % of the file came from storage.
+    /// Under 1 % of the file, or under 1 MiB, came from storage.
     Warm,
-    /// 1 % or more came from storage.
+    /// More came from storage.
     Cold,
     /// This system does not say.
     Unknown,

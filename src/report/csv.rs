@@ -1,13 +1,12 @@
 //! CSV: one row a metric, plain numbers, RFC 4180 quoting, formula injection closed.
 
-use super::{text::inert_line, view::table::words};
-use crate::analysis::{Analysis, Comparison, MetricSummary, ModelAnalysis, Unit};
+use super::text::inert_line;
+use crate::analysis::{Analysis, Comparison, MetricSummary, ModelAnalysis, Unit, Verdict};
 
 const HEAD: &str = "model,metric,value,low,high,best,unit,n,ratio,ratio_low,ratio_high,verdict";
 
 /// Every metric of every model; empty fields are unknown.
-#[must_use]
-pub fn render(analysis: &Analysis) -> String {
+pub(super) fn render(analysis: &Analysis) -> String {
     let mut out = String::from(HEAD);
     out.push_str("\r\n");
     for model in &analysis.models {
@@ -37,8 +36,20 @@ fn row(model: &ModelAnalysis, m: &MetricSummary, c: Option<&Comparison>) -> [Str
         number(c.and_then(|c| c.ratio)),
         number(c.and_then(|c| c.low)),
         number(c.and_then(|c| c.high)),
-        field(&c.and_then(|c| c.verdict).map(words).unwrap_or_default()),
+        c.and_then(|c| c.verdict).map(verdict).unwrap_or_default().into(),
     ]
+}
+
+/// As JSON names it.
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Faster => "faster",
+        Verdict::Slower => "slower",
+        Verdict::Smaller => "smaller",
+        Verdict::Larger => "larger",
+        Verdict::NoRelevantDifference => "no_relevant_difference",
+        Verdict::NotResolved { .. } => "not_resolved",
+    }
 }
 
 fn number(value: Option<f64>) -> String {

@@ -20,7 +20,7 @@ pub(super) fn embed(run: &Run) -> Result<Embedded, serde_json::Error> {
     }
     let mut run = run.clone();
     let visits = |run: &mut Run, thin: fn(&mut crate::record::Visit)| {
-        run.rounds.iter_mut().flat_map(|r| &mut r.visits).for_each(thin)
+        run.rounds.iter_mut().flat_map(|r| &mut r.visits).for_each(thin);
     };
     visits(&mut run, |v| {
         if let Some(memory) = &mut v.memory {

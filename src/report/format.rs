@@ -45,7 +45,8 @@ fn decimals3(value: f64) -> usize {
         v if v >= 9.995 => 1,
         v if v >= 0.9995 => 2,
         v if v >= 0.099_95 => 3,
-        _ => 4,
+        v if v > 0.0 => 4,
+        _ => 0,
     }
 }
 
@@ -159,7 +160,7 @@ fn spread(value: f64, interval: Option<(f64, f64)>, decimals: usize, unit: &str)
     // A half-width that would be printed as zero gets up to two more decimals.
     let decimals = match half {
         Some(h) if h > 0.0 => {
-            (decimals..decimals + 2).find(|d| h >= 0.95 * 0.1_f64.powi(i32::try_from(*d).unwrap_or(0)))
+            (decimals..decimals + 2).find(|d| h >= 0.5 * 0.1_f64.powi(i32::try_from(*d).unwrap_or(0)))
         }
         _ => Some(decimals),
     }
@@ -224,7 +225,7 @@ mod tests {
     fn three_significant_digits() {
         let shown = [0.012_34, 0.1234, 1.234, 12.34, 99.96, 123.4, 12_345.6].map(sig3);
         assert_eq!(shown, ["0.0123", "0.123", "1.23", "12.3", "100", "123", "12\u{202f}346"]);
-        assert_eq!(sig3(-0.5), "−0.500");
+        assert_eq!((sig3(-0.5).as_str(), sig3(0.0).as_str()), ("−0.500", "0"));
         assert_eq!(fixed(-0.000_1, 2), "0.00");
         assert_eq!(sig3(f64::NAN), "n/a");
     }

@@ -25,15 +25,15 @@ const TEMPLATES: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// When the record can't be embedded or a template names something that is not there.
-pub fn render(run: &Run, view: &View, sections: &[Section], charts: &[Chart]) -> Result<String, Error> {
+pub(super) fn render(run: &Run, view: &View, sections: &[Section], charts: &[Chart]) -> Result<String, Error> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(error)?);
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
     for (name, source) in TEMPLATES {
-        env.add_template(name, source).map_err(error)?;
+        env.add_template(name, source).map_err(|e| error(&e))?;
     }
     let record = embed(run)?;
-    let page = env.get_template("report.html.jinja").map_err(error)?;
+    let page = env.get_template("report.html.jinja").map_err(|e| error(&e))?;
     page.render(context! {
         view => Value::from(Serde(view)),
         sections => Value::from(Serde(sections)),
@@ -45,10 +45,10 @@ pub fn render(run: &Run, view: &View, sections: &[Section], charts: &[Chart]) ->
         record => record.json,
         left_out => record.left_out,
     })
-    .map_err(error)
+    .map_err(|e| error(&e))
 }
 
-fn error(source: minijinja::Error) -> Error {
+fn error(source: &minijinja::Error) -> Error {
     Error::Template { message: format!("{source:#}") }
 }
 

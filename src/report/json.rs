@@ -6,7 +6,7 @@ use crate::analysis::Analysis;
 ///
 /// # Errors
 /// When a value can't be written as JSON.
-pub fn render(analysis: &Analysis) -> Result<String, serde_json::Error> {
+pub(super) fn render(analysis: &Analysis) -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string_pretty(analysis)?;
     text.push('\n');
     Ok(text)

@@ -8,8 +8,7 @@ use super::{
 };
 
 /// The summary, the sentences, the warnings and what it was measured on.
-#[must_use]
-pub fn render(view: &View) -> String {
+pub(super) fn render(view: &View) -> String {
     let mut out = format!("### {}\n\n", escape(&view.title));
     for sentence in &view.sentences {
         let _ = writeln!(out, "- {}", escape(sentence));
@@ -43,8 +42,8 @@ pub fn render(view: &View) -> String {
 fn table(t: &Table) -> String {
     let mut out = String::from("|");
     for c in &t.columns {
-        let unit = c.unit.as_ref().map_or(String::new(), |u| format!(" ({u})"));
-        let _ = write!(out, " {}{} |", escape(&c.title), escape(&unit));
+        let unit = c.unit.as_ref().map_or(String::new(), |u| format!(" ({})", escape(u)));
+        let _ = write!(out, " {}{unit} |", escape(&c.title));
     }
     out.push_str("\n|");
     for c in &t.columns {
@@ -86,13 +85,13 @@ fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // A mention or a bare address would call people and load pages.
+            // A mention would call people.
             '@' => out.push_str("&#64;"),
-            ':' => out.push_str("&#58;"),
             c => out.push(c),
         }
     }
-    out
+    // A bare address would become a link.
+    out.replace("://", "&#58;//")
 }
 
 /// A code block whose fence is longer than any run of backticks in it.

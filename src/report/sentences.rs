@@ -3,7 +3,7 @@
 use super::{
     format::{Spread, comparison, percent, quantity},
     view::{
-        names::{failure, name, original},
+        names::{name, original},
         summary::synthetic,
     },
 };
@@ -30,7 +30,7 @@ pub fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
         None => out.extend(absolute(run, analysis)),
     }
     out.extend(failures(analysis));
-    out.extend(not_measured(run));
+    out.push(not_measured(run));
     out
 }
 
@@ -59,6 +59,11 @@ fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<Stri
         (Some(Verdict::NoRelevantDifference), Some(interval)) => format!(
             "{who}, the best candidate in {key}, shows no relevant difference from {base}: {times} {interval}{memory}."
         ),
+        (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) if outside(c, analysis.equivalence) => format!(
+            "In {key} {who} measured {times} the speed of {base} {interval}, but {} rounds are too few for a verdict among \
+             so many comparisons; about {rounds_needed} would settle it.",
+            c.n
+        ),
         (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) => format!(
             "Whether {who} {does} faster than {base} is not resolved after {} rounds: {times} {interval}; \
              about {rounds_needed} rounds would settle it.",
@@ -66,6 +71,11 @@ fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<Stri
         ),
         _ => format!("In {key} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
     }]
+}
+
+/// Whether the interval shown lies outside the region: verdicts are stricter, as there are many of them.
+fn outside(c: &Comparison, equivalence: f64) -> bool {
+    c.low.is_some_and(|low| low > 1.0 + equivalence) || c.high.is_some_and(|high| high < 1.0 - equivalence)
 }
 
 /// Whether the runner-up's interval lies wholly below: only then is one called the fastest.
@@ -130,16 +140,16 @@ fn failures(analysis: &Analysis) -> Option<String> {
     let failed: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| m.outcome != Outcome::Done).collect();
     match failed.as_slice() {
         [] => None,
-        [one] => Some(format!("{} {}.", name(one), failure(one)?.trim_end_matches('.'))),
+        [one] => Some(format!("{} failed; the reason stands with its row.", name(one))),
         several => {
             let names: Vec<String> = several.iter().map(|m| name(m)).collect();
-            Some(format!("{} of {} models failed: {}.", several.len(), analysis.models.len(), list(&names)))
+            Some(format!("{} failed; the reasons stand with their rows.", list(&names)))
         }
     }
 }
 
 /// What a reader might look for in vain.
-fn not_measured(run: &Run) -> Option<String> {
+fn not_measured(run: &Run) -> String {
     let keys = synthetic(run);
     let prompts = run.plan.workloads.len() > keys.len();
     let mut missing = vec!["output quality"];
@@ -152,7 +162,7 @@ fn not_measured(run: &Run) -> Option<String> {
         missing.push("answers to prompts");
     }
     let missing: Vec<String> = missing.into_iter().map(String::from).collect();
-    Some(format!("Not measured in this run: {}.", list(&missing)))
+    format!("Not measured in this run: {}.", list(&missing))
 }
 
 /// Why there is no interval.

@@ -24,13 +24,14 @@ pub enum Colour {
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 /// From this width on there is room for intervals in brackets.
 const ROOMY: u16 = 130;
+/// A name is cut to so many characters before a column is given up.
+const SHORT: usize = 12;
 /// Zero-width signs around a ratio while the table is laid out; [`super::text`] lets none in from outside.
 const MARKS: [(Tone, char); 3] = [(Tone::Better, '\u{2061}'), (Tone::Worse, '\u{2062}'), (Tone::Open, '\u{2063}')];
 const END: char = '\u{2064}';
 
 /// The whole text, ending in a line end.
-#[must_use]
-pub fn render(view: &View, width: u16, colour: Colour, written: Option<&str>) -> String {
+pub(super) fn render(view: &View, width: u16, colour: Colour, written: Option<&str>) -> String {
     let (table, left_out) = fit(&view.summary, width);
     let mut out = table.lines().map(|l| paint(l.trim_end(), colour) + "\n").collect::<String>();
     let mut paragraph = |text: &str, first: &str| wrap(&mut out, text, width, first);
@@ -62,14 +63,14 @@ pub fn render(view: &View, width: u16, colour: Colour, written: Option<&str>) ->
 fn fit(table: &Table, width: u16) -> (String, Vec<String>) {
     let mut shown: Vec<usize> = (0..table.columns.len()).collect();
     let mut left_out = Vec::new();
-    for most in [40, 20, 14] {
+    for most in [40, 20, SHORT] {
         let text = layout(table, &shown, most, width);
         if widest(&text) <= usize::from(width) {
             return (text, left_out);
         }
     }
     loop {
-        let text = layout(table, &shown, 14, width);
+        let text = layout(table, &shown, SHORT, width);
         let next = shown.iter().copied().filter(|i| table.columns[*i].rank > 0).max_by_key(|i| table.columns[*i].rank);
         match next {
             Some(i) if widest(&text) > usize::from(width) => {
@@ -82,7 +83,7 @@ fn fit(table: &Table, width: u16) -> (String, Vec<String>) {
 }
 
 fn widest(text: &str) -> usize {
-    text.lines().map(console::measure_text_width).max().unwrap_or(0)
+    text.lines().map(|line| paint(line, Colour::Never).chars().count()).max().unwrap_or(0)
 }
 
 fn layout(table: &Table, shown: &[usize], most: usize, width: u16) -> String {
@@ -99,7 +100,7 @@ fn layout(table: &Table, shown: &[usize], most: usize, width: u16) -> String {
     for (at, i) in shown.iter().enumerate() {
         let number = table.columns[*i].kind == Kind::Number;
         if let Some(column) = out.column_mut(at) {
-            column.set_padding((0, 2)).set_cell_alignment(if number {
+            column.set_padding((0, if at + 1 < shown.len() { 2 } else { 0 })).set_cell_alignment(if number {
                 CellAlignment::Right
             } else {
                 CellAlignment::Left
@@ -111,8 +112,8 @@ fn layout(table: &Table, shown: &[usize], most: usize, width: u16) -> String {
 
 fn cell(c: &Cell, most: usize, width: u16) -> String {
     let pick = |brackets: &Option<String>, half: &Option<String>| {
-        let text = if width >= ROOMY { brackets } else { half };
-        text.as_ref().map_or(String::new(), |t| format!(" {t}"))
+        let text = if width >= ROOMY { brackets.clone() } else { half.as_ref().map(|h| h.replace(' ', "")) };
+        text.map_or(String::new(), |t| format!(" {t}"))
     };
     let mut text = format!("{}{}", shorten(&c.text, most), pick(&c.brackets, &c.plus_minus));
     if let Some(r) = &c.ratio {
@@ -152,11 +153,11 @@ fn paint(line: &str, colour: Colour) -> String {
 
 /// Writes a paragraph, wrapped at the width, later lines indented as far as `first` is wide.
 fn wrap(out: &mut String, text: &str, width: u16, first: &str) {
-    let indent = console::measure_text_width(first);
+    let indent = first.chars().count();
     let mut line = first.to_owned();
     let mut used = indent;
     for word in text.split(' ').filter(|w| !w.is_empty()) {
-        let wide = console::measure_text_width(word);
+        let wide = word.chars().count();
         if used > indent && used + 1 + wide > usize::from(width) {
             out.push_str(line.trim_end());
             out.push('\n');

@@ -8,8 +8,7 @@ fn steers(c: char) -> bool {
 }
 
 /// One line of text without control characters: line ends and tabs become spaces, the rest the replacement character.
-#[must_use]
-pub fn inert_line(text: &str) -> String {
+pub(super) fn inert_line(text: &str) -> String {
     let plain = |c| match c {
         '\n' | '\r' | '\t' => ' ',
         c if steers(c) => '\u{fffd}',
@@ -19,15 +18,13 @@ pub fn inert_line(text: &str) -> String {
 }
 
 /// Text of several lines: as [`inert_line`], but line ends and tabs stay.
-#[must_use]
-pub fn inert_text(text: &str) -> String {
+pub(super) fn inert_text(text: &str) -> String {
     let plain = |c| if c != '\n' && c != '\t' && steers(c) { '\u{fffd}' } else { c };
     text.replace("\r\n", "\n").chars().map(plain).collect()
 }
 
 /// At most `most` characters, cut in the middle: names of models differ at their ends.
-#[must_use]
-pub fn shorten(text: &str, most: usize) -> String {
+pub(super) fn shorten(text: &str, most: usize) -> String {
     let n = text.chars().count();
     if n <= most {
         return text.to_owned();
@@ -40,15 +37,13 @@ pub fn shorten(text: &str, most: usize) -> String {
 }
 
 /// At most `most` characters from the start, and how many there were when some were cut.
-#[must_use]
-pub fn clip(text: &str, most: usize) -> (String, Option<usize>) {
+pub(super) fn clip(text: &str, most: usize) -> (String, Option<usize>) {
     let n = text.chars().count();
     if n <= most { (text.to_owned(), None) } else { (text.chars().take(most).collect(), Some(n)) }
 }
 
 /// Words for a shell: quoted when they have to be.
-#[must_use]
-pub fn shell(words: &[String]) -> String {
+pub(super) fn shell(words: &[String]) -> String {
     let quote = |word: &String| {
         let word = inert_line(word);
         let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);

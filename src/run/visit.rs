@@ -255,7 +255,7 @@ impl Visitor<'_, '_> {
     fn account(&mut self, initial: MemoryReading, after_load: MemoryReading, closed: Reply) {
         let Reply::Closed { peak_rss_bytes, devices_free_bytes } = closed else { return };
         let Some(sampler) = self.sampler.take() else { return };
-        let sampled = sampler.stop();
+        let seen = sampler.stop();
         let devices = self.bench.devices.iter().filter(|d| d.kind != "cpu").filter_map(|d| {
             let (_, free) = devices_free_bytes.iter().find(|(name, _)| *name == d.name)?;
             Some(DeviceMemory {
@@ -268,9 +268,9 @@ impl Visitor<'_, '_> {
         self.visit.memory = Some(Memory {
             initial,
             after_load,
-            peak_rss_bytes: peak_rss_bytes.max(sampled.peak_rss_bytes),
-            sampling_cost_ns: sampled.cost_ns,
-            series: sampled.series,
+            peak_rss_bytes: peak_rss_bytes.max(seen.peak_rss_bytes),
+            sampling_cost_ns: seen.cost_ns,
+            series: seen.series,
             devices: devices.collect(),
         });
     }

@@ -49,6 +49,9 @@ fn a_split_model_by_its_first_part() {
     fs::remove_file(folder.path(names[2])).unwrap();
     let error = folder.resolve(names[0]).unwrap_err();
     assert!(matches!(&error, ResolveError::MissingPart { missing, .. } if *missing == folder.path(names[2])));
+    fs::remove_file(folder.path(names[0])).unwrap();
+    let error = folder.resolve("").unwrap_err();
+    assert!(matches!(&error, ResolveError::MissingPart { missing, .. } if *missing == folder.path(names[0])));
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn a_wrong_folder_is_named() {
     assert!(matches!(resolve("no-such-folder-here/m.gguf"), Err(ResolveError::NotFound { missing: Some(_), .. })));
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_pipe_or_a_device_is_refused_at_once() {
     let folder = Folder::with(&[]);

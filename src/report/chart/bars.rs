@@ -32,14 +32,14 @@ pub(super) struct Group {
 }
 
 impl Bar {
-    /// A model's metric; a model without it keeps its row and says so.
-    pub(super) fn new(model: &ModelAnalysis, metric: Option<&MetricSummary>, scale: Scale) -> Self {
+    /// A model's metric; a model without it keeps its row and says why.
+    pub(super) fn new(model: &ModelAnalysis, metric: Option<&MetricSummary>, scale: Scale, why: &str) -> Self {
         let spread = metric.and_then(|m| scale.spread(m));
         let text = match &spread {
             Some(Spread { value, brackets: Some(b), .. }) => format!("{value} {b}"),
             Some(s) => s.value.clone(),
             None if failure(model).is_some() => format!("{UNKNOWN}: failed"),
-            None => format!("{UNKNOWN}: not measured"),
+            None => format!("{UNKNOWN}: {why}"),
         };
         Self {
             label: shorten(&name(model), 22),
@@ -53,7 +53,14 @@ impl Bar {
 
 /// One bar a model.
 pub(super) fn one_each(analysis: &Analysis, key: &str, scale: Scale) -> Vec<Group> {
-    vec![Group { title: None, bars: analysis.models.iter().map(|m| Bar::new(m, m.metric(key), scale)).collect() }]
+    let bar = |m: &ModelAnalysis| Bar::new(m, m.metric(key), scale, "not measured");
+    vec![Group { title: None, bars: analysis.models.iter().map(bar).collect() }]
+}
+
+/// How to read the whiskers, or why there are none.
+pub(super) fn whiskers(analysis: &Analysis, key: &str) -> &'static str {
+    let any = analysis.models.iter().filter_map(|m| m.metric(key)).any(|m| m.low.is_some());
+    if any { "Whiskers and brackets: interval of the median." } else { "No intervals: too few rounds." }
 }
 
 const ROW: i32 = 26;

@@ -52,7 +52,7 @@ impl Ink {
         (Self::Text, "text", "#1f2328"),
         (Self::Muted, "muted", "#59636e"),
         (Self::Grid, "grid", "#d1d9e0"),
-        (Self::Region, "region", "#e6eaef"),
+        (Self::Region, "region", "#cfd7df"),
         (Self::Original, "original", "#818b98"),
         (Self::Candidate, "candidate", "#0072b2"),
         (Self::Better, "better", "#0072b2"),
@@ -129,10 +129,6 @@ impl Canvas<'_> {
 
     pub(super) fn line(&mut self, ink: Ink, from: (i32, i32), to: (i32, i32), width: u32) {
         self.failed |= self.backend.draw_line(from, to, &style(ink, width, false)).is_err();
-    }
-
-    pub(super) fn path(&mut self, ink: Ink, points: &[(i32, i32)]) {
-        self.failed |= self.backend.draw_path(points.iter().copied(), &style(ink, 2, false)).is_err();
     }
 
     pub(super) fn area(&mut self, ink: Ink, points: &[(i32, i32)]) {

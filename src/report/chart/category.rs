@@ -5,7 +5,7 @@ use super::{
     bars::{self, Bar, Group},
 };
 use crate::{
-    analysis::{Analysis, Unit},
+    analysis::{Analysis, ModelAnalysis, Unit},
     report::{
         format::Scale,
         text::{inert_line, shorten},
@@ -29,12 +29,13 @@ fn chart(analysis: &Analysis, kind: &str, what: &str) -> Result<Option<Chart>, E
     let group = |category: &&str| {
         let key = format!("{category}/{kind}");
         let bar =
-            |m| Bar::new(m, crate::analysis::ModelAnalysis::metric(m, &key), Scale::of(Unit::TokensPerSecond, 1.0));
-        let with = analysis.models.iter().filter(|m| m.metric(&key).is_some());
+            |m: &ModelAnalysis| Bar::new(m, m.metric(&key), Scale::of(Unit::TokensPerSecond, 1.0), "too few tokens");
+        let with = analysis.models.iter().filter(|m| m.categories.iter().any(|c| c.category == **category));
         Group { title: Some(shorten(&inert_line(category), 60)), bars: with.map(bar).collect() }
     };
-    let groups: Vec<Group> = categories.iter().map(group).filter(|g| !g.bars.is_empty()).collect();
-    if groups.is_empty() {
+    let groups: Vec<Group> = categories.iter().map(group).collect();
+    let measured = |m: &ModelAnalysis| m.metrics.iter().any(|m| m.key.ends_with(&format!("/{kind}")));
+    if !analysis.models.iter().any(measured) {
         return Ok(None);
     }
     let id = format!("chart-category-{kind}");

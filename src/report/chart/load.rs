@@ -10,6 +10,6 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let scale = scale(analysis, "load");
     let title = format!("Load time, {}", scale.suffix);
     let svg = bars::draw("chart-load", &title, &bars::one_each(analysis, "load", scale))?;
-    let note = "Less is better. The model alone, without its context.".into();
+    let note = format!("Less is better. The model alone, without its context. {}", bars::whiskers(analysis, "load"));
     Ok(Some(Chart { id: "chart-load".into(), section: "load", title, note, svg }))
 }

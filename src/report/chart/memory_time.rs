@@ -97,19 +97,22 @@ fn draw_series(canvas: &mut Canvas<'_>, s: &MemorySeries, x: &impl Fn(f64) -> i3
     canvas.line(Ink::Muted, (LEFT, y(0.0)), (WIDTH - 12, y(0.0)), 1);
 }
 
-/// A tick for every mark; its name where there is room for it.
+/// A tick where the work changes, and its name where there is room for it.
 fn marks(canvas: &mut Canvas<'_>, s: &MemorySeries, y: i32, x: &impl Fn(f64) -> i32) {
-    let mut free = i32::MIN;
-    let mut before = "";
+    let at = |ms: u32| x(f64::from(ms) / 1000.0).clamp(LEFT, WIDTH - 12);
+    let end = s.at_ms.last().copied().unwrap_or(0);
+    let mut phases: Vec<(i32, String)> = Vec::new();
     for (ms, what) in s.marks.iter().take(1000) {
-        let at = x(f64::from(*ms) / 1000.0).clamp(LEFT, WIDTH - 12);
-        canvas.line(Ink::Muted, (at, y), (at, y + 5), 1);
         let label = shorten(&inert_line(what), 16);
-        let end = at + Face::Small.width(&label);
-        if at >= free && end <= WIDTH && what != before {
-            canvas.text(Ink::Muted, Face::Small, Anchor::Start, (at, y + 13), &label);
-            free = end + 6;
+        if phases.last().is_none_or(|(_, before)| *before != label) {
+            phases.push((at(*ms), label));
         }
-        before = what;
+    }
+    let ends: Vec<i32> = phases.iter().skip(1).map(|(x, _)| *x).chain([at(end)]).collect();
+    for ((from, label), to) in phases.iter().zip(ends) {
+        canvas.line(Ink::Muted, (*from, y), (*from, y + 6), 1);
+        if Face::Small.width(label) + 4 <= to - from {
+            canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (i32::midpoint(*from, to), y + 10), label);
+        }
     }
 }

@@ -88,6 +88,8 @@ fn draw_row(canvas: &mut Canvas<'_>, row: &Row<'_>, axis: &Axis, y: i32) {
         canvas.line(ink, (axis.x(low), y), (axis.x(high), y), 2);
     }
     if let Some(value) = row.of.ratio {
+        // The page shows through a hollow dot, the interval doesn't.
+        canvas.dot(Ink::Page, (axis.x(value), y), 4, true);
         canvas.dot(ink, (axis.x(value), y), 4, filled);
     }
 }
@@ -114,7 +116,6 @@ impl Axis {
 
     fn draw(&self, canvas: &mut Canvas<'_>, equivalence: f64, bottom: i32) {
         let (from, to) = (self.x(1.0 - equivalence), self.x(1.0 + equivalence));
-        canvas.rect(Ink::Region, (from, 0), ((to - from).max(2), bottom));
         let mut last = i32::MIN / 2;
         let inside = |v: &f64| v.ln() > self.low && v.ln() < self.high;
         for value in [
@@ -130,11 +131,11 @@ impl Axis {
             if x - half < last + 8 || (one > 0 && one < 2 * half + 8) {
                 continue;
             }
-            let ink = if one == 0 { Ink::Muted } else { Ink::Grid };
-            canvas.line(ink, (x, 0), (x, bottom), 1);
+            canvas.line(Ink::Grid, (x, 0), (x, bottom), 1);
             canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (x, bottom + 12), &label);
             last = x + half;
         }
+        canvas.rect(Ink::Region, (from, 0), ((to - from).max(2), bottom));
     }
 }
 

@@ -13,14 +13,9 @@ pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error
         let id = format!("chart-speed-{i}");
         let what = if key.starts_with("pp") { "prompt processing" } else { "generation" };
         let title = format!("{key}: {what}, tokens a second");
+        let note = format!("More is better. {}", bars::whiskers(analysis, key));
         let svg = bars::draw(&id, &title, &bars::one_each(analysis, key, scale(analysis, key)))?;
-        Ok(Chart {
-            id,
-            section: "speed",
-            title,
-            note: "More is better. Whiskers and brackets: interval of the median.".into(),
-            svg,
-        })
+        Ok(Chart { id, section: "speed", title, note, svg })
     };
     synthetic(run).into_iter().filter(measured).enumerate().map(draw).collect()
 }

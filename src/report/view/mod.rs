@@ -2,9 +2,14 @@
 
 mod answers;
 mod environment;
+mod files;
+mod load;
+mod memory;
 mod method;
 pub mod names;
+mod prompts;
 mod sections;
+mod speed;
 pub mod summary;
 pub mod table;
 
@@ -18,7 +23,7 @@ use serde::Serialize;
 use super::{
     format::percent,
     sentences::sentences,
-    text::{inert_line, shell, shorten},
+    text::{clip, inert_line, shell, shorten},
 };
 use crate::{
     analysis::Analysis,
@@ -104,14 +109,16 @@ impl View {
             prompts: answers::prompts(run, analysis),
             environment: environment::facts(run),
             method: method::lines(run),
-            command: shell(&run.command),
+            command: clip(&shell(&run.command), 4_000).0,
             generator: format!("gguf-bench {}", inert_line(&run.build.version)),
         }
     }
 }
 
 fn title(analysis: &Analysis) -> String {
-    let of = |role| analysis.models.iter().filter(move |m| m.role == role).map(names::name).collect::<Vec<_>>();
+    let of = |role| {
+        analysis.models.iter().filter(move |m| m.role == role).map(|m| shorten(&names::name(m), 24)).collect::<Vec<_>>()
+    };
     let (originals, candidates) = (of(Role::Original), of(Role::Candidate));
     let shown = match candidates.len() {
         0..=6 => candidates.join(", "),
@@ -138,7 +145,7 @@ fn basis(analysis: &Analysis) -> String {
     let rounds = if analysis.rounds == 1 { "1 round".into() } else { format!("{} rounds", analysis.rounds) };
     let any = analysis.models.iter().flat_map(|m| &m.metrics).any(|m| m.low.is_some());
     let intervals = match (any, analysis.quick) {
-        (true, _) => format!("brackets are {} confidence intervals", percent(analysis.confidence)),
+        (true, _) => format!("brackets and ± are {} confidence intervals", percent(analysis.confidence)),
         (false, true) => "a quick look, too short for intervals".into(),
         (false, false) => "too few for intervals".into(),
     };

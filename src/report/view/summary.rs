@@ -44,7 +44,7 @@ pub fn table(run: &Run, analysis: &Analysis) -> Table {
                 // Of several lengths, those after the first give way before anything else does.
                 let seen = if key.starts_with("pp") { &mut pp } else { &mut tg };
                 *seen += 1;
-                let first = if key.starts_with("pp") { 1 } else { 0 };
+                let first = u8::from(key.starts_with("pp"));
                 Column::number(key, scale.suffix).rank(if *seen == 1 { first } else { 4 + *seen })
             }
         });

@@ -83,6 +83,14 @@ pub struct Cell {
     pub why: Option<String>,
 }
 
+impl Table {
+    /// A table without notes.
+    #[must_use]
+    pub fn new(id: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<Cell>>) -> Self {
+        Self { id: id.into(), title: title.into(), columns, rows, notes: Vec::new() }
+    }
+}
+
 impl Column {
     /// A column of words.
     #[must_use]
@@ -155,7 +163,7 @@ pub fn words(verdict: Verdict) -> String {
         Verdict::Smaller => "smaller".into(),
         Verdict::Larger => "larger".into(),
         Verdict::NoRelevantDifference => "no relevant difference".into(),
-        Verdict::NotResolved { rounds_needed } => format!("not resolved; about {rounds_needed} rounds would settle it"),
+        Verdict::NotResolved { rounds_needed } => format!("not resolved (about {rounds_needed} rounds)"),
     }
 }
 

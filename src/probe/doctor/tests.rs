@@ -1,0 +1,220 @@
+//! Fixed machines, judged.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::record::DeviceInfo;
+
+const FULL: &str = "CPU : SSE3 = 1 | SSSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | AVX512 = 1 | \
+    AVX512_VNNI = 1 | LLAMAFILE = 1 | OPENMP = 1 | REPACK = 1 | ";
+
+fn device(name: &str, backend: &str) -> DeviceInfo {
+    DeviceInfo {
+        name: name.into(),
+        description: "a device".into(),
+        kind: "gpu".into(),
+        backend: backend.into(),
+        memory_total_bytes: 0,
+        memory_free_bytes: 0,
+    }
+}
+
+/// A workstation on which nothing is wrong.
+fn machine() -> Machine {
+    let features = ["avx", "avx2", "avx512_vnni", "avx512bw", "avx512f", "bmi2", "f16c", "fma"];
+    Machine {
+        os: "Debian".into(),
+        kernel: None,
+        cpu: "a CPU".into(),
+        cpu_features: features.map(String::from).to_vec(),
+        physical_cores: Some(8),
+        logical_cpus: 16,
+        allowed_cpus: 16,
+        ram_bytes: 32 << 30,
+        memory_limit_bytes: None,
+        available_bytes: 28 << 30,
+        governor: Some("performance".into()),
+        on_battery: Some(false),
+        devices: vec![device("CPU", "CPU")],
+    }
+}
+
+fn build() -> Build {
+    Build {
+        version: String::new(),
+        git_revision: String::new(),
+        target: String::new(),
+        profile: "release".into(),
+        features: Vec::new(),
+        llama_cpp_2: String::new(),
+        llama_cpp_sys_2: String::new(),
+        ggml: String::new(),
+        options: [("GGML_NATIVE".into(), "ON".into())].into(),
+        system_info: FULL.into(),
+    }
+}
+
+fn now() -> Now {
+    Now {
+        conditions: Conditions {
+            load_average_1m: Some(0.3),
+            cpu_mhz: Some(3000.0),
+            cpu_celsius: Some(45.0),
+            other_cpu_share: Some(0.004),
+            steal_share: Some(0.0),
+            swap_in_bytes: Some(0),
+            involuntary_switches: None,
+            memory_pressure: Some(0.0),
+        },
+        timer_ns: Some(30),
+        host: Host::default(),
+    }
+}
+
+/// The one check of that name, with what every check must keep.
+fn one(name: &str, machine: &Machine, build: &Build, now: &Now) -> Check {
+    let checks = check(machine, build, now);
+    for check in &checks {
+        assert_eq!(check.level == Level::Good, check.remedy.is_none(), "{check:?}");
+        assert!(!check.finding.is_empty());
+    }
+    checks.into_iter().find(|check| check.name == name).unwrap()
+}
+
+#[test]
+fn a_good_machine_is_good_throughout() {
+    let checks = check(&machine(), &build(), &now());
+    assert_eq!(worst(&checks), Level::Good, "{checks:#?}");
+    assert_eq!(checks.len(), 14);
+}
+
+#[test]
+fn instructions_by_what_was_really_compiled() {
+    let judge = |build: &Build| one("CPU instructions", &machine(), build, &now());
+    let plain = Build { system_info: FULL.replace("AVX512 = 1 | AVX512_VNNI = 1 | ", ""), ..build() };
+    let check = judge(&plain);
+    assert_eq!(check.level, Level::Bad);
+    assert!(
+        check.finding.contains("avx512_vnni, avx512f") || check.finding.contains("avx512f, avx512_vnni"),
+        "{check:?}"
+    );
+    assert!(check.remedy.unwrap().contains("target-cpu=native"));
+    let zero = Build { system_info: FULL.replace("AVX2 = 1", "AVX2 = 0"), ..build() };
+    assert!(judge(&zero).finding.contains("has avx2,"));
+    let scalar = Build { system_info: "CPU : SSE3 = 1 | OPENMP = 1 | ".into(), ..build() };
+    assert_eq!(judge(&scalar).level, Level::Bad);
+}
+
+#[test]
+fn instructions_by_the_options_when_nothing_is_said() {
+    let judge = |options: &[(&str, &str)]| {
+        let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        one("CPU instructions", &machine(), &Build { system_info: String::new(), options, ..build() }, &now())
+    };
+    assert_eq!(judge(&[("GGML_NATIVE", "ON")]).level, Level::Unknown);
+    assert_eq!(judge(&[]).level, Level::Unknown);
+    let all = ["AVX", "AVX2", "FMA", "F16C", "BMI2", "AVX512", "AVX512_VNNI"].map(|name| format!("GGML_{name}"));
+    let mut options: Vec<(&str, &str)> = all.iter().map(|name| (name.as_str(), "ON")).collect();
+    options.push(("GGML_NATIVE", "OFF"));
+    assert_eq!(judge(&options).level, Level::Good);
+    options[5].1 = "OFF";
+    assert!(judge(&options).finding.contains("has avx512f,"));
+}
+
+#[test]
+fn arm_has_names_of_its_own() {
+    let arm = Machine { cpu_features: ["dotprod", "i8mm", "neon"].map(String::from).to_vec(), ..machine() };
+    let built = |info: &str| Build { system_info: info.into(), ..build() };
+    let whole = built("CPU : NEON = 1 | ARM_FMA = 1 | MATMUL_INT8 = 1 | DOTPROD = 1 | ");
+    assert_eq!(one("CPU instructions", &arm, &whole, &now()).level, Level::Good);
+    let part = one("CPU instructions", &arm, &built("CPU : NEON = 1 | ARM_FMA = 1 | "), &now());
+    assert!(part.finding.contains("dotprod, i8mm"));
+}
+
+#[test]
+fn a_debug_build_is_bad() {
+    let debug = Build { profile: "debug".into(), ..build() };
+    assert_eq!(one("build profile", &machine(), &debug, &now()).level, Level::Bad);
+    let mut cmake = build();
+    cmake.options.insert("CMAKE_BUILD_TYPE".into(), "Debug".into());
+    assert_eq!(one("build profile", &machine(), &cmake, &now()).level, Level::Bad);
+}
+
+#[test]
+fn a_backend_without_its_device() {
+    let cuda = Build { features: vec!["cuda".into()], ..build() };
+    let check = one("devices", &machine(), &cuda, &now());
+    assert_eq!(check.level, Level::Warning);
+    assert!(check.finding.contains("built with cuda") && check.finding.contains("CPU (a device)"));
+    let there = Machine { devices: vec![device("CPU", "CPU"), device("CUDA0", "CUDA")], ..machine() };
+    assert_eq!(one("devices", &there, &cuda, &now()).level, Level::Good);
+    let apple = Build { features: vec!["metal".into()], ..build() };
+    let mtl = Machine { devices: vec![device("MTL0", "MTL")], ..machine() };
+    assert_eq!(one("devices", &mtl, &apple, &now()).level, Level::Good);
+    assert_eq!(one("devices", &Machine { devices: Vec::new(), ..machine() }, &build(), &now()).level, Level::Bad);
+}
+
+#[test]
+fn what_lasts() {
+    let level = |name, machine: &Machine| one(name, machine, &build(), &now()).level;
+    let bound = Machine { allowed_cpus: 2, ..machine() };
+    assert_eq!(level("cores", &bound), Level::Warning);
+    assert!(one("cores", &bound, &build(), &now()).finding.starts_with("2 of 16 CPUs"));
+    assert_eq!(level("memory", &Machine { available_bytes: 7 << 30, ..machine() }), Level::Warning);
+    assert_eq!(level("memory", &Machine { available_bytes: 1 << 30, ..machine() }), Level::Bad);
+    let limited = Machine { available_bytes: 3 << 30, memory_limit_bytes: Some(4 << 30), ..machine() };
+    assert_eq!(level("memory", &limited), Level::Good);
+    assert!(one("memory", &limited, &build(), &now()).finding.ends_with("limited to 4.0 GiB"));
+    assert_eq!(level("memory", &Machine { ram_bytes: 0, ..machine() }), Level::Unknown);
+    assert_eq!(level("governor", &Machine { governor: Some("powersave".into()), ..machine() }), Level::Warning);
+    assert_eq!(level("governor", &Machine { governor: None, ..machine() }), Level::Unknown);
+    assert_eq!(level("power", &Machine { on_battery: Some(true), ..machine() }), Level::Warning);
+    assert_eq!(level("power", &Machine { on_battery: None, ..machine() }), Level::Unknown);
+}
+
+#[test]
+fn what_is_so_now() {
+    let level = |name, change: &dyn Fn(&mut Conditions)| {
+        let mut now = now();
+        change(&mut now.conditions);
+        one(name, &machine(), &build(), &now).level
+    };
+    assert_eq!(level("load", &|c| c.load_average_1m = Some(6.0)), Level::Warning);
+    assert_eq!(level("load", &|c| c.load_average_1m = Some(17.0)), Level::Bad);
+    assert_eq!(level("other processes", &|c| c.other_cpu_share = Some(0.05)), Level::Warning);
+    assert_eq!(level("other processes", &|c| c.other_cpu_share = Some(0.5)), Level::Bad);
+    assert_eq!(level("steal time", &|c| c.steal_share = Some(0.02)), Level::Warning);
+    assert_eq!(level("swapping", &|c| c.swap_in_bytes = Some(4096)), Level::Bad);
+    assert_eq!(level("swapping", &|c| c.memory_pressure = Some(0.05)), Level::Warning);
+    assert_eq!(level("swapping", &|c| c.memory_pressure = None), Level::Good);
+    assert_eq!(level("temperature", &|c| c.cpu_celsius = Some(96.0)), Level::Bad);
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_not_good() {
+    let nothing = Now { timer_ns: Some(30), ..Now::default() };
+    for name in ["load", "other processes", "steal time", "swapping", "temperature"] {
+        assert_eq!(one(name, &machine(), &build(), &nothing).level, Level::Unknown, "{name}");
+    }
+    assert_eq!(one("clock", &machine(), &build(), &Now::default()).level, Level::Unknown);
+    let bare = Machine { cpu_features: Vec::new(), ..machine() };
+    assert_eq!(one("CPU instructions", &bare, &build(), &now()).level, Level::Unknown);
+}
+
+#[test]
+fn clock_and_host() {
+    let with = |timer_ns| Now { timer_ns: Some(timer_ns), ..now() };
+    assert_eq!(one("clock", &machine(), &build(), &with(15_600_000)).level, Level::Bad);
+    let vm = Host { virtual_machine: Some("KVM".into()), container: Some("docker".into()) };
+    let check = one("host", &machine(), &build(), &Now { host: vm, ..now() });
+    assert_eq!((check.level, check.finding.as_str()), (Level::Warning, "virtual machine (KVM), container (docker)"));
+    let docker = Host { virtual_machine: None, container: Some("docker".into()) };
+    assert_eq!(one("host", &machine(), &build(), &Now { host: docker, ..now() }).level, Level::Good);
+}
+
+#[test]
+fn levels_are_written_small() {
+    let json = serde_json::to_value(&check(&machine(), &build(), &now())[0]).unwrap();
+    assert_eq!(json["level"], "good");
+    assert!(json["remedy"].is_null());
+}

@@ -1,0 +1,7 @@
+//! Tests of whole reports: snapshots of a synthetic run, the page's structure, and hostile input.
+
+mod fixture;
+mod hostile;
+mod page;
+mod snapshots;
+mod wording;

@@ -1,0 +1,35 @@
+//! The table of tensor types: what each file really holds.
+
+use std::collections::BTreeSet;
+
+use super::table::{Cell, Column, Table};
+use crate::{
+    record::{Run, TensorGroup},
+    report::{
+        format::fixed,
+        text::{inert_line, shorten},
+    },
+};
+
+pub(super) fn mix(run: &Run) -> Table {
+    let models: Vec<_> = run.models.iter().filter_map(|m| Some((m, m.facts.as_ref()?))).collect();
+    let classes: BTreeSet<&str> = models.iter().flat_map(|(_, f)| &f.tensors).map(|t| t.class.as_str()).collect();
+    let mut columns = vec![Column::text("tensors")];
+    columns.extend(models.iter().map(|(m, _)| Column::text(&shorten(&inert_line(&m.name), 40))));
+    let row = |class: &&str| {
+        let mut cells = vec![Cell::text(shorten(&inert_line(class), 60))];
+        cells.extend(models.iter().map(|(_, f)| {
+            let groups = f.tensors.iter().filter(|t| t.class == *class);
+            let of = |t: &TensorGroup| format!("{} ×{}", inert_line(&t.ggml_type), t.count);
+            let text = groups.map(of).collect::<Vec<_>>().join(", ");
+            if text.is_empty() { Cell::text("—") } else { Cell::text(text) }
+        }));
+        cells
+    };
+    let mut rows: Vec<_> = classes.iter().map(row).collect();
+    if !rows.is_empty() {
+        let bits = models.iter().map(|(_, f)| Cell::number(fixed(f.bits_per_weight, 2), f.bits_per_weight));
+        rows.push(std::iter::once(Cell::text("bits per weight")).chain(bits).collect());
+    }
+    Table::new("mix", "Tensor types by class", columns, rows)
+}

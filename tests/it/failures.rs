@@ -1,0 +1,97 @@
+//! When things go wrong: one line that says what, which file and what to do; the other models are still measured.
+
+use std::fs;
+
+use crate::support::{Bench, POCKET, quants};
+
+const SHORT: &str = "--quick --pp 8 --tg 4 --prompts none --no-quality --out out";
+
+fn pocket() -> Vec<u8> {
+    fs::read(POCKET).unwrap()
+}
+
+/// The architecture's name in the header, changed to one llama.cpp does not know.
+fn unknown_architecture() -> Vec<u8> {
+    let mut bytes = pocket();
+    let key = b"general.architecture";
+    let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
+    // After the key: four bytes of type, eight of length, then the value.
+    assert_eq!(&bytes[at + 12..at + 17], b"llama");
+    bytes[at + 12..at + 17].copy_from_slice(b"zlama");
+    bytes
+}
+
+#[test]
+fn each_bad_file_is_a_row_that_names_it_and_the_others_are_measured() {
+    let cases: [(&str, Vec<u8>, &str); 4] = [
+        ("truncated.gguf", pocket()[..4_000_000].to_vec(), "truncated"),
+        ("page.gguf", b"<!DOCTYPE html><html></html>".to_vec(), "HTML"),
+        ("empty.gguf", Vec::new(), "empty"),
+        ("alien.gguf", unknown_architecture(), "zlama"),
+    ];
+    for (name, content, word) in cases {
+        let ran = Bench::new(&format!("compare {{pocket}} {name} {SHORT} --json out.json"))
+            .file(name, &content)
+            .arg(&quants()[0])
+            .run();
+        assert_eq!(ran.code, 5, "{name}: {}", ran.stderr);
+        let analysis = ran.json("out.json");
+        let reason = analysis["models"][1]["outcome"]["failed"]["reason"].as_str().unwrap();
+        assert!(reason.to_lowercase().contains(&word.to_lowercase()), "{name}: {reason}");
+        assert_eq!(analysis["models"][2]["outcome"], "done");
+        assert!(analysis["models"][2]["metrics"]["pp8"]["value"].is_number());
+        assert!(
+            ran.stdout.contains(reason.split_whitespace().next().unwrap()),
+            "the terminal says it:\n{}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
+fn missing_files_are_told_at_once() {
+    let ran = Bench::new("compare nowhere.gguf neither.gguf").run();
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("nowhere.gguf") && ran.stderr.contains("does not exist"), "{}", ran.stderr);
+    assert!(!ran.folder.path().join("results").exists(), "nothing was begun");
+}
+
+#[test]
+fn an_unwritable_out_is_told_before_anything_starts() {
+    let ran = Bench::new("compare {pocket} {pocket} --quick --out file/below").file("file", b"").run();
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("--out"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_already_quantized_original_is_not_swept_silently() {
+    let ran = Bench::new("sweep --types Q4_0 --quick").arg(&quants()[0]).run();
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("--allow-requantize"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_worker_that_aborts_or_hangs_costs_its_own_row_only() {
+    for (how, word) in [("abort", "signal 6"), ("hang", "said nothing"), ("error", "script says so")] {
+        let script = format!(
+            r#"{{"models":{{
+              "a.gguf":{{"load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":5000,"answer":"one two three"}},
+              "b.gguf":{{"load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":5000,"answer":"one two three",
+                         "fail":{{"at":"decode","how":"{how}"}}}}}}}}"#
+        );
+        let ran =
+            Bench::new(&format!("compare a.gguf b.gguf {SHORT} --timeout 1 --script script.json --json out.json"))
+                .file("a.gguf", &pocket())
+                .file("b.gguf", &pocket())
+                .file("script.json", script.as_bytes())
+                .run();
+        assert_eq!(ran.code, 5, "{how}: {}", ran.stderr);
+        let analysis = ran.json("out.json");
+        let failed = &analysis["models"][1]["outcome"]["failed"];
+        assert_eq!(failed["stage"], "decode", "{how}");
+        assert!(failed["reason"].as_str().unwrap().contains(word), "{how}: {failed}");
+        assert_eq!(analysis["models"][0]["metrics"]["tg4"]["value"], 200_000.0);
+        // What was measured before the failure stays.
+        assert!(analysis["models"][1]["metrics"]["pp8"]["value"].is_number(), "{how}");
+    }
+}

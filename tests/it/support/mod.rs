@@ -1,0 +1,109 @@
+//! Runs the real binary in a folder of its own, on the bundled model and on files made from it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The bundled model.
+pub(crate) const POCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/models/pocket-4m-f16.gguf");
+
+/// A folder and a command line that runs in it.
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
+    args: Vec<String>,
+}
+
+/// What a run left behind.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) folder: TempDir,
+}
+
+impl Bench {
+    /// A command line of words, `{pocket}` standing for the bundled model.
+    pub(crate) fn new(line: &str) -> Self {
+        let args =
+            line.split_whitespace().filter(|w| *w != "--no-quality").map(|w| w.replace("{pocket}", POCKET)).collect();
+        Self { folder: TempDir::new().unwrap(), args }
+    }
+
+    /// One more word, as it is.
+    pub(crate) fn arg(mut self, word: impl AsRef<Path>) -> Self {
+        self.args.push(word.as_ref().display().to_string());
+        self
+    }
+
+    /// A file in the folder.
+    pub(crate) fn file(self, name: &str, content: &[u8]) -> Self {
+        fs::write(self.folder.path().join(name), content).unwrap();
+        self
+    }
+
+    pub(crate) fn run(self) -> Ran {
+        let output = self.command().output().unwrap();
+        let Output { status, stdout, stderr } = output;
+        Ran {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+            folder: self.folder,
+        }
+    }
+
+    pub(crate) fn spawn(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gguf-bench"));
+        command
+            .args(&self.args)
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+impl Ran {
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    pub(crate) fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.read(name)).unwrap()
+    }
+
+    pub(crate) fn stdout_json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// `Q8_0`, `Q4_K_M` and `Q2_K` of the bundled model, made once.
+pub(crate) fn quants() -> &'static [PathBuf; 3] {
+    static QUANTS: OnceLock<(TempDir, [PathBuf; 3])> = OnceLock::new();
+    let (_, files) = QUANTS.get_or_init(|| {
+        let ran = Bench::new(
+            "sweep {pocket} --types Q8_0,Q4_K_M,Q2_K --keep quants --quick --pp 8 --tg 0 --prompts none --no-quality",
+        )
+        .run()
+        .ok();
+        let file = |name: &str| ran.folder.path().join("quants").join(format!("pocket-4m-{name}.gguf"));
+        let files = ["Q8_0", "Q4_K_M", "Q2_K"].map(file);
+        (ran.folder, files)
+    });
+    files
+}
