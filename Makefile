@@ -29,7 +29,7 @@ help: ## say what there is to make
 demo: build ## benchmark the bundled model and say where the report is
 	$(PROGRAM) demo
 
-test: tools ## run every check of the project
+test: tools models ## run every check of the project
 	$(PYTHON) -B -m unittest discover --quiet --start-directory vendor
 	$(CARGO) fmt --check
 	@if grep -rnE 'dbg!|todo!|unimplemented!|FIXME' $(wildcard $(SOURCES)); then echo 'error: not fit to be committed'; exit 1; fi

@@ -25,6 +25,8 @@ pub enum Event<'a> {
         index: u32,
         /// How many are planned at most.
         of: u32,
+        /// Visits in it.
+        visits: u32,
     },
     /// A visit begins.
     Visit {

@@ -6,13 +6,38 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Observer};
 
-/// A bar for the whole run: models x rounds, with the step under way beside it.
+/// A bar for the whole run: how far it is, what is being timed, how long it still takes.
 pub(super) struct Progress {
     bar: ProgressBar,
     started: Instant,
-    round: (u32, u32),
+    at: Place,
     model: String,
 }
+
+/// Where in the run we are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    round: u32,
+    rounds: u32,
+    visit: u32,
+    visits: u32,
+    step: u32,
+    steps: u32,
+}
+
+impl Place {
+    /// Share of the run that is done; visits are taken to be equally long.
+    fn share(self) -> f64 {
+        let in_visit = f64::from(self.step) / f64::from(self.steps.max(1));
+        let in_round = (f64::from(self.visit) + in_visit.min(1.0)) / f64::from(self.visits.max(1));
+        ((f64::from(self.round) + in_round) / f64::from(self.rounds.max(1))).min(1.0)
+    }
+}
+
+/// Units of the bar.
+const LENGTH: f64 = 1000.0;
+/// Before this share is done, an estimate of the rest is a guess.
+const ENOUGH_TO_ESTIMATE: f64 = 0.02;
 
 impl Progress {
     /// On stderr, when it is a terminal.
@@ -21,27 +46,25 @@ impl Progress {
             return None;
         }
         // No steady tick: a drawing thread would run inside timed sections.
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(20));
-        let style =
-            ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small constant")]
+        let bar = ProgressBar::with_draw_target(Some(LENGTH as u64), ProgressDrawTarget::stderr_with_hz(20));
+        let style = ProgressStyle::with_template("{bar:20} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
-        Some(Self { bar, started: now(), round: (0, 0), model: String::new() })
+        Some(Self { bar, started: now(), at: Place::default(), model: String::new() })
     }
 
-    fn say(&self, what: &str) {
-        let (index, of) = self.round;
-        self.bar.set_message(format!("round {}/{of}  {}  {what}{}", index + 1, self.model, self.remaining()));
-        self.bar.tick();
-    }
-
-    /// From the finished rounds: the first says little of the others, which may have no prompts.
-    fn remaining(&self) -> String {
-        let (index, of) = self.round;
-        if index == 0 {
-            return String::new();
-        }
-        let left = self.started.elapsed().as_secs_f64() / f64::from(index) * f64::from(of - index);
-        format!("  about {left:.0} s left")
+    fn draw(&self, what: &str) {
+        let share = self.at.share();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
+        self.bar.set_position((share * LENGTH) as u64);
+        let left = if share > ENOUGH_TO_ESTIMATE {
+            let elapsed = self.started.elapsed().as_secs_f64();
+            format!(", about {:.0} s left", elapsed / share * (1.0 - share))
+        } else {
+            String::new()
+        };
+        let Place { round, rounds, .. } = self.at;
+        self.bar.set_message(format!("round {} of {rounds}, {}: {what}{left}", round + 1, self.model));
     }
 }
 
@@ -54,25 +77,24 @@ impl Observer for Progress {
     fn on(&mut self, event: Event<'_>) {
         match event {
             Event::Hashing { model, done_bytes, total_bytes } => {
-                let share = done_bytes as f64 / total_bytes.max(1) as f64 * 100.0;
-                self.bar.set_message(format!("checksum of {model}: {share:.0} %"));
-                self.bar.tick();
+                let percent = done_bytes as f64 / total_bytes.max(1) as f64 * 100.0;
+                self.bar.set_message(format!("checksum of {model}: {percent:.0} %"));
             }
-            Event::Quantizing { to } => {
-                self.bar.set_message(format!("quantizing to {to}"));
-                self.bar.tick();
-            }
-            Event::Round { index, of } => {
+            Event::Quantizing { to } => self.bar.set_message(format!("quantizing to {to}")),
+            Event::Round { index, of, visits } => {
                 if index == 0 {
                     self.started = now();
                 }
-                self.round = (index, of);
+                self.at = Place { round: index, rounds: of, visits, ..Place::default() };
             }
-            Event::Visit { model, .. } => {
+            Event::Visit { model, steps } => {
                 self.model = model.into();
+                (self.at.step, self.at.steps) = (0, steps);
             }
-            Event::Step { what, .. } => self.say(what),
-            Event::StepDone | Event::VisitDone { .. } | Event::RoundDone => {}
+            Event::Step { what, .. } => self.draw(what),
+            Event::StepDone => self.at.step += 1,
+            Event::VisitDone { .. } => (self.at.visit, self.at.step) = (self.at.visit + 1, 0),
+            Event::RoundDone => {}
         }
     }
 }
@@ -80,5 +102,18 @@ impl Observer for Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_grows_from_nothing_to_everything() {
+        let place = |round, visit, step| Place { round, rounds: 2, visit, visits: 2, step, steps: 4 }.share();
+        let shares = [place(0, 0, 0), place(0, 0, 2), place(0, 1, 0), place(1, 0, 0), place(1, 1, 4)];
+        assert!(shares.is_sorted());
+        assert!(shares[0].abs() < 1e-12 && (shares[4] - 1.0).abs() < 1e-12);
     }
 }

@@ -64,7 +64,8 @@ pub fn execute<E>(
     let rounds = bench.plan.protocol.max_rounds;
     run.ended = Ended::RoundsDone;
     for index in 0..rounds {
-        observer.on(Event::Round { index, of: rounds });
+        let visits = run.models.iter().filter(|m| m.outcome == Outcome::Done).count();
+        observer.on(Event::Round { index, of: rounds, visits: u32::try_from(visits).unwrap_or(u32::MAX) });
         let round = one_round(bench, run, index, observer);
         if !round.visits.is_empty() {
             run.rounds.push(round);

@@ -6,8 +6,9 @@ use crate::support::{Bench, quants};
 fn an_original_and_two_quants_are_measured_and_reported() {
     let [q8, _, q2] = quants();
     let ran = Bench::new(
-        "compare {pocket} --quick --pp 64,32 --tg 16 --inner 2 --no-quality --out out --json out/analysis.json",
+        "compare {pocket} --quick --pp 64,32 --tg 16 --inner 2 --prompts two.txt --max-new-tokens 8 --no-quality --out out",
     )
+    .file("two.txt", b"And it came to pass\n\nhacker: n. A person who enjoys\n")
     .arg(q8)
     .arg(q2)
     .run()
@@ -27,9 +28,9 @@ fn an_original_and_two_quants_are_measured_and_reported() {
 
     for visit in rounds.iter().flat_map(|r| r["visits"].as_array().unwrap()) {
         assert_eq!(visit["outcome"], "done");
-        // pp64, pp32 and tg16 twice each, and twelve prompts with two phases.
+        // pp64, pp32 and tg16 twice each, and two prompts of up to two phases.
         let samples = visit["samples"].as_array().unwrap();
-        assert!(samples.len() >= 3 * 2 + 12, "{}", samples.len());
+        assert!((3 * 2 + 2..=3 * 2 + 4).contains(&samples.len()), "{}", samples.len());
         for sample in samples {
             let (native, wall) = (sample["native_ns"].as_u64().unwrap(), sample["wall_ns"].as_u64().unwrap());
             assert!(native > 0 && native <= wall, "llama.cpp's clock runs inside ours: {sample}");
@@ -39,7 +40,7 @@ fn an_original_and_two_quants_are_measured_and_reported() {
             (memory["peak_rss_bytes"].as_u64().unwrap(), memory["initial"]["rss_bytes"].as_u64().unwrap());
         assert!(peak > initial);
         assert!(memory["series"]["at_ms"].as_array().unwrap().len() > 3);
-        assert_eq!(visit["generations"].as_array().unwrap().len(), 12);
+        assert_eq!(visit["generations"].as_array().unwrap().len(), 2);
     }
 }
 

@@ -1,29 +1,39 @@
 //! The prompt suite's lengths are what their names say, by a common LLM tokenizer (`SmolLM2`'s).
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use gguf_bench::prompts::{LengthClass, suite};
-
-use crate::support::Bench;
+use gguf_bench::{
+    engine::{Engine, LlamaEngine},
+    probe::Monotonic,
+    prompts::{LengthClass, suite},
+    record::{CacheType, Device, EngineConfig, FlashAttention},
+};
 
 #[test]
-fn the_suite_has_the_lengths_it_names() {
+fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() {
     let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf");
     assert!(model.exists(), "run `make models` first: {} is not there", model.display());
-    let ran = Bench::new("compare --quick --pp 0 --tg 0 --max-new-tokens 1 --no-quality --out out")
-        .arg(&model)
-        .arg(&model)
-        .run()
-        .ok();
-    let run = ran.json("out/run.json");
-    let workloads = run["plan"]["workloads"].as_array().unwrap();
-    let generations = run["rounds"][0]["visits"][0]["generations"].as_array().unwrap();
-    assert_eq!(generations.len(), 12);
-    for generation in generations {
-        let id = workloads[usize::try_from(generation["workload"].as_u64().unwrap()).unwrap()]["id"].as_str().unwrap();
-        let tokens = generation["n_prompt"].as_u64().unwrap();
-        let named = suite().into_iter().find(|p| p.name == id).unwrap().length_class().unwrap();
-        assert_eq!(LengthClass::of_tokens(usize::try_from(tokens).unwrap()), named, "{id} has {tokens} tokens");
-        assert_eq!(generation["templated"], true, "an instruct model gets its chat template");
-    }
+    let clock = Arc::new(Monotonic::start());
+    let config = EngineConfig {
+        device: Device::Cpu,
+        n_gpu_layers: 0,
+        n_threads: 1,
+        n_threads_batch: 1,
+        n_batch: 512,
+        n_ubatch: 512,
+        type_k: CacheType::F16,
+        type_v: CacheType::F16,
+        flash_attention: FlashAttention::Auto,
+    };
+    let engine = LlamaEngine::start(clock.as_ref()).unwrap();
+    engine
+        .with_session(&model, &config, &mut |session, _| {
+            for prompt in suite() {
+                let seen = session.tokenize_prompt(&prompt.text)?;
+                assert_eq!(Some(LengthClass::of_tokens(seen.tokens.len())), prompt.length_class(), "{}", prompt.name);
+                assert!(seen.templated);
+            }
+            Ok(())
+        })
+        .unwrap();
 }

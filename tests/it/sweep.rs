@@ -41,7 +41,7 @@ fn a_requantized_checkpoint_is_labelled() {
 
 #[test]
 fn the_demo_needs_nothing_but_the_binary() {
-    let ran = Bench::new("demo --quick --out out").run().ok();
+    let ran = Bench::new("demo --quick --pp 32 --tg 8 --inner 2 --max-new-tokens 8 --out out").run().ok();
     assert!(ran.stdout.contains("Q4_K_M") && ran.stdout.contains("report.html"), "{}", ran.stdout);
     let page = ran.read("out/report.html");
     assert!(page.starts_with("<!doctype html>") || page.starts_with("<!DOCTYPE html>"));
