@@ -30,6 +30,8 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Quantize an original to several types, then compare them
     Sweep(SweepArgs),
+    /// Compare the output of quantized checkpoints with the original's, token by token; no speed
+    Quality(QualityArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text
     Report(ReportArgs),
     /// Show what a GGUF file holds, from its header alone
@@ -81,6 +83,26 @@ pub(super) struct SweepArgs {
     #[command(flatten)]
     pub(super) measure: MeasureArgs,
 }
+
+/// Everything but speed: its options are there, since one measurement is like another, but not shown.
+#[derive(Debug, Args)]
+#[command(mut_args(|arg| if SPEED_ONLY.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg }))]
+pub(super) struct QualityArgs {
+    /// The original, then the quantized checkpoints; with --logits the checkpoints alone
+    #[arg(required = true, value_name = "MODEL")]
+    pub(super) models: Vec<String>,
+    /// Compare with log-probabilities written by --save-logits or by llama-perplexity --kl-divergence-base
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_logits", "text"], help_heading = "Quality")]
+    pub(super) logits: Option<PathBuf>,
+    /// Write the original's log-probabilities in llama-perplexity's format: large, and needs a single --text
+    #[arg(long, value_name = "FILE", help_heading = "Quality")]
+    pub(super) save_logits: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) measure: MeasureArgs,
+}
+
+/// Options that mean nothing where no speed is measured.
+const SPEED_ONLY: [&str; 8] = ["pp", "tg", "prompts", "max_new_tokens", "rounds", "inner", "quick", "no_quality"];
 
 /// Options of every command that measures.
 #[derive(Debug, Args)]
@@ -148,6 +170,28 @@ pub(super) struct MeasureArgs {
     /// Longest silence of a worker before it is stopped, in seconds
     #[arg(long, default_value_t = 600, value_name = "S", help_heading = "Work")]
     pub(super) timeout: u64,
+
+    /// Do not compare outputs
+    #[arg(long, help_heading = "Quality")]
+    pub(super) no_quality: bool,
+    /// Tokens a window; as in llama-perplexity, the second half is scored
+    #[arg(long, visible_alias = "ctx-size", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000), help_heading = "Quality")]
+    pub(super) ctx: u32,
+    /// A text to compare on; may be repeated [default: texts of eight domains that come with the program]
+    #[arg(long, value_name = "FILE|NAME=FILE", help_heading = "Quality")]
+    pub(super) text: Vec<String>,
+    /// Stop when the mean KLD is known this well (0 = score all windows)
+    #[arg(long, default_value = "5%", value_name = "P%", value_parser = percentage, help_heading = "Quality")]
+    pub(super) quality_precision: f64,
+    /// Most windows to score, over all texts (0 = no limit) [default: 32; no limit in quality or with --quality-precision 0]
+    #[arg(long, value_name = "N", help_heading = "Quality")]
+    pub(super) max_windows: Option<usize>,
+    /// The mean KLD you accept, in nats: every candidate is judged by it
+    #[arg(long, value_name = "NATS", value_parser = not_negative, help_heading = "Quality")]
+    pub(super) max_kld: Option<f64>,
+    /// Evaluate the windows and compare nothing (internal)
+    #[arg(long, hide = true)]
+    pub(super) no_statistics: bool,
 
     /// Where to compute (mps = metal)
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto, help_heading = "llama.cpp")]
@@ -318,5 +362,18 @@ impl From<FlashArg> for record::FlashAttention {
             FlashArg::On => Self::On,
             FlashArg::Off => Self::Off,
         }
+    }
+}
+
+/// `5%` or `0.05`, as a fraction.
+fn percentage(text: &str) -> Result<f64, String> {
+    let (number, divisor) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    not_negative(number.trim()).map(|number| number / divisor)
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(format!("{text:?} is not a number of 0 or more")),
     }
 }

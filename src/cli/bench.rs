@@ -18,12 +18,14 @@ use super::{
     outputs::Outputs,
     plan, preview,
     progress::Progress,
+    quality,
     quantize::{self, Workshop},
     subjects::{self, Source, Subject},
 };
 use crate::{
     event::{Observer, Silent},
     probe::{self, Clock, Monotonic},
+    prompts,
     record::{self, Ended, FORMAT, Outcome, Plan, Run},
     run::{self, Bench},
 };
@@ -37,19 +39,22 @@ pub(super) struct Job<'a> {
     pub(super) plan: Plan,
     pub(super) here: Here,
     pub(super) sources: Vec<Source>,
+    pub(super) quality: quality::Wanted,
 }
 
 pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let here = machine::here()?;
-    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES)?;
+    let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
+    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
     let mut sources = vec![Source::found(&args.original)];
     sources.extend(args.quantized.iter().map(|path| Source::found(path)));
-    measure(Job { args: &args.measure, plan, here, sources })
+    measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let here = machine::here()?;
-    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES)?;
+    let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
+    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
     let types = quantize::types(&args.types)?;
     if args.measure.dry_run {
         let sources = vec![Source::found(&args.original)];
@@ -65,13 +70,16 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     };
     let sources = quantize::make(&workshop, &request, observer.as_mut())?;
     drop(observer);
-    measure(Job { args: &args.measure, plan, here, sources })
+    measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
 /// Measures, saves after every round, reports.
 pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
-    let Job { args, plan, here, sources } = job;
+    let Job { args, plan, here, sources, quality } = job;
     let mut subjects = subjects::find(&sources);
+    if let Some(file) = &quality.inputs.logits {
+        subjects::compare_with_file(&mut subjects, file);
+    }
     if args.dry_run {
         return preview::show(&subjects, &plan, &here, &[]);
     }
@@ -94,6 +102,7 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
         models,
         rounds: Vec::new(),
         ended: Ended::Unfinished,
+        quality: None,
     };
     let launcher = machine::launcher(args.script.as_ref(), Duration::from_secs(args.timeout))?;
     let (plan, devices) = (run.plan.clone(), run.machine.devices.clone());
@@ -101,14 +110,29 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
     let bench =
         Bench { plan: &plan, files: &files, launcher: &launcher, clock, devices: &devices, interrupt: &interrupt };
     let mut save = |run: &Run| record::write_run(&outputs.record(), run);
-    run::execute(&bench, &mut run, observer.as_mut(), &mut save)?;
+    if plan.protocol.max_rounds > 0 {
+        run::execute(&bench, &mut run, observer.as_mut(), &mut save)?;
+    } else {
+        run.ended = Ended::RoundsDone;
+    }
+    if run.ended != Ended::Interrupted {
+        run::quality::execute(&bench, &quality.inputs, &mut run, observer.as_mut(), &mut save)?;
+        if interrupt.load(Ordering::Relaxed) {
+            run.ended = Ended::Interrupted;
+        }
+    }
     drop(observer);
     outputs.report(&run, args)?;
     Ok(exit(&run))
 }
 
 fn exit(run: &Run) -> Exit {
-    let failed = run.models.iter().filter(|m| m.outcome != Outcome::Done).count();
+    let compared = |model| {
+        let results = run.quality.iter().flat_map(|quality| &quality.results);
+        results.filter(|result| result.candidate == model).all(|result| result.outcome == Outcome::Done)
+    };
+    let fine = |(index, model): (usize, &record::Model)| model.outcome == Outcome::Done && compared(index);
+    let failed = run.models.len() - run.models.iter().enumerate().filter(|&model| fine(model)).count();
     if run.ended == Ended::Interrupted {
         Exit::Interrupted
     } else if failed == run.models.len() {

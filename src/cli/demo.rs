@@ -8,10 +8,12 @@ use super::{
     args::DemoArgs,
     bench::{self, Job},
     exit::Exit,
-    machine, plan, preview,
+    machine, plan, preview, quality,
     quantize::{self, Workshop},
     subjects::{self, Source},
 };
+
+use crate::prompts;
 
 /// The bundled model, 4.2 million parameters, in F16.
 const POCKET: &[u8] = include_bytes!("../../vendor/models/pocket-4m-f16.gguf");
@@ -22,7 +24,8 @@ const INNER_SAMPLES: u32 = 15;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;
-    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES)?;
+    let quality = quality::wanted(&args.measure, prompts::pocket_texts)?;
+    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
     let types = quantize::types(&TYPES.map(String::from))?;
     let workshop = Workshop::open(None)?;
     let original = workshop.path().join(POCKET_FILE);
@@ -40,7 +43,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     };
     let sources = quantize::make(&workshop, &request, observer.as_mut())?;
     drop(observer);
-    bench::measure(Job { args: &args.measure, plan, here, sources })
+    bench::measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
 fn unpack(path: &Path) -> Result<()> {

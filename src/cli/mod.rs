@@ -11,6 +11,7 @@ mod outputs;
 mod plan;
 mod preview;
 mod progress;
+mod quality;
 mod quantize;
 mod report;
 mod subjects;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Demo(args) => demo::run(&args),
         Command::Compare(args) => bench::compare(&args),
         Command::Sweep(args) => bench::sweep(&args),
+        Command::Quality(args) => quality::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::args::MeasureArgs;
+use super::{args::MeasureArgs, quality::Wanted};
 use crate::{
     prompts::{self, Prompt},
     record::{EngineConfig, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind},
@@ -20,7 +20,7 @@ const PROMPT_ROUNDS: u32 = 2;
 const WARMUP_MS: u64 = 300;
 
 /// The plan of a measurement; `inner` is the number of samples in a round when nothing is said.
-pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32) -> Result<Plan> {
+pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32, quality: &Wanted) -> Result<Plan> {
     let mut workloads = Vec::new();
     workloads.extend(lengths(&args.pp).map(|n| synthetic("pp", n, WorkloadKind::Pp { n_tokens: n })));
     workloads.extend(lengths(&args.tg).map(|n| synthetic("tg", n, WorkloadKind::Tg { n_tokens: n })));
@@ -29,11 +29,16 @@ pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32) -> Result<
             PromptText { category: prompt.category, text: prompt.text, max_new_tokens: args.max_new_tokens.max(1) };
         workloads.push(Workload { id: prompt.name, kind: WorkloadKind::Prompt(text) });
     }
-    if workloads.is_empty() {
-        bail!("nothing to measure: --pp, --tg and --prompts are all none");
+    if workloads.is_empty() && quality.plan.is_none() {
+        bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
     }
     let n_threads = args.threads.unwrap_or(allowed_cpus);
-    let rounds = if args.quick { QUICK_ROUNDS } else { args.rounds.unwrap_or(ROUNDS) };
+    let rounds = match args.rounds {
+        // Only output is compared.
+        _ if workloads.is_empty() => 0,
+        _ if args.quick => QUICK_ROUNDS,
+        typed => typed.unwrap_or(ROUNDS),
+    };
     Ok(Plan {
         workloads,
         engine: EngineConfig {
@@ -61,6 +66,7 @@ pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32) -> Result<
         },
         sampling: Sampling::Greedy,
         seed: args.seed,
+        quality: quality.plan.clone(),
     })
 }
 

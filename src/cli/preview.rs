@@ -8,8 +8,9 @@ use super::{exit::Exit, machine::Here, plan::largest_synthetic_context, print, s
 use crate::{
     engine::QuantType,
     gguf,
-    record::{Outcome, Plan, PromptText, WorkloadKind},
+    record::{Outcome, Plan, PromptText, QualityPlan, WorkloadKind},
     report::format,
+    run,
 };
 
 /// Assumed for the estimate alone: memory bandwidth a generation reaches, in bytes a second.
@@ -46,6 +47,9 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
         "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
         plan.engine.n_threads, plan.engine.n_threads_batch, plan.engine.n_batch, plan.engine.n_ubatch, plan.seed
     )?;
+    if let Some(quality) = &plan.quality {
+        writeln!(text, "  quality    {}", quality_words(quality, subjects, plan, here, types))?;
+    }
     writeln!(text, "\nModels")?;
     let mut seconds = 0.0;
     for subject in subjects {
@@ -85,6 +89,25 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     print(&text)
 }
 
+/// How outputs are compared, and who shares a pass of the original.
+fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> String {
+    let needs = |s: &Subject| run::quality::needed_bytes(&s.model, &s.path, &plan.engine, quality.n_ctx);
+    let mut needs: Vec<u64> = subjects.iter().map(needs).collect();
+    // What would be made of the original is no larger than it.
+    needs.extend(types.iter().filter_map(|_| needs.first().copied()).collect::<Vec<_>>());
+    let available = run::quality::available_bytes(&here.machine, &plan.engine);
+    run::quality::describe(run::quality::sharing(&needs, available), quality)
+}
+
+/// Time of comparing one model's output, when the text is as long as the limit.
+fn quality_seconds(plan: &Plan, n_params: u64) -> f64 {
+    let Some(quality) = &plan.quality else { return 0.0 };
+    let text_bytes: u64 = quality.texts.iter().filter_map(|text| text.bytes).sum();
+    let tokens = text_bytes as f64 / ASSUMED_CHARS_PER_TOKEN;
+    let most = quality.max_windows.map_or(f64::INFINITY, |most| most as f64 * f64::from(quality.n_ctx));
+    tokens.min(most) * 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch))
+}
+
 /// Time of all visits to a model.
 fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
     let prefill = 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch));
@@ -102,6 +125,7 @@ fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
         })
         .sum::<f64>()
         + ASSUMED_VISIT_S * rounds
+        + quality_seconds(plan, n_params)
 }
 
 /// A size in the unit a person would choose.

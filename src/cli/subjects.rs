@@ -63,6 +63,16 @@ pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
         .collect()
 }
 
+/// Puts a file of log-probabilities in the original's place: nothing is known of the model it came from.
+pub(super) fn compare_with_file(subjects: &mut Vec<Subject>, file: &Path) {
+    for subject in subjects.iter_mut() {
+        subject.model.role = Role::Candidate;
+    }
+    let name = printable(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
+    let model = Model { file: name.clone(), name, role: Role::Original, facts: None, outcome: Outcome::Done };
+    subjects.insert(0, Subject { model, path: file.into() });
+}
+
 /// Adds what depends on the plan: the KV cache to expect.
 pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32) {
     for subject in subjects {

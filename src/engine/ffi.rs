@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString};
 
+use llama_cpp_2::context::LlamaContext;
 use llama_cpp_sys_2 as sys;
 
 /// What llama.cpp says it was compiled to use.
@@ -27,6 +28,17 @@ pub(super) fn quantize(
     params.allow_requantize = allow_requantize;
     // SAFETY: both paths are NUL-terminated and live through the call; `params` holds no dangling pointer.
     unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) == 0 }
+}
+
+/// The logits of all `rows` outputs of the last batch, given those of the first.
+///
+/// # Panics
+/// When the batch has no output.
+pub(super) fn all_logits<'c>(context: &'c LlamaContext<'_>, rows: usize) -> &'c [f32] {
+    let first = context.get_logits();
+    // SAFETY: llama.h: the rows of all outputs are stored contiguously, [n_outputs, n_vocab], and live until the next
+    // decode, which needs the context mutably; `rows` is the number of outputs the caller asked of the last batch.
+    unsafe { std::slice::from_raw_parts(first.as_ptr(), first.len() * rows) }
 }
 
 /// A path as C wants it; `None` when it holds a NUL or is not UTF-8.

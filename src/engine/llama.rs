@@ -16,7 +16,7 @@ use llama_cpp_2::{
     token::LlamaToken,
 };
 
-use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, ffi};
+use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken, ffi};
 use crate::{
     probe::Clock,
     record::{CacheType, Device, DeviceInfo, EngineConfig, FlashAttention, Sampling},
@@ -88,8 +88,15 @@ impl Engine for LlamaEngine<'_> {
             n_ctx_train: model.n_ctx_train(),
             bos: vocab.should_add_bos().then(|| vocab.bos().0),
         };
-        let mut session =
-            LlamaSession { model: &model, backend: &self.backend, config, clock: self.clock, context: None, n_past: 0 };
+        let mut session = LlamaSession {
+            model: &model,
+            backend: &self.backend,
+            config,
+            clock: self.clock,
+            context: None,
+            n_past: 0,
+            n_rows: 0,
+        };
         body(&mut session, loaded)
     }
 }
@@ -131,6 +138,8 @@ struct LlamaSession<'m> {
     context: Option<LlamaContext<'m>>,
     /// Tokens in the cache.
     n_past: i32,
+    /// Rows of logits the last evaluated windows gave.
+    n_rows: usize,
 }
 
 impl<'m> LlamaSession<'m> {
@@ -172,10 +181,18 @@ impl<'m> LlamaSession<'m> {
         Ok(())
     }
 
+    /// How far the best logit lies above the second, which are equally far apart as log-probabilities, in nats.
     /// A NaN would make any choice meaningless and some samplers abort.
-    fn check_logits(&mut self, position: usize) -> Result<(), Error> {
-        let logits = self.context()?.get_logits_ith(-1);
-        if logits.iter().any(|l| l.is_nan()) { Err(Error::NotANumber { position }) } else { Ok(()) }
+    fn margin_nats(&mut self, position: usize) -> Result<f32, Error> {
+        let (mut best, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+        for &logit in self.context()?.get_logits_ith(-1) {
+            if logit.is_nan() {
+                return Err(Error::NotANumber { position });
+            }
+            second = second.max(logit.min(best));
+            best = best.max(logit);
+        }
+        Ok(best - second)
     }
 }
 
@@ -250,7 +267,7 @@ impl Session for LlamaSession<'_> {
         self.clear();
         let start = self.clock.now_ns();
         let prefill = self.prefill(prompt)?;
-        self.check_logits(0)?;
+        let mut margin = self.margin_nats(0)?;
         let mut next = sampler.sample(self.context()?, -1);
         let ttft_ns = self.clock.now_ns() - start;
 
@@ -262,6 +279,7 @@ impl Session for LlamaSession<'_> {
             ended: false,
             ttft_ns,
             inter_token_ns: Vec::new(),
+            margins_nats: Vec::new(),
         };
         let mut decode = Timing { n_tokens: 0, wall_ns: 0, native_ns: Some(0) };
         loop {
@@ -270,6 +288,7 @@ impl Session for LlamaSession<'_> {
                 break;
             }
             answer.tokens.push(next.0);
+            answer.margins_nats.push(margin);
             if answer.tokens.len() >= max_new as usize {
                 break;
             }
@@ -278,7 +297,7 @@ impl Session for LlamaSession<'_> {
             decode.n_tokens += 1;
             decode.wall_ns += step.wall_ns;
             decode.native_ns = decode.native_ns.zip(step.native_ns).map(|(a, b)| a + b);
-            self.check_logits(answer.tokens.len())?;
+            margin = self.margin_nats(answer.tokens.len())?;
             next = sampler.sample(self.context()?, -1);
             answer.inter_token_ns.push(self.clock.now_ns() - since);
         }
@@ -286,6 +305,53 @@ impl Session for LlamaSession<'_> {
         let bytes = self.model.vocab().detokenize(&ids(&answer.tokens), false, true);
         answer.text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(answer)
+    }
+
+    fn tokenize_text(&self, text: &str) -> Vec<i32> {
+        self.model.vocab().tokenize(text.as_bytes(), true, false).iter().map(|t| t.0).collect()
+    }
+
+    fn detokenize(&self, tokens: &[i32]) -> String {
+        let bytes = self.model.vocab().detokenize(&ids(tokens), false, true);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn open_windows(&mut self, n_seq: u32, n_ctx: u32) -> Result<(), Error> {
+        self.context = None;
+        self.n_rows = 0;
+        let n_ctx = n_seq.saturating_mul(n_ctx);
+        let params = context_params(self.config, n_ctx)
+            .with_n_seq_max(n_seq)
+            .with_kv_unified(false)
+            // A batch is never more than one micro-batch here.
+            .with_n_batch(self.config.n_ubatch);
+        let context = self
+            .model
+            .new_context(self.backend, params)
+            .map_err(|e| Error::Context { n_ctx, reason: e.to_string() })?;
+        self.context = Some(context);
+        Ok(())
+    }
+
+    fn evaluate_windows(&mut self, tokens: &[WindowToken]) -> Result<(), Error> {
+        let reason = |reason: String| Error::Decode { n_tokens: tokens.len(), reason };
+        let mut batch = LlamaBatch::new(tokens.len(), 1);
+        for token in tokens {
+            let position = i32::try_from(token.position).map_err(|e| reason(e.to_string()))?;
+            let sequence = i32::try_from(token.sequence).map_err(|e| reason(e.to_string()))?;
+            batch.add(LlamaToken(token.id), position, &[sequence], token.wanted).map_err(|e| reason(e.to_string()))?;
+        }
+        self.n_rows = 0;
+        self.context()?.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
+        self.n_rows = tokens.iter().filter(|t| t.wanted).count();
+        Ok(())
+    }
+
+    fn window_logits(&self) -> &[f32] {
+        match &self.context {
+            Some(context) if self.n_rows > 0 => ffi::all_logits(context, self.n_rows),
+            _ => &[],
+        }
     }
 }
 

@@ -68,6 +68,40 @@ pub trait Session {
     /// # Errors
     /// When the prompt does not fit the context or llama.cpp fails to decode.
     fn answer(&mut self, prompt: &[i32], max_new_tokens: u32, sampling: &Sampling, seed: u64) -> Result<Answer, Error>;
+
+    /// The tokens of a plain text, BOS first where the model's texts begin with one.
+    fn tokenize_text(&self, text: &str) -> Vec<i32>;
+
+    /// The text of tokens; what is no UTF-8 is replaced.
+    fn detokenize(&self, tokens: &[i32]) -> String;
+
+    /// Replaces the context by one for `n_seq` windows of `n_ctx` tokens side by side.
+    ///
+    /// # Errors
+    /// When llama.cpp refuses, most often for want of memory.
+    fn open_windows(&mut self, n_seq: u32, n_ctx: u32) -> Result<(), Error>;
+
+    /// Evaluates at most `n_ubatch` tokens of the windows. On a GPU it may return before they are done.
+    ///
+    /// # Errors
+    /// When llama.cpp fails to decode.
+    fn evaluate_windows(&mut self, tokens: &[WindowToken]) -> Result<(), Error>;
+
+    /// The logits of the tokens last evaluated that were wanted, in their order: `[wanted, vocabulary]`, row-major.
+    fn window_logits(&self) -> &[f32];
+}
+
+/// A token of one of several windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowToken {
+    /// Its id.
+    pub id: i32,
+    /// Its place in its window.
+    pub position: u32,
+    /// Which of the windows side by side.
+    pub sequence: u32,
+    /// Whether its logits will be read.
+    pub wanted: bool,
 }
 
 /// What a load took.
@@ -104,7 +138,7 @@ pub struct PromptTokens {
 }
 
 /// An answer with its timings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// Evaluating the prompt.
     pub prefill: Timing,
@@ -120,6 +154,8 @@ pub struct Answer {
     pub ttft_ns: u64,
     /// From each token to the next.
     pub inter_token_ns: Vec<u64>,
+    /// By how much the best logit lay above the second best where each token was chosen, in nats.
+    pub margins_nats: Vec<f32>,
 }
 
 /// What an engine could not do.

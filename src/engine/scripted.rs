@@ -4,8 +4,14 @@ use std::{cell::Cell, collections::BTreeMap, path::Path, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing};
-use crate::record::{EngineConfig, Sampling, Stage};
+use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken};
+use crate::{
+    record::{EngineConfig, Sampling, Stage},
+    stats::SplitMix64,
+};
+
+/// Size of every model's vocabulary.
+const N_VOCAB: u32 = 1000;
 
 /// How each model behaves, by file name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +31,9 @@ pub struct ModelScript {
     pub decode_ns_per_token: u64,
     /// What it answers to every prompt, one token a word.
     pub answer: String,
+    /// How far its logits lie from those of a model without noise: their largest deviation.
+    #[serde(default)]
+    pub logit_noise: f32,
     /// Where and how it fails.
     #[serde(default)]
     pub fail: Option<Failure>,
@@ -79,16 +88,17 @@ impl Engine for ScriptedEngine {
             .models
             .get(file.as_ref())
             .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
-        let mut session = ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns) };
+        let mut session = ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns), logits: Vec::new() };
         session.fail(Stage::Load)?;
         session.pass(model.load_ns);
-        body(&mut session, Loaded { model_ns: model.load_ns, n_vocab: 1000, n_ctx_train: 4096, bos: Some(1) })
+        body(&mut session, Loaded { model_ns: model.load_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) })
     }
 }
 
 struct ScriptedSession {
     model: ModelScript,
     now_ns: Rc<Cell<u64>>,
+    logits: Vec<f32>,
 }
 
 impl ScriptedSession {
@@ -165,6 +175,46 @@ impl Session for ScriptedSession {
             ended: n == words.len(),
             ttft_ns: prefill.wall_ns,
             inter_token_ns: vec![self.model.decode_ns_per_token; steps],
+            margins_nats: vec![1.0; n],
         })
     }
+
+    /// Token ids by length of word: any model of the script gives the same.
+    fn tokenize_text(&self, text: &str) -> Vec<i32> {
+        text.split_whitespace().zip(0_u64..).map(|(word, at)| word_id(word.len() as u64 ^ at)).collect()
+    }
+
+    fn detokenize(&self, tokens: &[i32]) -> String {
+        tokens.iter().map(|token| format!(" {token}")).collect()
+    }
+
+    fn open_windows(&mut self, _: u32, _: u32) -> Result<(), Error> {
+        self.fail(Stage::Context)
+    }
+
+    fn evaluate_windows(&mut self, tokens: &[WindowToken]) -> Result<(), Error> {
+        self.fail(Stage::Prefill)?;
+        self.time(tokens.len(), self.model.prefill_ns_per_token);
+        self.logits.clear();
+        for token in tokens.iter().filter(|token| token.wanted) {
+            let seed = u64::from(token.position) << 32 | u64::from(token.id.unsigned_abs());
+            let (mut common, mut own) = (SplitMix64::new(seed), SplitMix64::new(!seed));
+            let mut logit = || 5.0 * unit(&mut common) + self.model.logit_noise * (2.0 * unit(&mut own) - 1.0);
+            self.logits.extend((0..N_VOCAB).map(|_| logit()));
+        }
+        Ok(())
+    }
+
+    fn window_logits(&self) -> &[f32] {
+        &self.logits
+    }
+}
+
+fn word_id(seed: u64) -> i32 {
+    i32::try_from(SplitMix64::new(seed).below(N_VOCAB as usize)).expect("a small vocabulary")
+}
+
+/// Uniform between 0 and 1.
+fn unit(rng: &mut SplitMix64) -> f32 {
+    rng.below(1 << 20) as f32 / (1 << 20) as f32
 }

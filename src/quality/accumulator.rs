@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::bins::{by_base_entropy, by_position};
 use super::compare::{Flip, TokenComparison};
-use super::moments::{TokenMean, covariance_of_means, mean, token_mean};
-use super::percentiles::Percentiles;
-use super::summary::{Flips, Summary, WindowMeans, WorstToken};
+use super::moments::{covariance_of_means, mean, token_mean};
+use super::percentiles::percentiles;
 use super::top::TOP;
 use super::windows::WindowShape;
+use crate::record::{Flips, Summary, TokenMean, WindowMeans, WorstToken};
 
 /// Tokens listed as the worst.
-const WORST_TOKENS: usize = 20;
+const WORST_TOKENS: usize = 10;
 
 /// Why tokens cannot be collected or summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,13 @@ impl Accumulator {
         complete.map(|(&window, tokens)| window_means(window, tokens)).collect()
     }
 
+    /// Means of one window; none before all its positions have come.
+    #[must_use]
+    pub fn window(&self, window: usize) -> Option<WindowMeans> {
+        let tokens = self.windows.get(&window).filter(|tokens| tokens.len() == self.shape.scored().len())?;
+        Some(window_means(window, tokens))
+    }
+
     /// Sums up all tokens so far.
     ///
     /// # Errors
@@ -103,11 +110,11 @@ impl Accumulator {
             ppl_difference: perplexity.difference,
             ln_ppl_correlation: perplexity.correlation,
             kld_mean_nats: token_mean(&kld),
-            kld_percentiles_nats: Percentiles::of(kld),
+            kld_percentiles_nats: percentiles(kld),
             jsd_mean_nats: mean(&column(&tokens, |token| token.jsd_nats)),
             delta_p_mean: token_mean(&delta_p),
             delta_p_rms: root_mean_square(&delta_p),
-            delta_p_percentiles: Percentiles::of(delta_p),
+            delta_p_percentiles: percentiles(delta_p),
             same_top_fraction: same_top(&tokens),
             top5_overlap_fraction: mean(&column(&tokens, |token| f64::from(token.top5_overlap) / TOP as f64)),
             flips: flips(&tokens),
@@ -139,6 +146,7 @@ fn worst_token(window: usize, position: usize, token: &TokenComparison) -> Worst
         top1_candidate: token.top1_candidate,
         p_base: token.p_base(),
         p_candidate: token.p_candidate(),
+        context: None,
     }
 }
 
@@ -154,7 +162,15 @@ fn window_means(window: usize, tokens: &[TokenComparison]) -> WindowMeans {
         nll_candidate_nats: mean(&column(tokens, |token| token.nll_candidate_nats)),
         kld_nats: mean(&column(tokens, |token| token.kld_nats)),
         same_top_fraction: same_top(tokens).value,
+        kld_largest_nats: largest_tenth(column(tokens, |token| token.kld_nats)),
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seven digits are plenty for a percentile")]
+fn largest_tenth(mut values: Vec<f64>) -> Vec<f32> {
+    values.sort_unstable_by(|a, b| b.total_cmp(a));
+    values.truncate(values.len().div_ceil(10));
+    values.into_iter().map(|value| value as f32).collect()
 }
 
 /// Share of equal first choices, with √(p(1 − p)/(n − 1)).
@@ -349,7 +365,7 @@ mod tests {
         tokens[15 * 2 + 4].kld_nats = 9.0;
         let order: Vec<_> = (0..4).flat_map(|window| (16..31).map(move |position| (window, position))).collect();
         let worst = filled(&tokens, &order).summary().expect("not empty").worst_tokens;
-        assert_eq!((worst.len(), worst[0].window, worst[0].position), (20, 2, 20));
+        assert_eq!((worst.len(), worst[0].window, worst[0].position), (WORST_TOKENS, 2, 20));
         assert!(worst.is_sorted_by(|a, b| a.kld_nats >= b.kld_nats));
     }
 

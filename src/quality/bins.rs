@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::compare::TokenComparison;
 use super::moments::mean;
-use super::summary::{EntropyBin, PositionBin};
 use super::windows::WindowShape;
+use crate::record::{EntropyBin, PositionBin};
 
 /// Equal parts of the scored half of a window.
 const POSITION_BINS: usize = 5;

@@ -3,19 +3,10 @@
 //! Those errors treat tokens as independent, which they are not within a window: they are here to be held against the
 //! anchor's output. Its one-pass formulas are kept in meaning, not in form, since Σx² − n·x̄² cancels.
 
-use serde::{Deserialize, Serialize};
+use crate::record::TokenMean;
 
 /// At this many tokens or fewer llama-perplexity gives no error.
 const TOO_FEW_TOKENS: usize = 10;
-
-/// A mean over tokens, or something that follows from means.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TokenMean {
-    /// The value, in the unit its field names.
-    pub value: f64,
-    /// Its standard error if tokens were independent; absent for 10 tokens or fewer, or where it is undefined.
-    pub naive_standard_error: Option<f64>,
-}
 
 /// Sum, compensated (Neumaier, 1974).
 pub(super) fn sum(values: impl Iterator<Item = f64>) -> f64 {

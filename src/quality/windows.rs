@@ -83,21 +83,26 @@ impl<'a> Windows<'a> {
         }
     }
 
-    /// How many windows there are, at least 2.
+    /// Windows that were cut before, such as those of a file; as few as there are.
+    #[must_use]
+    pub fn already_cut(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Self {
+        Self { tokens, shape, first }
+    }
+
+    /// How many windows there are.
     #[must_use]
     pub fn count(&self) -> usize {
         self.tokens.len() / self.shape.n_ctx
     }
 
-    /// The tokens to evaluate, window by window.
-    pub fn iter(&self) -> impl Iterator<Item = Vec<i32>> + '_ {
-        self.tokens.chunks_exact(self.shape.n_ctx).map(|window| {
-            let mut window = window.to_vec();
-            if let FirstToken::Bos(bos) = self.first {
-                window[0] = bos;
-            }
-            window
-        })
+    /// The tokens to evaluate in a window, or none if there is no such window.
+    #[must_use]
+    pub fn window(&self, window: usize) -> Option<Vec<i32>> {
+        let mut tokens = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?.to_vec();
+        if let FirstToken::Bos(bos) = self.first {
+            tokens[0] = bos;
+        }
+        Some(tokens)
     }
 
     /// The correct tokens of the scored positions of a window, or none if there is no such window.
@@ -127,13 +132,13 @@ mod tests {
         let tokens: Vec<i32> = (0..27).collect();
         let shape = WindowShape::new(8).expect("long enough");
         let windows = Windows::new(&tokens, shape, FirstToken::Bos(99)).expect("long enough");
-        let cut: Vec<Vec<i32>> = windows.iter().collect();
         assert_eq!(windows.count(), 3);
-        assert_eq!(cut[1], [99, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(windows.window(1).expect("three windows"), [99, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(windows.window(3), None);
         assert_eq!(windows.targets(1), Some(&[13, 14, 15][..]));
         assert_eq!(windows.targets(3), None);
         let kept = Windows::new(&tokens, shape, FirstToken::Keep).expect("long enough");
-        assert_eq!(kept.iter().next().expect("three windows")[0], 0);
+        assert_eq!(kept.window(0).expect("three windows")[0], 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{FORMAT, Run};
+use super::{FORMAT, Quality, Run};
 
 /// Why a record could not be read.
 #[derive(Debug, Error)]
@@ -92,6 +92,22 @@ fn check(run: &Run) -> Result<(), String> {
             visit.samples.iter().chain(warmup).map(|s| s.workload).chain(visit.generations.iter().map(|g| g.workload));
         if let Some(workload) = workloads.find(|&w| w >= run.plan.workloads.len()) {
             return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
+        }
+    }
+    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.models.len()))
+}
+
+fn check_quality(quality: &Quality, models: usize) -> Result<(), String> {
+    let named = quality.workers.iter().flat_map(|w| &w.candidates).chain(quality.results.iter().map(|r| &r.candidate));
+    if let Some(model) = named.copied().find(|&m| m >= models) {
+        return Err(format!("a comparison names model {model} of {models}"));
+    }
+    for result in quality.results.iter().flat_map(|r| &r.texts) {
+        let Some(text) = quality.texts.get(result.text) else {
+            return Err(format!("a comparison names text {} of {}", result.text, quality.texts.len()));
+        };
+        if let Some(window) = result.windows.iter().find(|w| w.window >= text.n_windows) {
+            return Err(format!("a comparison names window {} of {}", window.window, text.n_windows));
         }
     }
     Ok(())

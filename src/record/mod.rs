@@ -3,18 +3,27 @@
 //! The only thing that measuring and analysing share. Times are integers in nanoseconds, sizes in bytes.
 
 mod build;
+mod comparison;
 mod io;
 mod machine;
 mod model;
 mod plan;
+mod quality;
 mod visit;
 
 pub use build::Build;
+pub use comparison::{
+    EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
+};
 pub use io::{ReadError, WriteError, read_run, write_atomically, write_run};
 pub use machine::{Conditions, DeviceInfo, Machine};
 pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
 pub use plan::{
     CacheType, Device, EngineConfig, FlashAttention, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind,
+};
+pub use quality::{
+    CandidateQuality, Quality, QualityPlan, QualityStop, QualityText, QualityWorker, Reference, Sharing, TextPlan,
+    TextQuality,
 };
 pub use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
@@ -47,6 +56,9 @@ pub struct Run {
     pub rounds: Vec<Round>,
     /// Why no more rounds were run.
     pub ended: Ended,
+    /// What quantizing did to the output, when that was measured.
+    #[serde(default)]
+    pub quality: Option<Quality>,
 }
 
 /// Why a run ended.

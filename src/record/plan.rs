@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quality::QualityPlan;
+
 /// Everything needed to repeat the measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -15,6 +17,9 @@ pub struct Plan {
     pub sampling: Sampling,
     /// Seed of the order of models, of token ids and of resampling.
     pub seed: u64,
+    /// How the output is compared; `None` when it is not.
+    #[serde(default)]
+    pub quality: Option<QualityPlan>,
 }
 
 /// One thing every model is asked to do in a round.

@@ -214,7 +214,7 @@ pub struct Warmup {
 }
 
 /// An answer to a prompt. Its times are also in the visit's samples.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Generation {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -232,6 +232,9 @@ pub struct Generation {
     pub ttft_ns: u64,
     /// From each token to the next.
     pub inter_token_ns: Vec<u64>,
+    /// By how much each token's logit lay above the second best, in nats; empty in older records.
+    #[serde(default)]
+    pub margins_nats: Vec<f32>,
 }
 
 /// Why an answer ended.

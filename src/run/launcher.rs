@@ -32,6 +32,12 @@ pub trait Worker {
     /// When the worker died, hung or answered nonsense.
     fn ask(&mut self, request: &Request) -> Result<Reply, Lost>;
 
+    /// Waits for the next reply to a request that has several.
+    ///
+    /// # Errors
+    /// As [`Worker::ask`].
+    fn next_reply(&mut self) -> Result<Reply, Lost>;
+
     /// Its process, when it is one.
     fn pid(&self) -> Option<u32>;
 
@@ -228,6 +234,10 @@ impl Worker for ProcessWorker {
         {
             return Err(self.obituary());
         }
+        self.wait()
+    }
+
+    fn next_reply(&mut self) -> Result<Reply, Lost> {
         self.wait()
     }
 

@@ -2,6 +2,7 @@
 
 mod launcher;
 mod protocol;
+pub mod quality;
 mod schedule;
 mod visit;
 mod worker;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::quality::{CompareJob, Compared};
 use crate::{
     engine::Timing,
-    record::{EngineConfig, Sampling, Stage},
+    record::{EngineConfig, QualityText, Sampling, Stage, WindowMeans},
 };
 
 /// Asked of a worker. Each request gets exactly one [`Reply`].
@@ -55,6 +56,9 @@ pub enum Request {
         /// Seed of the choice.
         seed: u64,
     },
+    /// Compare outputs; must be the first and only request, and is answered by a [`Reply::Texts`], a [`Reply::Window`] for each
+    /// window and a [`Reply::Compared`].
+    Compare(Box<CompareJob>),
     /// Read the process's own account and end.
     Close,
 }
@@ -94,6 +98,17 @@ pub enum Reply {
         /// Free memory of devices, by name, while everything is still allocated.
         devices_free_bytes: Vec<(String, u64)>,
     },
+    /// The texts to be compared on.
+    Texts(Vec<QualityText>),
+    /// A window was scored.
+    Window {
+        /// Index of the text.
+        text: usize,
+        /// One for each candidate, in the job's order; `None` where it failed.
+        means: Vec<Option<WindowMeans>>,
+    },
+    /// The comparison is done; the worker ends.
+    Compared(Box<Compared>),
     /// It could not be done; the worker ends.
     Failed {
         /// What was being done.
@@ -124,4 +139,6 @@ pub struct Answered {
     pub ttft_ns: u64,
     /// From token to token.
     pub inter_token_ns: Vec<u64>,
+    /// Best over second best logit of each token, in nats.
+    pub margins_nats: Vec<f32>,
 }

@@ -242,6 +242,7 @@ impl Visitor<'_, '_> {
             finish: if answer.ended { FinishReason::EndOfGeneration } else { FinishReason::Length },
             ttft_ns: answer.ttft_ns,
             inter_token_ns: answer.inter_token_ns,
+            margins_nats: answer.margins_nats,
         });
     }
 

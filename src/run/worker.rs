@@ -2,7 +2,10 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::protocol::{Answered, Reply, Request};
+use super::{
+    protocol::{Answered, Reply, Request},
+    quality,
+};
 use crate::{
     engine::{Engine, Error, Loaded, Session},
     probe::{self, StorageRead},
@@ -21,8 +24,10 @@ pub fn serve(
     output: &mut dyn Write,
 ) -> io::Result<()> {
     send(output, &Reply::Ready)?;
-    let Some(Request::Load { path, config }) = receive(input)? else {
-        return send(output, &failed("a worker must first be told to load"));
+    let (path, config) = match receive(input)? {
+        Some(Request::Load { path, config }) => (path, config),
+        Some(Request::Compare(job)) => return quality::serve(engine, &job, &mut |reply| send(output, reply)),
+        _ => return send(output, &failed("a worker must first be told to load")),
     };
     let mut talk = Ok(());
     let before = StorageRead::now();
@@ -55,7 +60,7 @@ pub fn serve(
 /// What the engine could not do.
 pub fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> Result<Reply, Error> {
     match request {
-        Request::Load { .. } | Request::Close => Ok(failed("a worker loads and closes once")),
+        Request::Load { .. } | Request::Compare(_) | Request::Close => Ok(failed("a worker loads and closes once")),
         Request::Context { n_ctx } => Ok(Reply::Context { context_ns: session.open_context(*n_ctx)? }),
         Request::Prefill { n_tokens, seed } => {
             let ids = given_ids(*n_tokens, *seed, loaded);
@@ -86,6 +91,7 @@ pub fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> R
                 ended: answer.ended,
                 ttft_ns: answer.ttft_ns,
                 inter_token_ns: answer.inter_token_ns,
+                margins_nats: answer.margins_nats,
             })))
         }
     }

@@ -2,8 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moments::TokenMean;
-use super::percentiles::Percentiles;
+/// A mean over tokens, or something that follows from means.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TokenMean {
+    /// The value, in the unit its field names.
+    pub value: f64,
+    /// Its standard error if tokens were independent; absent for 10 tokens or fewer, or where it is undefined.
+    pub naive_standard_error: Option<f64>,
+}
+
+/// The order statistics of a quantity over tokens, in the unit its field names.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each name is its percentile")]
+pub struct Percentiles {
+    pub minimum: f64,
+    pub p0_1: f64,
+    pub p1: f64,
+    pub p5: f64,
+    pub p10: f64,
+    pub p25: f64,
+    pub median: f64,
+    pub p75: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub p99_9: f64,
+    pub maximum: f64,
+}
 
 /// Everything known about a candidate's output on one text. KLD is KL(original ‖ candidate).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +113,7 @@ pub struct EntropyBin {
 }
 
 /// A token on which the models disagree most.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorstToken {
     /// Window, from 0.
     pub window: usize,
@@ -106,10 +131,25 @@ pub struct WorstToken {
     pub p_base: f64,
     /// Probability of the correct token under the candidate.
     pub p_candidate: f64,
+    /// The same in words, when a tokenizer was at hand.
+    pub context: Option<TokenContext>,
+}
+
+/// A token in its text, for a person to read. A token may be part of a character, which shows as U+FFFD.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenContext {
+    /// The text before it.
+    pub before: String,
+    /// The correct token.
+    pub correct: String,
+    /// The original's first choice.
+    pub base: String,
+    /// The candidate's first choice.
+    pub candidate: String,
 }
 
 /// Means over one window: the independent unit for intervals.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowMeans {
     /// Window, from 0.
     pub window: usize,
@@ -123,4 +163,6 @@ pub struct WindowMeans {
     pub kld_nats: f64,
     /// Tokens with equal first choices, as a fraction.
     pub same_top_fraction: f64,
+    /// The largest tenth of its tokens' KLD, descending, in nats: what percentiles of resampled windows need.
+    pub kld_largest_nats: Vec<f32>,
 }

@@ -1,0 +1,104 @@
+//! quality, and the part of every measurement that compares outputs: from what was typed to texts and a plan.
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use super::{
+    args::{MeasureArgs, QualityArgs},
+    bench::{self, Job},
+    exit::Exit,
+    machine, plan,
+    subjects::Source,
+};
+use crate::{
+    prompts::{self, Text},
+    record::{QualityPlan, TextPlan},
+    run::quality::Inputs,
+};
+
+/// Never stop for precision before so many windows: the estimate of the spread must be one.
+const MIN_WINDOWS: usize = 20;
+/// Windows when nothing is said: a minute or so for an original of 135 million parameters and three candidates on two CPUs.
+const MAX_WINDOWS: usize = 32;
+
+/// How outputs are to be compared, and on what.
+pub(super) struct Wanted {
+    /// `None` when they are not.
+    pub(super) plan: Option<QualityPlan>,
+    pub(super) inputs: Inputs,
+}
+
+/// What the options ask for; `defaults` are the texts when none is named.
+pub(super) fn wanted(args: &MeasureArgs, defaults: fn() -> Vec<Text>) -> Result<Wanted> {
+    if args.no_quality {
+        return Ok(Wanted { plan: None, inputs: Inputs::default() });
+    }
+    let limit = if args.quality_precision > 0.0 { Some(MAX_WINDOWS) } else { None };
+    with_limit(args, defaults, limit)
+}
+
+fn with_limit(args: &MeasureArgs, defaults: fn() -> Vec<Text>, limit: Option<usize>) -> Result<Wanted> {
+    let texts = if args.text.is_empty() {
+        defaults()
+    } else {
+        let read = |spec: &String| prompts::read_text(spec).with_context(|| format!("read the text {spec}"));
+        args.text.iter().map(read).collect::<Result<_>>()?
+    };
+    let plan = QualityPlan {
+        n_ctx: args.ctx,
+        texts: texts.iter().map(text_plan).collect(),
+        precision: args.quality_precision,
+        min_windows: MIN_WINDOWS,
+        max_windows: args.max_windows.map_or(limit, |most| (most > 0).then_some(most)),
+        max_kld_nats: args.max_kld,
+    };
+    let inputs = Inputs {
+        texts: texts.iter().map(|text| text.scored().to_owned()).collect(),
+        skip_statistics: args.no_statistics,
+        ..Inputs::default()
+    };
+    Ok(Wanted { plan: Some(plan), inputs })
+}
+
+fn text_plan(text: &Text) -> TextPlan {
+    let digest = Sha256::digest(text.body.as_bytes());
+    TextPlan {
+        name: text.name.clone(),
+        domain: text.domain.clone(),
+        sha256: Some(digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+        bytes: Some(text.body.len() as u64),
+    }
+}
+
+pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
+    let measure = &args.measure;
+    if measure.no_quality {
+        bail!("nothing to do: this command only compares outputs");
+    }
+    let mut quality = with_limit(measure, prompts::builtin_texts, None)?;
+    quality.inputs.logits.clone_from(&args.logits);
+    quality.inputs.save_logits.clone_from(&args.save_logits);
+    if args.save_logits.is_some() {
+        if quality.inputs.texts.len() != 1 {
+            bail!("--save-logits writes the windows of one text: name it with --text");
+        }
+        // The file's header says how many windows follow.
+        if let Some(plan) = &mut quality.plan {
+            plan.precision = 0.0;
+        }
+    }
+    let here = machine::here()?;
+    let mut plan = plan::plan(measure, here.machine.allowed_cpus, 1, &quality)?;
+    plan.workloads.clear();
+    (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
+    let sources: Vec<Source> = args.models.iter().map(|path| Source::found(path)).collect();
+    if let Some(path) = &args.logits {
+        if let Some(plan) = &mut plan.quality {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            plan.texts = vec![TextPlan { domain: name.clone(), name, sha256: None, bytes: None }];
+        }
+    } else if sources.len() < 2 && args.save_logits.is_none() {
+        bail!("name the original and at least one quantized checkpoint to compare with it");
+    }
+    bench::measure(Job { args: measure, plan, here, sources, quality })
+}

@@ -1,0 +1,148 @@
+//! What quantizing did to the output: how it was to be compared, and what came out.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    comparison::{Summary, WindowMeans},
+    visit::Outcome,
+};
+
+/// How the output is compared. Windows and what is scored in them are llama-perplexity's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QualityPlan {
+    /// Tokens a window; the second half is scored.
+    pub n_ctx: u32,
+    /// The texts; windows are taken from them in turn.
+    pub texts: Vec<TextPlan>,
+    /// Stop when the mean KLD is known this well, as a fraction of it; 0 scores everything.
+    pub precision: f64,
+    /// Never stop for precision before so many windows.
+    pub min_windows: usize,
+    /// Never score more, over all texts; `None` for no limit.
+    pub max_windows: Option<usize>,
+    /// The mean KLD a person accepts, in nats.
+    pub max_kld_nats: Option<f64>,
+}
+
+/// A text, by identity; the record does not hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextPlan {
+    /// What a report calls it.
+    pub name: String,
+    /// The domain it stands for.
+    pub domain: String,
+    /// SHA-256 of its file, in hex; `None` when all there is are the tokens of a logits file.
+    pub sha256: Option<String>,
+    /// Size of its file.
+    pub bytes: Option<u64>,
+}
+
+/// What the comparison of outputs gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// The texts as tokens, in the plan's order.
+    pub texts: Vec<QualityText>,
+    /// What the candidates were compared with.
+    pub reference: Reference,
+    /// Whether the candidates shared the original's pass, and why.
+    pub sharing: Sharing,
+    /// The worker processes, in time order.
+    pub workers: Vec<QualityWorker>,
+    /// One for each candidate, in the order of models.
+    pub results: Vec<CandidateQuality>,
+}
+
+/// What the candidates are compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// The original itself, evaluated beside them: exact.
+    Original,
+    /// Log-probabilities in llama-perplexity's format, which cuts and rounds them.
+    LogitsFile {
+        /// Its name without the folder.
+        file: String,
+    },
+}
+
+/// Whether several candidates share one pass of the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// All fit in memory together.
+    Shared {
+        /// Expected for all.
+        needed_bytes: u64,
+        /// There is.
+        available_bytes: u64,
+    },
+    /// They don't, so the original is evaluated again for each.
+    Repeated {
+        /// Expected for all.
+        needed_bytes: u64,
+        /// There is.
+        available_bytes: u64,
+    },
+}
+
+/// A text as the original's tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QualityText {
+    /// Tokens, BOS included.
+    pub n_tokens: usize,
+    /// Whole windows it has; 0 when it is too short for two.
+    pub n_windows: usize,
+}
+
+/// One worker process of the comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QualityWorker {
+    /// The models compared with the original, as indices into the run's.
+    pub candidates: Vec<usize>,
+    /// From the first window to the last, statistics included.
+    pub wall_ns: u64,
+    /// The part of it in which models were evaluated.
+    pub evaluate_ns: u64,
+    /// Windows scored.
+    pub n_windows: usize,
+    /// Exact peak of resident memory, when the kernel says.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// A candidate's output against the original's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateQuality {
+    /// Index into the run's models.
+    pub candidate: usize,
+    /// `Done`, or why it could not be compared; windows scored before a failure stay.
+    pub outcome: Outcome,
+    /// Why no more windows were scored.
+    pub stopped: Option<QualityStop>,
+    /// By text, in the plan's order; texts without a scored window are left out.
+    pub texts: Vec<TextQuality>,
+}
+
+/// Why no more windows were scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityStop {
+    /// The texts had no more.
+    TextsDone,
+    /// The mean KLD of every candidate was as precise as asked.
+    Precise,
+    /// The limit was reached.
+    MaxWindows,
+    /// The person asked to stop, or the worker ended.
+    Interrupted,
+}
+
+/// A candidate's output on one text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextQuality {
+    /// Index into the texts.
+    pub text: usize,
+    /// Every scored window, in order.
+    pub windows: Vec<WindowMeans>,
+    /// All their tokens together; `None` when the worker ended before it could sum up.
+    pub summary: Option<Summary>,
+}

@@ -1,0 +1,288 @@
+//! Windows through all models in step: a piece is evaluated by each, compared, and its logits forgotten.
+
+use std::{fs::File, io::BufWriter, num::NonZeroUsize, thread};
+
+use super::{
+    job::{Pace, Statistics},
+    models::Open,
+    rows::{BadRow, BaseRows, Comparisons, Rows},
+    texts::{Reader, Window},
+};
+use crate::{
+    engine::WindowToken,
+    probe::Clock,
+    quality::{
+        accumulator::Accumulator,
+        logits_file::LogitsWriter,
+        pieces::{Pieces, scored_in},
+        windows::WindowShape,
+    },
+};
+
+/// Where the original's rows come from.
+pub(super) enum BaseSource<'m> {
+    Model(Open<'m>),
+    /// The file and its decoded rows of the piece under way.
+    File(Reader, Vec<f32>),
+}
+
+/// A candidate and what was collected of it.
+pub(super) struct Candidate<'m> {
+    /// Absent when it could not be loaded or compared.
+    pub(super) model: Option<Open<'m>>,
+    pub(super) failed: Option<String>,
+    /// One for each text.
+    pub(super) collected: Vec<Accumulator>,
+}
+
+/// Everything a pass over windows needs.
+pub(super) struct Pass<'m, 'c> {
+    pub(super) base: BaseSource<'m>,
+    pub(super) candidates: Vec<Candidate<'m>>,
+    pub(super) shape: WindowShape,
+    pub(super) pieces: Pieces,
+    pub(super) n_vocab: NonZeroUsize,
+    pub(super) threads: NonZeroUsize,
+    pub(super) statistics: Statistics,
+    pub(super) pace: Pace,
+    pub(super) save: Option<LogitsWriter<BufWriter<File>>>,
+    pub(super) clock: &'c dyn Clock,
+    /// Time in which models were evaluated.
+    pub(super) evaluate_ns: u64,
+    /// Logits that wait to be compared while the next are computed.
+    pub(super) pending: Option<Copied>,
+}
+
+impl Pass<'_, '_> {
+    /// Scores windows side by side, at most [`Pieces::n_seq`].
+    ///
+    /// # Errors
+    /// What makes going on pointless: the original failed.
+    pub(super) fn score(&mut self, windows: &[Window]) -> Result<(), String> {
+        self.clear();
+        for piece in self.pieces.positions.clone() {
+            let scored = scored_in(&piece, self.shape);
+            let first_scored = self.shape.scored().start;
+            let (mut tokens, mut layout) = (Vec::new(), Layout::default());
+            for (sequence, window) in (0..).zip(windows) {
+                for (position, &id) in window.tokens.iter().enumerate().take(piece.end).skip(piece.start) {
+                    let at = u32::try_from(position).expect("a position is below n_ctx, a u32");
+                    tokens.push(WindowToken { id, position: at, sequence, wanted: scored.contains(&position) });
+                }
+                if !scored.is_empty() {
+                    layout.targets.extend(&window.targets[scored.start - first_scored..scored.end - first_scored]);
+                    layout.runs.push(Run {
+                        text: window.text,
+                        window: window.window,
+                        position: scored.start,
+                        rows: scored.len(),
+                    });
+                }
+            }
+            self.piece(&tokens, layout)?;
+        }
+        Ok(())
+    }
+
+    /// Compares what still waits.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub(super) fn finish(&mut self) -> Result<(), String> {
+        let Some(copied) = self.pending.take() else { return Ok(()) };
+        let compared = compare(&copied.rows(self.n_vocab, self.kind()), &copied.layout, self.threads, &mut self.save)?;
+        self.collect(&copied.layout, compared);
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        let base = match &mut self.base {
+            BaseSource::Model(open) => Some(open),
+            BaseSource::File(..) => None,
+        };
+        for open in base.into_iter().chain(self.candidates.iter_mut().filter_map(|c| c.model.as_mut())) {
+            open.session.clear();
+        }
+    }
+
+    fn piece(&mut self, tokens: &[WindowToken], layout: Layout) -> Result<(), String> {
+        let waiting = self.pending.take();
+        let (threads, n_vocab, kind) = (self.threads, self.n_vocab, self.kind());
+        let mut save = self.save.take();
+        let compared = thread::scope(|scope| {
+            let comparing = waiting.as_ref().map(|copied| {
+                let save = &mut save;
+                scope.spawn(move || compare(&copied.rows(n_vocab, kind), &copied.layout, threads, save))
+            });
+            let evaluated = self.evaluate(tokens, layout.targets.len());
+            let compared = comparing.map(|thread| thread.join().expect("comparing does not panic")).transpose()?;
+            evaluated.map(|()| compared)
+        })?;
+        self.save = save;
+        if let (Some(copied), Some(compared)) = (&waiting, compared) {
+            self.collect(&copied.layout, compared);
+        }
+        if layout.targets.is_empty() || self.statistics == Statistics::Skip {
+            return Ok(());
+        }
+        let candidates = self.candidates.iter().map(Candidate::logits);
+        match self.pace {
+            Pace::InTurn => {
+                let (base, candidates) = (self.base.logits(), candidates.collect());
+                let rows = Rows { n_vocab, kind, base, candidates, targets: &layout.targets };
+                let compared = compare(&rows, &layout, threads, &mut self.save)?;
+                self.collect(&layout, compared);
+            }
+            Pace::Overlapped => {
+                let candidates = candidates.map(|logits| logits.map(<[f32]>::to_vec)).collect();
+                self.pending = Some(Copied { base: self.base.logits().to_vec(), candidates, layout });
+            }
+        }
+        Ok(())
+    }
+
+    /// Evaluates a piece by every model and waits for it.
+    fn evaluate(&mut self, tokens: &[WindowToken], rows: usize) -> Result<(), String> {
+        let start = self.clock.now_ns();
+        self.base.evaluate(tokens, rows)?;
+        for candidate in &mut self.candidates {
+            let Some(open) = &mut candidate.model else { continue };
+            if let Err(error) = open.session.evaluate_windows(tokens) {
+                candidate.fail(error.to_string());
+            }
+        }
+        // Reading a pointer to them waits until they are there.
+        self.base.logits();
+        self.candidates.iter().for_each(|candidate| drop(candidate.logits()));
+        self.evaluate_ns += self.clock.now_ns() - start;
+        Ok(())
+    }
+
+    fn collect(&mut self, layout: &Layout, compared: Comparisons) {
+        for (candidate, result) in self.candidates.iter_mut().zip(compared) {
+            match result {
+                None => {}
+                Some(Err(bad)) => candidate.fail(layout.place(&bad)),
+                Some(Ok(tokens)) => {
+                    let mut rest = &tokens[..];
+                    for run in &layout.runs {
+                        let (own, others) = rest.split_at(run.rows);
+                        if let Err(error) = candidate.collected[run.text].extend(run.window, run.position, own) {
+                            candidate.fail(error.to_string());
+                            break;
+                        }
+                        rest = others;
+                    }
+                }
+            }
+        }
+    }
+
+    fn kind(&self) -> BaseRows {
+        match self.base {
+            BaseSource::Model(_) => BaseRows::Logits,
+            BaseSource::File(..) => BaseRows::Stored,
+        }
+    }
+}
+
+impl BaseSource<'_> {
+    fn evaluate(&mut self, tokens: &[WindowToken], rows: usize) -> Result<(), String> {
+        match self {
+            Self::Model(open) => {
+                open.session.evaluate_windows(tokens).map_err(|error| format!("the original: {error}"))
+            }
+            Self::File(reader, decoded) => {
+                decoded.clear();
+                let mut row = Vec::new();
+                for _ in 0..rows {
+                    let there = reader.read_row(&mut row).map_err(|error| error.to_string())?;
+                    if !there {
+                        return Err("the file of log-probabilities ended early".into());
+                    }
+                    decoded.extend(&row);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn logits(&self) -> &[f32] {
+        match self {
+            Self::Model(open) => open.session.window_logits(),
+            Self::File(_, decoded) => decoded,
+        }
+    }
+}
+
+impl Candidate<'_> {
+    pub(super) fn fail(&mut self, reason: String) {
+        self.failed.get_or_insert(reason);
+        self.model = None;
+    }
+
+    fn logits(&self) -> Option<&[f32]> {
+        self.model.as_ref().map(|open| open.session.window_logits())
+    }
+}
+
+/// Rows of a piece: their correct tokens, and which positions of which windows they are.
+#[derive(Debug, Clone, Default)]
+struct Layout {
+    targets: Vec<i32>,
+    runs: Vec<Run>,
+}
+
+/// Consecutive rows of a window.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    text: usize,
+    window: usize,
+    /// Of the first row.
+    position: usize,
+    rows: usize,
+}
+
+impl Layout {
+    /// A row's place in its text, for a person.
+    fn place(&self, bad: &BadRow) -> String {
+        let mut row = bad.row;
+        for run in &self.runs {
+            if row < run.rows {
+                let (text, window, position) = (run.text + 1, run.window, run.position + row);
+                return format!("text {text}, window {window}, position {position}: {}", bad.reason);
+            }
+            row -= run.rows;
+        }
+        bad.reason.clone()
+    }
+}
+
+/// A piece's logits, copied out of the models.
+pub(super) struct Copied {
+    layout: Layout,
+    base: Vec<f32>,
+    candidates: Vec<Option<Vec<f32>>>,
+}
+
+impl Copied {
+    fn rows(&self, n_vocab: NonZeroUsize, kind: BaseRows) -> Rows<'_> {
+        let candidates = self.candidates.iter().map(Option::as_deref).collect();
+        Rows { n_vocab, kind, base: &self.base, candidates, targets: &self.layout.targets }
+    }
+}
+
+/// Compares a piece, and writes the original's part of it when that is wanted.
+fn compare(
+    rows: &Rows<'_>,
+    layout: &Layout,
+    threads: NonZeroUsize,
+    save: &mut Option<LogitsWriter<BufWriter<File>>>,
+) -> Result<Comparisons, String> {
+    if let Some(writer) = save {
+        for row in rows.base.chunks_exact(rows.n_vocab.get()) {
+            writer.write_row(row).map_err(|error| error.to_string())?;
+        }
+    }
+    rows.compare(threads).map_err(|bad| layout.place(&bad))
+}

@@ -1,0 +1,115 @@
+//! Logits of one piece from all models, compared; a candidate that can't be is named and the others go on.
+
+use std::num::NonZeroUsize;
+
+use crate::quality::{
+    batch::{Batch, BatchError},
+    compare::TokenComparison,
+    error::RowError,
+    stored::compare_stored,
+};
+
+/// What the original's rows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BaseRows {
+    /// Its logits.
+    Logits,
+    /// Log-probabilities from a file.
+    Stored,
+}
+
+/// Logits of the same positions from the original and the candidates, `[positions, vocabulary]`.
+pub(super) struct Rows<'a> {
+    pub(super) n_vocab: NonZeroUsize,
+    pub(super) kind: BaseRows,
+    pub(super) base: &'a [f32],
+    /// None for a candidate that failed before.
+    pub(super) candidates: Vec<Option<&'a [f32]>>,
+    pub(super) targets: &'a [i32],
+}
+
+/// A row that could not be compared, counted in the piece.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct BadRow {
+    pub(super) row: usize,
+    pub(super) reason: String,
+}
+
+/// One list for each candidate; none for those that failed before.
+pub(super) type Comparisons = Vec<Option<Result<Vec<TokenComparison>, BadRow>>>;
+
+impl Rows<'_> {
+    /// Compares every position.
+    ///
+    /// # Errors
+    /// A row of the original that is no distribution: nothing can be compared with it.
+    pub(super) fn compare(&self, threads: NonZeroUsize) -> Result<Comparisons, BadRow> {
+        let mut results: Comparisons = vec![None; self.candidates.len()];
+        let mut live: Vec<usize> = (0..results.len()).filter(|&c| self.candidates[c].is_some()).collect();
+        loop {
+            let logits: Vec<&[f32]> = live.iter().filter_map(|&c| self.candidates[c]).collect();
+            match self.batch(&logits, threads) {
+                Ok(lists) => {
+                    for (&candidate, list) in live.iter().zip(lists) {
+                        results[candidate] = Some(Ok(list));
+                    }
+                    return Ok(results);
+                }
+                Err(BatchError::Candidate { row, candidate, reason }) => {
+                    let bad = BadRow { row, reason: reason.to_string() };
+                    results[live.remove(candidate)] = Some(Err(bad));
+                }
+                Err(BatchError::Base { row, reason }) => {
+                    return Err(BadRow { row, reason: format!("the original's {reason}") });
+                }
+                Err(shape @ BatchError::Shape { .. }) => return Err(BadRow { row: 0, reason: shape.to_string() }),
+            }
+        }
+    }
+
+    fn batch(&self, candidates: &[&[f32]], threads: NonZeroUsize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
+        match self.kind {
+            BaseRows::Logits => {
+                let batch = Batch { n_vocab: self.n_vocab, base: self.base, candidates, tokens: self.targets };
+                batch.compare(threads)
+            }
+            BaseRows::Stored => {
+                let one = |(candidate, logits): (usize, &&[f32])| self.stored(candidate, logits);
+                candidates.iter().enumerate().map(one).collect()
+            }
+        }
+    }
+
+    fn stored(&self, candidate: usize, logits: &[f32]) -> Result<Vec<TokenComparison>, BatchError> {
+        let n_vocab = self.n_vocab.get();
+        let rows = self.base.chunks_exact(n_vocab).zip(logits.chunks_exact(n_vocab)).zip(self.targets).enumerate();
+        let failed = |row, reason: RowError| BatchError::Candidate { row, candidate, reason };
+        rows.map(|(row, ((base, own), &target))| compare_stored(base, own, target).map_err(|e| failed(row, e)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_candidate_does_not_spoil_the_others() {
+        let base = [0.0, 1.0, 2.0, 0.5];
+        let broken = [0.0, 1.0, f32::NAN, 0.5];
+        let rows = |base| Rows {
+            n_vocab: NonZeroUsize::new(2).expect("not zero"),
+            kind: BaseRows::Logits,
+            base,
+            candidates: vec![Some(&broken[..]), None, Some(&[0.1, 1.0, 2.0, 0.5])],
+            targets: &[0, 1],
+        };
+        let one = NonZeroUsize::MIN;
+        let results = rows(&base).compare(one).expect("the original is fine");
+        assert!(matches!(&results[0], Some(Err(BadRow { row: 1, .. }))));
+        assert_eq!(results[1], None);
+        assert!(matches!(&results[2], Some(Ok(list)) if list.len() == 2));
+        let bad = rows(&broken).compare(one).expect_err("the original is broken");
+        assert_eq!((bad.row, bad.reason.as_str()), (1, "the original's logit 0 is not a number"));
+    }
+}
