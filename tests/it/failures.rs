@@ -25,7 +25,7 @@ fn unknown_architecture() -> Vec<u8> {
 fn each_bad_file_is_a_row_that_names_it_and_the_others_are_measured() {
     let cases: [(&str, Vec<u8>, &str); 4] = [
         ("truncated.gguf", pocket()[..4_000_000].to_vec(), "truncated"),
-        ("page.gguf", b"<!DOCTYPE html><html></html>".to_vec(), "HTML"),
+        ("page.gguf", b"<!DOCTYPE html><html></html>".to_vec(), "web page"),
         ("empty.gguf", Vec::new(), "empty"),
         ("alien.gguf", unknown_architecture(), "zlama"),
     ];

@@ -1,0 +1,220 @@
+//! The tables of output quality: every candidate against the original, by text, and where answers part.
+
+use super::{
+    names::name,
+    table::{Cell, Column, Table},
+};
+use crate::{
+    analysis::{Agreement, Analysis, AnswerRow, Figure, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures},
+    record::{Outcome, Summary},
+    report::format::{fixed, percent, sig3},
+};
+
+const NOT_COMPARED: &str = "outputs were not compared";
+
+/// The candidates' columns in the summary: head, unit, rank.
+const COLUMNS: [(&str, &str, u8); 3] = [("ΔPPL", "%", 5), ("mean KLD", "nats", 3), ("same top", "%", 5)];
+
+/// The columns quality adds to the summary; none when no outputs were compared.
+pub(super) fn summary_columns(analysis: &Analysis) -> Vec<Column> {
+    if analysis.models.iter().all(|m| m.quality.is_none()) {
+        return Vec::new();
+    }
+    COLUMNS.iter().map(|&(title, unit, rank)| Column::number(title, unit).rank(rank)).collect()
+}
+
+/// The cells below them.
+pub(super) fn summary_cells(m: &ModelAnalysis) -> Vec<Cell> {
+    match m.quality.as_ref().and_then(|q| q.overall.as_ref()) {
+        Some(f) => vec![change(f.ppl_ratio), kld(f.kld_mean_nats), share(f.top1_agreement)],
+        None if m.role == crate::record::Role::Original => vec![Cell::text("—"); COLUMNS.len()],
+        None => vec![Cell::unknown(NOT_COMPARED); COLUMNS.len()],
+    }
+}
+
+/// All texts together, one row a candidate.
+pub(super) fn overall(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model"),
+        Column::number("PPL(Q)", ""),
+        Column::number("PPL(base)", ""),
+        Column::number("ΔPPL", "%"),
+        Column::number("mean KLD", "nats"),
+        Column::number("99 % KLD", "nats"),
+        Column::number("same top", "%"),
+        Column::number("windows", ""),
+        Column::text("verdict"),
+    ];
+    let rows = compared(analysis).map(|(m, q)| {
+        let mut cells = vec![Cell::text(name(m))];
+        match &q.overall {
+            Some(f) => cells.extend([
+                perplexity(f.ppl),
+                perplexity(f.ppl_original),
+                change(f.ppl_ratio),
+                kld(f.kld_mean_nats),
+                kld(f.kld_p99_nats),
+                share(f.top1_agreement),
+            ]),
+            None => cells.extend(vec![Cell::unknown(NOT_COMPARED); 6]),
+        }
+        cells.push(Cell::number(q.windows.to_string(), q.windows as f64));
+        cells.push(verdict(q));
+        cells
+    });
+    let mut table = Table::new("quality-overall", "Output against the original's, every text counting equally", columns, rows.collect());
+    table.notes = compared(analysis)
+        .filter_map(|(m, q)| match &q.outcome {
+            Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", name(m))),
+            Outcome::Done => None,
+        })
+        .collect();
+    table
+}
+
+/// One row a candidate and text.
+pub(super) fn by_text(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model"),
+        Column::text("text"),
+        Column::number("windows", ""),
+        Column::number("PPL(Q)", ""),
+        Column::number("PPL(base)", ""),
+        Column::number("ΔPPL", "%"),
+        Column::number("mean KLD", "nats"),
+        Column::number("same top", "%"),
+    ];
+    let row = |m: &ModelAnalysis, t: &TextFigures| {
+        vec![
+            Cell::text(name(m)),
+            Cell::text(t.name.clone()),
+            Cell::number(format!("{} of {}", t.windows, t.n_windows), t.windows as f64),
+            perplexity(t.figures.ppl),
+            perplexity(t.figures.ppl_original),
+            change(t.figures.ppl_ratio),
+            kld(t.figures.kld_mean_nats),
+            share(t.figures.top1_agreement),
+        ]
+    };
+    let rows = compared(analysis).flat_map(|(m, q)| q.texts.iter().map(move |t| row(m, t)));
+    Table::new("quality-texts", "By text", columns, rows.collect())
+}
+
+/// The tails: how bad it gets, under llama-perplexity's names.
+pub(super) fn tails(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model"),
+        Column::text("text"),
+        Column::number("median KLD", "nats"),
+        Column::number("90 %", "nats"),
+        Column::number("99 %", "nats"),
+        Column::number("99.9 %", "nats"),
+        Column::number("maximum", "nats"),
+        Column::number("RMS Δp", "%"),
+        Column::number("top-5 overlap", "%"),
+    ];
+    let row = |m: &ModelAnalysis, t: &TextFigures, s: &Summary| {
+        let nats = |v: f64| Cell::number(nats_text(v), v);
+        vec![
+            Cell::text(name(m)),
+            Cell::text(t.name.clone()),
+            nats(s.kld_percentiles_nats.p50),
+            nats(s.kld_percentiles_nats.p90),
+            nats(s.kld_percentiles_nats.p99),
+            nats(s.kld_percentiles_nats.p99_9),
+            nats(s.kld_percentiles_nats.maximum),
+            Cell::number(fixed(s.delta_p_rms.value * 100.0, 2), s.delta_p_rms.value),
+            Cell::number(fixed(s.top5_overlap_fraction * 100.0, 1), s.top5_overlap_fraction),
+        ]
+    };
+    let rows = compared(analysis)
+        .flat_map(|(m, q)| q.texts.iter().filter_map(move |t| Some(row(m, t, t.summary.as_ref()?))));
+    Table::new("quality-tails", "How bad it gets, by text", columns, rows.collect())
+}
+
+/// Where the answers to prompts part.
+pub(super) fn answers(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("prompt"),
+        Column::text("model"),
+        Column::number("parts at token", ""),
+        Column::number("common", "%"),
+        Column::number("original's margin there", "nats"),
+    ];
+    let row = |m: &ModelAnalysis, a: &AnswerRow| {
+        let mut cells = vec![Cell::text(a.prompt.clone()), Cell::text(name(m))];
+        cells.extend(match a.agreement? {
+            Agreement::Same => vec![Cell::text("same to the end"), Cell::number("100", 1.0), Cell::text("—")],
+            Agreement::Parts { token_index, common_fraction, original_margin_nats } => vec![
+                Cell::number((token_index + 1).to_string(), token_index as f64),
+                Cell::number(fixed(common_fraction * 100.0, 0), common_fraction),
+                Cell::maybe(original_margin_nats.map(f64::from), |v| fixed(v, 2), "the original's answer had ended"),
+            ],
+        });
+        Some(cells)
+    };
+    let rows = analysis.models.iter().flat_map(|m| m.answers.iter().filter_map(move |a| row(m, a)));
+    Table::new("quality-answers", "Where answers part from the original's (temperature 0)", columns, rows.collect())
+}
+
+fn compared(analysis: &Analysis) -> impl Iterator<Item = (&ModelAnalysis, &QualityAnalysis)> {
+    analysis.models.iter().filter_map(|m| Some((m, m.quality.as_ref()?)))
+}
+
+fn verdict(q: &QualityAnalysis) -> Cell {
+    Cell::text(match q.verdict {
+        None => "no limit was set (--max-kld)".into(),
+        Some(QualityVerdict::Acceptable { max_kld_nats }) => format!("within {}", nats_text(max_kld_nats)),
+        Some(QualityVerdict::TooFar { max_kld_nats }) => format!("above {}", nats_text(max_kld_nats)),
+        Some(QualityVerdict::NotResolved { max_kld_nats }) => format!("not resolved against {}", nats_text(max_kld_nats)),
+    })
+}
+
+/// Small divergences need digits, large ones don't.
+pub(in crate::report) fn nats_text(nats: f64) -> String {
+    if nats.abs() < 1e-12 {
+        "0".into()
+    } else if nats.abs() < 0.01 {
+        fixed(nats, 5)
+    } else {
+        fixed(nats, 4)
+    }
+}
+
+fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
+    let brackets = f.low.zip(f.high).map(|(low, high)| format!("[{}, {}]", text(low), text(high)));
+    Cell { brackets, ..Cell::number(text(f.value), f.value) }
+}
+
+fn kld(f: Figure) -> Cell {
+    figure(f, nats_text)
+}
+
+fn perplexity(f: Figure) -> Cell {
+    figure(f, sig3)
+}
+
+fn share(f: Figure) -> Cell {
+    figure(f, |v| fixed(v * 100.0, 1))
+}
+
+/// A ratio of perplexities as a change in per cent.
+fn change(f: Figure) -> Cell {
+    figure(f, |v| {
+        let change = (v - 1.0) * 100.0;
+        let sign = if change > 0.0 { "+" } else { "" };
+        format!("{sign}{}", fixed(change, 2))
+    })
+}
+
+/// What the least damaged candidate keeps, in a sentence.
+pub(in crate::report) fn sentence(analysis: &Analysis) -> Option<String> {
+    let parts: Vec<String> = compared(analysis)
+        .filter_map(|(m, q)| {
+            let f = q.overall.as_ref()?;
+            let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
+            Some(format!("{} {} (mean KLD {})", name(m), percent(top), nats_text(kld)))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| format!("The top token agrees with the original's: {}.", parts.join(", ")))
+}
