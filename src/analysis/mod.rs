@@ -4,6 +4,8 @@ mod answers;
 mod load;
 mod memory;
 mod metric;
+mod parting;
+mod quality;
 mod series;
 mod verdict;
 mod warning;
@@ -12,6 +14,8 @@ pub use answers::{AnswerRow, CategoryRow, Latency};
 pub use load::LoadSummary;
 pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
+pub use parting::Agreement;
+pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
 pub use verdict::Verdict;
 pub use warning::Warning;
 
@@ -60,7 +64,8 @@ pub struct ModelAnalysis {
     pub bits_per_weight: Option<f64>,
     /// `Done`, or the first failure.
     pub outcome: Outcome,
-    /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`.
+    /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`, then `ppl`, `kld_mean`, `kld_p99` and
+    /// `top1_agreement`, whose `n` counts windows.
     #[serde(serialize_with = "metric::by_key")]
     pub metrics: Vec<MetricSummary>,
     /// The same keys, as candidate over original. Empty for the original.
@@ -74,6 +79,8 @@ pub struct ModelAnalysis {
     pub categories: Vec<CategoryRow>,
     /// By prompt, in the order of the suite.
     pub answers: Vec<AnswerRow>,
+    /// Its output against the original's; `None` for the original, or when outputs were not compared.
+    pub quality: Option<QualityAnalysis>,
 }
 
 impl ModelAnalysis {
@@ -105,8 +112,9 @@ pub fn analyse(run: &Run) -> Analysis {
             verdict::compare(&series[model], &series[original], verdicts, protocol)
         }
     };
-    let models: Vec<ModelAnalysis> =
-        (0..run.models.len()).map(|model| analyse_model(run, model, &series[model], compare(model))).collect();
+    let models: Vec<ModelAnalysis> = (0..run.models.len())
+        .map(|model| analyse_model(run, model, original, &series[model], compare(model)))
+        .collect();
     let warnings = warning::find(run, &models);
     Analysis {
         format: FORMAT,
@@ -121,8 +129,16 @@ pub fn analyse(run: &Run) -> Analysis {
     }
 }
 
-fn analyse_model(run: &Run, model: usize, own: &[Series], vs_original: Vec<Comparison>) -> ModelAnalysis {
-    let metrics = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
+fn analyse_model(
+    run: &Run,
+    model: usize,
+    original: usize,
+    own: &[Series],
+    vs_original: Vec<Comparison>,
+) -> ModelAnalysis {
+    let quality = quality::analyse(run, model);
+    let mut metrics: Vec<MetricSummary> = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
+    metrics.extend(quality::metrics(run, model, quality.as_ref()));
     let info = &run.models[model];
     let facts = info.facts.as_ref();
     ModelAnalysis {
@@ -138,7 +154,8 @@ fn analyse_model(run: &Run, model: usize, own: &[Series], vs_original: Vec<Compa
         load: load::summarise(run, model),
         memory: memory::summarise(run, model),
         categories: answers::by_category(run, model),
-        answers: answers::by_prompt(run, model),
+        answers: answers::by_prompt(run, model, original),
+        quality,
     }
 }
 

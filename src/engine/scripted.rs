@@ -185,7 +185,7 @@ impl Session for ScriptedSession {
     }
 
     fn detokenize(&self, tokens: &[i32]) -> String {
-        tokens.iter().map(|token| format!(" {token}")).collect()
+        tokens.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
     }
 
     fn open_windows(&mut self, _: u32, _: u32) -> Result<(), Error> {

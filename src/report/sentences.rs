@@ -4,6 +4,7 @@ use super::{
     format::{Spread, comparison, percent, quantity},
     view::{
         names::{name, original},
+        quality,
         summary::synthetic,
     },
 };
@@ -29,8 +30,9 @@ pub fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
         }
         None => out.extend(absolute(run, analysis)),
     }
+    out.extend(quality::sentence(analysis));
     out.extend(failures(analysis));
-    out.push(not_measured(run));
+    out.extend(not_measured(run, analysis));
     out
 }
 
@@ -149,10 +151,13 @@ fn failures(analysis: &Analysis) -> Option<String> {
 }
 
 /// What a reader might look for in vain.
-fn not_measured(run: &Run) -> String {
+fn not_measured(run: &Run, analysis: &Analysis) -> Option<String> {
     let keys = synthetic(run);
     let prompts = run.plan.workloads.len() > keys.len();
-    let mut missing = vec!["output quality"];
+    let mut missing = Vec::new();
+    if analysis.models.iter().all(|m| m.quality.is_none()) {
+        missing.push("output quality");
+    }
     for (prefix, what) in [("pp", "prompt processing"), ("tg", "generation")] {
         if !keys.iter().any(|k| k.starts_with(prefix)) {
             missing.push(what);
@@ -162,7 +167,7 @@ fn not_measured(run: &Run) -> String {
         missing.push("answers to prompts");
     }
     let missing: Vec<String> = missing.into_iter().map(String::from).collect();
-    format!("Not measured in this run: {}.", list(&missing))
+    (!missing.is_empty()).then(|| format!("Not measured in this run: {}.", list(&missing)))
 }
 
 /// Why there is no interval.

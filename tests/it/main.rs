@@ -13,4 +13,5 @@ mod failures;
 mod inspect;
 mod interrupt;
 mod prompts;
+mod quality;
 mod sweep;

@@ -6,6 +6,7 @@ mod category;
 mod load;
 mod memory;
 mod memory_time;
+mod quality;
 mod ratio;
 mod speed;
 mod timeline;
@@ -42,6 +43,7 @@ pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     charts.extend(memory::chart(analysis)?);
     charts.extend(memory_time::chart(run, analysis)?);
     charts.extend(load::chart(analysis)?);
+    charts.extend(quality::chart(analysis)?);
     charts.extend(category::charts(analysis)?);
     Ok(charts)
 }

@@ -43,6 +43,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
             load: None,
             memory: None,
             categories: Vec::new(),
+            quality: None,
             answers: Vec::new(),
         };
         if let Some((values, verdicts)) = figures.get(i) {
@@ -155,6 +156,8 @@ fn answers(out: &mut ModelAnalysis, run: &Run, model: usize, [pp, tg, ..]: &[f64
         let WorkloadKind::Prompt(prompt) = &workload.kind else { panic!("only prompts are answered") };
         let n_generated = u32::try_from(generation.tokens.len()).expect("a short answer");
         out.answers.push(AnswerRow {
+            agreement: None,
+            defects: Vec::new(),
             prompt: workload.id.clone(),
             category: prompt.category.clone(),
             n_prompt: generation.n_prompt,

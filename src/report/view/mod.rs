@@ -8,6 +8,7 @@ mod memory;
 mod method;
 pub mod names;
 mod prompts;
+pub(super) mod quality;
 mod sections;
 mod speed;
 pub mod summary;

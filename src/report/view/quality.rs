@@ -62,7 +62,12 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
         cells.push(verdict(q));
         cells
     });
-    let mut table = Table::new("quality-overall", "Output against the original's, every text counting equally", columns, rows.collect());
+    let mut table = Table::new(
+        "quality-overall",
+        "Output against the original's, every text counting equally",
+        columns,
+        rows.collect(),
+    );
     table.notes = compared(analysis)
         .filter_map(|(m, q)| match &q.outcome {
             Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", name(m))),
@@ -118,7 +123,7 @@ pub(super) fn tails(analysis: &Analysis) -> Table {
         vec![
             Cell::text(name(m)),
             Cell::text(t.name.clone()),
-            nats(s.kld_percentiles_nats.p50),
+            nats(s.kld_percentiles_nats.median),
             nats(s.kld_percentiles_nats.p90),
             nats(s.kld_percentiles_nats.p99),
             nats(s.kld_percentiles_nats.p99_9),
@@ -127,8 +132,8 @@ pub(super) fn tails(analysis: &Analysis) -> Table {
             Cell::number(fixed(s.top5_overlap_fraction * 100.0, 1), s.top5_overlap_fraction),
         ]
     };
-    let rows = compared(analysis)
-        .flat_map(|(m, q)| q.texts.iter().filter_map(move |t| Some(row(m, t, t.summary.as_ref()?))));
+    let rows =
+        compared(analysis).flat_map(|(m, q)| q.texts.iter().filter_map(move |t| Some(row(m, t, t.summary.as_ref()?))));
     Table::new("quality-tails", "How bad it gets, by text", columns, rows.collect())
 }
 
@@ -166,7 +171,9 @@ fn verdict(q: &QualityAnalysis) -> Cell {
         None => "no limit was set (--max-kld)".into(),
         Some(QualityVerdict::Acceptable { max_kld_nats }) => format!("within {}", nats_text(max_kld_nats)),
         Some(QualityVerdict::TooFar { max_kld_nats }) => format!("above {}", nats_text(max_kld_nats)),
-        Some(QualityVerdict::NotResolved { max_kld_nats }) => format!("not resolved against {}", nats_text(max_kld_nats)),
+        Some(QualityVerdict::NotResolved { max_kld_nats }) => {
+            format!("not resolved against {}", nats_text(max_kld_nats))
+        }
     })
 }
 

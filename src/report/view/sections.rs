@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{files, load, memory, prompts, speed, table::Table};
+use super::{files, load, memory, prompts, quality, speed, table::Table};
 use crate::{analysis::Analysis, record::Run};
 
 /// A part of the report with a head of its own.
@@ -41,6 +41,19 @@ pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
             title: "Load",
             lead: "Time to load the model alone. Warm means that the page cache held the file.",
             tables: vec![load::load(analysis)],
+        },
+        Section {
+            id: "quality",
+            title: "Quality",
+            lead: "Original and candidate read the same windows side by side; the second half of each is scored, as llama-perplexity does, from exact \
+                   logits. KLD is the divergence of the candidate's probabilities from the original's; same top is how often both choose the same token. \
+                   Intervals are over windows.",
+            tables: vec![
+                quality::overall(analysis),
+                quality::by_text(analysis),
+                quality::tails(analysis),
+                quality::answers(analysis),
+            ],
         },
         Section {
             id: "prompts",

@@ -2,6 +2,7 @@
 
 use super::{
     names::{failure, name, original, why_missing},
+    quality,
     table::{Cell, Column, Table},
 };
 use crate::{
@@ -49,6 +50,8 @@ pub fn table(run: &Run, analysis: &Analysis) -> Table {
             }
         });
     }
+    columns.extend(quality::summary_columns(analysis));
+    let quality = columns.len() > 3 + keys.len();
     let base = original(analysis).and_then(|o| o.size_bytes);
     let row = |m: &ModelAnalysis| {
         let mut cells = vec![Cell::text(name(m)), size(m, sizes, base)];
@@ -56,6 +59,9 @@ pub fn table(run: &Run, analysis: &Analysis) -> Table {
         let metric =
             |(key, scale): (&&str, &Scale)| Cell::metric(m.metric(key), m.comparison(key), *scale, why_missing(m));
         cells.extend(keys.iter().zip(&scales).map(metric));
+        if quality {
+            cells.extend(quality::summary_cells(m));
+        }
         cells
     };
     Table {

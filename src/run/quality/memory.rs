@@ -38,7 +38,7 @@ pub fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
 
 /// Whether the models are evaluated on a GPU.
 #[must_use]
-pub fn on_device(machine: &Machine, engine: &EngineConfig) -> bool {
+pub(super) fn on_device(machine: &Machine, engine: &EngineConfig) -> bool {
     engine.device != Device::Cpu
         && engine.n_gpu_layers != 0
         && machine.devices.iter().any(|device| device.kind == "gpu")

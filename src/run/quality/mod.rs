@@ -107,7 +107,7 @@ pub fn execute<E>(
         }
         let mut pass = Pass { bench, inputs, plan: &plan, group: &group, run, observer };
         match pass.make() {
-            Ok(()) => {}
+            Ok(()) | Err(Broken::Interrupted) => {}
             // One of several may have taken the worker down: each gets one of its own.
             Err(Broken::Lost(_)) if group.len() > 1 => {
                 groups.extend(group.iter().rev().map(|&candidate| vec![candidate]));
@@ -117,7 +117,6 @@ pub fn execute<E>(
                     fail(run, candidate, &reason);
                 }
             }
-            Err(Broken::Interrupted) => {}
         }
         save(run)?;
     }
