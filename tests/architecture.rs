@@ -21,7 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["units", "stats", "record", "probe"]),
     ("models", &["units", "record", "gguf"]),
     ("run", &["units", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts"]),
-    ("analysis", &["units", "stats", "record"]),
+    // The precision a comparison stops at is the precision the report gives, by the same pure function.
+    ("analysis", &["units", "stats", "record", "quality"]),
     ("report", &["units", "stats", "record", "analysis"]),
     (
         "cli",

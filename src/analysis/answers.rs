@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::{series, visits};
+use super::{
+    parting::{Agreement, agreement},
+    series, visits,
+};
 use crate::{
+    quality::text::{Defect, defects},
     record::{FinishReason, Generation, Phase, Run, Sample, WorkloadKind},
     stats,
     units::{NS_PER_MS, NS_PER_S},
@@ -38,6 +42,10 @@ pub struct AnswerRow {
     pub finish: FinishReason,
     /// Whether every round gave the same answer.
     pub repeatable: bool,
+    /// Against the original's answer; `None` for the original, or when it gave none.
+    pub agreement: Option<Agreement>,
+    /// What is wrong with the answer in itself.
+    pub defects: Vec<Defect>,
     /// Times it was asked.
     pub n: usize,
 }
@@ -73,15 +81,16 @@ pub struct CategoryRow {
 }
 
 /// Every prompt that was answered, in the order of the suite.
-pub(super) fn by_prompt(run: &Run, model: usize) -> Vec<AnswerRow> {
-    (0..run.plan.workloads.len()).filter_map(|workload| row(run, model, workload)).collect()
+pub(super) fn by_prompt(run: &Run, model: usize, original: usize) -> Vec<AnswerRow> {
+    (0..run.plan.workloads.len()).filter_map(|workload| row(run, model, original, workload)).collect()
 }
 
-fn row(run: &Run, model: usize, workload: usize) -> Option<AnswerRow> {
+fn row(run: &Run, model: usize, original: usize, workload: usize) -> Option<AnswerRow> {
     let WorkloadKind::Prompt(prompt) = &run.plan.workloads[workload].kind else { return None };
     let answers: Vec<&Generation> =
         visits(run, model).flat_map(|v| &v.generations).filter(|g| g.workload == workload).collect();
     let first = answers.first()?;
+    let of_original = || visits(run, original).flat_map(|v| &v.generations).find(|g| g.workload == workload);
     let samples = |phase| -> Vec<&Sample> {
         let own = visits(run, model).flat_map(|v| &v.samples);
         own.filter(|s| s.workload == workload && s.phase == phase).collect()
@@ -103,6 +112,8 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<AnswerRow> {
         templated: first.templated,
         text: first.text.clone(),
         finish: first.finish,
+        agreement: (model != original).then(of_original).flatten().map(|base| agreement(base, first)),
+        defects: defects(&first.text, &first.tokens),
         repeatable: answers.iter().all(|a| a.tokens == first.tokens),
         n: answers.len(),
     })

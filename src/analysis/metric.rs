@@ -17,6 +17,15 @@ pub enum Unit {
     /// Bytes.
     #[serde(rename = "bytes")]
     Bytes,
+    /// Perplexity.
+    #[serde(rename = "ppl")]
+    Perplexity,
+    /// Nats.
+    #[serde(rename = "nats")]
+    Nats,
+    /// A fraction of 1.
+    #[serde(rename = "fraction")]
+    Fraction,
 }
 
 /// Which way is better.

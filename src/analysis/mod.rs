@@ -4,6 +4,8 @@ mod answers;
 mod load;
 mod memory;
 mod metric;
+mod parting;
+mod quality;
 mod series;
 mod verdict;
 mod warning;
@@ -12,6 +14,8 @@ pub use answers::{AnswerRow, CategoryRow, Latency};
 pub use load::LoadSummary;
 pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
+pub use parting::Agreement;
+pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
 pub use verdict::Verdict;
 pub use warning::Warning;
 
@@ -57,7 +61,8 @@ pub struct ModelAnalysis {
     pub bits_per_weight: Option<f64>,
     /// `Done`, or the first failure.
     pub outcome: Outcome,
-    /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`.
+    /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`, then `ppl`, `kld_mean`, `kld_p99` and
+    /// `top1_agreement`, whose `n` counts windows.
     #[serde(serialize_with = "metric::by_key")]
     pub metrics: Vec<MetricSummary>,
     /// The same keys, as candidate over original. Empty for the original.
@@ -71,6 +76,8 @@ pub struct ModelAnalysis {
     pub categories: Vec<CategoryRow>,
     /// By prompt, in the order of the suite.
     pub answers: Vec<AnswerRow>,
+    /// Its output against the original's; `None` for the original, or when outputs were not compared.
+    pub quality: Option<QualityAnalysis>,
 }
 
 impl ModelAnalysis {
@@ -107,7 +114,9 @@ pub fn analyse(run: &Run) -> Analysis {
 
 fn analyse_model(run: &Run, model: usize, original: usize) -> ModelAnalysis {
     let own = series::of_model(run, model);
-    let metrics = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
+    let quality = quality::analyse(run, model);
+    let mut metrics: Vec<MetricSummary> = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
+    metrics.extend(quality::metrics(run, model, quality.as_ref()));
     let vs_original =
         if model == original { Vec::new() } else { verdict::compare(&own, &series::of_model(run, original), run) };
     let info = &run.models[model];
@@ -125,7 +134,8 @@ fn analyse_model(run: &Run, model: usize, original: usize) -> ModelAnalysis {
         load: load::summarise(run, model),
         memory: memory::summarise(run, model),
         categories: answers::by_category(run, model),
-        answers: answers::by_prompt(run, model),
+        answers: answers::by_prompt(run, model, original),
+        quality,
     }
 }
 

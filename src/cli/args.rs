@@ -102,11 +102,11 @@ pub(super) struct QualityArgs {
 }
 
 /// Options that mean nothing where no speed is measured.
-const SPEED_ONLY: [&str; 8] =
-    ["pp", "tg", "prompts", "max_new_tokens", "rounds", "inner", "quick", "no_quality"];
+const SPEED_ONLY: [&str; 8] = ["pp", "tg", "prompts", "max_new_tokens", "rounds", "inner", "quick", "no_quality"];
 
 /// Options of every command that measures.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct MeasureArgs {
     /// Folder for run.json, report.html, report.md and summary.csv [default: results/<UTC time>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
@@ -184,7 +184,7 @@ pub(super) struct MeasureArgs {
     /// Stop when the mean KLD is known this well (0 = score all windows)
     #[arg(long, default_value = "5%", value_name = "P%", value_parser = percentage, help_heading = "Quality")]
     pub(super) quality_precision: f64,
-    /// Most windows to score, over all texts (0 = no limit) [default: 32; no limit in quality or with --quality-precision 0]
+    /// Most windows to score, over all texts (0 = no limit) [default: 16; no limit in quality or with --quality-precision 0]
     #[arg(long, value_name = "N", help_heading = "Quality")]
     pub(super) max_windows: Option<usize>,
     /// The mean KLD you accept, in nats: every candidate is judged by it

@@ -90,13 +90,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
 }
 
 /// How outputs are compared, and who shares a pass of the original.
-fn quality_words(
-    quality: &QualityPlan,
-    subjects: &[Subject],
-    plan: &Plan,
-    here: &Here,
-    types: &[QuantType],
-) -> String {
+fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> String {
     let needs = |s: &Subject| run::quality::needed_bytes(&s.model, &s.path, &plan.engine, quality.n_ctx);
     let mut needs: Vec<u64> = subjects.iter().map(needs).collect();
     // What would be made of the original is no larger than it.

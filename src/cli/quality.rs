@@ -19,7 +19,7 @@ use crate::{
 /// Never stop for precision before so many windows: the estimate of the spread must be one.
 const MIN_WINDOWS: usize = 20;
 /// Windows when nothing is said: a minute or so for an original of 135 million parameters and three candidates on two CPUs.
-const MAX_WINDOWS: usize = 32;
+const MAX_WINDOWS: usize = 16;
 
 /// How outputs are to be compared, and on what.
 pub(super) struct Wanted {
@@ -61,13 +61,17 @@ fn with_limit(args: &MeasureArgs, defaults: fn() -> Vec<Text>, limit: Option<usi
 }
 
 fn text_plan(text: &Text) -> TextPlan {
-    let digest = Sha256::digest(text.body.as_bytes());
     TextPlan {
         name: text.name.clone(),
         domain: text.domain.clone(),
-        sha256: Some(digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+        sha256: Some(hex(&Sha256::digest(text.body.as_bytes()))),
         bytes: Some(text.body.len() as u64),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("below 16");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 pub(super) fn run(args: &QualityArgs) -> Result<Exit> {

@@ -1,13 +1,10 @@
 //! The real engine: llama.cpp through llama-cpp-2.
 
-use std::{num::NonZeroU32, path::Path};
+use std::path::Path;
 
 use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType,
-    context::{
-        LlamaContext,
-        params::{KvCacheType, LlamaContextParams},
-    },
+    context::LlamaContext,
     list_llama_ggml_backend_devices,
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
@@ -16,10 +13,10 @@ use llama_cpp_2::{
     token::LlamaToken,
 };
 
-use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken, ffi};
+use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken, ffi, params::context_params};
 use crate::{
     probe::Clock,
-    record::{CacheType, Device, DeviceInfo, EngineConfig, FlashAttention, Sampling},
+    record::{Device, DeviceInfo, EngineConfig, Sampling},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -88,8 +85,15 @@ impl Engine for LlamaEngine<'_> {
             n_ctx_train: model.n_ctx_train(),
             bos: vocab.should_add_bos().then(|| vocab.bos().0),
         };
-        let mut session =
-            LlamaSession { model: &model, backend: &self.backend, config, clock: self.clock, context: None, n_past: 0, n_rows: 0 };
+        let mut session = LlamaSession {
+            model: &model,
+            backend: &self.backend,
+            config,
+            clock: self.clock,
+            context: None,
+            n_past: 0,
+            n_rows: 0,
+        };
         body(&mut session, loaded)
     }
 }
@@ -332,9 +336,7 @@ impl Session for LlamaSession<'_> {
         for token in tokens {
             let position = i32::try_from(token.position).map_err(|e| reason(e.to_string()))?;
             let sequence = i32::try_from(token.sequence).map_err(|e| reason(e.to_string()))?;
-            batch
-                .add(LlamaToken(token.id), position, &[sequence], token.wanted)
-                .map_err(|e| reason(e.to_string()))?;
+            batch.add(LlamaToken(token.id), position, &[sequence], token.wanted).map_err(|e| reason(e.to_string()))?;
         }
         self.n_rows = 0;
         self.context()?.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
@@ -361,39 +363,5 @@ fn sampler(sampling: &Sampling, seed: u64) -> LlamaSampler {
                 LlamaSampler::dist(seed),
             ])
         }
-    }
-}
-
-fn context_params(config: &EngineConfig, n_ctx: u32) -> LlamaContextParams {
-    let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-    LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(n_ctx))
-        .with_n_batch(config.n_batch)
-        .with_n_ubatch(config.n_ubatch)
-        .with_n_threads(threads(config.n_threads))
-        .with_n_threads_batch(threads(config.n_threads_batch))
-        .with_type_k(cache_type(config.type_k))
-        .with_type_v(cache_type(config.type_v))
-        .with_flash_attention_policy(match config.flash_attention {
-            FlashAttention::Auto => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
-            FlashAttention::On => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED,
-            FlashAttention::Off => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
-        })
-        // As llama-bench: the sliding window's cache only as large as the window.
-        .with_swa_full(false)
-        // The default leaves every native timing at zero.
-        .with_no_perf(false)
-}
-
-fn cache_type(t: CacheType) -> KvCacheType {
-    match t {
-        CacheType::F16 => KvCacheType::F16,
-        CacheType::Bf16 => KvCacheType::BF16,
-        CacheType::Q8_0 => KvCacheType::Q8_0,
-        CacheType::Q4_0 => KvCacheType::Q4_0,
-        CacheType::Q4_1 => KvCacheType::Q4_1,
-        CacheType::Q5_0 => KvCacheType::Q5_0,
-        CacheType::Q5_1 => KvCacheType::Q5_1,
-        CacheType::Iq4Nl => KvCacheType::IQ4_NL,
     }
 }

@@ -6,6 +6,7 @@
 mod ffi;
 mod llama;
 mod log;
+mod params;
 mod quantize;
 mod scripted;
 

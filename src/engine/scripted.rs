@@ -88,8 +88,7 @@ impl Engine for ScriptedEngine {
             .models
             .get(file.as_ref())
             .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
-        let mut session =
-            ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns), logits: Vec::new() };
+        let mut session = ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns), logits: Vec::new() };
         session.fail(Stage::Load)?;
         session.pass(model.load_ns);
         body(&mut session, Loaded { model_ns: model.load_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) })
@@ -186,7 +185,7 @@ impl Session for ScriptedSession {
     }
 
     fn detokenize(&self, tokens: &[i32]) -> String {
-        tokens.iter().map(|token| format!(" {token}")).collect()
+        tokens.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
     }
 
     fn open_windows(&mut self, _: u32, _: u32) -> Result<(), Error> {

@@ -24,6 +24,9 @@ fn row(model: &ModelAnalysis, m: &MetricSummary, c: Option<&Comparison>) -> [Str
         Unit::TokensPerSecond => "t/s",
         Unit::Seconds => "s",
         Unit::Bytes => "bytes",
+        Unit::Perplexity => "ppl",
+        Unit::Nats => "nats",
+        Unit::Fraction => "fraction",
     };
     [
         field(&model.name),

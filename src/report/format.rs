@@ -81,6 +81,9 @@ impl Scale {
             Unit::Bytes if largest.abs() >= 0.9995 * MIB => (MIB, "MiB"),
             Unit::Bytes if largest.abs() >= KIB => (KIB, "KiB"),
             Unit::Bytes => (1.0, "B"),
+            Unit::Perplexity => (1.0, ""),
+            Unit::Nats => (1.0, "nats"),
+            Unit::Fraction => (0.01, "%"),
         };
         Self { divisor, suffix }
     }

@@ -38,8 +38,10 @@ pub fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
 
 /// Whether the models are evaluated on a GPU.
 #[must_use]
-pub fn on_device(machine: &Machine, engine: &EngineConfig) -> bool {
-    engine.device != Device::Cpu && engine.n_gpu_layers != 0 && machine.devices.iter().any(|device| device.kind == "gpu")
+pub(super) fn on_device(machine: &Machine, engine: &EngineConfig) -> bool {
+    engine.device != Device::Cpu
+        && engine.n_gpu_layers != 0
+        && machine.devices.iter().any(|device| device.kind == "gpu")
 }
 
 /// Shared when the original and all candidates fit together; `needs` lists the original first.
@@ -75,7 +77,11 @@ pub fn describe(sharing: Sharing, plan: &QualityPlan) -> String {
     let gib = |bytes: u64| bytes as f64 / crate::units::GIB;
     let most = plan.max_windows.map_or(String::new(), |most| format!(", at most {most}"));
     let until = if plan.precision > 0.0 {
-        format!(", until the mean KLD is known to ±{:.0} % (from {} windows on)", plan.precision * 100.0, plan.min_windows)
+        format!(
+            ", until the mean KLD is known to ±{:.0} % (from {} windows on)",
+            plan.precision * 100.0,
+            plan.min_windows
+        )
     } else {
         String::new()
     };

@@ -28,8 +28,8 @@ use crate::{
     event::{Event, Observer},
     quality::identity,
     record::{
-        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing, Stage,
-        TextQuality,
+        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
+        Stage, TextQuality,
     },
 };
 
@@ -107,7 +107,7 @@ pub fn execute<E>(
         }
         let mut pass = Pass { bench, inputs, plan: &plan, group: &group, run, observer };
         match pass.make() {
-            Ok(()) => {}
+            Ok(()) | Err(Broken::Interrupted) => {}
             // One of several may have taken the worker down: each gets one of its own.
             Err(Broken::Lost(_)) if group.len() > 1 => {
                 groups.extend(group.iter().rev().map(|&candidate| vec![candidate]));
@@ -117,7 +117,6 @@ pub fn execute<E>(
                     fail(run, candidate, &reason);
                 }
             }
-            Err(Broken::Interrupted) => {}
         }
         save(run)?;
     }
@@ -209,7 +208,8 @@ impl Pass<'_, '_> {
                 }
                 Reply::Failed { reason, .. } => {
                     let words = engine::last_words(&worker.log(), 2);
-                    let said = if words.is_empty() { String::new() } else { format!("; llama.cpp: {}", words.join(" | ")) };
+                    let said =
+                        if words.is_empty() { String::new() } else { format!("; llama.cpp: {}", words.join(" | ")) };
                     return Err(Broken::Failed(format!("{reason}{said}")));
                 }
                 _ => return Err(Broken::Lost("the worker answered another question".into())),
@@ -241,7 +241,11 @@ impl Pass<'_, '_> {
             },
             save_logits: self.inputs.save_logits.clone(),
             statistics: if self.inputs.skip_statistics { Statistics::Skip } else { Statistics::Compare },
-            pace: if memory::on_device(&self.run.machine, &bench.plan.engine) { Pace::Overlapped } else { Pace::InTurn },
+            pace: if memory::on_device(&self.run.machine, &bench.plan.engine) {
+                Pace::Overlapped
+            } else {
+                Pace::InTurn
+            },
         }
     }
 

@@ -77,8 +77,16 @@ fn nest(
 pub(super) struct Needs {
     pub(super) n_vocab: usize,
     pub(super) n_ctx: u32,
-    /// None for a file, which does not say.
-    pub(super) bos: Option<Option<i32>>,
+    pub(super) bos: BosRule,
+}
+
+/// How texts begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum BosRule {
+    /// As the original's: with this token, or as they are.
+    Original(Option<i32>),
+    /// A file does not say.
+    Unknown,
 }
 
 impl Needs {
@@ -93,7 +101,7 @@ impl Needs {
         }
         let rule = |bos: Option<i32>| bos.map_or("without BOS".into(), |bos| format!("with BOS {bos}"));
         match self.bos {
-            Some(bos) if bos != model.bos => {
+            BosRule::Original(bos) if bos != model.bos => {
                 Some(format!("its texts begin {}, the original's {}", rule(model.bos), rule(bos)))
             }
             _ => None,

@@ -73,7 +73,7 @@ impl Pass<'_, '_> {
                     layout.targets.extend(&window.targets[scored.start - first_scored..scored.end - first_scored]);
                     layout.runs.push(Run {
                         text: window.text,
-                        window: window.window,
+                        window: window.index,
                         position: scored.start,
                         rows: scored.len(),
                     });
@@ -153,7 +153,9 @@ impl Pass<'_, '_> {
         }
         // Reading a pointer to them waits until they are there.
         self.base.logits();
-        self.candidates.iter().for_each(|candidate| drop(candidate.logits()));
+        for candidate in &self.candidates {
+            candidate.logits();
+        }
         self.evaluate_ns += self.clock.now_ns() - start;
         Ok(())
     }

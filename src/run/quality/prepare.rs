@@ -2,7 +2,7 @@
 
 use super::{
     job::{Base, CompareJob},
-    models::{Needs, Open},
+    models::{BosRule, Needs, Open},
     pass::{BaseSource, Candidate},
     texts::{Texts, open_logits},
 };
@@ -67,14 +67,14 @@ fn read_texts(job: &CompareJob, base: &BaseSource<'_>, candidates: &[Open<'_>]) 
             let tokens = job.texts.iter().map(|text| open.session.tokenize_text(text)).collect();
             let texts = Texts::new(tokens, job.n_ctx, open.loaded.bos).map_err(|error| error.to_string())?;
             let n_vocab = open.loaded.n_vocab as usize;
-            Ok((texts, Needs { n_vocab, n_ctx: job.n_ctx, bos: Some(open.loaded.bos) }))
+            Ok((texts, Needs { n_vocab, n_ctx: job.n_ctx, bos: BosRule::Original(open.loaded.bos) }))
         }
         BaseSource::File(reader, _) => {
             // The file does not say whether windows began with BOS: the models do.
             let bos = candidates.first().and_then(|open| open.loaded.bos);
             let header = reader.header();
             let n_ctx = u32::try_from(header.shape().n_ctx()).map_err(|error| error.to_string())?;
-            Ok((Texts::of_file(reader, bos), Needs { n_vocab: header.n_vocab(), n_ctx, bos: None }))
+            Ok((Texts::of_file(reader, bos), Needs { n_vocab: header.n_vocab(), n_ctx, bos: BosRule::Unknown }))
         }
     }
 }

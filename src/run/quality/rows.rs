@@ -84,7 +84,8 @@ impl Rows<'_> {
         let n_vocab = self.n_vocab.get();
         let rows = self.base.chunks_exact(n_vocab).zip(logits.chunks_exact(n_vocab)).zip(self.targets).enumerate();
         let failed = |row, reason: RowError| BatchError::Candidate { row, candidate, reason };
-        rows.map(|(row, ((base, own), &target))| compare_stored(base, own, target).map_err(|e| failed(row, e))).collect()
+        rows.map(|(row, ((base, own), &target))| compare_stored(base, own, target).map_err(|e| failed(row, e)))
+            .collect()
     }
 }
 

@@ -132,43 +132,47 @@ fn windows(
     send: &mut Send<'_>,
 ) -> Result<QualityStop, Stop> {
     let mut klds = vec![vec![Vec::new(); texts.described().len()]; pass.candidates.len()];
-    let mut sent = 0;
+    let mut told = 0;
     for group in order.chunks(pass.pieces.n_seq) {
         if !job.candidates.is_empty() && pass.candidates.iter().all(|candidate| candidate.model.is_none()) {
             break;
         }
         let group: Vec<Window> = group.iter().filter_map(|&(text, window)| texts.window(text, window)).collect();
         pass.score(&group)?;
-        sent = tell(pass, order, sent, &mut klds, job.statistics, send)?;
-        if job.statistics == Statistics::Compare && sent >= job.until.min_windows && sent < order.len() && precise(pass, &klds, job.until) {
+        told = tell(pass, order, told, &mut klds, job.statistics, send)?;
+        if job.statistics == Statistics::Compare
+            && told >= job.until.min_windows
+            && told < order.len()
+            && precise(pass, &klds, job.until)
+        {
             pass.finish()?;
-            tell(pass, order, sent, &mut klds, job.statistics, send)?;
+            tell(pass, order, told, &mut klds, job.statistics, send)?;
             return Ok(QualityStop::Precise);
         }
     }
     pass.finish()?;
-    tell(pass, order, sent, &mut klds, job.statistics, send)?;
+    tell(pass, order, told, &mut klds, job.statistics, send)?;
     let limited = order.len() < texts.described().iter().map(|text| text.n_windows).sum();
     Ok(if limited { QualityStop::MaxWindows } else { QualityStop::TextsDone })
 }
 
-/// Sends every window that is complete and was not sent; returns how many were in all.
+/// Tells every window that is complete and was not told before; returns how many were in all.
 fn tell(
     pass: &Pass<'_, '_>,
     order: &[(usize, usize)],
-    mut sent: usize,
+    mut told: usize,
     klds: &mut [Vec<Vec<f64>>],
     statistics: Statistics,
     send: &mut Send<'_>,
 ) -> io::Result<usize> {
     if statistics == Statistics::Skip || pass.candidates.is_empty() {
         // Nothing to tell but that the worker is alive.
-        if let Some(&(text, _)) = order.get(sent) {
+        if let Some(&(text, _)) = order.get(told) {
             send(&Reply::Window { text, means: Vec::new() })?;
         }
-        return Ok(order.len().min(sent + pass.pieces.n_seq));
+        return Ok(order.len().min(told + pass.pieces.n_seq));
     }
-    while let Some(&(text, window)) = order.get(sent) {
+    while let Some(&(text, window)) = order.get(told) {
         let means: Vec<_> = pass
             .candidates
             .iter()
@@ -181,9 +185,9 @@ fn tell(
             klds[text].extend(means.as_ref().map(|means| means.kld_nats));
         }
         send(&Reply::Window { text, means })?;
-        sent += 1;
+        told += 1;
     }
-    Ok(sent)
+    Ok(told)
 }
 
 /// Whether every candidate's mean KLD is known as well as asked.

@@ -22,7 +22,8 @@ pub(super) fn open_logits(path: &Path) -> Result<Reader, LogitsFileError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) text: usize,
-    pub(super) window: usize,
+    /// From 0 in its text.
+    pub(super) index: usize,
     /// To be evaluated, BOS in place.
     pub(super) tokens: Vec<i32>,
     /// The correct tokens of the scored positions.
@@ -57,10 +58,10 @@ impl Texts {
     }
 
     /// A window; none when there is no such.
-    pub(super) fn window(&self, text: usize, window: usize) -> Option<Window> {
+    pub(super) fn window(&self, text: usize, index: usize) -> Option<Window> {
         let windows = self.windows(self.tokens.get(text)?)?;
-        let (tokens, targets) = (windows.window(window)?, windows.targets(window)?.to_vec());
-        Some(Window { text, window, tokens, targets })
+        let (tokens, targets) = (windows.window(index)?, windows.targets(index)?.to_vec());
+        Some(Window { text, index, tokens, targets })
     }
 
     /// All tokens of a text.

@@ -1,0 +1,309 @@
+//! What quantizing did to a candidate's output, with intervals over windows.
+//!
+//! Texts count equally (macro-average). Intervals are t intervals of the stratified mean, paired by window where two models
+//! are compared; for KLD, which is skewed, a seeded bootstrap that draws windows within each text stands beside it.
+
+use serde::Serialize;
+
+use super::metric::{Better, MetricSummary, Unit};
+use crate::{
+    quality::precision::macro_mean,
+    record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, WindowMeans},
+    stats::{self, Estimate, SplitMix64},
+};
+
+/// Resamples of the bootstrap: ends of a 95 % interval rest on 50 of them each.
+const RESAMPLES: usize = 1_999;
+/// With fewer windows a bootstrap is too narrow to be shown.
+const FEWEST_WINDOWS: usize = 10;
+
+/// A candidate's output against the original's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QualityAnalysis {
+    /// `Done`, or why it could not be compared, or no further.
+    pub outcome: Outcome,
+    /// Why no more windows were scored.
+    pub stopped: Option<QualityStop>,
+    /// Tokens a window, of which the second half is scored.
+    pub n_ctx: u32,
+    /// Windows scored, over all texts.
+    pub windows: usize,
+    /// All texts, each counting equally; `None` when no window was scored.
+    pub overall: Option<Figures>,
+    /// By text, in the plan's order; only those with a scored window.
+    pub texts: Vec<TextFigures>,
+    /// The overall mean KLD held against what the person accepts, when they said.
+    pub verdict: Option<QualityVerdict>,
+}
+
+/// The figures of one text or of all.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    /// PPL(Q); over texts the geometric mean.
+    pub ppl: Figure,
+    /// PPL(base).
+    pub ppl_original: Figure,
+    /// PPL(Q) / PPL(base), paired by window.
+    pub ppl_ratio: Figure,
+    /// Mean KLD, in nats.
+    pub kld_mean_nats: Figure,
+    /// The same with the bootstrap's interval.
+    pub kld_mean_bootstrap_nats: Figure,
+    /// 99 % of tokens have a smaller KLD, in nats; the interval is the bootstrap's. Over texts the mean of theirs.
+    pub kld_p99_nats: Figure,
+    /// Tokens with equal first choices, as a fraction.
+    pub top1_agreement: Figure,
+}
+
+/// A value with its interval at the plan's confidence; `None` under the windows it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Figure {
+    /// The value.
+    pub value: f64,
+    /// Lower end.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+}
+
+/// A candidate's output on one text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TextFigures {
+    /// The text.
+    pub name: String,
+    /// Its domain.
+    pub domain: String,
+    /// Windows scored.
+    pub windows: usize,
+    /// Windows it has.
+    pub n_windows: usize,
+    /// Its figures.
+    pub figures: Figures,
+    /// Everything else under llama-perplexity's names; `None` when the comparison was cut off.
+    pub summary: Option<Summary>,
+}
+
+/// The mean KLD against the greatest a person accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityVerdict {
+    /// The whole interval is at most that.
+    Acceptable {
+        /// The limit, in nats.
+        max_kld_nats: f64,
+    },
+    /// The whole interval is above it.
+    TooFar {
+        /// The limit, in nats.
+        max_kld_nats: f64,
+    },
+    /// The interval holds the limit, or there is none.
+    NotResolved {
+        /// The limit, in nats.
+        max_kld_nats: f64,
+    },
+}
+
+/// A candidate's quality; `None` when outputs were not compared, or for the original.
+pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
+    let (quality, plan) = (run.quality.as_ref()?, run.plan.quality.as_ref()?);
+    let result = quality.results.iter().find(|result| result.candidate == model)?;
+    let scored: Vec<&[WindowMeans]> =
+        result.texts.iter().map(|text| &text.windows[..]).filter(|windows| !windows.is_empty()).collect();
+    let overall = (!scored.is_empty()).then(|| figures(&scored, run));
+    let verdict = plan.max_kld_nats.zip(overall.as_ref()).map(|(most, overall)| verdict(overall.kld_mean_nats, most));
+    Some(QualityAnalysis {
+        outcome: result.outcome.clone(),
+        stopped: result.stopped,
+        n_ctx: plan.n_ctx,
+        windows: scored.iter().map(|windows| windows.len()).sum(),
+        overall,
+        texts: texts(result, quality, run),
+        verdict,
+    })
+}
+
+fn texts(result: &CandidateQuality, quality: &Quality, run: &Run) -> Vec<TextFigures> {
+    let plan = run.plan.quality.iter().flat_map(|plan| &plan.texts);
+    let names: Vec<(&str, &str)> = plan.map(|text| (text.name.as_str(), text.domain.as_str())).collect();
+    let scored = result.texts.iter().filter(|text| !text.windows.is_empty());
+    scored
+        .map(|text| {
+            let (name, domain) = names.get(text.text).copied().unwrap_or_default();
+            TextFigures {
+                name: name.into(),
+                domain: domain.into(),
+                windows: text.windows.len(),
+                n_windows: quality.texts[text.text].n_windows,
+                figures: figures(&[&text.windows], run),
+                summary: text.summary.clone(),
+            }
+        })
+        .collect()
+}
+
+/// The metrics of a model for scripts and tables. The original has its perplexity, from the first comparison there is.
+pub(super) fn metrics(run: &Run, model: usize, analysis: Option<&QualityAnalysis>) -> Vec<MetricSummary> {
+    let metric = |key: &str, figure: Figure, unit, better, n| MetricSummary {
+        key: key.into(),
+        value: Some(figure.value),
+        low: figure.low,
+        high: figure.high,
+        best: None,
+        unit,
+        n,
+        better,
+    };
+    let Some(analysis) = analysis else {
+        let compared = (0..run.models.len()).filter(|&other| other != model).filter_map(|other| analyse(run, other));
+        let mut compared = compared.filter_map(|a| Some((a.overall?.ppl_original, a.windows)));
+        let is_original = run.models[model].role == crate::record::Role::Original;
+        return compared
+            .next()
+            .filter(|_| is_original)
+            .map(|(ppl, n)| metric("ppl", ppl, Unit::Perplexity, Better::Lower, n))
+            .into_iter()
+            .collect();
+    };
+    let (Some(figures), n) = (&analysis.overall, analysis.windows) else { return Vec::new() };
+    vec![
+        metric("ppl", figures.ppl, Unit::Perplexity, Better::Lower, n),
+        metric("kld_mean", figures.kld_mean_nats, Unit::Nats, Better::Lower, n),
+        metric("kld_p99", figures.kld_p99_nats, Unit::Nats, Better::Lower, n),
+        metric("top1_agreement", figures.top1_agreement, Unit::Fraction, Better::Higher, n),
+    ]
+}
+
+fn verdict(kld: Figure, max_kld_nats: f64) -> QualityVerdict {
+    match (kld.low, kld.high) {
+        (_, Some(high)) if high <= max_kld_nats => QualityVerdict::Acceptable { max_kld_nats },
+        (Some(low), _) if low > max_kld_nats => QualityVerdict::TooFar { max_kld_nats },
+        _ => QualityVerdict::NotResolved { max_kld_nats },
+    }
+}
+
+fn figures(texts: &[&[WindowMeans]], run: &Run) -> Figures {
+    let (confidence, seed) = (run.plan.protocol.confidence, run.plan.seed);
+    let mean = |of: fn(&WindowMeans) -> f64| {
+        let values: Vec<Vec<f64>> = texts.iter().map(|windows| windows.iter().map(of).collect()).collect();
+        Figure::of_mean(&values, confidence)
+    };
+    let kld_mean = |drawn: &[Vec<usize>]| {
+        let of_text = |(windows, drawn): (&&[WindowMeans], &Vec<usize>)| {
+            drawn.iter().map(|&at| windows[at].kld_nats).sum::<f64>() / drawn.len() as f64
+        };
+        texts.iter().zip(drawn).map(of_text).sum::<f64>() / texts.len() as f64
+    };
+    let kld_p99 = |drawn: &[Vec<usize>]| {
+        texts.iter().zip(drawn).map(|(windows, drawn)| p99(windows, drawn)).sum::<f64>() / texts.len() as f64
+    };
+    let sizes: Vec<usize> = texts.iter().map(|windows| windows.len()).collect();
+    Figures {
+        ppl: mean(|window| window.nll_candidate_nats).exp(),
+        ppl_original: mean(|window| window.nll_base_nats).exp(),
+        ppl_ratio: mean(|window| window.nll_candidate_nats - window.nll_base_nats).exp(),
+        kld_mean_nats: mean(|window| window.kld_nats),
+        kld_mean_bootstrap_nats: bootstrap(&sizes, seed, confidence, kld_mean),
+        kld_p99_nats: bootstrap(&sizes, seed, confidence, kld_p99),
+        top1_agreement: mean(|window| window.same_top_fraction),
+    }
+}
+
+impl Figure {
+    fn of_mean(texts: &[Vec<f64>], confidence: f64) -> Self {
+        if let Ok(Estimate { value, low, high, .. }) = macro_mean(texts, confidence) {
+            return Self { value, low: Some(low), high: Some(high) };
+        }
+        let means: f64 = texts.iter().map(|windows| windows.iter().sum::<f64>() / windows.len() as f64).sum();
+        Self { value: means / texts.len() as f64, low: None, high: None }
+    }
+
+    fn exp(self) -> Self {
+        Self { value: self.value.exp(), low: self.low.map(f64::exp), high: self.high.map(f64::exp) }
+    }
+}
+
+/// The 99th percentile of KLD over the tokens of these windows, interpolated as llama-perplexity does. It needs the largest
+/// hundredth of all; each window brings its largest tenth.
+fn p99(windows: &[WindowMeans], drawn: &[usize]) -> f64 {
+    let tokens: usize = drawn.iter().map(|&at| windows[at].tokens).sum();
+    let mut largest: Vec<f32> = drawn.iter().flat_map(|&at| &windows[at].kld_largest_nats).copied().collect();
+    let place = 0.99 * tokens.saturating_sub(1) as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of tokens")]
+    let below = place.floor() as usize;
+    let from_top = tokens.saturating_sub(1 + below);
+    if from_top >= largest.len() {
+        return f64::NAN;
+    }
+    let (above, own, _) = largest.select_nth_unstable_by(from_top, |a, b| b.total_cmp(a));
+    let own = f64::from(*own);
+    let next = above.iter().copied().min_by(f32::total_cmp).map_or(own, f64::from);
+    own + (place - below as f64) * (next - own)
+}
+
+/// Value and percentile interval of a statistic of windows drawn with replacement within each text (Efron, 1979; stratified as
+/// in Davison and Hinkley, 1997).
+fn bootstrap(sizes: &[usize], seed: u64, confidence: f64, statistic: impl Fn(&[Vec<usize>]) -> f64) -> Figure {
+    let mut drawn: Vec<Vec<usize>> = sizes.iter().map(|&size| (0..size).collect()).collect();
+    let value = statistic(&drawn);
+    let none = Figure { value, low: None, high: None };
+    if sizes.iter().sum::<usize>() < FEWEST_WINDOWS || sizes.iter().any(|&size| size < 2) {
+        return none;
+    }
+    let mut rng = SplitMix64::new(seed);
+    let mut replicates = Vec::with_capacity(RESAMPLES);
+    for _ in 0..RESAMPLES {
+        for (drawn, &size) in drawn.iter_mut().zip(sizes) {
+            drawn.fill_with(|| rng.below(size));
+        }
+        replicates.push(statistic(&drawn));
+    }
+    let end = |p| stats::quantile(&replicates, p).ok();
+    let alpha = 1.0 - confidence;
+    Figure { low: end(alpha / 2.0), high: end(1.0 - alpha / 2.0), ..none }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(window: usize, klds: &[f64]) -> WindowMeans {
+        let mut sorted = klds.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        sorted.truncate(klds.len().div_ceil(10));
+        #[expect(clippy::cast_possible_truncation, reason = "small integers")]
+        let kld_largest_nats = sorted.iter().map(|&kld| kld as f32).collect();
+        WindowMeans {
+            window,
+            tokens: klds.len(),
+            nll_base_nats: 2.0,
+            nll_candidate_nats: 2.1,
+            kld_nats: klds.iter().sum::<f64>() / klds.len() as f64,
+            same_top_fraction: 0.9,
+            kld_largest_nats,
+        }
+    }
+
+    #[test]
+    fn the_99th_percentile_comes_from_the_largest_tenths() {
+        let all: Vec<f64> = (0..1000).map(f64::from).collect();
+        let windows: Vec<WindowMeans> =
+            (0..10).map(|w| window(w, &all.iter().copied().skip(w).step_by(10).collect::<Vec<_>>())).collect();
+        let drawn: Vec<usize> = (0..10).collect();
+        let expected = stats::quantile(&all, 0.99).expect("values");
+        assert!((p99(&windows, &drawn) - expected).abs() < 1e-9);
+        let figure = bootstrap(&[10], 1, 0.95, |drawn| p99(&windows, &drawn[0]));
+        assert!(figure.low.is_some_and(|low| low <= expected) && figure.high.is_some_and(|high| high >= expected));
+        assert!(bootstrap(&[9], 1, 0.95, |_| 1.0).low.is_none());
+    }
+
+    #[test]
+    fn a_verdict_needs_the_whole_interval() {
+        let figure = |low, high| Figure { value: 0.02, low: Some(low), high: Some(high) };
+        assert_eq!(verdict(figure(0.01, 0.03), 0.03), QualityVerdict::Acceptable { max_kld_nats: 0.03 });
+        assert_eq!(verdict(figure(0.01, 0.03), 0.009), QualityVerdict::TooFar { max_kld_nats: 0.009 });
+        assert_eq!(verdict(figure(0.01, 0.03), 0.02), QualityVerdict::NotResolved { max_kld_nats: 0.02 });
+        let none = Figure { value: 0.0, low: None, high: None };
+        assert_eq!(verdict(none, 0.02), QualityVerdict::NotResolved { max_kld_nats: 0.02 });
+    }
+}
