@@ -156,7 +156,7 @@ pub(super) struct MeasureArgs {
     /// Most tokens of an answer
     #[arg(long, default_value_t = 64, value_name = "N", help_heading = "Work")]
     pub(super) max_new_tokens: u32,
-    /// Rounds; an interval needs 6 [default: 6]
+    /// Rounds; an interval needs 6, a verdict among several more [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work")]
     pub(super) rounds: Option<u32>,
     /// Samples of each workload in a round; the round's datum is their median

@@ -20,7 +20,7 @@ const POCKET: &[u8] = include_bytes!("../../vendor/models/pocket-4m-f16.gguf");
 const POCKET_FILE: &str = "pocket-4m-f16.gguf";
 const TYPES: [&str; 3] = ["Q8_0", "Q4_K_M", "Q2_K"];
 /// Its samples last milliseconds, so a round takes many.
-const INNER_SAMPLES: u32 = 15;
+const INNER_SAMPLES: u32 = 8;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;

@@ -10,8 +10,8 @@ use crate::{
     record::{EngineConfig, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind},
 };
 
-/// Rounds when nothing is said: the fewest that give an interval at 95 %.
-const ROUNDS: u32 = 6;
+/// Rounds when nothing is said: enough for up to 25 verdicts at 95 % together (an interval alone needs 6).
+const ROUNDS: u32 = 10;
 /// Rounds of a quick look: one mirrored pair.
 const QUICK_ROUNDS: u32 = 2;
 /// Rounds in which the prompts are asked: one mirrored pair.
