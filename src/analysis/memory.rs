@@ -8,7 +8,7 @@ use crate::{
     stats,
 };
 
-/// Memory of one model. Medians over rounds, in bytes of resident memory unless named otherwise.
+/// Memory of one model. Medians over rounds, except minimum and maximum, in bytes of resident memory unless named otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemorySummary {
     /// Worker before the load.
@@ -64,7 +64,7 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
         stats::median(&values).ok()
     };
     let of_series = |of: fn(&[f64]) -> Option<f64>| medians(&move |m: &Memory| of(&loaded_readings(m)));
-    let peaks: Vec<f64> = visits.iter().filter_map(|v| series::peak_rss(v)).collect();
+    let peaks: Vec<f64> = series::peak(run, model).by_round.iter().map(|(_, bytes)| *bytes).collect();
     let peak_bytes = stats::median(&peaks).ok()?;
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;
@@ -73,8 +73,8 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
     Some(MemorySummary {
         initial_bytes,
         after_load_bytes: medians(&|m| Some(m.after_load.rss_bytes as f64))?,
-        min_bytes: of_series(|r| r.iter().copied().reduce(f64::min))?,
-        max_bytes: of_series(|r| r.iter().copied().reduce(f64::max))?,
+        min_bytes: extreme(&visits, f64::min)?,
+        max_bytes: extreme(&visits, f64::max)?,
         average_bytes: of_series(|r| stats::mean(r).ok())?,
         std_bytes: of_series(standard_deviation)?,
         increase_bytes: peak_bytes - initial_bytes,
@@ -92,6 +92,11 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
         readings_per_s: readings_per_second(&visits)?,
         sampling_cpu_share: sampling_share(&visits),
     })
+}
+
+/// The least or greatest of all readings of a loaded model.
+fn extreme(visits: &[&Visit], pick: fn(f64, f64) -> f64) -> Option<f64> {
+    visits.iter().filter_map(|v| v.memory.as_ref()).flat_map(loaded_readings).reduce(pick)
 }
 
 /// Resident memory from the first mark after the load on, in bytes; everything when there is no such mark.

@@ -22,6 +22,9 @@ pub(super) struct Series {
     pub(super) best: Option<f64>,
 }
 
+/// As many rounds as an interval needs.
+const FEWEST_WITHOUT_PROMPTS: usize = 6;
+
 /// Every metric of a model, in the order people read them. Metrics without a value are left out.
 pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();
@@ -29,7 +32,7 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
         all.extend(synthetic(run, model, index, workload));
     }
     all.push(load(run, model));
-    all.push(series(run, model, "memory_peak", Unit::Bytes, Better::Lower, peak_rss));
+    all.push(peak(run, model));
     all.push(series(run, model, "device_memory", Unit::Bytes, Better::Lower, device_memory));
     for category in categories(run) {
         let members = members(run, &category);
@@ -100,8 +103,19 @@ fn load(run: &Run, model: usize) -> Series {
     })
 }
 
+/// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone count.
+pub(super) fn peak(run: &Run, model: usize) -> Series {
+    let asked = |round: u32| round < run.plan.protocol.prompt_rounds;
+    let mut all = series(run, model, "memory_peak", Unit::Bytes, Better::Lower, peak_rss);
+    let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+    if prompts && all.by_round.iter().filter(|(round, _)| !asked(*round)).count() >= FEWEST_WITHOUT_PROMPTS {
+        all.by_round.retain(|(round, _)| !asked(*round));
+    }
+    all
+}
+
 /// Exact where the kernel says, else the greatest reading.
-pub(super) fn peak_rss(visit: &Visit) -> Option<f64> {
+fn peak_rss(visit: &Visit) -> Option<f64> {
     let memory = visit.memory.as_ref()?;
     let sampled = memory.series.rss_kib.iter().max().map(|kib| kib * 1024);
     memory.peak_rss_bytes.or(sampled).map(|bytes| bytes as f64)

@@ -76,7 +76,9 @@ fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &Series) -> Verdict
         Ok(e) if e.high < -border => less(of),
         Ok(e) if -border < e.low && e.high < border => Verdict::NoRelevantDifference,
         Ok(e) => {
-            let needed = d.len() as f64 * (e.half_width() / border).powi(2);
+            // Half-widths shrink with the root of the rounds; resolved is when the nearer border is out of reach.
+            let reach = (e.value.abs() - border).abs();
+            let needed = d.len() as f64 * (e.half_width() / reach).powi(2);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a sane range")]
             let rounds_needed = needed.ceil().clamp(d.len() as f64 + 2.0, 10_000.0) as u32;
             Verdict::NotResolved { rounds_needed }
@@ -127,6 +129,8 @@ mod tests {
         assert_eq!(verdict_of(1.5, 0.01, 10, Better::Lower), Verdict::Slower);
         assert_eq!(verdict_of(1.001, 0.001, 10, Better::Higher), Verdict::NoRelevantDifference);
         assert!(matches!(verdict_of(1.01, 0.05, 10, Better::Higher), Verdict::NotResolved { rounds_needed: 12.. }));
+        // An effect far from the border needs few more rounds, however wide the interval still is.
+        assert!(matches!(verdict_of(1.3, 0.15, 10, Better::Higher), Verdict::NotResolved { rounds_needed: 12..40 }));
     }
 
     #[test]

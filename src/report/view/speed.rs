@@ -5,7 +5,10 @@ use super::{
     summary::scale,
     table::{Cell, Column, Table, words},
 };
-use crate::{analysis::Analysis, report::text::inert_line};
+use crate::{
+    analysis::{Analysis, Unit},
+    report::text::inert_line,
+};
 
 pub(super) fn metrics(analysis: &Analysis) -> Table {
     let columns = vec![
@@ -20,7 +23,9 @@ pub(super) fn metrics(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
-        for metric in m.metrics.iter().filter(|metric| !metric.key.contains('/')) {
+        // Categories and quality have sections of their own.
+        let timed = |unit| matches!(unit, Unit::TokensPerSecond | Unit::Seconds | Unit::Bytes);
+        for metric in m.metrics.iter().filter(|metric| !metric.key.contains('/') && timed(metric.unit)) {
             let scale = scale(analysis, &metric.key);
             let mut cell = Cell::metric(Some(metric), m.comparison(&metric.key), scale, why_missing(m));
             let (ratio, tone) = (cell.ratio.take(), cell.tone);
