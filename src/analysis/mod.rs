@@ -137,7 +137,9 @@ fn analyse_model(
     vs_original: Vec<Comparison>,
 ) -> ModelAnalysis {
     let quality = quality::analyse(run, model);
-    let mut metrics: Vec<MetricSummary> = own.iter().map(|s| metric::summarise(s, &run.plan.protocol)).collect();
+    let peak = series::peak(run, model);
+    let of_series = |s: &Series| metric::summarise(if s.key == series::PEAK { &peak } else { s }, &run.plan.protocol);
+    let mut metrics: Vec<MetricSummary> = own.iter().map(of_series).collect();
     metrics.extend(quality::metrics(run, model, quality.as_ref()));
     let info = &run.models[model];
     let facts = info.facts.as_ref();

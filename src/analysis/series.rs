@@ -22,6 +22,8 @@ pub(super) struct Series {
     pub(super) best: Option<f64>,
 }
 
+/// Key of the peak of resident memory.
+pub(super) const PEAK: &str = "memory_peak";
 /// As many rounds as an interval needs.
 const FEWEST_WITHOUT_PROMPTS: usize = 6;
 
@@ -32,7 +34,7 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
         all.extend(synthetic(run, model, index, workload));
     }
     all.push(load(run, model));
-    all.push(peak(run, model));
+    all.push(series(run, model, PEAK, Unit::Bytes, Better::Lower, peak_rss));
     all.push(series(run, model, "device_memory", Unit::Bytes, Better::Lower, device_memory));
     for category in categories(run) {
         let members = members(run, &category);
@@ -103,10 +105,11 @@ fn load(run: &Run, model: usize) -> Series {
     })
 }
 
-/// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone count.
+/// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone make the absolute value.
+/// Ratios are paired by round and need no such care.
 pub(super) fn peak(run: &Run, model: usize) -> Series {
     let asked = |round: u32| round < run.plan.protocol.prompt_rounds;
-    let mut all = series(run, model, "memory_peak", Unit::Bytes, Better::Lower, peak_rss);
+    let mut all = series(run, model, PEAK, Unit::Bytes, Better::Lower, peak_rss);
     let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
     if prompts && all.by_round.iter().filter(|(round, _)| !asked(*round)).count() >= FEWEST_WITHOUT_PROMPTS {
         all.by_round.retain(|(round, _)| !asked(*round));

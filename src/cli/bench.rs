@@ -96,7 +96,7 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
         format: FORMAT,
         build: here.build,
         machine: here.machine,
-        command: std::env::args().collect(),
+        command: command_line(),
         started_utc: probe::utc_now().to_string(),
         plan,
         models,
@@ -209,4 +209,13 @@ fn hash_cache() -> Option<PathBuf> {
         Some(home.join(if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" }))
     })?;
     Some(base.join("gguf-bench").join("sha256.json"))
+}
+
+/// The command line, without the folder of this program: records are published.
+fn command_line() -> Vec<String> {
+    let mut words: Vec<String> = std::env::args().collect();
+    if let Some(program) = words.first_mut() {
+        *program = Path::new(&*program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    words
 }
