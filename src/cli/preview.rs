@@ -60,7 +60,11 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                 let kv = gguf::Model::read(&subject.path).ok().and_then(|m| {
                     m.facts()
                         .shape
-                        .kv_cache_bytes(largest_synthetic_context(plan), gguf::GgmlType::F16, gguf::GgmlType::F16)
+                        .kv_cache_bytes(
+                            largest_synthetic_context(plan),
+                            plan.engine.type_k.into(),
+                            plan.engine.type_v.into(),
+                        )
                         .ok()
                 });
                 let total = facts.weights_bytes + kv.unwrap_or(0);

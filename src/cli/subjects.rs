@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     event::{Event, Observer},
-    gguf::{self, GgmlType, printable},
+    gguf::{self, printable},
     models,
-    record::{CacheType, Model, ModelFacts, Outcome, Plan, Role, Stage, TensorGroup, TokenizerFacts},
+    record::{Model, ModelFacts, Outcome, Plan, Role, Stage, TensorGroup, TokenizerFacts},
 };
 
 /// A model to be measured, and where it lies.
@@ -78,7 +78,7 @@ pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32)
     for subject in subjects {
         let Some(facts) = &mut subject.model.facts else { continue };
         let Ok(model) = gguf::Model::read(&subject.path) else { continue };
-        let types = (ggml_type(plan.engine.type_k), ggml_type(plan.engine.type_v));
+        let types = (plan.engine.type_k.into(), plan.engine.type_v.into());
         facts.expected_kv_bytes = model.facts().shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
     }
 }
@@ -142,17 +142,4 @@ fn facts(file: &Path, source: &Source) -> Result<ModelFacts, String> {
 fn imatrix(facts: &gguf::Imatrix) -> String {
     let named = facts.dataset.as_ref().or(facts.file.as_ref()).map_or_else(|| "unnamed".into(), |s| printable(s));
     facts.chunks.map_or(named.clone(), |chunks| format!("{named}, {chunks} chunks"))
-}
-
-fn ggml_type(cache: CacheType) -> GgmlType {
-    match cache {
-        CacheType::F16 => GgmlType::F16,
-        CacheType::Bf16 => GgmlType::BF16,
-        CacheType::Q8_0 => GgmlType::Q8_0,
-        CacheType::Q4_0 => GgmlType::Q4_0,
-        CacheType::Q4_1 => GgmlType::Q4_1,
-        CacheType::Q5_0 => GgmlType::Q5_0,
-        CacheType::Q5_1 => GgmlType::Q5_1,
-        CacheType::Iq4Nl => GgmlType::IQ4_NL,
-    }
 }

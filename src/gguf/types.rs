@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::record::CacheType;
+
 /// A tensor type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are ggml's own")]
@@ -118,6 +120,21 @@ impl GgmlType {
     pub fn bits_per_weight(self) -> f64 {
         let (block, bytes) = self.block();
         8.0 * bytes as f64 / block as f64
+    }
+}
+
+impl From<CacheType> for GgmlType {
+    fn from(cache: CacheType) -> Self {
+        match cache {
+            CacheType::F16 => Self::F16,
+            CacheType::Bf16 => Self::BF16,
+            CacheType::Q8_0 => Self::Q8_0,
+            CacheType::Q4_0 => Self::Q4_0,
+            CacheType::Q4_1 => Self::Q4_1,
+            CacheType::Q5_0 => Self::Q5_0,
+            CacheType::Q5_1 => Self::Q5_1,
+            CacheType::Iq4Nl => Self::IQ4_NL,
+        }
     }
 }
 

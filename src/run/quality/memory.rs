@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    gguf::{self, GgmlType},
+    gguf,
     quality::{pieces::Pieces, windows::WindowShape},
-    record::{CacheType, Device, EngineConfig, Machine, Model, QualityPlan, Sharing},
+    record::{Device, EngineConfig, Machine, Model, QualityPlan, Sharing},
 };
 
 /// What a process takes besides its models.
@@ -21,7 +21,7 @@ pub fn needed_bytes(model: &Model, file: &Path, engine: &EngineConfig, n_ctx: u3
     let cells = u32::try_from(pieces.n_seq).unwrap_or(u32::MAX).saturating_mul(n_ctx);
     let kv = gguf::Model::read(file).ok().and_then(|model| {
         let shape = &model.facts().shape;
-        shape.kv_cache_bytes(cells, ggml_type(engine.type_k), ggml_type(engine.type_v)).ok()
+        shape.kv_cache_bytes(cells, engine.type_k.into(), engine.type_v.into()).ok()
     });
     facts.weights_bytes + kv.unwrap_or(0) + logits
 }
@@ -98,19 +98,6 @@ pub fn describe(sharing: Sharing, plan: &QualityPlan) -> String {
         ),
     };
     format!("{} texts, windows of {} tokens{most}{until}; {shared}", plan.texts.len(), plan.n_ctx)
-}
-
-fn ggml_type(cache: CacheType) -> GgmlType {
-    match cache {
-        CacheType::F16 => GgmlType::F16,
-        CacheType::Bf16 => GgmlType::BF16,
-        CacheType::Q8_0 => GgmlType::Q8_0,
-        CacheType::Q4_0 => GgmlType::Q4_0,
-        CacheType::Q4_1 => GgmlType::Q4_1,
-        CacheType::Q5_0 => GgmlType::Q5_0,
-        CacheType::Q5_1 => GgmlType::Q5_1,
-        CacheType::Iq4Nl => GgmlType::IQ4_NL,
-    }
 }
 
 #[cfg(test)]
