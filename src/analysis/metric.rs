@@ -63,7 +63,7 @@ pub struct MetricSummary {
 /// A metric of a candidate over the original's, paired by round.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// As in [`MetricSummary::key`].
+    /// As `key` of a [`MetricSummary`].
     #[serde(skip)]
     pub key: String,
     /// Candidate over original, of the value as it is printed (2.0 for `tg128` = twice the tokens per second).
