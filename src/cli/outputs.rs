@@ -46,8 +46,8 @@ impl Outputs {
         self.folder.join("run.json")
     }
 
-    /// Writes every report and prints what the person asked for.
-    pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<()> {
+    /// Writes every report and prints what the person asked for; says whether stdout was taken by one of the formats.
+    pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<bool> {
         let analysis = analysis::analyse(run);
         let standard = [
             (self.folder.join("report.html"), Format::Html),
@@ -74,7 +74,7 @@ impl Outputs {
                 Options { written: Some(self.folder.join("report.html").display().to_string()), ..for_terminal() };
             print(&report::render(Format::Text, run, &analysis, &options)?)?;
         }
-        Ok(())
+        Ok(stdout_taken)
     }
 }
 

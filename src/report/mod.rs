@@ -10,6 +10,7 @@ pub mod format;
 mod html;
 mod json;
 mod markdown;
+mod selfcheck;
 mod sentences;
 mod terminal;
 mod text;
@@ -18,6 +19,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
+pub use selfcheck::selfcheck;
 pub use sentences::sentences;
 pub use terminal::Colour;
 

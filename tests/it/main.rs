@@ -14,4 +14,5 @@ mod inspect;
 mod interrupt;
 mod prompts;
 mod quality;
+mod rounds;
 mod sweep;
