@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::{args::MeasureArgs, quality::Wanted};
 use crate::{
     prompts::{self, Prompt},
-    record::{EngineConfig, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind},
+    record::{EngineConfig, Plan, PromptText, Protocol, Workload, WorkloadKind},
 };
 
 /// Rounds when nothing is said: enough for up to 25 verdicts at 95 % together (an interval alone needs 6).
@@ -24,7 +24,7 @@ pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32, quality: &
     let mut workloads = Vec::new();
     workloads.extend(lengths(&args.pp).map(|n| synthetic("pp", n, WorkloadKind::Pp { n_tokens: n })));
     workloads.extend(lengths(&args.tg).map(|n| synthetic("tg", n, WorkloadKind::Tg { n_tokens: n })));
-    for prompt in prompts_of(args.prompts.as_deref())? {
+    for prompt in args.generation.some_of(prompts_of(args.prompts.as_deref())?) {
         let text =
             PromptText { category: prompt.category, text: prompt.text, max_new_tokens: args.max_new_tokens.max(1) };
         workloads.push(Workload { id: prompt.name, kind: WorkloadKind::Prompt(text) });
@@ -64,7 +64,7 @@ pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32, quality: &
             budget_s: None,
             quick: args.quick,
         },
-        sampling: Sampling::Greedy,
+        sampling: args.generation.sampling(),
         seed: args.seed,
         quality: quality.plan.clone(),
     })

@@ -61,6 +61,7 @@ pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
             lead: "The prompt suite, answered by every model. Rates are total tokens over total time.",
             tables: vec![prompts::categories(analysis), prompts::prompts(analysis)],
         },
+        crate::report::guide::section(analysis),
         Section {
             id: "files",
             title: "Files",
