@@ -81,8 +81,8 @@ pub(super) fn total_rate<'a>(samples: impl Iterator<Item = &'a Sample>) -> Optio
 
 fn synthetic(run: &Run, model: usize, index: usize, workload: &Workload) -> Option<Series> {
     let phase = match workload.kind {
-        WorkloadKind::Pp { .. } => Phase::Prefill,
-        WorkloadKind::Tg { .. } => Phase::Decode,
+        WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Phase::Prefill,
+        WorkloadKind::Tg { .. } | WorkloadKind::TgTogether { .. } => Phase::Decode,
         WorkloadKind::Prompt(_) => return None,
     };
     let rates = |visit: &Visit| -> Vec<f64> {

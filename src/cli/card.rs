@@ -61,7 +61,9 @@ pub(super) fn update_beside(run: &Run, analysis: &Analysis, names: &[String]) ->
             write(&path, run, analysis, model)?;
             print(&format!("Card of {label}: {}\n", path.display()))?;
         } else {
-            print(&format!("Card of {label}: not changed, since {name} lies in no folder of yours; see gguf-bench card\n"))?;
+            print(&format!(
+                "Card of {label}: not changed, since {name} lies in no folder of yours; see gguf-bench card\n"
+            ))?;
         }
     }
     Ok(())
@@ -106,15 +108,18 @@ fn change(path: &Path, run: &Run, analysis: &Analysis, model: usize) -> Result<C
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
     };
-    let after = card::update(before.as_deref(), run, analysis, model)
-        .with_context(|| format!("change {}", path.display()))?;
+    let after =
+        card::update(before.as_deref(), run, analysis, model).with_context(|| format!("change {}", path.display()))?;
     Ok(Change { before, after })
 }
 
 /// Writes the card, and its picture beside it.
 fn write(path: &Path, run: &Run, analysis: &Analysis, model: usize) -> Result<()> {
     let Change { after, .. } = change(path, run, analysis, model)?;
-    record::write_atomically(&path.with_file_name(card::badge_file(analysis, model)), card::badge(analysis, model).as_bytes())?;
+    record::write_atomically(
+        &path.with_file_name(card::badge_file(analysis, model)),
+        card::badge(analysis, model).as_bytes(),
+    )?;
     Ok(record::write_atomically(path, after.as_bytes())?)
 }
 

@@ -72,7 +72,8 @@ fn stores() -> Stores {
 
 fn hub(cache: PathBuf) -> HubSettings {
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.into());
-    let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| ["1", "true", "yes", "on"].contains(&&*value.to_ascii_lowercase()));
+    let offline = variable("HF_HUB_OFFLINE")
+        .is_some_and(|value| ["1", "true", "yes", "on"].contains(&&*value.to_ascii_lowercase()));
     HubSettings {
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         // The client wants it absolute.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use crate::{prompts::Prompt, record::Sampling};
+use crate::{
+    prompts::Prompt,
+    record::{Sampling, Workload, WorkloadKind},
+};
 
 /// How prompts are answered.
 #[derive(Debug, Clone, Default, Args)]
@@ -18,6 +21,9 @@ pub(super) struct GenerationArgs {
     /// Ask so many prompts of each category [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Work")]
     num_prompts: Option<u32>,
+    /// Also time so many sequences side by side, of the first --pp and --tg tokens each, as llama-batched-bench does
+    #[arg(long, visible_alias = "npl", value_delimiter = ',', value_name = "N,...", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Work")]
+    parallel: Vec<u32>,
 }
 
 impl GenerationArgs {
@@ -31,6 +37,30 @@ impl GenerationArgs {
                 Sampling::TopP { temperature: temperature.unwrap_or(1.0), top_p: top_p.unwrap_or(1.0) }
             }
         }
+    }
+
+    /// The work of sequences side by side; `pp` and `tg` are the lengths that are timed alone, too.
+    pub(super) fn together(&self, pp: &[u32], tg: &[u32]) -> Vec<Workload> {
+        let first = |lengths: &[u32]| lengths.iter().copied().find(|n| *n > 0);
+        let (pp, tg) = (first(pp), first(tg));
+        let mut sizes: Vec<u32> = Vec::new();
+        for &n in &self.parallel {
+            if !sizes.contains(&n) {
+                sizes.push(n);
+            }
+        }
+        let work = |n_seq: u32| {
+            let prompt = pp.map(|n| Workload {
+                id: format!("pp{n}x{n_seq}"),
+                kind: WorkloadKind::PpTogether { n_tokens: n, n_seq },
+            });
+            let answer = tg.map(|n| Workload {
+                id: format!("tg{n}x{n_seq}"),
+                kind: WorkloadKind::TgTogether { n_tokens: n, n_depth: pp.unwrap_or(1), n_seq },
+            });
+            prompt.into_iter().chain(answer)
+        };
+        sizes.into_iter().flat_map(work).collect()
     }
 
     /// The first prompts of every category, in their order.
@@ -65,7 +95,7 @@ mod tests {
     use super::*;
 
     fn sampling(temperature: Option<f32>, top_p: Option<f32>) -> Sampling {
-        GenerationArgs { temperature, top_p, num_prompts: None }.sampling()
+        GenerationArgs { temperature, top_p, ..GenerationArgs::default() }.sampling()
     }
 
     #[test]
@@ -78,7 +108,8 @@ mod tests {
 
     #[test]
     fn so_many_of_each_category() {
-        let prompt = |name: &str, category: &str| Prompt { name: name.into(), category: category.into(), text: "t".into() };
+        let prompt =
+            |name: &str, category: &str| Prompt { name: name.into(), category: category.into(), text: "t".into() };
         let args = GenerationArgs { num_prompts: Some(1), ..GenerationArgs::default() };
         let some = args.some_of(vec![prompt("a", "x"), prompt("b", "x"), prompt("c", "y")]);
         assert_eq!(some.into_iter().map(|p| p.name).collect::<Vec<_>>(), ["a", "c"]);

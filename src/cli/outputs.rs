@@ -67,8 +67,7 @@ impl Outputs {
             return Self { record: record.clone(), reports };
         }
         let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
-        let standard =
-            [("report.html", Format::Html), ("report.md", Format::Markdown), ("summary.csv", Format::Csv)];
+        let standard = [("report.html", Format::Html), ("report.md", Format::Markdown), ("summary.csv", Format::Csv)];
         let reports = standard.map(|(name, format)| (folder.join(name), format)).into();
         Self { record: folder.join("run.json"), reports }
     }

@@ -125,6 +125,11 @@ fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
         .map(|w| match &w.kind {
             WorkloadKind::Pp { n_tokens } => f64::from(*n_tokens) * prefill * repeats * rounds,
             WorkloadKind::Tg { n_tokens } => f64::from(*n_tokens) * decode * repeats * rounds,
+            WorkloadKind::PpTogether { n_tokens, n_seq } => f64::from(n_tokens * n_seq) * prefill * repeats * rounds,
+            // Up to some sequences, reading the weights once for all of them is what takes the time.
+            WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+                (f64::from(*n_tokens) * decode + f64::from(n_depth * n_seq) * prefill) * repeats * rounds
+            }
             WorkloadKind::Prompt(p) => prompt(p) * f64::from(plan.protocol.prompt_rounds),
         })
         .sum::<f64>()

@@ -7,8 +7,7 @@ use super::{
     args::{MeasureArgs, QualityArgs},
     bench::{self, Job},
     exit::Exit,
-    fetch,
-    machine, plan,
+    fetch, machine, plan,
     subjects::Source,
 };
 use crate::{
@@ -96,7 +95,8 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     let mut plan = plan::plan(measure, here.machine.allowed_cpus, 1, &quality)?;
     plan.workloads.clear();
     (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
-    let sources: Vec<Source> = fetch::sources(args.models.iter().map(String::as_str), bench::observer(measure).as_mut());
+    let sources: Vec<Source> =
+        fetch::sources(args.models.iter().map(String::as_str), bench::observer(measure).as_mut());
     if let Some(path) = &args.logits {
         if let Some(plan) = &mut plan.quality {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -44,7 +44,8 @@ pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
         .zip(sources)
         .map(|(found, source)| found.as_ref().map_or_else(|_| PathBuf::from(&source.path), |r| r.file.clone()))
         .collect();
-    let called = |(file, source): (&PathBuf, &Source)| source.label.as_ref().map_or_else(|| file.clone(), PathBuf::from);
+    let called =
+        |(file, source): (&PathBuf, &Source)| source.label.as_ref().map_or_else(|| file.clone(), PathBuf::from);
     let called: Vec<PathBuf> = files.iter().zip(sources).map(called).collect();
     let names = models::short_names(&called.iter().map(PathBuf::as_path).collect::<Vec<_>>());
     sources

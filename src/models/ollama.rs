@@ -107,7 +107,11 @@ pub fn find(name: &str, store: &Path) -> Result<(PathBuf, String), OllamaError> 
         return Err(unusable(format!("{digest:?} is no digest")));
     };
     let blob = store.join("blobs").join(format!("sha256-{hash}"));
-    if blob.is_file() { Ok((blob, format!("{model}-{tag}"))) } else { Err(OllamaError::BlobMissing { name: full, blob }) }
+    if blob.is_file() {
+        Ok((blob, format!("{model}-{tag}")))
+    } else {
+        Err(OllamaError::BlobMissing { name: full, blob })
+    }
 }
 
 /// Part of a path below the store: nothing that leads out of it.

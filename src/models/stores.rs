@@ -84,7 +84,8 @@ pub fn find(
         return Ok(Some(Stored { path, label: None }));
     }
     // A first folder that is here makes it a path that is wrong further on.
-    let Some(asked) = HubName::parse(name).filter(|_| !Path::new(name.split('/').next().unwrap_or(name)).is_dir()) else {
+    let Some(asked) = HubName::parse(name).filter(|_| !Path::new(name.split('/').next().unwrap_or(name)).is_dir())
+    else {
         return Ok(None);
     };
     let hub = stores.hub.as_ref().ok_or_else(|| no_place("the Hub's cache", "HF_HOME"))?;

@@ -130,7 +130,8 @@ fn speed<'a>(answers: impl Iterator<Item = &'a AnswerRow>) -> Speed {
     }
     let prompt_tokens = answers.iter().map(|a| u64::from(a.n_prompt)).sum::<u64>();
     let prompt_s: f64 = answers.iter().map(|a| a.prompt_eval_s).sum();
-    let generation: Vec<(f64, f64)> = answers.iter().filter_map(|a| Some((a.generation_s?, a.generation_tps?))).collect();
+    let generation: Vec<(f64, f64)> =
+        answers.iter().filter_map(|a| Some((a.generation_s?, a.generation_tps?))).collect();
     let generation_s: f64 = generation.iter().map(|(s, _)| s).sum();
     let generated: f64 = generation.iter().map(|(s, tps)| s * tps).sum();
     let some = |ok: bool, value: f64| (ok && value.is_finite()).then_some(value);
@@ -174,7 +175,13 @@ fn rows() -> [Row; 13] {
 fn cells(title: &str, base: Option<f64>, own: Option<f64>, write: fn(f64) -> String) -> Vec<Cell> {
     let both = base.zip(own);
     let signed = |d: f64| {
-        let sign = if d > 0.0 { "+" } else if d < 0.0 { "−" } else { "" };
+        let sign = if d > 0.0 {
+            "+"
+        } else if d < 0.0 {
+            "−"
+        } else {
+            ""
+        };
         format!("{sign}{}", write(d.abs()))
     };
     let why = "not measured";
@@ -203,7 +210,8 @@ pub(super) fn overall(analysis: &Analysis) -> Vec<Table> {
         let rows = rows().into_iter().map(|(title, of, write)| cells(title, of(base), of(own), write));
         let rows: Vec<_> = rows.filter(|row| row[1].why.is_none() || row[2].why.is_none()).collect();
         let title = format!("{} against {}, in the benchmarking guide's words", name(m), name(first));
-        let mut table = Table::new(&format!("guide-{}", i + 1), &title, columns("metric", &name(first), &name(m)), rows);
+        let mut table =
+            Table::new(&format!("guide-{}", i + 1), &title, columns("metric", &name(first), &name(m)), rows);
         if let Some(actual) = own.memory_reduction {
             let expected = own.expected_reduction.map_or(String::new(), |e| {
                 format!(" Expected reduction: {} of the weights, by the files' bits per weight.", percent(e))
@@ -285,7 +293,8 @@ mod tests {
         assert_eq!(m.overall.prompt_tokens, Some(prompt));
         let of_categories: u64 = m.categories.iter().filter_map(|c| c.speed.generated_tokens).sum();
         assert_eq!(m.overall.generated_tokens, Some(of_categories));
-        let (time, tps) = (m.overall.prompt_eval_time_s.expect("timed"), m.overall.prompt_tokens_per_second.expect("timed"));
+        let (time, tps) =
+            (m.overall.prompt_eval_time_s.expect("timed"), m.overall.prompt_tokens_per_second.expect("timed"));
         assert!((time * tps - prompt as f64).abs() < 1e-6 * prompt as f64);
     }
 }

@@ -4,11 +4,12 @@ mod launcher;
 mod protocol;
 pub mod quality;
 mod schedule;
+mod together;
 mod visit;
 mod worker;
 
 pub use launcher::{Launcher, Lost, ProcessLauncher, Worker, run_to_end};
-pub use protocol::{Answered, Reply, Request};
+pub use protocol::{Answered, Reply, Request, Together};
 pub use schedule::order;
 pub use worker::{handle, serve};
 

@@ -1,11 +1,14 @@
 //! One visit: a fresh worker loads one model, warms up, is timed at every workload, and ends.
 
+mod fit;
+mod together;
+
 use std::{path::Path, sync::Arc};
 
 use super::{
     Bench,
     launcher::Worker,
-    protocol::{Answered, Reply, Request},
+    protocol::{Answered, Reply, Request, Together},
 };
 use crate::{
     engine::{self, Timing},
@@ -48,12 +51,14 @@ pub(super) fn make(bench: &Bench<'_>, task: &Task<'_>, observer: &mut dyn Observ
         warmup: None,
         samples: Vec::new(),
         generations: Vec::new(),
+        skipped: Vec::new(),
         conditions: Conditions::default(),
     };
     observer.on(Event::Visit { model: task.name, steps: steps(bench.plan, task.round) });
     match bench.launcher.launch() {
         Ok(worker) => {
-            let mut visitor = Visitor { bench, task, worker, observer, visit: &mut visit, sampler: None };
+            let mut visitor =
+                Visitor { bench, task, worker, observer, visit: &mut visit, sampler: None, n_ctx_train: 0 };
             if let Err(Stop::Failed(stage, reason)) = visitor.measure() {
                 visitor.visit.outcome = Outcome::Failed { stage, reason };
             }
@@ -89,6 +94,8 @@ struct Visitor<'a, 'b> {
     observer: &'b mut dyn Observer,
     visit: &'b mut Visit,
     sampler: Option<Sampler>,
+    /// What the model was trained for; 0 while unknown.
+    n_ctx_train: u32,
 }
 
 impl Visitor<'_, '_> {
@@ -120,9 +127,10 @@ impl Visitor<'_, '_> {
 
     fn load(&mut self) -> Result<(), Stop> {
         let request = Request::Load { path: self.task.path.into(), config: self.bench.plan.engine.clone() };
-        let Reply::Loaded { model_ns, storage_read_bytes, .. } = self.ask(Stage::Load, &request)? else {
+        let Reply::Loaded { model_ns, storage_read_bytes, n_ctx_train, .. } = self.ask(Stage::Load, &request)? else {
             return Err(unexpected(Stage::Load));
         };
+        self.n_ctx_train = n_ctx_train;
         let file_bytes = self.task.file_bytes;
         self.visit.load = Some(Load {
             model_ns,
@@ -147,13 +155,27 @@ impl Visitor<'_, '_> {
             match &workload.kind {
                 WorkloadKind::Pp { n_tokens } => self.synthetic(index, &workload.id, Phase::Prefill, *n_tokens)?,
                 WorkloadKind::Tg { n_tokens } => self.synthetic(index, &workload.id, Phase::Decode, *n_tokens)?,
+                WorkloadKind::PpTogether { n_tokens, n_seq } => {
+                    let work =
+                        Together { n_tokens: *n_tokens, n_depth: 0, n_seq: *n_seq, n_ubatch: plan.engine.n_ubatch };
+                    self.together(index, &workload.id, Phase::Prefill, work)?;
+                }
+                WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+                    let work = Together {
+                        n_tokens: *n_tokens,
+                        n_depth: *n_depth,
+                        n_seq: *n_seq,
+                        n_ubatch: plan.engine.n_ubatch,
+                    };
+                    self.together(index, &workload.id, Phase::Decode, work)?;
+                }
                 WorkloadKind::Prompt(prompt) if self.task.round < plan.protocol.prompt_rounds => {
                     prompts.push((index, workload.id.as_str(), prompt));
                 }
                 WorkloadKind::Prompt(_) => {}
             }
         }
-        if prompts.is_empty() { Ok(()) } else { self.prompts(&prompts) }
+        if prompts.is_empty() { Ok(()) } else { self.prompts(prompts) }
     }
 
     /// A context of its own for each workload, as in llama-bench.
@@ -203,14 +225,15 @@ impl Visitor<'_, '_> {
         }
     }
 
-    fn prompts(&mut self, prompts: &[(usize, &str, &PromptText)]) -> Result<(), Stop> {
+    fn prompts(&mut self, prompts: Vec<(usize, &str, &PromptText)>) -> Result<(), Stop> {
         let texts = prompts.iter().map(|(_, _, p)| p.text.clone()).collect();
         let Reply::Counted(counts) = self.ask(Stage::Prefill, &Request::Count { texts })? else {
             return Err(unexpected(Stage::Prefill));
         };
-        let needs = counts.iter().zip(prompts).map(|(&n, (_, _, p))| n + p.max_new_tokens);
-        self.context(needs.max().unwrap_or(1))?;
-        for &(workload, id, prompt) in prompts {
+        let fit::Fitting { asked, n_ctx, skipped } = fit::fit(prompts, &counts, self.n_ctx_train);
+        self.visit.skipped = skipped;
+        self.context(n_ctx)?;
+        for (workload, id, prompt) in asked {
             self.begin(id, None);
             let request = Request::Answer {
                 text: prompt.text.clone(),
@@ -316,7 +339,8 @@ impl Visitor<'_, '_> {
 fn first_context(plan: &Plan) -> u32 {
     let synthetic = plan.workloads.iter().find_map(|w| match w.kind {
         WorkloadKind::Pp { n_tokens } | WorkloadKind::Tg { n_tokens } => Some(n_tokens),
-        WorkloadKind::Prompt(_) => None,
+        // These have contexts of their own.
+        WorkloadKind::PpTogether { .. } | WorkloadKind::TgTogether { .. } | WorkloadKind::Prompt(_) => None,
     });
     synthetic.unwrap_or(plan.engine.n_ubatch)
 }

@@ -50,7 +50,9 @@ pub enum HubError {
         had_token: bool,
     },
     /// Too many requests.
-    #[error("{endpoint} has had too many requests from here (429): wait some minutes, or set HF_TOKEN, which allows more")]
+    #[error(
+        "{endpoint} has had too many requests from here (429): wait some minutes, or set HF_TOKEN, which allows more"
+    )]
     TooMany {
         /// The Hub.
         endpoint: String,

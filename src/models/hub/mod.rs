@@ -111,7 +111,8 @@ pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progre
         }
         described => described?,
     };
-    let files = repository.siblings.into_iter().map(|s| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256) });
+    let files =
+        repository.siblings.into_iter().map(|s| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256) });
     let parts = match choose(asked, files.collect()) {
         Err(HubError::NoGguf { repo, .. }) => return Err(HubError::NoGguf { nearby: client.nearby(&repo), repo }),
         chosen => chosen?,
@@ -206,9 +207,7 @@ impl Client<'_> {
         let endpoint = self.hub.endpoint.clone();
         let repo = repo.to_owned();
         match error {
-            ureq::Error::StatusCode(401 | 403) => {
-                HubError::Refused { repo, endpoint, had_token: self.token.is_some() }
-            }
+            ureq::Error::StatusCode(401 | 403) => HubError::Refused { repo, endpoint, had_token: self.token.is_some() },
             ureq::Error::StatusCode(404) => HubError::NoSuchRepo { repo, endpoint, nearby: Vec::new() },
             ureq::Error::StatusCode(429) => HubError::TooMany { endpoint },
             ureq::Error::StatusCode(code) => HubError::Strange { endpoint, what: format!("status {code}") },

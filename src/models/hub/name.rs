@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn paths_are_not_names() {
-        for path in ["./quantized-model", "../a/b", "/a/b", "m.gguf", "models/m.gguf", "a/b/c", "a/b/", "~/m", "C:/m", ""] {
+        for path in
+            ["./quantized-model", "../a/b", "/a/b", "m.gguf", "models/m.gguf", "a/b/c", "a/b/", "~/m", "C:/m", ""]
+        {
             assert_eq!(parsed(path), None, "{path}");
         }
         assert_eq!(parsed("a/b/../../../etc/x.gguf"), None);
@@ -91,7 +93,8 @@ mod tests {
 
     #[test]
     fn files_of_the_hub_stay_in_their_folder() {
-        for file in ["../m.gguf", "a/../m.gguf", "/m.gguf", "a//m.gguf", "a\\..\\m.gguf", "C:m.gguf", "a\nb.gguf", "."] {
+        for file in ["../m.gguf", "a/../m.gguf", "/m.gguf", "a//m.gguf", "a\\..\\m.gguf", "C:m.gguf", "a\nb.gguf", "."]
+        {
             assert!(!stays_inside(file), "{file}");
         }
         assert!(stays_inside("Q4_K_M/m-00001-of-00002.gguf"));

@@ -106,10 +106,7 @@ fn insert(mut lines: Vec<String>, key: &str, item: &str, before: Option<&Yaml<'_
 
 fn block(key: &str, item: &str, indent: &str) -> Vec<String> {
     let item = item.lines().map(|line| format!("{indent}{line}"));
-    std::iter::once(format!("{indent}{}", begin(key)))
-        .chain(item)
-        .chain([format!("{indent}{}", end(key))])
-        .collect()
+    std::iter::once(format!("{indent}{}", begin(key))).chain(item).chain([format!("{indent}{}", end(key))]).collect()
 }
 
 /// Whether two heads have the same keys with the same values, model-index apart.

@@ -46,7 +46,12 @@ pub fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: usize) 
     // Editors on Windows write other line ends; they stay.
     let crlf = card.contains("\r\n");
     let card = if crlf { card.replace("\r\n", "\n") } else { card };
-    let body = replace(&card, &format!("<!-- gguf-bench:begin {key} -->"), &format!("<!-- gguf-bench:end {key} -->"), &section(run, analysis, model))?;
+    let body = replace(
+        &card,
+        &format!("<!-- gguf-bench:begin {key} -->"),
+        &format!("<!-- gguf-bench:end {key} -->"),
+        &section(run, analysis, model),
+    )?;
     let card = match index::item(run, analysis, model) {
         Some(item) => front::with_item(&body, &key, &item)?,
         None => body,
@@ -57,14 +62,23 @@ pub fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: usize) 
 /// Names a model in markers: a folder may hold several.
 fn key(file: &str) -> String {
     let stem = file.strip_suffix(".gguf").unwrap_or(file);
-    stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' }).collect::<String>().replace("--", "-")
+    stem.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' })
+        .collect::<String>()
+        .replace("--", "-")
 }
 
 /// Puts `content` between the markers: where they are, or at the end.
 fn replace(text: &str, begin: &str, end: &str, content: &str) -> Result<String, CardError> {
     let block = format!("{begin}\n{content}{end}\n");
     let Some(start) = line_start(text, begin) else {
-        let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else if text.ends_with('\n') { "\n" } else { "\n\n" };
+        let gap = if text.is_empty() || text.ends_with("\n\n") {
+            ""
+        } else if text.ends_with('\n') {
+            "\n"
+        } else {
+            "\n\n"
+        };
         return Ok(format!("{text}{gap}{block}"));
     };
     let unclosed = || CardError::Unclosed { marker: begin.to_owned() };

@@ -28,7 +28,9 @@ pub fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
     let mut out = format!("## Benchmark\n\n![Benchmark of {}]({})\n", escape(&title(m)), badge_file(analysis, model));
     let candidates = analysis.models.iter().filter(|m| m.role != Role::Original);
     let place = candidates.clone().position(|c| c.name == m.name);
-    let own = guide::overall(analysis).into_iter().find(|t| Some(&t.id) == place.map(|p| format!("guide-{}", p + 1)).as_ref());
+    let own = guide::overall(analysis)
+        .into_iter()
+        .find(|t| Some(&t.id) == place.map(|p| format!("guide-{}", p + 1)).as_ref());
     if let Some(own) = own {
         let _ = writeln!(out, "\n{}", table(&own));
         for note in &own.notes {

@@ -62,13 +62,15 @@ fn the_second_time_changes_nothing_and_the_rest_stays() {
     assert_eq!(yaml.as_mapping_get("license").unwrap().as_str(), Some("apache-2.0"));
     // What was written in the section is replaced, what stands around it is not.
     let edited = once.replace("## Benchmark", "## Stale") + "\nAfter.\n";
-    assert_eq!(updated(Some(&edited)).unwrap(), once + "\nAfter.\n");
+    assert_eq!(updated(Some(&edited)).unwrap(), format!("{once}\nAfter.\n"));
 }
 
 #[test]
 fn other_results_in_the_index_stay() {
     for indent in ["", "  "] {
-        let card = format!("---\nmodel-index:\n{indent}- name: other\n{indent}  results: []\n# of the licence\nlicense: mit\n---\n");
+        let card = format!(
+            "---\nmodel-index:\n{indent}- name: other\n{indent}  results: []\n# of the licence\nlicense: mit\n---\n"
+        );
         let once = updated(Some(&card)).unwrap();
         let yaml = head(&once);
         let index = yaml.as_mapping_get("model-index").unwrap();
