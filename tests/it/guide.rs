@@ -24,7 +24,7 @@ const PROGRAMS: [(&str, &str, &str); 3] = [
     ("benchmark-model", env!("CARGO_BIN_EXE_benchmark-model"), QUICKLY),
     ("visualize-benchmark", env!("CARGO_BIN_EXE_visualize-benchmark"), ""),
 ];
-const QUICKLY: &str = "--quick --pp 8 --tg 4 --no-quality --num-prompts 1 -t 1";
+const QUICKLY: &str = "--quick --no-quality --num-prompts 1 -t 1";
 
 /// A folder in which the guide's lines work.
 struct Desk {
@@ -55,9 +55,12 @@ impl Desk {
         }
         fs::create_dir(desk.join("bin")).unwrap();
         for (name, program, more) in PROGRAMS {
-            // The suite's prompts are long: one short prompt unless the line brings its own.
+            // The suite's prompts are long: one short prompt unless the line brings its own. Lengths are timed where a line needs them.
             let script = format!(
-                "#!/bin/sh\ncase \"$*\" in *--prompts-file*|*--input*|*--help*) ;; *) set -- \"$@\" --prompts-file short.json;; esac\nexec {program} \"$@\" {more}\n"
+                "#!/bin/sh\n\
+                 case \"$*\" in *--prompts*|*--input*|*--help*) ;; *) set -- \"$@\" --prompts short.json;; esac\n\
+                 case \"$*\" in *--batch-size*|*--update*) set -- \"$@\" --pp 8 --tg 4;; *--input*) ;; *) set -- \"$@\" --pp 0 --tg 0;; esac\n\
+                 exec {program} \"$@\" {more}\n"
             );
             write_script(&desk.join("bin").join(name), &script);
         }
@@ -314,4 +317,53 @@ fn help_shows_the_guides_examples() {
     assert!(desk.ok("run-benchmark --help").contains("--output_dir presentation_benchmarks"));
     assert!(desk.ok("benchmark-model --help").contains("--temperature 0.7 --top_p 0.9"));
     assert!(desk.ok("visualize-benchmark --help").contains("--input benchmark_results.json"));
+}
+
+#[test]
+fn batch_sizes_are_swept_and_drawn() {
+    let desk = Desk::new();
+    desk.ok("run-benchmark --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-4bit --batch-size 1,4 --output out.json --output_dir out");
+    let record = desk.json("out.json");
+    let ids: Vec<&str> =
+        record["plan"]["workloads"].as_array().unwrap().iter().map(|w| w["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["pp8", "tg4", "pp8x1", "tg4x1", "pp8x4", "tg4x4", "custom"]);
+    let samples = record["rounds"][0]["visits"][0]["samples"].as_array().unwrap();
+    let tokens = |id: &str| {
+        let workload = ids.iter().position(|other| *other == id).unwrap();
+        samples.iter().find(|s| s["workload"] == workload).unwrap()["n_tokens"].as_u64().unwrap()
+    };
+    // As llama-batched-bench counts: the tokens of all sequences.
+    assert_eq!([tokens("pp8x1"), tokens("tg4x1"), tokens("pp8x4"), tokens("tg4x4")], [8, 4, 32, 16]);
+    assert!(desk.has("out/report_*/benchmark_report.html"));
+    assert!(desk.sh("grep -q chart-together-tg out/report_*/benchmark_report.html").status.success());
+}
+
+#[test]
+fn a_prompt_too_long_for_the_model_is_a_row_and_the_others_are_asked() {
+    let desk = Desk::new();
+    let long = "word ".repeat(3000);
+    let prompts = format!(r#"[{{"name":"long","text":"{long}"}},{{"name":"short","text":"And it came"}}]"#);
+    fs::write(desk.folder.path().join("p.json"), prompts).unwrap();
+    let said = desk.ok("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-4bit --prompts-file p.json --num_prompts 2 --output o.json");
+    let visit = &desk.json("o.json")["rounds"][0]["visits"][0];
+    assert_eq!(visit["skipped"][0]["workload"], 0);
+    assert_eq!(visit["skipped"][0]["n_ctx_train"], 2048);
+    assert_eq!(visit["generations"].as_array().unwrap().len(), 1);
+    assert!(said.contains("the prompt long has"), "{said}");
+}
+
+#[test]
+fn sampled_answers_repeat_with_their_seed_and_differ_without() {
+    let desk = Desk::new();
+    let text = |seed: u32| {
+        desk.ok(&format!("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-8bit --temperature 2 --max_tokens 24 --seed {seed} --output s.json"));
+        let record = desk.json("s.json");
+        let visits: Vec<&Value> =
+            record["rounds"].as_array().unwrap().iter().flat_map(|r| r["visits"].as_array().unwrap()).collect();
+        let texts: Vec<String> =
+            visits.iter().map(|v| v["generations"][0]["text"].as_str().unwrap().to_owned()).collect();
+        assert!(texts.iter().all(|t| *t == texts[0]), "the same seed, the same answer: {texts:?}");
+        texts[0].clone()
+    };
+    assert_ne!(text(1), text(2));
 }
