@@ -14,6 +14,15 @@ pub enum Event<'a> {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// A file is coming from the Hub: bytes here, bytes in all (0 while unknown).
+    Downloading {
+        /// The file.
+        file: &'a str,
+        /// Bytes that are here.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
     /// A file is being made by quantizing.
     Quantizing {
         /// The type it is made to.

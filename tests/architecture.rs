@@ -41,6 +41,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/progress.rs"]),
     ("plotters", &["report/chart/"]),
     ("clap", &["cli/"]),
+    ("hf_hub", &["models/hub/"]),
+    ("ureq", &["models/hub/"]),
+    ("open", &["cli/guide/open.rs"]),
+    ("saphyr", &["report/card/"]),
 ];
 
 const LONGEST_FILE: usize = 400;

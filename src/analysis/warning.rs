@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{ModelAnalysis, visits};
 use crate::{
-    record::{Model, Role, Run},
+    record::{Model, Role, Run, Skipped},
     stats,
 };
 
@@ -40,6 +40,7 @@ pub(super) fn find(run: &Run, models: &[ModelAnalysis]) -> Vec<Warning> {
     found.extend(tokenizers(run));
     for (index, model) in models.iter().enumerate() {
         found.extend(clocks(run, index));
+        found.extend(too_long(run, index));
         found.extend(memory_near_full(run, model));
         found.extend(requantized(run, index));
     }
@@ -48,6 +49,19 @@ pub(super) fn find(run: &Run, models: &[ModelAnalysis]) -> Vec<Warning> {
 
 fn warning(kind: &str, model: Option<&str>, evidence: String, remedy: &str) -> Warning {
     Warning { kind: kind.into(), model: model.map(Into::into), evidence, remedy: remedy.into() }
+}
+
+/// A prompt that was not asked is a row here, never a hole.
+fn too_long(run: &Run, model: usize) -> Vec<Warning> {
+    let skipped = visits(run, model).next().map(|v| &v.skipped[..]).unwrap_or_default();
+    let of = |s: &Skipped| {
+        let evidence = format!(
+            "the prompt {} has {} tokens and needs a context of {} with its answer; the model was trained for {}, so it was not asked",
+            run.plan.workloads[s.workload].id, s.n_prompt, s.n_ctx_needed, s.n_ctx_train
+        );
+        warning("prompt_too_long", Some(&run.models[model].name), evidence, "shorten it, or lower --max-new-tokens")
+    };
+    skipped.iter().map(of).collect()
 }
 
 fn debug_build(run: &Run) -> Option<Warning> {

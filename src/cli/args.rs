@@ -39,6 +39,8 @@ pub(super) enum Command {
     Selfcheck(SelfcheckArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text
     Report(ReportArgs),
+    /// Put the results of a run into a model card, as text and as Hugging Face metadata
+    Card(super::card::CardArgs),
     /// Show what a GGUF file holds, from its header alone
     Inspect(InspectArgs),
     /// Check whether numbers from this machine and build can be trusted
@@ -63,9 +65,9 @@ pub(super) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// The original: a GGUF file, the first part of a split one, or a folder holding one model
+    /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     pub(super) original: String,
-    /// The quantized checkpoints
+    /// The quantized checkpoints, named like the original
     #[arg(required = true)]
     pub(super) quantized: Vec<String>,
     #[command(flatten)]
@@ -218,6 +220,12 @@ pub(super) struct MeasureArgs {
     /// Longest silence of a worker before it is stopped, in seconds
     #[arg(long, default_value_t = 600, value_name = "S", help_heading = "Work")]
     pub(super) timeout: u64,
+
+    #[command(flatten)]
+    pub(super) generation: super::generation::GenerationArgs,
+    /// Where results go under the names of the benchmarking guide.
+    #[arg(skip)]
+    pub(super) layout: super::outputs::Layout,
 
     /// Do not compare outputs
     #[arg(long, help_heading = "Quality")]

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use super::{
     args::{CompareArgs, MeasureArgs, SweepArgs},
     exit::Exit,
+    fetch,
     machine::{self, Here},
     outputs::Outputs,
     plan::{self, Setting},
@@ -52,8 +53,8 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
     let plan = plan::plan(&args.measure, &setting(&here, 1 + args.quantized.len()), &quality)?;
-    let mut sources = vec![Source::found(&args.original)];
-    sources.extend(args.quantized.iter().map(|path| Source::found(path)));
+    let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
+    let sources = fetch::sources(names, observer(&args.measure).as_mut());
     measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
@@ -62,14 +63,15 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
     let plan = plan::plan(&args.measure, &setting(&here, 1 + args.types.len()), &quality)?;
     let types = quantize::types(&args.types)?;
+    let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     if args.measure.dry_run {
-        let sources = vec![Source::found(&args.original)];
+        let sources = vec![Source::found(&original)];
         return preview::show(&subjects::find(&sources), &plan, &here, &types);
     }
     let workshop = Workshop::open(args.keep.as_deref())?;
     let mut observer = observer(&args.measure);
     let request = quantize::Request {
-        original: &args.original,
+        original: &original,
         types: &types,
         n_threads: plan.engine.n_threads,
         allow_requantize: args.allow_requantize,

@@ -4,14 +4,15 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::{args::InspectArgs, exit::Exit, preview::size, print};
+use super::{args::InspectArgs, exit::Exit, fetch, preview::size, print};
 use crate::{
+    event::Silent,
     gguf::{self, Facts, Heads, printable},
     models,
 };
 
 pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
-    let file = models::resolve(&args.model)?.file;
+    let file = models::resolve(&fetch::path(&args.model, &mut Silent)?)?.file;
     let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
     let facts = model.facts();
     if args.json {

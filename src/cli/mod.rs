@@ -2,10 +2,14 @@
 
 mod args;
 mod bench;
+mod card;
 mod choices;
 mod demo;
 mod doctor;
 mod exit;
+mod fetch;
+mod generation;
+mod guide;
 mod inspect;
 mod machine;
 mod outputs;
@@ -27,12 +31,18 @@ use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use exit::Exit;
+pub use guide::{benchmark_model, run_benchmark, visualize_benchmark};
 
 /// Runs the program on the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(llama_spelling(std::env::args_os()));
-    match run(cli.command) {
+    finish(run(cli.command))
+}
+
+/// Tells the error, if there is one, and turns the result into what the system is told.
+fn finish(result: Result<Exit>) -> ExitCode {
+    match result {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -53,6 +63,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Quality(args) => quality::run(&args),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Card(args) => card::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => {

@@ -15,19 +15,39 @@ use crate::{
     report::{self, Colour, Format, Options},
 };
 
-/// The folder of a run, made and writable.
+/// Under which names results are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// run.json and its reports in one folder.
+    #[default]
+    Folder,
+    /// Where the benchmarking guide's commands say.
+    Files {
+        /// The record.
+        record: PathBuf,
+        /// The HTML report.
+        report: Option<PathBuf>,
+    },
+}
+
+/// Where the results of a run go: folders that are made and writable.
 pub(super) struct Outputs {
-    folder: PathBuf,
+    record: PathBuf,
+    reports: Vec<(PathBuf, Format)>,
 }
 
 impl Outputs {
     /// Makes the folder and checks that it can be written to, before anything slow starts.
     pub(super) fn open(args: &MeasureArgs) -> Result<Self> {
-        let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("make the folder {} (choose another with --out)", folder.display()))?;
-        tempfile::NamedTempFile::new_in(&folder)
-            .with_context(|| format!("write to {} (choose another with --out)", folder.display()))?;
+        let outputs = Self::of(args);
+        let reports = outputs.reports.iter().map(|(path, _)| path);
+        for path in std::iter::once(&outputs.record).chain(reports) {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("make the folder {} (choose another with --out)", folder.display()))?;
+            tempfile::NamedTempFile::new_in(folder)
+                .with_context(|| format!("write to {} (choose another with --out)", folder.display()))?;
+        }
         let extras = [&args.json, &args.csv, &args.md, &args.html];
         for path in extras.into_iter().flatten().filter(|p| p.as_os_str() != "-") {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -38,24 +58,30 @@ impl Outputs {
         if extras.into_iter().flatten().filter(|p| p.as_os_str() == "-").count() > 1 {
             bail!("only one of --json, --csv, --md and --html can be written to stdout");
         }
-        Ok(Self { folder })
+        Ok(outputs)
+    }
+
+    fn of(args: &MeasureArgs) -> Self {
+        if let Layout::Files { record, report } = &args.layout {
+            let reports = report.iter().map(|path| (path.clone(), Format::Html)).collect();
+            return Self { record: record.clone(), reports };
+        }
+        let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
+        let standard = [("report.html", Format::Html), ("report.md", Format::Markdown), ("summary.csv", Format::Csv)];
+        let reports = standard.map(|(name, format)| (folder.join(name), format)).into();
+        Self { record: folder.join("run.json"), reports }
     }
 
     /// The record.
     pub(super) fn record(&self) -> PathBuf {
-        self.folder.join("run.json")
+        self.record.clone()
     }
 
     /// Writes every report and prints what the person asked for; says whether stdout was taken by one of the formats.
     pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<bool> {
         let analysis = analysis::analyse(run);
-        let standard = [
-            (self.folder.join("report.html"), Format::Html),
-            (self.folder.join("report.md"), Format::Markdown),
-            (self.folder.join("summary.csv"), Format::Csv),
-        ];
-        for (path, format) in standard {
-            write(&path, format, run, &analysis)?;
+        for (path, format) in &self.reports {
+            write(path, *format, run, &analysis)?;
         }
         let extras = [
             (&args.json, Format::Json),
@@ -70,8 +96,8 @@ impl Outputs {
             write(path, format, run, &analysis)?;
         }
         if !stdout_taken {
-            let options =
-                Options { written: Some(self.folder.join("report.html").display().to_string()), ..for_terminal() };
+            let page = self.reports.iter().find(|(_, format)| *format == Format::Html);
+            let options = Options { written: page.map(|(path, _)| path.display().to_string()), ..for_terminal() };
             print(&report::render(Format::Text, run, &analysis, &options)?)?;
         }
         Ok(stdout_taken)

@@ -8,8 +8,7 @@ use super::{args::MeasureArgs, quality::Wanted, values::Rounds};
 use crate::{
     prompts::{self, Prompt},
     record::{
-        Budget, EngineConfig, InnerPolicy, Plan, PromptText, PromptTurns, Protocol, Sampling, Workload, WorkloadKind,
-        datum,
+        Budget, EngineConfig, InnerPolicy, Plan, PromptText, PromptTurns, Protocol, Workload, WorkloadKind, datum,
     },
     stats,
 };
@@ -41,7 +40,8 @@ pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> R
     let mut workloads = Vec::new();
     workloads.extend(lengths(&args.pp).map(|n| synthetic("pp", n, WorkloadKind::Pp { n_tokens: n })));
     workloads.extend(lengths(&args.tg).map(|n| synthetic("tg", n, WorkloadKind::Tg { n_tokens: n })));
-    for prompt in prompts_of(args.prompts.as_deref())? {
+    workloads.extend(args.generation.together(&args.pp, &args.tg));
+    for prompt in args.generation.some_of(prompts_of(args.prompts.as_deref())?) {
         let text =
             PromptText { category: prompt.category, text: prompt.text, max_new_tokens: args.max_new_tokens.max(1) };
         workloads.push(Workload { id: prompt.name, kind: WorkloadKind::Prompt(text) });
@@ -65,7 +65,7 @@ pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> R
             flash_attention: args.flash_attn.into(),
         },
         protocol,
-        sampling: Sampling::Greedy,
+        sampling: args.generation.sampling(),
         seed: args.seed,
         quality: quality.plan.clone(),
     })
@@ -155,6 +155,8 @@ fn by_length(prompt: Prompt) -> Prompt {
 pub(super) fn largest_synthetic_context(plan: &Plan) -> u32 {
     let lengths = plan.workloads.iter().filter_map(|w| match w.kind {
         WorkloadKind::Pp { n_tokens } | WorkloadKind::Tg { n_tokens } => Some(n_tokens),
+        WorkloadKind::PpTogether { n_tokens, n_seq } => Some(n_tokens * n_seq),
+        WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => Some((n_tokens + n_depth) * n_seq),
         WorkloadKind::Prompt(_) => None,
     });
     lengths.max().unwrap_or(0)

@@ -179,6 +179,11 @@ fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
     let seconds = plan.workloads.iter().enumerate().map(|(index, w)| match &w.kind {
         WorkloadKind::Pp { n_tokens } => f64::from(*n_tokens) * prefill * repeats,
         WorkloadKind::Tg { n_tokens } => f64::from(*n_tokens) * decode * repeats,
+        WorkloadKind::PpTogether { n_tokens, n_seq } => f64::from(n_tokens * n_seq) * prefill * repeats,
+        // Up to some sequences, reading the weights once for all of them is what takes the time.
+        WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+            (f64::from(*n_tokens) * decode + f64::from(n_depth * n_seq) * prefill) * repeats
+        }
         WorkloadKind::Prompt(p) if asked.contains(&index) => prompt(p),
         WorkloadKind::Prompt(_) => 0.0,
     });

@@ -4,6 +4,7 @@ use std::{io::IsTerminal, time::Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::preview::size;
 use crate::event::{Event, Observer};
 
 /// A bar for the whole run: how far it is, what is being timed, how long it still takes.
@@ -75,6 +76,10 @@ impl Observer for Progress {
             Event::Hashing { model, done_bytes, total_bytes } => {
                 let percent = done_bytes as f64 / total_bytes.max(1) as f64 * 100.0;
                 self.bar.set_message(format!("checksum of {model}: {percent:.0} %"));
+            }
+            Event::Downloading { file, done_bytes, total_bytes } => {
+                let (done, total) = (size(done_bytes), size(total_bytes));
+                self.bar.set_message(format!("downloading {file}: {done} of {total}"));
             }
             Event::Quantizing { to } => self.bar.set_message(format!("quantizing to {to}")),
             Event::Round { index, of, steps } => {

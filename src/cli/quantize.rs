@@ -93,7 +93,12 @@ pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dy
         let failed = make_one(&original, &path, to, request)
             .err()
             .map(|e| Outcome::Failed { stage: Stage::Quantize, reason: format!("{e:#}") });
-        sources.push(Source { path: path.display().to_string(), made_from: Some(made_from.clone()), failed });
+        sources.push(Source {
+            path: path.display().to_string(),
+            label: None,
+            made_from: Some(made_from.clone()),
+            failed,
+        });
     }
     Ok(sources)
 }

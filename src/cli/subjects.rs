@@ -20,6 +20,8 @@ pub(super) struct Subject {
 pub(super) struct Source {
     /// Path as typed or as made.
     pub(super) path: String,
+    /// What to call it where its file's name says nothing.
+    pub(super) label: Option<String>,
     /// What this run made it from.
     pub(super) made_from: Option<String>,
     /// Why it could not be made.
@@ -29,7 +31,7 @@ pub(super) struct Source {
 impl Source {
     /// A file that was there.
     pub(super) fn found(path: &str) -> Self {
-        Self { path: path.into(), made_from: None, failed: None }
+        Self { path: path.into(), label: None, made_from: None, failed: None }
     }
 }
 
@@ -42,13 +44,16 @@ pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
         .zip(sources)
         .map(|(found, source)| found.as_ref().map_or_else(|_| PathBuf::from(&source.path), |r| r.file.clone()))
         .collect();
-    let names = models::short_names(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    let called =
+        |(file, source): (&PathBuf, &Source)| source.label.as_ref().map_or_else(|| file.clone(), PathBuf::from);
+    let called: Vec<PathBuf> = files.iter().zip(sources).map(called).collect();
+    let names = models::short_names(&called.iter().map(PathBuf::as_path).collect::<Vec<_>>());
     sources
         .iter()
         .zip(resolved)
-        .zip(files.into_iter().zip(names))
+        .zip(files.into_iter().zip(called.into_iter().zip(names)))
         .enumerate()
-        .map(|(index, ((source, resolved), (path, name)))| {
+        .map(|(index, ((source, resolved), (path, (called, name))))| {
             let read = resolved.and_then(|r| facts(&r.file, source));
             let failed = |reason| Outcome::Failed { stage: Stage::Inspect, reason };
             let (facts, outcome) = match read {
@@ -56,7 +61,7 @@ pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
                 Err(reason) => (None, failed(reason)),
             };
             let outcome = source.failed.clone().unwrap_or(outcome);
-            let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            let file = called.file_name().unwrap_or(called.as_os_str()).to_string_lossy();
             let role = if index == 0 { Role::Original } else { Role::Candidate };
             Subject { model: Model { name: printable(&name), file: printable(&file), role, facts, outcome }, path }
         })

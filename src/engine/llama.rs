@@ -344,6 +344,16 @@ impl Session for LlamaSession<'_> {
         Ok(())
     }
 
+    fn evaluate_together(&mut self, batches: &[Vec<WindowToken>]) -> Result<Timing, Error> {
+        self.timed(batches.iter().map(Vec::len).sum(), |s| {
+            for batch in batches {
+                s.evaluate_windows(batch)?;
+                s.context()?.synchronize();
+            }
+            Ok(())
+        })
+    }
+
     fn window_logits(&self) -> &[f32] {
         match &self.context {
             Some(context) if self.n_rows > 0 => ffi::all_logits(context, self.n_rows),

@@ -90,6 +90,12 @@ pub trait Session {
     /// When llama.cpp fails to decode.
     fn evaluate_windows(&mut self, tokens: &[WindowToken]) -> Result<(), Error>;
 
+    /// Evaluates batches of at most `n_ubatch` tokens of the windows, a synchronize after each.
+    ///
+    /// # Errors
+    /// When llama.cpp fails to decode.
+    fn evaluate_together(&mut self, batches: &[Vec<WindowToken>]) -> Result<Timing, Error>;
+
     /// The logits of the tokens last evaluated that were wanted, in their order: `[wanted, vocabulary]`, row-major.
     fn window_logits(&self) -> &[f32];
 }

@@ -246,6 +246,11 @@ impl Session for ScriptedSession {
         Ok(())
     }
 
+    fn evaluate_together(&mut self, batches: &[Vec<WindowToken>]) -> Result<Timing, Error> {
+        self.fail(Stage::Decode)?;
+        Ok(self.time(batches.iter().map(Vec::len).sum(), self.model.prefill_ns_per_token))
+    }
+
     fn window_logits(&self) -> &[f32] {
         &self.logits
     }

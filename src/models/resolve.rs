@@ -157,7 +157,7 @@ pub(super) struct SplitPart<'a> {
 }
 
 impl SplitPart<'_> {
-    fn name_of(&self, index: u32) -> String {
+    pub(super) fn name_of(&self, index: u32) -> String {
         format!("{}-{index:05}-of-{:05}.gguf", self.stem, self.count)
     }
 }

@@ -84,6 +84,12 @@ impl UtcTime {
     pub fn compact(self) -> String {
         self.to_string().replace(':', "-")
     }
+
+    /// As the benchmarking guide writes it in names of files: `20261123_052011`.
+    #[must_use]
+    pub fn stamp(self) -> String {
+        self.to_string().replace(['-', ':', 'Z'], "").replace('T', "_")
+    }
 }
 
 impl fmt::Display for UtcTime {
@@ -132,6 +138,7 @@ mod tests {
         let time = UtcTime("2026-11-23T05:20:11.987Z".parse().unwrap());
         assert_eq!(time.to_string(), "2026-11-23T05:20:11Z");
         assert_eq!(time.compact(), "2026-11-23T05-20-11Z");
+        assert_eq!(time.stamp(), "20261123_052011");
         assert!(utc_now().to_string().as_str() > "2026");
     }
 }

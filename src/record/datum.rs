@@ -12,8 +12,8 @@ pub fn time_ns(sample: &Sample) -> u64 {
 #[must_use]
 pub fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
     match kind {
-        WorkloadKind::Pp { .. } => Some(Phase::Prefill),
-        WorkloadKind::Tg { .. } => Some(Phase::Decode),
+        WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Some(Phase::Prefill),
+        WorkloadKind::Tg { .. } | WorkloadKind::TgTogether { .. } => Some(Phase::Decode),
         WorkloadKind::Prompt(_) => None,
     }
 }

@@ -88,8 +88,13 @@ fn check(run: &Run) -> Result<(), String> {
             return Err(format!("a visit names model {} of {}", visit.model, run.models.len()));
         }
         let warmup = visit.warmup.iter().flat_map(|w| &w.samples);
-        let mut workloads =
-            visit.samples.iter().chain(warmup).map(|s| s.workload).chain(visit.generations.iter().map(|g| g.workload));
+        let mut workloads = visit
+            .samples
+            .iter()
+            .chain(warmup)
+            .map(|s| s.workload)
+            .chain(visit.generations.iter().map(|g| g.workload))
+            .chain(visit.skipped.iter().map(|s| s.workload));
         if let Some(workload) = workloads.find(|&w| w >= run.plan.workloads.len()) {
             return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
         }

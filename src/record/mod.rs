@@ -31,7 +31,7 @@ pub use quality::{
 };
 pub use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
-    Phase, Round, Sample, Stage, Visit, Warmup,
+    Phase, Round, Sample, Skipped, Stage, Visit, Warmup,
 };
 
 use serde::{Deserialize, Serialize};

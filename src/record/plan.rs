@@ -45,6 +45,22 @@ pub enum WorkloadKind {
         /// Tokens evaluated.
         n_tokens: u32,
     },
+    /// Prompt processing of several sequences side by side, as llama-batched-bench's.
+    PpTogether {
+        /// Tokens of each sequence.
+        n_tokens: u32,
+        /// Sequences.
+        n_seq: u32,
+    },
+    /// Generation of several sequences side by side, a token of each at a time.
+    TgTogether {
+        /// Tokens of each sequence.
+        n_tokens: u32,
+        /// Tokens that each sequence has before.
+        n_depth: u32,
+        /// Sequences.
+        n_seq: u32,
+    },
     /// A prompt of the suite: evaluated, then answered.
     Prompt(PromptText),
 }

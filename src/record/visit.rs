@@ -36,8 +36,24 @@ pub struct Visit {
     pub samples: Vec<Sample>,
     /// Every answer to a prompt.
     pub generations: Vec<Generation>,
+    /// Prompts that were not asked, since they do not fit the context the model was trained for.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
     /// The machine around this visit.
     pub conditions: Conditions,
+}
+
+/// A prompt that was not asked: with its answer it is longer than the model allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Index into the plan's workloads.
+    pub workload: usize,
+    /// Tokens of the prompt, template and BOS included.
+    pub n_prompt: u32,
+    /// Tokens of the prompt and the longest answer.
+    pub n_ctx_needed: u32,
+    /// Tokens of context the model was trained for.
+    pub n_ctx_train: u32,
 }
 
 /// A failed measurement is a finding: it says where and why.

@@ -3,10 +3,12 @@
 //! [`view`] puts a run and its analysis into words; the renderers add layout. Later sections (quality, advice) are further
 //! [`view::Section`]s and columns of its tables; every renderer shows them without a change.
 
+pub mod card;
 pub mod chart;
 mod csv;
 mod embed;
 pub mod format;
+pub mod guide;
 mod html;
 mod json;
 mod markdown;

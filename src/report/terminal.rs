@@ -20,6 +20,16 @@ pub enum Colour {
     Always,
 }
 
+/// A table with its notes, ending in a line end.
+pub(super) fn table(table: &Table, width: u16, colour: Colour) -> String {
+    let (text, _) = fit(table, width);
+    let mut out = text.lines().map(|l| paint(l.trim_end(), colour) + "\n").collect::<String>();
+    for note in &table.notes {
+        wrap(&mut out, note, width, "");
+    }
+    out
+}
+
 /// One rule, under the head.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 /// From this width on there is room for intervals in brackets.

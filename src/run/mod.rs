@@ -10,12 +10,13 @@ mod simulated;
 mod stopping;
 #[cfg(test)]
 mod testing;
+mod together;
 mod visit;
 mod warmup;
 mod worker;
 
 pub use launcher::{Launcher, Lost, ProcessLauncher, Worker, run_to_end};
-pub use protocol::{Answered, Reply, Request};
+pub use protocol::{Answered, Reply, Request, Together};
 pub use schedule::{order, prompts_in};
 pub use simulated::SimulatedLauncher;
 pub use worker::{handle, serve};

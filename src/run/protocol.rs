@@ -7,8 +7,21 @@ use serde::{Deserialize, Serialize};
 use super::quality::{CompareJob, Compared};
 use crate::{
     engine::Timing,
-    record::{EngineConfig, QualityText, Sampling, Stage, WindowMeans},
+    record::{EngineConfig, Phase, QualityText, Sampling, Stage, WindowMeans},
 };
+
+/// Sequences side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    /// Timed tokens of each sequence.
+    pub n_tokens: u32,
+    /// Tokens that each sequence has before.
+    pub n_depth: u32,
+    /// Sequences.
+    pub n_seq: u32,
+    /// Most tokens evaluated at a time.
+    pub n_ubatch: u32,
+}
 
 /// Asked of a worker. Each request gets exactly one [`Reply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +50,15 @@ pub enum Request {
     Decode {
         /// How many.
         n_tokens: u32,
+        /// Which ids.
+        seed: u64,
+    },
+    /// Evaluate several sequences of given ids side by side, in a context of their own.
+    Together {
+        /// What is timed: the sequences' tokens as prompts, or one after another.
+        phase: Phase,
+        /// How many of what.
+        work: Together,
         /// Which ids.
         seed: u64,
     },

@@ -101,7 +101,7 @@ fn together(
     }
     let asked = asked(bench.plan, round);
     if !asked.is_empty() {
-        let prompts: Vec<&PromptText> = asked.iter().map(|a| a.prompt).collect();
+        let prompts: Vec<(usize, &PromptText)> = asked.iter().map(|a| (a.workload, a.prompt)).collect();
         for visitor in visitors.iter_mut() {
             visitor.prepare_prompts(&prompts);
         }

@@ -83,6 +83,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
             at_ns: 0,
         }],
         generations: Vec::new(),
+        skipped: Vec::new(),
         conditions: Conditions::default(),
     };
     let round = |(index, (&a, &b)): (usize, (&f64, &f64))| Round {

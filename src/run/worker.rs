@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use super::{
     protocol::{Answered, Reply, Request},
-    quality,
+    quality, together,
 };
 use crate::{
     engine::{Engine, Error, Loaded, Session},
@@ -72,6 +72,7 @@ pub fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> R
             session.clear();
             session.decode(&ids).map(Reply::Timed)
         }
+        Request::Together { phase, work, seed } => together::evaluate(session, loaded, *phase, *work, *seed),
         Request::Count { texts } => {
             let count = |text: &String| {
                 session.tokenize_prompt(text).map(|p| u32::try_from(p.tokens.len()).unwrap_or(u32::MAX))
@@ -98,7 +99,7 @@ pub fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> R
 }
 
 /// Ids fixed by the seed: BOS first where texts begin with one, then uniform over the vocabulary, as llama-bench's.
-fn given_ids(n_tokens: u32, seed: u64, loaded: Loaded) -> Vec<i32> {
+pub(super) fn given_ids(n_tokens: u32, seed: u64, loaded: Loaded) -> Vec<i32> {
     let mut rng = SplitMix64::new(seed);
     let mut ids: Vec<i32> = (0..n_tokens)
         .map(|_| i32::try_from(rng.below(loaded.n_vocab.max(1) as usize)).expect("n_vocab is an i32"))

@@ -10,6 +10,8 @@ mod support;
 mod cli;
 mod compare;
 mod failures;
+mod guide;
+mod hub;
 mod inspect;
 mod interrupt;
 mod prompts;

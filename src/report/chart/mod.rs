@@ -10,6 +10,7 @@ mod quality;
 mod ratio;
 mod speed;
 mod timeline;
+mod together;
 
 use serde::Serialize;
 
@@ -40,6 +41,7 @@ pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     charts.extend(ratio::chart(run, analysis)?);
     charts.extend(speed::charts(run, analysis)?);
     charts.extend(timeline::charts(run, analysis)?);
+    charts.extend(together::charts(run, analysis)?);
     charts.extend(memory::chart(analysis)?);
     charts.extend(memory_time::chart(run, analysis)?);
     charts.extend(load::chart(analysis)?);

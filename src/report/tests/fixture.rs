@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The record in tests/fixtures.
-pub(super) fn run() -> Run {
+pub(in crate::report) fn run() -> Run {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
     read_run(&path).expect("the fixture is a record")
 }

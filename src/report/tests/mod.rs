@@ -1,6 +1,6 @@
 //! Tests of whole reports: snapshots of a synthetic run, the page's structure, and hostile input.
 
-mod fixture;
+pub(in crate::report) mod fixture;
 mod hostile;
 mod page;
 mod snapshots;

@@ -13,6 +13,7 @@ mod sections;
 mod speed;
 pub mod summary;
 pub mod table;
+pub(super) mod together;
 
 pub use answers::{Answer, Prompt};
 pub use environment::Facts;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{files, load, memory, prompts, quality, speed, table::Table};
+use super::{files, load, memory, prompts, quality, speed, table::Table, together};
 use crate::{analysis::Analysis, record::Run};
 
 /// A part of the report with a head of its own.
@@ -28,6 +28,13 @@ pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
             lead: "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts \
                    as faster or slower only when its whole interval lies outside the shaded region of equivalence.",
             tables: vec![speed::metrics(analysis)],
+        },
+        Section {
+            id: "together",
+            title: "Several at once",
+            lead: "Sequences side by side in one context, as llama-batched-bench counts them: the tokens of all over the time of all. Each \
+                   sequence gets its share of that. Generation follows the prompt.",
+            tables: vec![together::rates(run, analysis)],
         },
         Section {
             id: "memory",
@@ -61,6 +68,7 @@ pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
             lead: "The prompt suite, answered by every model. Rates are total tokens over total time.",
             tables: vec![prompts::categories(analysis), prompts::prompts(analysis)],
         },
+        crate::report::guide::section(analysis),
         Section {
             id: "files",
             title: "Files",

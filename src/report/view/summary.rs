@@ -14,7 +14,7 @@ use crate::{
 /// Keys of the synthetic workloads, in the plan's order: `pp512`, `tg128`.
 #[must_use]
 pub fn synthetic(run: &Run) -> Vec<&str> {
-    let is = |kind: &WorkloadKind| !matches!(kind, WorkloadKind::Prompt(_));
+    let is = |kind: &WorkloadKind| matches!(kind, WorkloadKind::Pp { .. } | WorkloadKind::Tg { .. });
     run.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
 }
 

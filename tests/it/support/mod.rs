@@ -1,5 +1,7 @@
 //! Runs the real binary in a folder of its own, on the bundled model and on files made from it.
 
+pub(crate) mod hub;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,0 +1,7 @@
+//! The run-benchmark binary: everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gguf_bench::cli::run_benchmark()
+}

@@ -1,0 +1,123 @@
+//! Options of how prompts are answered, and what they mean for the plan.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use crate::{
+    prompts::Prompt,
+    record::{Sampling, Workload, WorkloadKind},
+};
+
+/// How prompts are answered.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct GenerationArgs {
+    /// Sample the answers at this temperature, with --seed [default: the most likely token, always]
+    #[arg(long, value_name = "T", value_parser = temperature, help_heading = "Work")]
+    temperature: Option<f32>,
+    /// Sample the answers from the most likely tokens that have this probability together
+    #[arg(long, value_name = "P", value_parser = probability, help_heading = "Work")]
+    top_p: Option<f32>,
+    /// Ask so many prompts of each category [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Work")]
+    num_prompts: Option<u32>,
+    /// Also time so many sequences side by side, of the first --pp and --tg tokens each, as llama-batched-bench does
+    #[arg(long, visible_alias = "npl", value_delimiter = ',', value_name = "N,...", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Work")]
+    parallel: Vec<u32>,
+}
+
+impl GenerationArgs {
+    /// How tokens are chosen: greedily unless the person said otherwise.
+    pub(super) fn sampling(&self) -> Sampling {
+        match (self.temperature, self.top_p) {
+            (None, None) => Sampling::Greedy,
+            // Dividing by it would leave the most likely token alone.
+            (Some(temperature), _) if temperature <= 0.0 => Sampling::Greedy,
+            (temperature, top_p) => {
+                Sampling::TopP { temperature: temperature.unwrap_or(1.0), top_p: top_p.unwrap_or(1.0) }
+            }
+        }
+    }
+
+    /// The work of sequences side by side; `pp` and `tg` are the lengths that are timed alone, too.
+    pub(super) fn together(&self, pp: &[u32], tg: &[u32]) -> Vec<Workload> {
+        let first = |lengths: &[u32]| lengths.iter().copied().find(|n| *n > 0);
+        let (pp, tg) = (first(pp), first(tg));
+        let mut sizes: Vec<u32> = Vec::new();
+        for &n in &self.parallel {
+            if !sizes.contains(&n) {
+                sizes.push(n);
+            }
+        }
+        let work = |n_seq: u32| {
+            let prompt = pp.map(|n| Workload {
+                id: format!("pp{n}x{n_seq}"),
+                kind: WorkloadKind::PpTogether { n_tokens: n, n_seq },
+            });
+            let answer = tg.map(|n| Workload {
+                id: format!("tg{n}x{n_seq}"),
+                kind: WorkloadKind::TgTogether { n_tokens: n, n_depth: pp.unwrap_or(1), n_seq },
+            });
+            prompt.into_iter().chain(answer)
+        };
+        sizes.into_iter().flat_map(work).collect()
+    }
+
+    /// The first prompts of every category, in their order.
+    pub(super) fn some_of(&self, prompts: Vec<Prompt>) -> Vec<Prompt> {
+        let Some(most) = self.num_prompts else { return prompts };
+        let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+        let mut wanted = |prompt: &Prompt| {
+            let n = taken.entry(prompt.category.clone()).or_default();
+            *n += 1;
+            *n <= most
+        };
+        prompts.into_iter().filter(|prompt| wanted(prompt)).collect()
+    }
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(t) if (0.0..=100.0).contains(&t) => Ok(t),
+        _ => Err(format!("{text:?} is no temperature between 0 and 100")),
+    }
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(p) if p > 0.0 && p <= 1.0 => Ok(p),
+        _ => Err(format!("{text:?} is no probability above 0 and up to 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampling(temperature: Option<f32>, top_p: Option<f32>) -> Sampling {
+        GenerationArgs { temperature, top_p, ..GenerationArgs::default() }.sampling()
+    }
+
+    #[test]
+    fn greedy_unless_said_otherwise() {
+        assert_eq!(sampling(None, None), Sampling::Greedy);
+        assert_eq!(sampling(Some(0.0), Some(0.9)), Sampling::Greedy);
+        assert_eq!(sampling(Some(0.7), Some(0.9)), Sampling::TopP { temperature: 0.7, top_p: 0.9 });
+        assert_eq!(sampling(None, Some(0.5)), Sampling::TopP { temperature: 1.0, top_p: 0.5 });
+    }
+
+    #[test]
+    fn so_many_of_each_category() {
+        let prompt =
+            |name: &str, category: &str| Prompt { name: name.into(), category: category.into(), text: "t".into() };
+        let args = GenerationArgs { num_prompts: Some(1), ..GenerationArgs::default() };
+        let some = args.some_of(vec![prompt("a", "x"), prompt("b", "x"), prompt("c", "y")]);
+        assert_eq!(some.into_iter().map(|p| p.name).collect::<Vec<_>>(), ["a", "c"]);
+    }
+
+    #[test]
+    fn what_is_no_probability_is_refused() {
+        assert!(probability("0").is_err() && probability("1.1").is_err() && probability("nan").is_err());
+        assert!(temperature("-1").is_err() && temperature("NaN").is_err() && temperature("0").is_ok());
+    }
+}

@@ -1,0 +1,266 @@
+//! Models on the Hugging Face Hub: found by name, downloaded into its cache, checked against its checksums.
+
+mod choose;
+mod download;
+mod error;
+mod name;
+
+pub use error::HubError;
+pub use name::{HubName, Pick};
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hf_hub::{
+    Cache,
+    api::sync::{Api, ApiBuilder},
+};
+use serde::Deserialize;
+
+use choose::{RemoteFile, choose};
+use name::is_word;
+
+/// The public Hub.
+pub const ENDPOINT: &str = "https://huggingface.co";
+/// Longest time to get a connection: without a network a person should not wait.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest time of a question about a repository.
+const ASK: Duration = Duration::from_secs(30);
+/// GGUF repositories to propose.
+const NEARBY: usize = 5;
+
+/// Which Hub, and how to use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubSettings {
+    /// Its address, [`ENDPOINT`] unless `HF_ENDPOINT` says otherwise.
+    pub endpoint: String,
+    /// The folder `hub` of `HF_HOME`.
+    pub cache: PathBuf,
+    /// A token; the one of the cache is used when there is none.
+    pub token: Option<String>,
+    /// Whether the network may be used.
+    pub network: Network,
+}
+
+/// Whether the network may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// It may.
+    Allowed,
+    /// It may not: the cache is all there is.
+    Forbidden,
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// Bytes that are here.
+    pub done_bytes: u64,
+    /// Bytes in all; 0 while unknown.
+    pub total_bytes: u64,
+}
+
+/// A repository as the Hub describes it.
+#[derive(Debug, Deserialize)]
+struct Repository {
+    sha: String,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sibling {
+    rfilename: String,
+    #[serde(default)]
+    lfs: Option<Lfs>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Lfs {
+    sha256: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    id: String,
+}
+
+/// Brings the model here, all of its parts, and says where the first one lies.
+///
+/// What is in the cache is not asked for again, and a transfer that broke off is taken up where it ended.
+///
+/// # Errors
+/// When it is not in the cache and can't be had; see [`HubError`].
+pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf, HubError> {
+    let cache = Cache::new(hub.cache.clone());
+    if hub.network == Network::Forbidden {
+        return cached(asked, &cache)
+            .ok_or_else(|| HubError::Offline { repo: asked.repo.clone(), cache: hub.cache.clone() });
+    }
+    let token = hub.token.clone().or_else(|| cache.token());
+    let client = Client { hub, cache, token };
+    let api = client.api()?;
+    let repository = match client.describe(&api, &asked.repo) {
+        Err(error @ HubError::Unreachable { .. }) => return cached(asked, &client.cache).ok_or(error),
+        Err(HubError::NoSuchRepo { repo, endpoint, .. }) => {
+            return Err(HubError::NoSuchRepo { nearby: client.nearby(&repo), repo, endpoint });
+        }
+        described => described?,
+    };
+    let files =
+        repository.siblings.into_iter().map(|s| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256) });
+    let parts = match choose(asked, files.collect()) {
+        Err(HubError::NoGguf { repo, .. }) => return Err(HubError::NoGguf { nearby: client.nearby(&repo), repo }),
+        chosen => chosen?,
+    };
+    let mut paths = Vec::with_capacity(parts.len());
+    for part in &parts {
+        paths.push(client.part(&api, &asked.repo, &repository.sha, part, progress)?);
+    }
+    Ok(paths.swap_remove(0))
+}
+
+/// A Hub with its cache.
+struct Client<'a> {
+    hub: &'a HubSettings,
+    cache: Cache,
+    token: Option<String>,
+}
+
+impl Client<'_> {
+    fn api(&self) -> Result<Api, HubError> {
+        ApiBuilder::from_cache(self.cache.clone())
+            .with_endpoint(self.hub.endpoint.clone())
+            .with_token(self.token.clone())
+            .with_progress(false)
+            .with_retries(download::RETRIES)
+            .with_user_agent(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+            .build()
+            .map_err(|e| self.strange(e.to_string()))
+    }
+
+    fn describe(&self, api: &Api, repo: &str) -> Result<Repository, HubError> {
+        let request = api.model(repo.into()).info_request().query("blobs", "true");
+        let request = request.config().timeout_connect(Some(CONNECT)).timeout_global(Some(ASK)).build();
+        let mut answer = request.call().map_err(|e| self.failure(repo, &e))?;
+        let repository: Repository =
+            answer.body_mut().read_json().map_err(|e| self.strange(format!("about {repo}: {e}")))?;
+        if is_word(&repository.sha) { Ok(repository) } else { Err(self.strange(format!("{repo} has no revision"))) }
+    }
+
+    /// One file, from the cache when this revision of it is there.
+    fn part(
+        &self,
+        api: &Api,
+        repo: &str,
+        revision: &str,
+        file: &RemoteFile,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<PathBuf, HubError> {
+        let here = self.cache.model(repo.into()).pointer_path(revision).join(&file.name);
+        if here.is_file() {
+            return Ok(here);
+        }
+        let url = api.model(repo.into()).url(&file.name);
+        let metadata = api.metadata(&url).map_err(|e| self.api_failure(repo, &file.name, e))?;
+        // Both become names of files in the cache.
+        if !is_word(metadata.etag()) || !is_word(metadata.commit_hash()) {
+            return Err(self.strange(format!("{} has the checksum {:?}", file.name, metadata.etag())));
+        }
+        let expected = file.sha256.clone().or_else(|| is_sha256(metadata.etag()).then(|| metadata.etag().to_owned()));
+        let path = download::download(api, repo, &file.name, progress)
+            .map_err(|e| self.download_failure(repo, &file.name, e))?;
+        match expected {
+            Some(expected) => download::verify(&path, &file.name, &expected, progress),
+            None => Ok(()),
+        }?;
+        Ok(path)
+    }
+
+    /// GGUF repositories of a similar name; none when the Hub does not say.
+    fn nearby(&self, repo: &str) -> Vec<String> {
+        let name = repo.rsplit('/').next().unwrap_or(repo);
+        let url = format!("{}/api/models", self.hub.endpoint);
+        let mut request = ureq::get(url)
+            .query("search", name)
+            .query("filter", "gguf")
+            .query("sort", "downloads")
+            .query("limit", NEARBY.to_string());
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let request = request.config().timeout_connect(Some(CONNECT)).timeout_global(Some(ASK)).build();
+        let listed = request.call().ok().and_then(|mut answer| answer.body_mut().read_json::<Vec<Listed>>().ok());
+        let names = listed.into_iter().flatten().map(|listed| listed.id);
+        names.filter(|id| HubName::parse(id).is_some()).take(NEARBY).collect()
+    }
+
+    fn strange(&self, what: String) -> HubError {
+        HubError::Strange { endpoint: self.hub.endpoint.clone(), what }
+    }
+
+    fn failure(&self, repo: &str, error: &ureq::Error) -> HubError {
+        let endpoint = self.hub.endpoint.clone();
+        let repo = repo.to_owned();
+        match error {
+            ureq::Error::StatusCode(401 | 403) => HubError::Refused { repo, endpoint, had_token: self.token.is_some() },
+            ureq::Error::StatusCode(404) => HubError::NoSuchRepo { repo, endpoint, nearby: Vec::new() },
+            ureq::Error::StatusCode(429) => HubError::TooMany { endpoint },
+            ureq::Error::StatusCode(code) => HubError::Strange { endpoint, what: format!("status {code}") },
+            other => HubError::Unreachable { repo, endpoint, reason: other.to_string() },
+        }
+    }
+
+    fn api_failure(&self, repo: &str, file: &str, error: hf_hub::api::sync::ApiError) -> HubError {
+        use hf_hub::api::sync::ApiError;
+        match error {
+            ApiError::RequestError(error) => self.failure(repo, &error),
+            ApiError::TooManyRetries(error) => match *error {
+                ApiError::RequestError(error) if matches!(*error, ureq::Error::StatusCode(_)) => {
+                    self.failure(repo, &error)
+                }
+                other => HubError::Cut { file: file.into(), reason: other.to_string() },
+            },
+            ApiError::IoError(source) => HubError::Cache { path: self.hub.cache.clone(), source },
+            other => self.strange(format!("{file}: {other}")),
+        }
+    }
+
+    fn download_failure(&self, repo: &str, file: &str, error: download::Failure) -> HubError {
+        match error {
+            download::Failure::Silent => HubError::Cut { file: file.into(), reason: "the Hub fell silent".into() },
+            download::Failure::Api(error) => self.api_failure(repo, file, error),
+        }
+    }
+}
+
+fn is_sha256(etag: &str) -> bool {
+    etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The model as the cache has it, of the revision it saw last.
+fn cached(asked: &HubName, cache: &Cache) -> Option<PathBuf> {
+    let repo = cache.model(asked.repo.clone());
+    // An empty name leads to the folder of the revision.
+    let folder = repo.get("")?;
+    let mut files = Vec::new();
+    walk(&folder, &folder, &mut files);
+    let files = files.into_iter().map(|name| RemoteFile { name, sha256: None }).collect();
+    Some(folder.join(&choose(asked, files).ok()?.first()?.name))
+}
+
+/// Paths of the files below a folder, as the Hub would write them.
+fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(root, &path, found);
+        } else if let Ok(relative) = path.strip_prefix(root) {
+            found.push(relative.to_string_lossy().replace('\\', "/"));
+        }
+    }
+}

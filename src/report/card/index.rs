@@ -1,0 +1,60 @@
+//! A candidate's results as an item of Hugging Face's `model-index`. Strings are quoted as JSON quotes them, which YAML reads the same.
+
+use std::fmt::Write;
+
+use crate::{
+    analysis::{Analysis, Figures},
+    record::Run,
+    report::text::inert_line,
+};
+
+const HOME: &str = "https://github.com/gguf-bench/gguf-bench";
+
+/// The item, unindented; `None` when there is nothing to report.
+pub(super) fn item(run: &Run, analysis: &Analysis, model: usize) -> Option<String> {
+    let m = &analysis.models[model];
+    let mut out = format!("- name: {}\n  results:\n", quoted(&super::section::title(m)));
+    let empty = out.len();
+    let version = format!("gguf-bench {}", run.build.version);
+    let mut result = |kind: &str, name: &str, metrics: &[(&str, String, f64)]| {
+        let metrics: Vec<_> = metrics.iter().filter(|(.., value)| value.is_finite()).collect();
+        if metrics.is_empty() {
+            return;
+        }
+        out.push_str("  - task:\n      type: text-generation\n      name: Text Generation\n    dataset:\n");
+        let _ = writeln!(out, "      type: {}\n      name: {}\n    metrics:", quoted(kind), quoted(name));
+        for (kind, name, value) in metrics {
+            let _ = writeln!(out, "    - type: {}\n      name: {}\n      value: {value}", quoted(kind), quoted(name));
+        }
+        let _ = writeln!(out, "    source:\n      name: {}\n      url: {}", quoted(&version), quoted(HOME));
+    };
+    for text in m.quality.iter().flat_map(|quality| &quality.texts) {
+        result(&text.domain, &text.name, &quality(&text.figures));
+    }
+    let speeds: Vec<(&str, String, f64)> = m
+        .metrics
+        .iter()
+        .filter(|metric| ["pp", "tg"].iter().any(|kind| is_length(&metric.key, kind)))
+        .filter_map(|metric| Some(("tokens-per-second", format!("{} (t/s)", metric.key), metric.value?)))
+        .collect();
+    result("synthetic", "token ids, as llama-bench uses them", &speeds);
+    (out.len() > empty).then_some(out)
+}
+
+fn quality(figures: &Figures) -> [(&'static str, String, f64); 3] {
+    [
+        ("perplexity", "Perplexity".into(), figures.ppl.value),
+        ("kl-divergence", "Mean KLD from the original (nats)".into(), figures.kld_mean_nats.value),
+        ("top1-agreement", "Same first choice as the original (fraction)".into(), figures.top1_agreement.value),
+    ]
+}
+
+/// Whether a key is `pp512` or the like.
+fn is_length(key: &str, kind: &str) -> bool {
+    key.strip_prefix(kind).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A string that can't end its quotes or its line.
+fn quoted(text: &str) -> String {
+    serde_json::Value::String(inert_line(text)).to_string()
+}

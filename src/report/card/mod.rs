@@ -1,0 +1,104 @@
+//! The model card: a Markdown section between markers and Hugging Face metadata in the head. Pure: text in, text out.
+
+mod badge;
+mod front;
+mod index;
+mod section;
+
+pub use badge::{badge, badge_file};
+pub use section::section;
+
+use thiserror::Error;
+
+use crate::{analysis::Analysis, record::Run};
+
+/// Why a card can't be updated. Its text is then left as it is.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum CardError {
+    /// The section begins and does not end.
+    #[error("the card has {marker} without its end: restore the end or delete the line")]
+    Unclosed {
+        /// The line that begins it.
+        marker: String,
+    },
+    /// The head is no YAML.
+    #[error("the card's head is not valid YAML: {reason}")]
+    Yaml {
+        /// What the parser said.
+        reason: String,
+    },
+    /// The head has model-index in a form that can't be added to.
+    #[error("the card's model-index is not a list with one item below another: write it so, or delete it")]
+    Index,
+    /// What was added would have changed other keys.
+    #[error("the card's head could not be changed without touching other keys")]
+    Unsafe,
+}
+
+/// The card with the results of one candidate: what was there of it is replaced, everything else stays as it is.
+///
+/// # Errors
+/// When the card can't be changed safely.
+pub fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: usize) -> Result<String, CardError> {
+    let key = key(&analysis.models[model].file);
+    let minimal = || format!("# {}\n", section::title(&analysis.models[model]));
+    let card = card.map_or_else(minimal, str::to_owned);
+    // Editors on Windows write other line ends; they stay.
+    let crlf = card.contains("\r\n");
+    let card = if crlf { card.replace("\r\n", "\n") } else { card };
+    let body = replace(
+        &card,
+        &format!("<!-- gguf-bench:begin {key} -->"),
+        &format!("<!-- gguf-bench:end {key} -->"),
+        &section(run, analysis, model),
+    )?;
+    let card = match index::item(run, analysis, model) {
+        Some(item) => front::with_item(&body, &key, &item)?,
+        None => body,
+    };
+    Ok(if crlf { card.replace('\n', "\r\n") } else { card })
+}
+
+/// Names a model in markers: a folder may hold several.
+fn key(file: &str) -> String {
+    let stem = file.strip_suffix(".gguf").unwrap_or(file);
+    stem.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' })
+        .collect::<String>()
+        .replace("--", "-")
+}
+
+/// Puts `content` between the markers: where they are, or at the end.
+fn replace(text: &str, begin: &str, end: &str, content: &str) -> Result<String, CardError> {
+    let block = format!("{begin}\n{content}{end}\n");
+    let Some(start) = line_start(text, begin) else {
+        let gap = if text.is_empty() || text.ends_with("\n\n") {
+            ""
+        } else if text.ends_with('\n') {
+            "\n"
+        } else {
+            "\n\n"
+        };
+        return Ok(format!("{text}{gap}{block}"));
+    };
+    let unclosed = || CardError::Unclosed { marker: begin.to_owned() };
+    let length = line_start(&text[start..], end).ok_or_else(unclosed)?;
+    let after = &text[start + length + end.len()..];
+    let after = after.strip_prefix('\n').unwrap_or(after);
+    Ok(format!("{}{block}{after}", &text[..start]))
+}
+
+/// Where a line that is `marker` begins.
+fn line_start(text: &str, marker: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_end() == marker {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
