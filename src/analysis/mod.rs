@@ -1,6 +1,8 @@
 //! From the record to findings: summaries with intervals, ratios to the original, verdicts, warnings. Pure: no I/O, no clock.
 
 mod answers;
+pub mod comparable;
+pub mod diff;
 mod load;
 mod memory;
 mod metric;

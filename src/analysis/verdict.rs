@@ -31,8 +31,7 @@ pub enum Verdict {
 
 /// Compares every metric that both models have, paired by round. `verdicts` is how many the run draws, see [`count`].
 pub(super) fn compare(own: &[Series], original: &[Series], verdicts: usize, protocol: &Protocol) -> Vec<Comparison> {
-    // Verdicts are adjusted for how many there are (Bonferroni); intervals are shown as they are.
-    let strict = 1.0 - (1.0 - protocol.confidence) / verdicts.max(1) as f64;
+    let strict = adjusted(protocol.confidence, verdicts);
     let compare_one = |(own, d): (&Series, Vec<f64>)| {
         let interval = stats::hodges_lehmann(&d, protocol.confidence).ok().map(|e| e.exp());
         let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
@@ -47,6 +46,11 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: usize, prot
         }
     };
     paired(own, original).map(compare_one).collect()
+}
+
+/// The confidence each of several verdicts is held to (Bonferroni); intervals are shown as they are.
+pub(super) fn adjusted(confidence: f64, verdicts: usize) -> f64 {
+    1.0 - (1.0 - confidence) / verdicts.max(1) as f64
 }
 
 /// How many verdicts a candidate gives rise to: metrics measured in too few rounds for an interval give none.
@@ -70,23 +74,33 @@ fn log_ratios(own: &Series, original: &Series) -> Vec<f64> {
 }
 
 fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &Series) -> Verdict {
+    judge(stats::hodges_lehmann(d, confidence), d.len(), equivalence, of)
+}
+
+/// Holds the interval of a log ratio, which rests on `n` rounds, against the region of equivalence.
+pub(super) fn judge(
+    interval: Result<stats::Estimate, stats::Error>,
+    n: usize,
+    equivalence: f64,
+    of: &Series,
+) -> Verdict {
     let border = (1.0 + equivalence).ln();
-    match stats::hodges_lehmann(d, confidence) {
+    match interval {
         Ok(e) if e.low > border => more(of),
         Ok(e) if e.high < -border => less(of),
         Ok(e) if -border < e.low && e.high < border => Verdict::NoRelevantDifference,
         Ok(e) => {
             // Half-widths shrink with the root of the rounds; resolved is when the nearer border is out of reach.
             let reach = (e.value.abs() - border).abs();
-            let needed = d.len() as f64 * (e.half_width() / reach).powi(2);
+            let needed = n as f64 * (e.half_width() / reach).powi(2);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a sane range")]
-            let rounds_needed = needed.ceil().clamp(d.len() as f64 + 2.0, 10_000.0) as u32;
+            let rounds_needed = needed.ceil().clamp(n as f64 + 2.0, 10_000.0) as u32;
             Verdict::NotResolved { rounds_needed }
         }
         Err(stats::Error::TooFew { required, .. }) => {
             Verdict::NotResolved { rounds_needed: u32::try_from(required).unwrap_or(u32::MAX) }
         }
-        Err(_) => Verdict::NotResolved { rounds_needed: u32::try_from(d.len() + 2).unwrap_or(u32::MAX) },
+        Err(_) => Verdict::NotResolved { rounds_needed: u32::try_from(n + 2).unwrap_or(u32::MAX) },
     }
 }
 

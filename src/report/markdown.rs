@@ -39,7 +39,7 @@ pub(super) fn render(view: &View) -> String {
 }
 
 /// A table in GitHub's form.
-fn table(t: &Table) -> String {
+pub(super) fn table(t: &Table) -> String {
     let mut out = String::from("|");
     for c in &t.columns {
         let unit = c.unit.as_ref().map_or(String::new(), |u| format!(" ({})", escape(u)));
@@ -74,7 +74,7 @@ fn cell(c: &Cell) -> String {
 }
 
 /// Text that Markdown and HTML leave alone.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in inert_line(text).chars() {
         match c {

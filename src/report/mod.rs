@@ -5,6 +5,7 @@
 
 pub mod chart;
 mod csv;
+pub mod diff;
 mod embed;
 pub mod format;
 mod html;
