@@ -12,6 +12,7 @@ PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/gguf-bench
 SMOLLM2 := vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf
 # What `make bench` measures, made here; BENCH_ARGS adds options, such as --until 3.
 BENCHED := $(addprefix vendor/cache/bench/SmolLM2-135M-Instruct-,F16.gguf Q8_0.gguf Q4_K_M.gguf)
+MADE := vendor/cache/bench/made/run.json
 BENCH_ARGS ?=
 SOURCES := build.rs src tests benches templates prompts vendor/*.py
 
@@ -49,13 +50,13 @@ models: ## fetch the pinned models to measure, 94 MB
 example: build models ## make and compare the quantized versions of SmolLM2 that the README shows
 	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_0,Q2_K
 
-bench: build models $(BENCHED) ## measure how well this measures, against llama-bench on the PATH or in LLAMA_BENCH
+bench: build models $(MADE) ## measure how well this measures, against llama-bench on the PATH or in LLAMA_BENCH
 	$(CARGO) bench $(filter-out --release,$(FLAGS)) --bench fidelity -- $(BENCHED) $(BENCH_ARGS)
 
 # One run of the program makes them all; what it measures on the way is not used.
-$(BENCHED) &: $(PROGRAM) $(SMOLLM2)
+$(MADE): | build models
 	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_K_M --keep vendor/cache/bench \
-		--out vendor/cache/bench/made --quick --pp 16 --tg 0 --prompts none --no-quality --quiet
+		--out $(@D) --quick --pp 16 --tg 0 --prompts none --no-quality --quiet
 
 tools: # cmake and libclang, installed when they are missing
 	@$(PYTHON) -B vendor/bootstrap.py $(TOOLS)
