@@ -4,7 +4,7 @@
 //! cargo bench --bench fidelity -- MODEL... [--pairs 40] [--until 3%] [-t N] [-b N] [-u N] [-r 5]
 //! ```
 //!
-//! In turn and in mirrored order: one worker of `gguf-bench compare` and one process of llama-bench (on the PATH, or LLAMA_BENCH)
+//! In turn and in mirrored order: one worker of `gguf-bench compare` and one process of llama-bench (on the PATH, or `LLAMA_BENCH`)
 //! on the same file with the same flags. Both warm up with one whole prompt, then time pp512 once; then with a context of
 //! its own tg128 once. Prints tables to be pasted into the README.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
@@ -107,7 +107,7 @@ fn main() -> Result<()> {
             asked.pairs,
             &mut || ours(model, &flags),
             &mut || theirs(&llama_bench, model, &flags),
-            &enough,
+            enough,
         )?;
         for metric in &METRICS {
             println!("{}", fidelity(&name, metric, &pairs));
@@ -214,12 +214,11 @@ fn fidelity(file: &str, (name, of): &Metric, pairs: &[(Sampled, Sampled)]) -> St
     let values = |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p))).collect::<Vec<f64>>();
     let (ours, theirs) = (values(|p| &p.0), values(|p| &p.1));
     let best = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::max);
-    let (ratio, half) = match support::estimate(pairs, of) {
-        Ok(e) => (format!("{:.4} [{:.4}, {:.4}]", e.value, e.low, e.high), percent(relative(&e))),
-        Err(_) => {
-            let each: Vec<String> = ours.iter().zip(&theirs).map(|(o, t)| format!("{:.3}", o / t)).collect();
-            (format!("{} (six pairs give an interval)", each.join(", ")), "n/a".into())
-        }
+    let (ratio, half) = if let Ok(e) = support::estimate(pairs, of) {
+        (format!("{:.4} [{:.4}, {:.4}]", e.value, e.low, e.high), percent(relative(&e)))
+    } else {
+        let each: Vec<String> = ours.iter().zip(&theirs).map(|(o, t)| format!("{:.3}", o / t)).collect();
+        (format!("{} (six pairs give an interval)", each.join(", ")), "n/a".into())
     };
     format!(
         "| {file} | {name} | {} | {} | {ratio} | {half} | {:.4} | {} |",
@@ -236,7 +235,7 @@ fn cost(file: &str, pairs: &[(Sampled, Sampled)], long: &Long, repetitions: usiz
     let theirs = |of: fn(&Sampled) -> Option<f64>| median(pairs.iter().filter_map(|p| of(&p.1)).collect());
     let seconds = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), |v| format!("{v:.2} s"));
     let mib = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), |v| format!("{:.1} MiB", v / MIB));
-    let share = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), |v| percent(v));
+    let share = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), percent);
     let parent =
         |of: fn(&Parent) -> Option<f64>| share(median(pairs.iter().filter_map(|p| of(p.0.parent.as_ref()?)).collect()));
     let said: Vec<String> = long.tests.iter().map(|t| t.said(repetitions)).collect();
@@ -293,15 +292,12 @@ fn until_precise(pairs: &[(Sampled, Sampled)]) -> String {
     };
     let known = |&n: &usize| METRICS.iter().all(|(_, of)| width(n, of).is_ok_and(|w| w <= PRECISE));
     let took = |n: usize| -> f64 { pairs[..n].iter().filter_map(|p| Some(p.0.parent.as_ref()?.visit_s)).sum() };
-    match (1..=pairs.len()).find(known) {
-        Some(n) => format!("{:.0} s, {n} processes", took(n)),
-        None => {
-            let n = pairs.len();
-            let widths =
-                METRICS.map(|(name, of)| format!("{name} ± {}", width(n, &of).map_or_else(|_| "n/a".into(), percent)));
-            format!("not within {:.0} s, {n} processes: {}", took(n), widths.join("; "))
-        }
+    if let Some(n) = (1..=pairs.len()).find(known) {
+        return format!("{:.0} s, {n} processes", took(n));
     }
+    let n = pairs.len();
+    let widths = METRICS.map(|(name, of)| format!("{name} ± {}", width(n, &of).map_or_else(|_| "n/a".into(), percent)));
+    format!("not within {:.0} s, {n} processes: {}", took(n), widths.join("; "))
 }
 
 /// Half the width of an interval over its value.

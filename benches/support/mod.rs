@@ -137,7 +137,7 @@ pub(crate) fn alternate<T>(
     ours: &mut dyn FnMut() -> Result<T>,
     theirs: &mut dyn FnMut() -> Result<T>,
 ) -> Result<Vec<(T, T)>> {
-    alternate_until(pairs, ours, theirs, &|_| false)
+    alternate_until(pairs, ours, theirs, |_| false)
 }
 
 /// The same, but for ending as soon as the pairs so far are `enough`. What is looked at must be the width of an interval, never
@@ -149,7 +149,7 @@ pub(crate) fn alternate_until<T>(
     pairs: usize,
     ours: &mut dyn FnMut() -> Result<T>,
     theirs: &mut dyn FnMut() -> Result<T>,
-    enough: &dyn Fn(&[(T, T)]) -> bool,
+    enough: impl Fn(&[(T, T)]) -> bool,
 ) -> Result<Vec<(T, T)>> {
     let mut all = Vec::new();
     for pair in 0..=pairs {
@@ -187,16 +187,12 @@ pub(crate) fn ratio<T>(what: &str, pairs: &[(T, T)], of: impl Fn(&T) -> f64) -> 
         (Ok(ours), Ok(theirs)) => format!("medians {ours:.4} and {theirs:.4}"),
         _ => "no medians".into(),
     };
-    match estimate(pairs, of) {
-        Ok(e) => {
-            let (value, low, high) = (e.value, e.low, e.high);
-            format!("{what}: ratio {value:.4} [{low:.4}, {high:.4}] over {} pairs, {medians}", pairs.len())
-        }
-        Err(_) => {
-            let ratios: Vec<String> = ours.iter().zip(&theirs).map(|(o, t)| format!("{:.4}", o / t)).collect();
-            format!("{what}: ratios {} (six pairs give an interval), {medians}", ratios.join(", "))
-        }
+    if let Ok(e) = estimate(pairs, of) {
+        let (value, low, high) = (e.value, e.low, e.high);
+        return format!("{what}: ratio {value:.4} [{low:.4}, {high:.4}] over {} pairs, {medians}", pairs.len());
     }
+    let ratios: Vec<String> = ours.iter().zip(&theirs).map(|(ours, theirs)| format!("{:.4}", ours / theirs)).collect();
+    format!("{what}: ratios {} (six pairs give an interval), {medians}", ratios.join(", "))
 }
 
 /// The largest peak of several runs, for people.

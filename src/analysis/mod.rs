@@ -19,7 +19,7 @@ pub use metric::{Better, Comparison, MetricSummary, Unit};
 pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
 pub use verdict::Verdict;
-pub use warning::Warning;
+pub use warning::{Warning, WarningKind};
 
 use serde::Serialize;
 use series::Series;

@@ -75,8 +75,8 @@ impl Build {
         } else if self.options.is_empty() || option("GGML_NATIVE") {
             None
         } else {
-            let off = |name: &Option<&str>| name.is_some_and(|name| !option(name));
-            Some(on_cpu.filter(|(.., name)| off(name)).map(|(feature, ..)| *feature).collect())
+            let off = |name: Option<&str>| name.is_some_and(|name| !option(name));
+            Some(on_cpu.filter(|(.., name)| off(*name)).map(|(feature, ..)| *feature).collect())
         }
     }
 

@@ -83,7 +83,7 @@ fn changes_code(name: &str, old: &Build, new: &Build) -> bool {
         || name.ends_with("_DEFAULT")
         || name.contains("_FOUND")
         || name.ends_with("_FETCH");
-    !told && !BACKENDS.iter().any(|backend| idle(&backend))
+    !told && !BACKENDS.iter().any(idle)
 }
 
 fn cpu(machine: &Machine) -> (&str, &[String]) {

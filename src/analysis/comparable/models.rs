@@ -26,14 +26,18 @@ pub enum MatchedBy {
     Name,
 }
 
+/// Whether two models are taken for one.
+type Rule = fn(&Model, &Model) -> bool;
+
 /// The models that both records have, in the order of the newer one. Of several copies those of one name go together.
 #[must_use]
 pub fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
-    let content_and_name = |a: &Model, b: &Model| same_content(a, b) && a.name == b.name;
-    let name = |a: &Model, b: &Model| a.name == b.name;
-    let rules: [(&dyn Fn(&Model, &Model) -> bool, MatchedBy); 3] =
-        [(&content_and_name, MatchedBy::Content), (&same_content, MatchedBy::Content), (&name, MatchedBy::Name)];
+    let rules: [(Rule, MatchedBy); 3] = [
+        (|a, b| same_content(a, b) && a.name == b.name, MatchedBy::Content),
+        (same_content, MatchedBy::Content),
+        (|a, b| a.name == b.name, MatchedBy::Name),
+    ];
     for (matches, by) in rules {
         for (new_index, own) in new.models.iter().enumerate() {
             let free = |&i: &usize| pairs.iter().all(|p| p.old != i);

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::*;
+use super::{
+    MatchedBy::{Content, Name},
+    *,
+};
 use crate::record::{WorkloadKind, read_run};
 
 fn run() -> Run {
@@ -109,7 +112,6 @@ fn models_are_matched_by_content_then_by_name() {
     new.models[3].facts.as_mut().expect("facts").sha256 = Some("f".repeat(64));
     let pairs: Vec<(usize, usize, MatchedBy)> =
         pair_models(&old, &new).into_iter().map(|p| (p.old, p.new, p.by)).collect();
-    use MatchedBy::{Content, Name};
     assert_eq!(pairs, [(0, 0, Content), (2, 1, Content), (1, 2, Content), (3, 3, Name), (4, 4, Name)]);
     let told = differences(&old, &new);
     let file = told.iter().find(|d| d.what == "file of Q2_K (SHA-256)").expect("it is named");

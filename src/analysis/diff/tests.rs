@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::*;
+use super::{
+    Passing::{Failed, Passed},
+    *,
+};
 use crate::record::{Phase, WindowMeans, read_run};
 
 fn run() -> Run {
@@ -10,15 +13,18 @@ fn run() -> Run {
     read_run(&path).expect("the fixture is a record")
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time")]
+fn times(ns: u64, factor: f64) -> u64 {
+    (ns as f64 * factor) as u64
+}
+
 /// The fixture with every generation of one model taking `factor` times as long.
 fn slower(model: usize, factor: f64) -> Run {
     let mut run = run();
     let visits = run.rounds.iter_mut().flat_map(|r| &mut r.visits).filter(|v| v.model == model);
     for sample in visits.flat_map(|v| &mut v.samples).filter(|s| s.phase == Phase::Decode) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time")]
-        let stretch = |ns: u64| (ns as f64 * factor) as u64;
-        sample.wall_ns = stretch(sample.wall_ns);
-        sample.native_ns = sample.native_ns.map(stretch);
+        sample.wall_ns = times(sample.wall_ns, factor);
+        sample.native_ns = sample.native_ns.map(|ns| times(ns, factor));
     }
     run
 }
@@ -40,7 +46,7 @@ fn a_record_against_itself_has_ratio_1_and_fails_nothing() {
     assert!((tg.change.value - 1.0).abs() < 1e-12, "{tg:?}");
     assert!(tg.change.low < Some(1.0) && tg.change.high > Some(1.0), "{tg:?}");
     assert_eq!((tg.n_old, tg.n_new, tg.unit), (12, 12, Unit::TokensPerSecond));
-    assert!(gates(&mut diff, "tg128<-3%").iter().all(|p| *p == Passing::Passed));
+    assert!(gates(&mut diff, "tg128<-3%").iter().all(|p| *p == Passed));
     // Its last model has failed in both: nothing is lost.
     assert!(!diff.is_partial());
 }
@@ -52,7 +58,6 @@ fn a_model_that_became_slower_is_found_and_fails_its_limit_alone() {
     assert!((tg.change.value - 0.8).abs() < 1e-6, "{tg:?}");
     assert_eq!(tg.verdict, Some(Verdict::Slower));
     assert_eq!(metric(&diff, 2, "tg128").verdict.filter(|v| *v == Verdict::Slower), None);
-    use Passing::{Failed, Passed};
     assert_eq!(gates(&mut diff, "tg128<-3%"), [Passed, Failed, Passed, Passed]);
     assert!(diff.fails());
     // −20 % is not past −20 % with its whole interval, nor is a fall a rise.
@@ -187,13 +192,13 @@ mod outputs {
         let ppl = metric(&same, 1, "ppl").change;
         assert_eq!((ppl.kind, ppl.value, ppl.high), (ChangeKind::Ratio, 1.0, Some(1.0)));
         assert_eq!(metric(&same, 0, "ppl").n_new, 12);
-        assert_eq!(gates(&mut same, "kld>0.001"), [Passing::Passed]);
+        assert_eq!(gates(&mut same, "kld>0.001"), [Passed]);
 
         // Windows differ widely and the change hardly: pairing shows it.
         let mut worse = diff(&old, &scored(|w| 0.012 + 0.001 * w as f64 + 0.0001 * (w % 2) as f64));
         let kld = metric(&worse, 1, "kld_mean").change;
         assert!((kld.value - 0.002_05).abs() < 1e-9 && kld.low > Some(0.0019), "{kld:?}");
-        assert_eq!(gates(&mut worse, "kld_mean>0.001"), [Passing::Failed]);
+        assert_eq!(gates(&mut worse, "kld_mean>0.001"), [Failed]);
         let error = worse.hold_against(&["kld>1%".parse().expect("a limit")]).expect_err("other terms").to_string();
         assert!(error.contains("own unit"), "{error}");
     }
