@@ -10,7 +10,11 @@ TOOLS ?= auto
 FLAGS := --release --locked $(if $(FEATURES),--features $(FEATURES))
 PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/gguf-bench
 SMOLLM2 := vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf
-SOURCES := build.rs src tests templates prompts vendor/*.py
+# What `make bench` measures, made here; BENCH_ARGS adds options, such as --until 3.
+BENCHED := $(addprefix vendor/cache/bench/SmolLM2-135M-Instruct-,F16.gguf Q8_0.gguf Q4_K_M.gguf)
+MADE := vendor/cache/bench/made/run.json
+BENCH_ARGS ?=
+SOURCES := build.rs src tests benches templates prompts vendor/*.py
 
 # RUSTFLAGS, even empty, replaces the flags of .cargo/config.toml, and llama.cpp would not be built for this CPU.
 ifneq ($(origin RUSTFLAGS),undefined)
@@ -21,7 +25,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test build models bench tools clean
+.PHONY: help demo test build models example bench tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +47,16 @@ build: tools ## build the program, and before it what llama.cpp needs
 models: ## fetch the pinned models to measure, 94 MB
 	$(PYTHON) -B vendor/models.py
 
-bench: build models ## make and compare the quantized versions of SmolLM2 that the README shows
+example: build models ## make and compare the quantized versions of SmolLM2 that the README shows
 	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_0,Q2_K
+
+bench: build models $(MADE) ## measure how well this measures, against llama-bench on the PATH or in LLAMA_BENCH
+	$(CARGO) bench $(filter-out --release,$(FLAGS)) --bench fidelity -- $(BENCHED) $(BENCH_ARGS)
+
+# One run of the program makes them all; what it measures on the way is not used.
+$(MADE): | build models
+	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_K_M --keep vendor/cache/bench \
+		--out $(@D) --quick --pp 16 --tg 0 --prompts none --no-quality --quiet
 
 tools: # cmake and libclang, installed when they are missing
 	@$(PYTHON) -B vendor/bootstrap.py $(TOOLS)

@@ -1,6 +1,8 @@
 //! From the record to findings: summaries with intervals, ratios to the original, verdicts, warnings. Pure: no I/O, no clock.
 
 mod answers;
+pub mod comparable;
+pub mod diff;
 mod load;
 mod memory;
 mod metric;
@@ -21,7 +23,7 @@ pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
 pub use selfcheck::{SelfCheck, selfcheck};
 pub use verdict::{Verdict, Verdicts};
-pub use warning::Warning;
+pub use warning::{Warning, WarningKind};
 
 use serde::Serialize;
 use series::Series;

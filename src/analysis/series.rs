@@ -30,6 +30,8 @@ impl Series {
     }
 }
 
+/// Key of the time to load.
+pub(super) const LOAD: &str = "load";
 /// Key of the peak of resident memory.
 pub(super) const PEAK: &str = "memory_peak";
 /// Key of the line over all synthetic workloads.
@@ -114,7 +116,7 @@ fn synthetic(run: &Run, model: usize, index: usize, workload: &Workload) -> Opti
 /// Cold loads are another experiment: they count only when there is no warm one.
 fn load(run: &Run, model: usize) -> Series {
     let any_warm = visits(run, model).any(|v| v.load.as_ref().is_some_and(|l| l.cache == CacheState::Warm));
-    series(run, model, "load", Unit::Seconds, Better::Lower, |visit| {
+    series(run, model, LOAD, Unit::Seconds, Better::Lower, |visit| {
         let load = visit.load.as_ref()?;
         (!any_warm || load.cache == CacheState::Warm).then_some(load.model_ns as f64 / NS_PER_S)
     })

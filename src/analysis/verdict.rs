@@ -83,7 +83,7 @@ impl Verdicts {
             Family::Category => self.categories,
             Family::Overall => self.overall,
         };
-        1.0 - (1.0 - confidence) / drawn.max(1) as f64
+        adjusted(confidence, drawn)
     }
 }
 
@@ -106,6 +106,11 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, p
     paired(own, original).map(compare_one).collect()
 }
 
+/// The confidence each of several verdicts is held to (Bonferroni); intervals are shown as they are.
+pub(super) fn adjusted(confidence: f64, verdicts: usize) -> f64 {
+    1.0 - (1.0 - confidence) / verdicts.max(1) as f64
+}
+
 /// Every metric both have, with its log ratios.
 fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item = (&'a Series, Vec<f64>)> {
     own.iter().filter_map(|s| {
@@ -115,23 +120,33 @@ fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item =
 }
 
 fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &Series) -> Verdict {
+    judge(stats::paired_effect(d, confidence), d.len(), equivalence, of)
+}
+
+/// Holds the interval of a log ratio, which rests on `n` rounds, against the region of equivalence.
+pub(super) fn judge(
+    interval: Result<stats::Estimate, stats::Error>,
+    n: usize,
+    equivalence: f64,
+    of: &Series,
+) -> Verdict {
     let border = (1.0 + equivalence).ln();
-    match stats::paired_effect(d, confidence) {
+    match interval {
         Ok(e) if e.low > border => more(of),
         Ok(e) if e.high < -border => less(of),
         Ok(e) if -border < e.low && e.high < border => Verdict::NoRelevantDifference,
         Ok(e) => {
             // Half-widths shrink with the root of the rounds; resolved is when the nearer border is out of reach.
             let reach = (e.value.abs() - border).abs();
-            let needed = d.len() as f64 * (e.half_width() / reach).powi(2);
+            let needed = n as f64 * (e.half_width() / reach).powi(2);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a sane range")]
-            let rounds_needed = needed.ceil().clamp(d.len() as f64 + 2.0, 10_000.0) as u32;
+            let rounds_needed = needed.ceil().clamp(n as f64 + 2.0, 10_000.0) as u32;
             Verdict::NotResolved { rounds_needed }
         }
         Err(stats::Error::TooFew { required, .. }) => {
             Verdict::NotResolved { rounds_needed: u32::try_from(required).unwrap_or(u32::MAX) }
         }
-        Err(_) => Verdict::NotResolved { rounds_needed: u32::try_from(d.len() + 2).unwrap_or(u32::MAX) },
+        Err(_) => Verdict::NotResolved { rounds_needed: u32::try_from(n + 2).unwrap_or(u32::MAX) },
     }
 }
 

@@ -11,6 +11,10 @@ pub(super) enum Exit {
     Failed,
     /// A model differs from itself: figures from this machine can't be trusted as they are.
     SelfcheckFailed,
+    /// The command line can't be followed: a metric that does not exist, for example.
+    Usage,
+    /// A limit of --fail-if was passed.
+    Regressed,
     /// Some models were measured, others failed.
     Partial,
     /// The person stopped it; what was measured is saved.
@@ -22,7 +26,9 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Fine => 0,
             Exit::Failed => 1,
-            // 2 is clap's, for usage.
+            // As clap's own.
+            Exit::Usage => 2,
+            Exit::Regressed => 3,
             Exit::SelfcheckFailed => 4,
             Exit::Partial => 5,
             Exit::Interrupted => 130,

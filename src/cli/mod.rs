@@ -5,6 +5,7 @@ mod bench;
 mod card;
 mod choices;
 mod demo;
+mod diff;
 mod doctor;
 mod exit;
 mod fetch;
@@ -46,13 +47,21 @@ fn finish(result: Result<Exit>) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the one place where an error is told")]
-            {
-                eprintln!("error: {}", console::strip_ansi_codes(&format!("{error:#}")));
-            }
+            tell(&format!("{error:#}"));
             Exit::Failed.into()
         }
     }
+}
+
+/// A command line that clap could not know to be wrong.
+fn usage(error: &str) -> Exit {
+    tell(error);
+    Exit::Usage
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where an error is told")]
+fn tell(error: &str) {
+    eprintln!("error: {}", console::strip_ansi_codes(error));
 }
 
 fn run(command: Command) -> Result<Exit> {
@@ -64,6 +73,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Report(args) => report::run(&args),
         Command::Card(args) => card::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => {

@@ -106,11 +106,16 @@ impl Outputs {
 
 /// Renders to a file, or to stdout for `-`.
 pub(super) fn write(path: &Path, format: Format, run: &Run, analysis: &Analysis) -> Result<()> {
+    let options = if path.as_os_str() == "-" { for_terminal() } else { Options::default() };
+    put(path, &report::render(format, run, analysis, &options)?)
+}
+
+/// Writes a file whole, or prints for `-`.
+pub(super) fn put(path: &Path, text: &str) -> Result<()> {
     if path.as_os_str() == "-" {
-        print(&report::render(format, run, analysis, &for_terminal())?)?;
+        print(text)?;
         return Ok(());
     }
-    let text = report::render(format, run, analysis, &Options::default())?;
     Ok(record::write_atomically(path, text.as_bytes())?)
 }
 

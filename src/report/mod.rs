@@ -6,6 +6,7 @@
 pub mod card;
 pub mod chart;
 mod csv;
+pub mod diff;
 mod embed;
 pub mod format;
 pub mod guide;

@@ -50,7 +50,7 @@ fn interval(c: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Better, Verdict, Warning};
+    use crate::analysis::{Better, Verdict, Warning, WarningKind};
 
     fn found(verdict: Verdict) -> SelfCheck {
         let c = Comparison {
@@ -71,7 +71,7 @@ mod tests {
             rounds: 12,
             equivalence: 0.01,
             warnings: vec![Warning {
-                kind: "busy_machine".into(),
+                kind: WarningKind::BusyMachine,
                 model: None,
                 evidence: "other processes used 40 %".into(),
                 remedy: "close them".into(),

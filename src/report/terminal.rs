@@ -92,11 +92,11 @@ fn fit(table: &Table, width: u16) -> (String, Vec<String>) {
     }
 }
 
-fn widest(text: &str) -> usize {
+pub(super) fn widest(text: &str) -> usize {
     text.lines().map(|line| paint(line, Colour::Never).chars().count()).max().unwrap_or(0)
 }
 
-fn layout(table: &Table, shown: &[usize], most: usize, width: u16) -> String {
+pub(super) fn layout(table: &Table, shown: &[usize], most: usize, width: u16) -> String {
     let mut out = Box::new();
     out.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let head = |c: &Column| match &c.unit {
@@ -162,7 +162,7 @@ fn paint(line: &str, colour: Colour) -> String {
 }
 
 /// Writes a paragraph, wrapped at the width, later lines indented as far as `first` is wide.
-fn wrap(out: &mut String, text: &str, width: u16, first: &str) {
+pub(super) fn wrap(out: &mut String, text: &str, width: u16, first: &str) {
     let indent = first.chars().count();
     let mut line = first.to_owned();
     let mut used = indent;

@@ -9,6 +9,7 @@ mod support;
 
 mod cli;
 mod compare;
+mod diff;
 mod failures;
 mod guide;
 mod hub;

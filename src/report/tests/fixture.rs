@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     analysis::{
         Analysis, AnswerRow, Better, BufferTotals, CategoryRow, Comparison, Latency, LoadSummary, MemorySummary,
-        MetricSummary, ModelAnalysis, Unit, Verdict, Verdicts, Warning,
+        MetricSummary, ModelAnalysis, Unit, Verdict, Verdicts, Warning, WarningKind,
     },
     record::{CacheState, Run, WorkloadKind, read_run},
 };
@@ -61,7 +61,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         verdicts: Verdicts { primary: 12, ..Verdicts::default() },
         models: run.models.iter().enumerate().map(model).collect(),
         warnings: vec![Warning {
-            kind: "drift".into(),
+            kind: WarningKind::Drift,
             model: Some("Q8_0".into()),
             evidence: "tg128 fell by 4.1 % from the first to the last round".into(),
             remedy: "let the machine cool, close other programs, run again".into(),

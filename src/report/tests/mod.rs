@@ -1,5 +1,6 @@
 //! Tests of whole reports: snapshots of a synthetic run, the page's structure, and hostile input.
 
+mod cautions;
 pub(in crate::report) mod fixture;
 mod hostile;
 mod page;

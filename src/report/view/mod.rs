@@ -167,7 +167,7 @@ fn cards(analysis: &Analysis, summary: &Table) -> Vec<Card> {
 
 fn caution(w: &crate::analysis::Warning) -> Caution {
     Caution {
-        kind: inert_line(&w.kind),
+        kind: w.kind.name().into(),
         model: w.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
         evidence: shorten(&inert_line(&w.evidence), 600),
         remedy: shorten(&inert_line(&w.remedy), 600),

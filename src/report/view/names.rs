@@ -34,7 +34,8 @@ pub fn failure(model: &ModelAnalysis) -> Option<String> {
 }
 
 /// What was being done at a stage.
-fn doing(stage: Stage) -> &'static str {
+#[must_use]
+pub fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::Inspect => "while its header was read",
         Stage::Quantize => "while it was quantized",

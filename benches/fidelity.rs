@@ -1,0 +1,314 @@
+//! Whether a user gets the same pp512 and tg128 from this program as from a natively built llama-bench, and what it costs.
+//!
+//! ```text
+//! cargo bench --bench fidelity -- MODEL... [--pairs 40] [--until 3%] [-t N] [-b N] [-u N] [-r 5]
+//! ```
+//!
+//! In turn and in mirrored order: one worker of `gguf-bench compare` and one process of llama-bench (on the PATH, or `LLAMA_BENCH`)
+//! on the same file with the same flags. Both warm up with one whole prompt, then time pp512 once; then with a context of
+//! its own tg128 once. Prints tables to be pasted into the README.
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use gguf_bench::{
+    analysis::analyse,
+    record::{Run, read_run},
+    run::order,
+    stats::{self, Estimate},
+    units::{MIB, NS_PER_S},
+};
+use support::Ran;
+
+/// `compare` wants two models: the bundled one is the cheapest.
+const COMPANION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/models/pocket-4m-f16.gguf");
+const CONFIDENCE: f64 = 0.95;
+/// Half-width at which a value counts as known.
+const PRECISE: f64 = 0.01;
+/// Intervals of fewer are not looked at to stop.
+const FEWEST_PAIRS: usize = 15;
+
+/// Compares pp512 and tg128 of gguf-bench and llama-bench.
+#[derive(Parser)]
+struct Asked {
+    /// The files to measure.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Pairs of processes.
+    #[arg(long, default_value_t = 40)]
+    pairs: usize,
+    /// Stop from 15 pairs on, once both half-widths are at most this, in per cent.
+    #[arg(long, value_name = "PERCENT")]
+    until: Option<f64>,
+    /// Threads of both.
+    #[arg(short, long)]
+    threads: Option<usize>,
+    /// Logical batch of both.
+    #[arg(short, long, default_value_t = 2048)]
+    batch: usize,
+    /// Physical batch of both.
+    #[arg(short, long, default_value_t = 512)]
+    ubatch: usize,
+    /// Repetitions of the one long llama-bench whose ± is shown.
+    #[arg(short, long, default_value_t = 5)]
+    repetitions: usize,
+}
+
+/// What one process of either program gave.
+struct Sampled {
+    pp_tps: f64,
+    tg_tps: f64,
+    /// Peak of resident memory of the process that held the model.
+    peak_bytes: Option<f64>,
+    /// From the start of the program to its first sample, at most: what followed the last one is in it.
+    before_first_s: f64,
+    /// Of ours alone.
+    parent: Option<Parent>,
+}
+
+/// What measuring took.
+struct Parent {
+    /// From the start of the worker to its end.
+    visit_s: f64,
+    /// CPU time of reading the worker's memory over that time.
+    readings_share: f64,
+    /// CPU time of the whole parent over its own time, start and report included.
+    cpu_share: Option<f64>,
+}
+
+/// A speed, and its name.
+type Metric = (&'static str, fn(&Sampled) -> f64);
+const METRICS: [Metric; 2] = [("pp512", |s| s.pp_tps), ("tg128", |s| s.tg_tps)];
+
+fn main() -> Result<()> {
+    let asked = Asked::parse_from(std::iter::once("fidelity".into()).chain(support::arguments()));
+    let llama_bench = support::tool("llama-bench", "LLAMA_BENCH")?;
+    let threads = asked.threads.map_or_else(|| std::thread::available_parallelism().map(usize::from), Ok)?;
+    let flags: Vec<String> = [("-t", threads), ("-b", asked.batch), ("-ub", asked.ubatch)]
+        .iter()
+        .flat_map(|(f, n)| [(*f).to_owned(), n.to_string()])
+        .collect();
+    println!("Flags of both: {} -p 512 -n 128\n", flags.join(" "));
+    let mut costs = Vec::new();
+    println!("| file | metric | gguf-bench | llama-bench | ratio, 95 % interval | ± | best/best | pairs |");
+    println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    for model in &asked.models {
+        let name = model.file_name().unwrap_or(model.as_os_str()).to_string_lossy().into_owned();
+        let enough = |pairs: &[(Sampled, Sampled)]| {
+            let until = asked.until.map(|percent| percent / 100.0);
+            let known = |(_, of): &Metric| support::estimate(pairs, of).is_ok_and(|e| Some(relative(&e)) <= until);
+            until.is_some() && pairs.len() >= FEWEST_PAIRS && METRICS.iter().all(known)
+        };
+        let pairs = support::alternate_until(
+            asked.pairs,
+            &mut || ours(model, &flags),
+            &mut || theirs(&llama_bench, model, &flags),
+            enough,
+        )?;
+        for metric in &METRICS {
+            println!("{}", fidelity(&name, metric, &pairs));
+        }
+        let long = theirs_repeated(&llama_bench, model, &flags, asked.repetitions)?;
+        costs.extend(cost(&name, &pairs, &long, asked.repetitions));
+    }
+    println!("\n| file | | gguf-bench | llama-bench |\n|---|---|--:|--:|");
+    for row in costs {
+        println!("{row}");
+    }
+    Ok(())
+}
+
+/// One worker, as `compare` makes it.
+fn ours(model: &Path, flags: &[String]) -> Result<Sampled> {
+    let folder = tempfile::tempdir()?;
+    // The order of the first round follows from the seed: the model itself comes first.
+    let seed = (0..64).find(|&seed| order(2, 0, seed)[0] == 0).context("a seed that puts the model first")?;
+    let mut words: Vec<String> = ["compare", &model.display().to_string(), COMPANION].map(Into::into).into();
+    words.extend(["-p", "512", "-n", "128", "--rounds", "1", "--inner", "1"].map(Into::into));
+    words.extend(["--prompts", "none", "--no-quality", "--quiet", "--seed"].map(Into::into));
+    words.extend([seed.to_string(), "--out".into(), folder.path().display().to_string()]);
+    words.extend_from_slice(flags);
+    let ran = support::run(support::gguf_bench(), &words)?;
+    let run = read_run(&folder.path().join("run.json"))?;
+    sampled_by_us(&run, &ran).context("the run holds no samples of the model")
+}
+
+fn sampled_by_us(run: &Run, ran: &Ran) -> Option<Sampled> {
+    let analysis = analyse(run);
+    let value = |key: &str| analysis.models.first()?.metric(key)?.value;
+    let visits = || run.rounds.iter().flat_map(|r| &r.visits);
+    let visit = visits().find(|v| v.model == 0)?;
+    let memory = visit.memory.as_ref();
+    let end_ns = visits().map(|v| v.started_ns + v.duration_ns).max()?;
+    let seconds = |ns: u64| ns as f64 / NS_PER_S;
+    Some(Sampled {
+        pp_tps: value("pp512")?,
+        tg_tps: value("tg128")?,
+        peak_bytes: value("memory_peak"),
+        before_first_s: ran.wall_s - seconds(end_ns - visit.samples.first()?.at_ns),
+        parent: Some(Parent {
+            visit_s: seconds(visit.duration_ns),
+            readings_share: memory?.sampling_cost_ns? as f64 / visit.duration_ns as f64,
+            cpu_share: ran.own_cpu_s.map(|cpu| cpu / ran.wall_s),
+        }),
+    })
+}
+
+/// One process of llama-bench with one sample of each.
+fn theirs(program: &Path, model: &Path, flags: &[String]) -> Result<Sampled> {
+    let (ran, tests) = llama_bench(program, model, flags, 1)?;
+    let rate = |n_prompt: u64| tests.iter().find(|t| t.n_prompt == n_prompt).context("llama-bench gave no such test");
+    let (pp, tg) = (rate(512)?, rate(0)?);
+    Ok(Sampled {
+        pp_tps: pp.mean_tps,
+        tg_tps: tg.mean_tps,
+        peak_bytes: ran.peak_bytes.map(|bytes| bytes as f64),
+        before_first_s: ran.wall_s - (pp.total_ns + tg.total_ns) / NS_PER_S,
+        parent: None,
+    })
+}
+
+/// A test of llama-bench, by its own account.
+struct Test {
+    n_prompt: u64,
+    mean_tps: f64,
+    deviation_tps: f64,
+    total_ns: f64,
+}
+
+fn llama_bench(program: &Path, model: &Path, flags: &[String], repetitions: usize) -> Result<(Ran, Vec<Test>)> {
+    let mut words: Vec<String> = ["-p", "512", "-n", "128", "-o", "jsonl", "-m"].map(Into::into).into();
+    words.extend([model.display().to_string(), "-r".into(), repetitions.to_string()]);
+    words.extend_from_slice(flags);
+    let ran = support::run(program, &words)?;
+    let test = |line: &str| -> Result<Test> {
+        let json: serde_json::Value = serde_json::from_str(line)?;
+        let number = |key: &str| json[key].as_f64().with_context(|| format!("llama-bench gave no {key}"));
+        Ok(Test {
+            n_prompt: json["n_prompt"].as_u64().context("llama-bench gave no n_prompt")?,
+            mean_tps: number("avg_ts")?,
+            deviation_tps: number("stddev_ts")?,
+            total_ns: number("avg_ns")? * repetitions as f64,
+        })
+    };
+    let tests = ran.stdout.lines().filter(|line| line.starts_with('{')).map(test).collect::<Result<_>>()?;
+    Ok((ran, tests))
+}
+
+/// What `llama-bench -r 5` takes, and how well it then says it knows its values.
+struct Long {
+    wall_s: f64,
+    tests: Vec<Test>,
+}
+
+fn theirs_repeated(program: &Path, model: &Path, flags: &[String], repetitions: usize) -> Result<Long> {
+    let (ran, tests) = llama_bench(program, model, flags, repetitions)?;
+    Ok(Long { wall_s: ran.wall_s, tests })
+}
+
+fn fidelity(file: &str, (name, of): &Metric, pairs: &[(Sampled, Sampled)]) -> String {
+    let values = |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p))).collect::<Vec<f64>>();
+    let (ours, theirs) = (values(|p| &p.0), values(|p| &p.1));
+    let best = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::max);
+    let (ratio, half) = if let Ok(e) = support::estimate(pairs, of) {
+        (format!("{:.4} [{:.4}, {:.4}]", e.value, e.low, e.high), percent(relative(&e)))
+    } else {
+        let each: Vec<String> = ours.iter().zip(&theirs).map(|(o, t)| format!("{:.3}", o / t)).collect();
+        (format!("{} (six pairs give an interval)", each.join(", ")), "n/a".into())
+    };
+    format!(
+        "| {file} | {name} | {} | {} | {ratio} | {half} | {:.4} | {} |",
+        rate(stats::median(&ours)),
+        rate(stats::median(&theirs)),
+        best(&ours) / best(&theirs),
+        pairs.len()
+    )
+}
+
+fn cost(file: &str, pairs: &[(Sampled, Sampled)], long: &Long, repetitions: usize) -> Vec<String> {
+    let median = |values: Vec<f64>| stats::median(&values);
+    let ours = |of: fn(&Sampled) -> Option<f64>| median(pairs.iter().filter_map(|p| of(&p.0)).collect());
+    let theirs = |of: fn(&Sampled) -> Option<f64>| median(pairs.iter().filter_map(|p| of(&p.1)).collect());
+    let seconds = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), |v| format!("{v:.2} s"));
+    let mib = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), |v| format!("{:.1} MiB", v / MIB));
+    let share = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), percent);
+    let parent =
+        |of: fn(&Parent) -> Option<f64>| share(median(pairs.iter().filter_map(|p| of(p.0.parent.as_ref()?)).collect()));
+    let said: Vec<String> = long.tests.iter().map(|t| t.said(repetitions)).collect();
+    let row = |what: &str, ours: String, theirs: String| format!("| {file} | {what} | {ours} | {theirs} |");
+    vec![
+        row(
+            "program start to first sample, at most",
+            seconds(ours(|s| Some(s.before_first_s))),
+            seconds(theirs(|s| Some(s.before_first_s))),
+        ),
+        row(
+            "peak memory of the process that holds the model",
+            mib(ours(|s| s.peak_bytes)),
+            mib(theirs(|s| s.peak_bytes)),
+        ),
+        row(
+            "CPU of the parent, share of a core: memory readings alone; all it does",
+            format!("{}; {}", parent(|p| Some(p.readings_share)), parent(|p| p.cpu_share)),
+            "no parent".into(),
+        ),
+        row(
+            "wall time to ±1 % (95 %) of both speeds, against one run of -r",
+            until_precise(pairs),
+            format!("-r {repetitions}: {:.1} s, {}", long.wall_s, said.join("; ")),
+        ),
+    ]
+}
+
+impl Test {
+    /// Its own ±, which is the deviation of samples, and the interval of the mean that would follow were they independent.
+    fn said(&self, repetitions: usize) -> String {
+        let name = if self.n_prompt > 0 { "pp512" } else { "tg128" };
+        let spread = self.deviation_tps / self.mean_tps;
+        let t = stats::window_t(&unit_spread(repetitions), CONFIDENCE).map(|e| e.half_width());
+        let interval = t.map_or_else(|_| "n/a".into(), |factor| percent(factor * spread));
+        format!("{name} σ {}, mean ± {interval}", percent(spread))
+    }
+}
+
+/// So many values of mean 0 and deviation 1: the half-width of their interval is t/√n.
+fn unit_spread(n: usize) -> Vec<f64> {
+    let (Some(first), true) = (n.checked_sub(1), n > 1) else { return Vec::new() };
+    let mut values = vec![0.0; n];
+    let arm = (first as f64 / 2.0).sqrt();
+    (values[0], values[1]) = (arm, -arm);
+    values
+}
+
+/// How long our processes took until both medians were known this well; they are taken in the order they were run.
+fn until_precise(pairs: &[(Sampled, Sampled)]) -> String {
+    let width = |n: usize, of: &fn(&Sampled) -> f64| {
+        let values: Vec<f64> = pairs[..n].iter().map(|p| of(&p.0)).collect();
+        stats::median_interval(&values, CONFIDENCE).map(|e| relative(&e))
+    };
+    let known = |&n: &usize| METRICS.iter().all(|(_, of)| width(n, of).is_ok_and(|w| w <= PRECISE));
+    let took = |n: usize| -> f64 { pairs[..n].iter().filter_map(|p| Some(p.0.parent.as_ref()?.visit_s)).sum() };
+    if let Some(n) = (1..=pairs.len()).find(known) {
+        return format!("{:.0} s, {n} processes", took(n));
+    }
+    let n = pairs.len();
+    let widths = METRICS.map(|(name, of)| format!("{name} ± {}", width(n, &of).map_or_else(|_| "n/a".into(), percent)));
+    format!("not within {:.0} s, {n} processes: {}", took(n), widths.join("; "))
+}
+
+/// Half the width of an interval over its value.
+fn relative(e: &Estimate) -> f64 {
+    e.half_width() / e.value
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+fn rate(tps: Result<f64, stats::Error>) -> String {
+    tps.map_or_else(|_| "n/a".into(), |tps| format!("{tps:.2} t/s"))
+}

@@ -1,0 +1,75 @@
+//! Whether two records can be held against each other: what differs between them besides what was measured.
+
+mod build;
+mod models;
+mod plan;
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::record::Run;
+
+pub use models::{MatchedBy, Pair, pair_models};
+
+/// Something that is not the same in two records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What it does to a comparison.
+    pub weight: Weight,
+    /// What differs, in words.
+    pub what: String,
+    /// As it is in the older record.
+    pub old: String,
+    /// As it is in the newer one.
+    pub new: String,
+}
+
+/// What a difference does to a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Other work was done, or in another way: a ratio would say nothing of build, machine or day.
+    Meaningless,
+    /// It may be the very thing that is compared, and belongs beside the result.
+    Noteworthy,
+}
+
+/// Everything that differs, in the order of the records: program, machine, plan, models.
+#[must_use]
+pub fn differences(old: &Run, new: &Run) -> Vec<Difference> {
+    let mut found = Found(Vec::new());
+    build::compare(&mut found, old, new);
+    plan::compare(&mut found, old, new);
+    models::compare(&mut found, old, new);
+    found.0
+}
+
+/// The differences found so far.
+struct Found(Vec<Difference>);
+
+impl Found {
+    /// Two values as people read them; equal ones are no difference.
+    fn compare(&mut self, weight: Weight, what: impl Into<String>, old: impl Display, new: impl Display) {
+        let (old, new) = (old.to_string(), new.to_string());
+        if old != new {
+            self.0.push(Difference { weight, what: what.into(), old, new });
+        }
+    }
+}
+
+/// A value as the record names it: `f16`, `auto`.
+fn named(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(other) => other.to_string(),
+        Err(_) => "?".into(),
+    }
+}
+
+fn or_unknown<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "unknown".into(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests;

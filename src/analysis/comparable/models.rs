@@ -1,0 +1,97 @@
+//! Which model of one record is which of the other: by content first, by name where content differs.
+
+use serde::Serialize;
+
+use super::{Found, Weight, named, or_unknown};
+use crate::record::{Model, Run};
+
+/// A model that both records have, as indices into their models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// In the older record.
+    pub old: usize,
+    /// In the newer one.
+    pub new: usize,
+    /// By what they were matched.
+    pub by: MatchedBy,
+}
+
+/// By what two models were matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchedBy {
+    /// The same bytes.
+    Content,
+    /// The same name and other bytes, or bytes that nobody hashed.
+    Name,
+}
+
+/// Whether two models are taken for one.
+type Rule = fn(&Model, &Model) -> bool;
+
+/// The models that both records have, in the order of the newer one. Of several copies those of one name go together.
+#[must_use]
+pub fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = Vec::new();
+    let rules: [(Rule, MatchedBy); 3] = [
+        (|a, b| same_content(a, b) && a.name == b.name, MatchedBy::Content),
+        (same_content, MatchedBy::Content),
+        (|a, b| a.name == b.name, MatchedBy::Name),
+    ];
+    for (matches, by) in rules {
+        for (new_index, own) in new.models.iter().enumerate() {
+            let free = |&i: &usize| pairs.iter().all(|p| p.old != i);
+            let partner = (0..old.models.len()).filter(free).find(|&i| matches(&old.models[i], own));
+            if let Some(old_index) = partner.filter(|_| pairs.iter().all(|p| p.new != new_index)) {
+                pairs.push(Pair { old: old_index, new: new_index, by });
+            }
+        }
+    }
+    pairs.sort_by_key(|pair| pair.new);
+    pairs
+}
+
+fn same_content(a: &Model, b: &Model) -> bool {
+    hash(a).zip(hash(b)).is_some_and(|(a, b)| a == b)
+}
+
+fn hash(model: &Model) -> Option<&str> {
+    model.facts.as_ref()?.sha256.as_deref()
+}
+
+pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
+    let pairs = pair_models(old, new);
+    for pair in &pairs {
+        let (before, after) = (&old.models[pair.old], &new.models[pair.new]);
+        match pair.by {
+            // Of a file that could not be read nothing is compared.
+            MatchedBy::Name if before.facts.is_none() || after.facts.is_none() => {}
+            MatchedBy::Name => {
+                let shown = |m: &Model| or_unknown(hash(m).map(short));
+                let what = format!("file of {} (SHA-256)", after.name);
+                // Two files that nobody hashed are not known to be the same.
+                let (was, is) = (shown(before), shown(after));
+                let is = if was == is { format!("{is} as well") } else { is };
+                found.compare(Weight::Meaningless, what, was, is);
+            }
+            MatchedBy::Content => {
+                found.compare(Weight::Noteworthy, "name of a model", &before.name, &after.name);
+            }
+        }
+        let what = format!("role of {}", after.name);
+        found.compare(Weight::Noteworthy, what, named(&before.role), named(&after.role));
+    }
+    let alone = |run: &Run, paired: &dyn Fn(usize) -> bool| {
+        let names: Vec<&str> =
+            run.models.iter().enumerate().filter(|(i, _)| !paired(*i)).map(|(_, m)| &m.name[..]).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    let (only_old, only_new) =
+        (alone(old, &|i| pairs.iter().any(|p| p.old == i)), alone(new, &|i| pairs.iter().any(|p| p.new == i)));
+    found.compare(Weight::Noteworthy, "models that only one has", only_old, only_new);
+}
+
+/// Enough of a hash to know it by.
+pub(super) fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}

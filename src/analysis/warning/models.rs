@@ -1,0 +1,96 @@
+//! What is the matter with single models: tokenizers, caches, memory, where they came from.
+
+use super::{Warning, WarningKind, of_model, original, percent};
+use crate::{
+    analysis::{ModelAnalysis, visits},
+    record::{CacheState, Model, Run, Skipped},
+};
+
+/// A peak beyond this share of what was available is close to failing.
+const MEMORY_NEAR_FULL: f64 = 0.9;
+
+pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
+    let fingerprint = |m: &Model| m.facts.as_ref().map(|f| f.tokenizer.fingerprint.clone());
+    let original = run.models.get(original(run))?;
+    let other = run.models.iter().find(|m| fingerprint(m).zip(fingerprint(original)).is_some_and(|(a, b)| a != b))?;
+    let evidence = format!("{} and {} have different tokenizers", other.name, original.name);
+    Some(of_model(
+        WarningKind::TokenizersDiffer,
+        &other.name,
+        evidence,
+        "compare checkpoints of one model: speeds per token are of different tokens",
+    ))
+}
+
+/// A prompt that was not asked is a row here, never a hole.
+pub(super) fn prompts_too_long(run: &Run, model: usize) -> Vec<Warning> {
+    let mut skipped: Vec<&Skipped> = Vec::new();
+    for one in visits(run, model).flat_map(|v| &v.skipped) {
+        if skipped.iter().all(|known| known.workload != one.workload) {
+            skipped.push(one);
+        }
+    }
+    let of = |s: &Skipped| {
+        let evidence = format!(
+            "the prompt {} has {} tokens and needs a context of {} with its answer; the model was trained for {}, so it was not asked",
+            run.plan.workloads[s.workload].id, s.n_prompt, s.n_ctx_needed, s.n_ctx_train
+        );
+        let remedy = "shorten it, or lower --max-new-tokens";
+        of_model(WarningKind::PromptTooLong, &run.models[model].name, evidence, remedy)
+    };
+    skipped.into_iter().map(of).collect()
+}
+
+/// A first load from storage is to be expected and is told apart. Later ones mean that something empties the page cache, and
+/// loads of models that are never warm can't be held against warm ones.
+pub(super) fn cache_mixed(run: &Run, model: usize) -> Option<Warning> {
+    let states = |model: usize| visits(run, model).filter_map(|v| v.load.as_ref()).map(|l| l.cache);
+    let cold = |model: usize| states(model).skip(1).filter(|c| *c == CacheState::Cold).count();
+    let warm = |model: usize| states(model).any(|c| c == CacheState::Warm);
+    let later = cold(model);
+    let any_warm = (0..run.models.len()).any(warm);
+    (later > 0 && any_warm).then(|| {
+        let all = states(model).count();
+        let evidence = if warm(model) {
+            format!(
+                "{later} of {all} loads came from storage after the first, the others from memory; only warm ones count"
+            )
+        } else {
+            format!("all {all} loads came from storage, those of other models from memory")
+        };
+        of_model(
+            WarningKind::CacheMixed,
+            &run.models[model].name,
+            evidence,
+            "free memory so that the page cache can hold all files, or measure fewer models at a time",
+        )
+    })
+}
+
+pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warning> {
+    let peak = model.memory.as_ref()?.peak_bytes;
+    let share = peak / run.machine.available_bytes.max(1) as f64;
+    (share > MEMORY_NEAR_FULL).then(|| {
+        let evidence = format!("its peak was {} of the memory that was available", percent(share));
+        of_model(
+            WarningKind::MemoryNearFull,
+            &model.name,
+            evidence,
+            "close other programs, or choose a smaller context or quantization",
+        )
+    })
+}
+
+pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {
+    let made_from = run.models[model].facts.as_ref()?.made_from.as_ref()?;
+    made_from.contains("requantized").then(|| {
+        let evidence =
+            format!("it was {made_from}: its quality is not that of a file made from the full-precision model");
+        of_model(
+            WarningKind::Requantized,
+            &run.models[model].name,
+            evidence,
+            "use a full-precision original where one exists",
+        )
+    })
+}

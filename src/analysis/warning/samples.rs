@@ -1,0 +1,153 @@
+//! What the timings say of themselves: drift, warm-up, outliers, clocks.
+
+use super::{Warning, WarningKind, machine::TREND_P, of_model, of_run, original, percent, speeds};
+use crate::{
+    analysis::{series::Series, visits},
+    record::{Phase, Run, Sample, Visit, datum},
+    stats::{self, Trend},
+};
+
+/// A trend over the run beyond this is told.
+const DRIFT: f64 = 0.02;
+/// The first sample of a visit may be slower by this.
+const WARMUP: f64 = 0.01;
+/// Differences of ln y smaller than this are never outliers, however well the others agree.
+const RESOLUTION: f64 = 0.001;
+/// Outliers named one by one.
+const NAMED: usize = 4;
+/// Native and wall clocks must agree this well.
+const CLOCKS_AGREE: f64 = 0.01;
+
+/// From the original's own speeds, or the first model's that has any.
+pub(super) fn drift(run: &Run) -> Option<Warning> {
+    let candidates = std::iter::once(original(run)).chain(0..run.models.len());
+    let (model, series) = candidates.map(|m| (m, speeds(run, m))).find(|(_, series)| !series.is_empty())?;
+    let worst =
+        series.iter().filter_map(|s| Some((s, change(s)?))).max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs()))?;
+    let (of, (change, trend)) = worst;
+    let went = if change < 0.0 { "fell" } else { "rose" };
+    let evidence = format!(
+        "{} of {} {went} by {} from the first round to the last (Kendall's τ {:.2}, p {:.1e})",
+        of.key,
+        run.models[model].name,
+        percent(change.abs()),
+        trend.tau,
+        trend.p_value
+    );
+    Some(of_run(
+        WarningKind::Drift,
+        evidence,
+        "ratios are protected by pairing, absolute numbers are not: let the machine cool, close other programs, repeat",
+    ))
+}
+
+/// How far ln y went over the rounds, as a share; `None` when that is no trend worth telling.
+fn change(series: &Series) -> Option<(f64, Trend)> {
+    let at: Vec<f64> = series.by_round.iter().map(|(round, _)| f64::from(*round)).collect();
+    let logs: Vec<f64> = series.by_round.iter().map(|(_, value)| value.ln()).collect();
+    let trend = stats::theil_sen(&at, &logs).ok().filter(|t| t.p_value < TREND_P)?;
+    let change = (trend.slope * (at.last()? - at.first()?)).exp_m1();
+    (change.abs() > DRIFT).then_some((change, trend))
+}
+
+/// Rounds far from the others, of the ratio to the original where there is one: what both models share is drift.
+pub(super) fn outliers(run: &Run) -> Option<Warning> {
+    let base = speeds(run, original(run));
+    let mut found: Vec<(f64, String)> = Vec::new();
+    let mut looked_at = 0;
+    for model in 0..run.models.len() {
+        for own in speeds(run, model) {
+            let reference = base.iter().find(|b| b.key == own.key).filter(|_| model != original(run));
+            let points: Vec<(u32, f64)> =
+                own.by_round.iter().filter_map(|&(r, v)| Some((r, log(v, r, reference)?))).collect();
+            let values: Vec<f64> = points.iter().map(|(_, d)| *d).collect();
+            looked_at += values.len();
+            let Ok(middle) = stats::median(&values) else { continue };
+            for at in stats::outliers(&values, RESOLUTION).unwrap_or_default() {
+                let off = (values[at] - middle).exp_m1();
+                let sign = if off > 0.0 { "+" } else { "−" };
+                let what = format!("{} of {}", own.key, run.models[model].name);
+                found.push((off.abs(), format!("{what} in round {} ({sign}{})", points[at].0 + 1, percent(off.abs()))));
+            }
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let named: Vec<&str> = found.iter().take(NAMED).map(|(_, text)| &text[..]).collect();
+    (!found.is_empty()).then(|| {
+        let more = if found.len() > NAMED { ", ..." } else { "" };
+        let evidence = format!(
+            "{} of {looked_at} values lie more than 5 robust deviations from the rest: {}{more}",
+            found.len(),
+            named.join(", ")
+        );
+        of_run(
+            WarningKind::Outliers,
+            evidence,
+            "nothing was left out, and medians hardly mind: look at the timeline for what else ran then",
+        )
+    })
+}
+
+/// ln of the value, or of its ratio to the original's in the same round.
+fn log(value: f64, round: u32, reference: Option<&Series>) -> Option<f64> {
+    let base = match reference {
+        Some(series) => series.by_round.iter().find(|(r, _)| *r == round)?.1,
+        None => 1.0,
+    };
+    Some((value / base).ln()).filter(|log| log.is_finite())
+}
+
+/// The first sample of each visit against the median of those after it, over visits: steady work has no first.
+pub(super) fn warmup_too_short(run: &Run, model: usize) -> Option<Warning> {
+    let worst = speeds(run, model).into_iter().filter_map(|s| {
+        let workload = run.plan.workloads.iter().position(|w| w.id == s.key)?;
+        let d: Vec<f64> = visits(run, model).filter_map(|v| first_over_rest(v, workload)).collect();
+        let slower = stats::hodges_lehmann(&d, run.plan.protocol.confidence).ok()?.exp();
+        (slower.low > 1.0 + WARMUP).then_some((s.key, slower))
+    });
+    let (key, e) = worst.max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
+    let evidence = format!(
+        "the first sample of {key} in a visit took {} longer than those after it [{}, {}]",
+        percent(e.value - 1.0),
+        percent(e.low - 1.0),
+        percent(e.high - 1.0)
+    );
+    Some(of_model(
+        WarningKind::WarmupTooShort,
+        &run.models[model].name,
+        evidence,
+        "take more samples in a round (--inner): their median does not mind the first",
+    ))
+}
+
+/// ln(time of the first / median time of the rest), per token.
+fn first_over_rest(visit: &Visit, workload: usize) -> Option<f64> {
+    let per_token = |s: &Sample| datum::time_ns(s) as f64 / f64::from(s.n_tokens.max(1));
+    let own: Vec<&Sample> = visit.samples.iter().filter(|s| s.workload == workload).collect();
+    let (first, rest) = own.split_first()?;
+    let rest: Vec<f64> = rest.iter().map(|s| per_token(s)).collect();
+    Some((per_token(first) / stats::median(&rest).ok()?).ln()).filter(|d| d.is_finite())
+}
+
+pub(super) fn clocks(run: &Run, model: usize) -> Option<Warning> {
+    let samples = || visits(run, model).flat_map(|v| &v.samples);
+    let apart = |s: &Sample| Some((s.native_ns? as f64 / s.wall_ns.max(1) as f64 - 1.0).abs());
+    let median = |phase: Phase| {
+        let own: Vec<f64> = samples().filter(|s| s.phase == phase).filter_map(apart).collect();
+        stats::median(&own).ok().map(|median| (median, phase))
+    };
+    let worst = [Phase::Prefill, Phase::Decode].into_iter().filter_map(median).max_by(|a, b| a.0.total_cmp(&b.0));
+    let (apart, phase) = worst.filter(|(apart, _)| *apart > CLOCKS_AGREE)?;
+    let phase = match phase {
+        Phase::Prefill => "prompt processing",
+        Phase::Decode => "generation",
+    };
+    let evidence =
+        format!("llama.cpp's timings and ours differ by {} in {phase} (median over samples)", percent(apart));
+    Some(of_model(
+        WarningKind::ClocksDisagree,
+        &run.models[model].name,
+        evidence,
+        "look at the samples' wall_ns and native_ns; very short samples are measured badly, raise --pp and --tg",
+    ))
+}

@@ -1,0 +1,220 @@
+//! Each warning on a record made to deserve it, and none on a clean one.
+
+use std::path::Path;
+
+use super::*;
+use crate::{
+    analysis::{Analysis, analyse},
+    record::{CacheState, Phase, Sample, Visit, read_run},
+};
+
+/// The fixture, steady and with inner samples alike: nothing to warn of.
+fn clean() -> Run {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+    let mut run = read_run(&path).expect("the fixture is a record");
+    run.build.system_info = "CPU : AVX2 = 1 | AVX512 = 1 | FMA = 1 |".into();
+    for (round, wave) in run.rounds.iter_mut().zip([0, 5, 3, 1, 4, 2].into_iter().cycle()) {
+        for sample in round.visits.iter_mut().flat_map(|v| &mut v.samples) {
+            // Up and down by half a per cent, without a trend.
+            let rate = match sample.phase {
+                Phase::Prefill => 4_000_000,
+                Phase::Decode => 20_000_000,
+            };
+            let ns = u64::from(sample.n_tokens) * rate * (1000 + wave) / 1000;
+            (sample.wall_ns, sample.native_ns) = (ns, Some(ns - 20_000));
+        }
+    }
+    run
+}
+
+fn warnings(run: &Run) -> Vec<Warning> {
+    let Analysis { warnings, .. } = analyse(run);
+    warnings
+}
+
+/// The one warning that a change gives rise to.
+fn one(change: impl FnOnce(&mut Run)) -> Warning {
+    let mut run = clean();
+    change(&mut run);
+    let mut found = warnings(&run);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.remove(0)
+}
+
+fn each_visit(run: &mut Run, mut change: impl FnMut(u32, &mut Visit)) {
+    let visits = run.rounds.iter_mut().flat_map(|r| &mut r.visits);
+    for (visit, at) in visits.zip(0..) {
+        change(at, visit);
+    }
+}
+
+/// Samples of one workload take so much longer.
+fn slow<'a>(samples: impl Iterator<Item = &'a mut Sample>, percent: u64) {
+    for sample in samples {
+        sample.wall_ns = sample.wall_ns * (100 + percent) / 100;
+        sample.native_ns = sample.native_ns.map(|ns| ns * (100 + percent) / 100);
+    }
+}
+
+#[test]
+fn a_clean_record_gives_none() {
+    assert_eq!(warnings(&clean()), []);
+}
+
+#[test]
+fn names_are_those_of_json() {
+    for kind in [WarningKind::DebugBuild, WarningKind::BusyMachine, WarningKind::WarmupTooShort] {
+        assert_eq!(serde_json::to_value(kind).expect("a name"), kind.name());
+    }
+}
+
+#[test]
+fn builds() {
+    let debug = one(|r| r.build.profile = "debug".into());
+    assert_eq!(debug.kind, WarningKind::DebugBuild);
+    assert!(debug.evidence.contains("profile debug") && debug.remedy.contains("make"));
+    let slow = one(|r| r.build.system_info = "CPU : AVX2 = 1 | FMA = 1 |".into());
+    assert_eq!(slow.kind, WarningKind::CpuFeaturesUnused);
+    assert!(slow.evidence.contains("avx512f"), "{}", slow.evidence);
+    let threads = one(|r| r.plan.engine.n_threads_batch = 12);
+    assert_eq!(threads.kind, WarningKind::MoreThreadsThanCpus);
+    assert_eq!(threads.evidence, "12 threads share the 4 CPUs this process may use");
+}
+
+#[test]
+fn company_in_whatever_way_it_shows() {
+    let others = one(|r| each_visit(r, |_, v| v.conditions.other_cpu_share = Some(0.25)));
+    assert_eq!(others.kind, WarningKind::BusyMachine);
+    assert!(others.evidence.contains("other processes used 25.0 %"), "{}", others.evidence);
+    let steal = one(|r| each_visit(r, |_, v| v.conditions.steal_share = Some(0.03)));
+    assert!(steal.evidence.contains("kept back 3.0 %"), "{}", steal.evidence);
+    let often = one(|r| {
+        each_visit(r, |_, v| v.conditions.involuntary_switches = Some(v.duration_ns / 1_000_000 * 4 * 3 / 10));
+    });
+    assert!(often.evidence.contains("interrupted 300 times a second"), "{}", often.evidence);
+    // Some company in a few visits is what medians are for.
+    let mut few = clean();
+    each_visit(&mut few, |at, v| v.conditions.other_cpu_share = Some(if at % 5 == 0 { 0.5 } else { 0.01 }));
+    assert_eq!(warnings(&few), []);
+    // The load average counts only where nothing else is readable, and only before we began.
+    let blind = |load| {
+        move |r: &mut Run| {
+            each_visit(r, |at, v| {
+                v.conditions.other_cpu_share = None;
+                v.conditions.load_average_1m = Some(if at == 0 { load } else { 16.0 });
+            });
+        }
+    };
+    assert!(one(blind(12.0)).evidence.contains("load average was 12.0 on 16 CPUs"));
+    let mut quiet = clean();
+    blind(1.0)(&mut quiet);
+    assert_eq!(warnings(&quiet), []);
+}
+
+#[test]
+fn swap() {
+    let swapped = one(|r| r.rounds[3].visits[1].conditions.swap_in_bytes = Some(5 << 20));
+    assert_eq!(swapped.kind, WarningKind::Swapping);
+    assert!(swapped.evidence.contains("5.0 MiB came back from swap in 1 visits"), "{}", swapped.evidence);
+    let waited = one(|r| r.rounds[3].visits[1].conditions.memory_pressure = Some(0.4));
+    assert!(waited.evidence.contains("up to 40.0 % of a visit"), "{}", waited.evidence);
+    let mut page = clean();
+    page.rounds[3].visits[1].conditions.swap_in_bytes = Some(4096);
+    assert_eq!(warnings(&page), []);
+}
+
+#[test]
+fn throttling_by_frequency_or_heat() {
+    let slower = one(|r| each_visit(r, |at, v| v.conditions.cpu_mhz = Some(4000.0 - 10.0 * f64::from(at))));
+    assert_eq!(slower.kind, WarningKind::Throttling);
+    // From 4000 to 3530 MHz over 48 visits, a line through their times.
+    assert_eq!(slower.evidence, "the CPU's frequency fell by 12.1 % from 4018 MHz");
+    let hot = one(|r| r.rounds[9].visits[0].conditions.cpu_celsius = Some(98.0));
+    assert_eq!((hot.kind, &hot.evidence[..]), (WarningKind::Throttling, "the CPU was up to 98 °C hot"));
+    // Frequencies that wander are no fall.
+    let mut wander = clean();
+    each_visit(&mut wander, |at, v| v.conditions.cpu_mhz = Some(if at % 2 == 0 { 4000.0 } else { 3000.0 }));
+    assert_eq!(warnings(&wander), []);
+}
+
+#[test]
+fn drift_of_the_original() {
+    let drift = one(|r| {
+        for (round, at) in r.rounds.iter_mut().zip(0..) {
+            slow(round.visits.iter_mut().flat_map(|v| &mut v.samples), at);
+        }
+    });
+    assert_eq!((drift.kind, drift.model), (WarningKind::Drift, None));
+    assert!(drift.evidence.contains("of F16 fell by") && drift.evidence.contains("Kendall's τ"), "{}", drift.evidence);
+}
+
+#[test]
+fn a_first_sample_that_is_always_slower() {
+    let cold = one(|r| {
+        each_visit(r, |_, v| {
+            let own = v.model == 1;
+            slow(v.samples.iter_mut().filter(|s| own && s.workload == 1 && s.inner == 0), 8);
+        });
+    });
+    assert_eq!((cold.kind, cold.model.as_deref()), (WarningKind::WarmupTooShort, Some("Q8_0")));
+    assert!(cold.evidence.starts_with("the first sample of tg128 in a visit took 8.0 % longer"), "{}", cold.evidence);
+}
+
+#[test]
+fn rounds_far_from_the_others() {
+    let outlier = one(|r| {
+        let visit = r.rounds[6].visits.iter_mut().find(|v| v.model == 2).expect("Q4_K_M");
+        slow(visit.samples.iter_mut().filter(|s| s.workload == 0), 60);
+    });
+    assert_eq!(outlier.kind, WarningKind::Outliers);
+    assert!(outlier.evidence.contains("1 of 96 values"), "{}", outlier.evidence);
+    assert!(outlier.evidence.contains("pp512 of Q4_K_M in round 7 (−37.5 %)"), "{}", outlier.evidence);
+}
+
+#[test]
+fn clocks_that_disagree() {
+    let clocks = one(|r| {
+        each_visit(r, |_, v| {
+            let own = v.model == 3;
+            for s in v.samples.iter_mut().filter(|s| own && s.phase == Phase::Decode) {
+                s.wall_ns = s.wall_ns * 105 / 100;
+            }
+        });
+    });
+    assert_eq!((clocks.kind, clocks.model.as_deref()), (WarningKind::ClocksDisagree, Some("Q2_K")));
+    assert!(clocks.evidence.contains("4.8 % in generation"), "{}", clocks.evidence);
+}
+
+#[test]
+fn caches_tokenizers_memory_and_origin() {
+    let mixed = one(|r| {
+        let visit = r.rounds[5].visits.iter_mut().find(|v| v.model == 1).expect("Q8_0");
+        visit.load.as_mut().expect("a load").cache = CacheState::Cold;
+    });
+    assert_eq!((mixed.kind, mixed.model.as_deref()), (WarningKind::CacheMixed, Some("Q8_0")));
+    assert!(mixed.evidence.starts_with("1 of 12 loads came from storage after the first"), "{}", mixed.evidence);
+    let always = one(|r| {
+        each_visit(r, |_, v| {
+            if v.model == 1 {
+                v.load.as_mut().expect("a load").cache = CacheState::Cold;
+            }
+        });
+    });
+    assert!(always.evidence.starts_with("all 12 loads came from storage"), "{}", always.evidence);
+
+    let facts = |r: &mut Run| r.models[2].facts.clone().expect("facts");
+    let tokens = one(|r| {
+        let mut changed = facts(r);
+        changed.tokenizer.fingerprint = "other".into();
+        r.models[2].facts = Some(changed);
+    });
+    assert_eq!(tokens.evidence, "Q4_K_M and F16 have different tokenizers");
+    let memory = one(|r| r.machine.available_bytes = 300 << 20);
+    assert_eq!((memory.kind, memory.model.as_deref()), (WarningKind::MemoryNearFull, Some("F16")));
+    let requantized = one(|r| {
+        let mut changed = facts(r);
+        changed.made_from = Some("requantized from Q8_0".into());
+        r.models[2].facts = Some(changed);
+    });
+    assert_eq!(requantized.kind, WarningKind::Requantized);
+}

@@ -1,0 +1,204 @@
+//! What changed between two records, for a terminal, for a comment on a pull request, and for scripts.
+
+mod markdown;
+mod terminal;
+
+#[cfg(test)]
+mod tests;
+
+use super::{
+    format::{UNKNOWN, fixed, percent, quantity, sig3},
+    text::{inert_line, shorten},
+    view::{
+        names,
+        table::{Cell, Column, Table, words},
+    },
+};
+use crate::{
+    analysis::{
+        Verdict,
+        comparable::{Difference, MatchedBy, Weight},
+        diff::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, Passing, Side},
+    },
+    record::Outcome,
+};
+
+pub use markdown::render as markdown;
+pub use terminal::render as terminal;
+
+/// The findings, indented, with a line end. Its keys are documented in FORMAT.md.
+///
+/// # Errors
+/// When a value can't be written as JSON.
+pub fn json(diff: &Diff) -> Result<String, super::Error> {
+    let mut text = serde_json::to_string_pretty(diff)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Why two records are not compared: every difference that makes it meaningless, one a line.
+#[must_use]
+pub fn objections(diff: &Diff) -> Vec<String> {
+    diff.objections().map(difference).collect()
+}
+
+/// The lines that all renderers share.
+struct View {
+    sides: [String; 2],
+    models: Vec<(String, Table)>,
+    basis: String,
+    objections: Vec<String>,
+    notes: Vec<String>,
+    gates: Vec<(Passing, String)>,
+}
+
+impl View {
+    fn new(diff: &Diff) -> Self {
+        let of = |weight| diff.differences.iter().filter(move |d| d.weight == weight).map(difference).collect();
+        Self {
+            sides: [side(&diff.old), side(&diff.new)],
+            models: diff.models.iter().map(|m| (heading(m), table(m))).collect(),
+            basis: basis(diff),
+            objections: of(Weight::Meaningless),
+            notes: of(Weight::Noteworthy),
+            gates: diff.gates.iter().map(|g| (g.passing, gate(g, diff))).collect(),
+        }
+    }
+}
+
+fn side(side: &Side) -> String {
+    let rounds = if side.rounds == 1 { "1 round".into() } else { format!("{} rounds", side.rounds) };
+    let started: String = side.started_utc.chars().take(16).collect();
+    inert_line(&format!(
+        "{} UTC, {rounds}, gguf-bench {}, llama.cpp of llama-cpp-sys-2 {}, {}",
+        started.replace('T', " "),
+        side.version,
+        side.llama_cpp,
+        shorten(&side.cpu, 40)
+    ))
+}
+
+fn name(name: &str) -> String {
+    shorten(&inert_line(name), 40)
+}
+
+fn heading(model: &ModelDiff) -> String {
+    let matched = match model.matched_by {
+        MatchedBy::Content => "",
+        MatchedBy::Name => " (matched by name: other or unknown content)",
+    };
+    format!("{}{matched}", name(&model.name))
+}
+
+fn table(model: &ModelDiff) -> Table {
+    let columns = vec![
+        Column::text("Metric"),
+        Column::number("Old", "").rank(2),
+        Column::number("New", "").rank(1),
+        Column::number("Change", ""),
+        Column::text("Verdict"),
+    ];
+    let mut table = Table::new("diff", &name(&model.name), columns, model.metrics.iter().map(row).collect());
+    for (when, outcome) in [("OLD", &model.old_outcome), ("NEW", &model.new_outcome)] {
+        if let Outcome::Failed { stage, reason } = outcome {
+            let reason = shorten(&inert_line(reason), 600);
+            table.notes.push(format!("in {when} it failed {}: {reason}", names::doing(*stage)));
+        }
+    }
+    if !model.lost.is_empty() && !model.metrics.is_empty() {
+        let lost: Vec<String> = model.lost.iter().map(|key| name(key)).collect();
+        table.notes.push(format!("not compared: {}", lost.join(", ")));
+    }
+    for m in &model.metrics {
+        if let Some(Verdict::NotResolved { rounds_needed }) = m.verdict {
+            table
+                .notes
+                .push(format!("{}: about {rounds_needed} rounds in each record would settle it", name(&m.metric)));
+        }
+    }
+    table
+}
+
+fn row(m: &MetricDiff) -> Vec<Cell> {
+    vec![
+        Cell::text(name(&m.metric)),
+        Cell::number(quantity(m.unit, m.old).trim_end(), m.old),
+        Cell::number(quantity(m.unit, m.new).trim_end(), m.new),
+        Cell::number(amount(&m.change), m.change.value),
+        Cell::text(match (m.verdict, m.change.kind) {
+            // The rounds it would take stand below the table, where there is room.
+            (Some(Verdict::NotResolved { .. }), _) => "not resolved".into(),
+            (Some(verdict), _) => words(verdict),
+            (None, _) if m.change.low.is_some() && is_unchanged(&m.change) => "identical".into(),
+            (None, _) if m.change.low.is_some() => String::new(),
+            (None, _) => "no interval".into(),
+        }),
+    ]
+}
+
+/// Only outputs are ever identical.
+fn is_unchanged(change: &Change) -> bool {
+    let same = match change.kind {
+        ChangeKind::Ratio => 1.0_f64,
+        ChangeKind::Difference => 0.0,
+    };
+    [Some(change.value), change.low, change.high].iter().all(|v| v.is_some_and(|v| v.total_cmp(&same).is_eq()))
+}
+
+/// `0.969 [0.951, 0.984]`, or `+0.0012 [+0.0008, +0.0016]`.
+fn amount(change: &Change) -> String {
+    let number = |v: f64| match change.kind {
+        ChangeKind::Ratio => fixed(v, if v >= 9.995 { 1 } else { 3 }),
+        ChangeKind::Difference if v > 0.0 => format!("+{}", sig3(v)),
+        ChangeKind::Difference => sig3(v),
+    };
+    if !change.value.is_finite() {
+        return UNKNOWN.into();
+    }
+    match change.low.zip(change.high) {
+        Some((low, high)) => format!("{} [{}, {}]", number(change.value), number(low), number(high)),
+        None => number(change.value),
+    }
+}
+
+fn basis(diff: &Diff) -> String {
+    format!(
+        "Changes are new/old, those with a sign new − old. Brackets are {} confidence intervals for independent runs; the {} verdicts hold at ±{} and are adjusted for their \
+         number. They speak of these two runs: whatever else changed between them is in the ratio",
+        percent(diff.confidence),
+        diff.verdicts,
+        percent(diff.equivalence)
+    )
+}
+
+fn difference(d: &Difference) -> String {
+    let short = |text: &str| shorten(&inert_line(text), 120);
+    format!("{}: {} in OLD, {} in NEW", short(&d.what), short(&d.old), short(&d.new))
+}
+
+fn gate(gate: &Gate, diff: &Diff) -> String {
+    let row = diff.models.iter().find(|m| m.name == gate.model);
+    let row = row.and_then(|m| m.metrics.iter().find(|m| m.metric == gate.metric));
+    let went = row.map_or_else(|| UNKNOWN.into(), |m| went(&m.change));
+    let limit = inert_line(&gate.limit);
+    let model = name(&gate.model);
+    match gate.passing {
+        Passing::Failed => format!("{limit} failed: {model} changed by {went}"),
+        Passing::Passed => format!("{limit} passed: {model} changed by {went}"),
+        Passing::NoInterval => {
+            format!("{limit} can't fail: {model} changed by {went}, from too little for an interval")
+        }
+    }
+}
+
+/// `−3.1 % [−4.0, −2.2]`.
+fn went(change: &Change) -> String {
+    let percent = |ratio: f64| format!("{}{}", if ratio > 1.0 { "+" } else { "" }, fixed((ratio - 1.0) * 100.0, 1));
+    match (change.kind, change.low.zip(change.high)) {
+        (ChangeKind::Difference, _) => amount(change),
+        (ChangeKind::Ratio, Some((low, high))) => {
+            format!("{}\u{a0}% [{}, {}]", percent(change.value), percent(low), percent(high))
+        }
+        (ChangeKind::Ratio, None) => format!("{}\u{a0}%", percent(change.value)),
+    }
+}
