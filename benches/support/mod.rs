@@ -30,25 +30,25 @@ const CONFIDENCE: f64 = 0.95;
 
 /// A program that ran to its end without an error.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// From its start to its end.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
     /// Peaks of resident memory of the program and of every process below it, added up: as the kernel keeps them, read for the
     /// last time at most [`LOOK_EVERY`] before each ended. `None` where there is no /proc.
-    pub peak_bytes: Option<u64>,
+    pub(crate) peak_bytes: Option<u64>,
     /// What it printed.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// What it logged.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 /// The program of this project, as built for the benchmark.
-pub fn gguf_bench() -> &'static Path {
+pub(crate) fn gguf_bench() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_gguf-bench"))
 }
 
 /// What was typed after `--`, without what cargo adds.
-pub fn arguments() -> Vec<String> {
+pub(crate) fn arguments() -> Vec<String> {
     std::env::args().skip(1).filter(|word| word != "--bench").collect()
 }
 
@@ -56,7 +56,7 @@ pub fn arguments() -> Vec<String> {
 ///
 /// # Errors
 /// When it is in neither place.
-pub fn tool(name: &str, variable: &str) -> Result<PathBuf> {
+pub(crate) fn tool(name: &str, variable: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
@@ -69,7 +69,7 @@ pub fn tool(name: &str, variable: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When it can't be started or fails; the message ends with its last lines.
-pub fn run<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> Result<Ran> {
+pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> Result<Ran> {
     let folder = tempfile::tempdir()?;
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     let mut command = Command::new(program);
@@ -104,7 +104,10 @@ fn look(child: &Child, peaks: &mut Vec<(u32, u64)>) {
     while let Some(pid) = rest.pop() {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        rest.extend(children.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()));
+        rest.extend(
+            children
+                .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()).collect::<Vec<_>>()),
+        );
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let Some(peak) = Status::parse(&status).peak_bytes else { continue };
         match peaks.iter_mut().find(|known| known.0 == pid) {
@@ -118,7 +121,7 @@ fn look(child: &Child, peaks: &mut Vec<(u32, u64)>) {
 ///
 /// # Errors
 /// The first that one of them returns.
-pub fn alternate<T>(
+pub(crate) fn alternate<T>(
     pairs: usize,
     ours: &mut dyn FnMut() -> Result<T>,
     theirs: &mut dyn FnMut() -> Result<T>,
@@ -140,7 +143,7 @@ pub fn alternate<T>(
 }
 
 /// Ours over theirs in a line: the Hodges–Lehmann estimate with its interval, or from fewer than six pairs all ratios.
-pub fn ratio<T>(what: &str, pairs: &[(T, T)], of: impl Fn(&T) -> f64) -> String {
+pub(crate) fn ratio<T>(what: &str, pairs: &[(T, T)], of: impl Fn(&T) -> f64) -> String {
     let values = |side: fn(&(T, T)) -> &T| -> Vec<f64> { pairs.iter().map(|pair| of(side(pair))).collect() };
     let (ours, theirs) = (values(|pair| &pair.0), values(|pair| &pair.1));
     let logs: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| (ours / theirs).ln()).collect();
@@ -161,12 +164,12 @@ pub fn ratio<T>(what: &str, pairs: &[(T, T)], of: impl Fn(&T) -> f64) -> String 
 }
 
 /// The largest peak of several runs, for people.
-pub fn largest_peak<'r>(ran: impl IntoIterator<Item = &'r Ran>) -> String {
+pub(crate) fn largest_peak<'r>(ran: impl IntoIterator<Item = &'r Ran>) -> String {
     let peak = ran.into_iter().filter_map(|ran| ran.peak_bytes).max();
     peak.map_or_else(|| "unknown".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6))
 }
 
 /// Words as arguments.
-pub fn words<const N: usize>(list: [&str; N]) -> Vec<OsString> {
+pub(crate) fn words<const N: usize>(list: [&str; N]) -> Vec<OsString> {
     list.map(OsString::from).to_vec()
 }

@@ -24,7 +24,7 @@ const INNER_SAMPLES: u32 = 8;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;
-    let quality = quality::wanted(&args.measure, prompts::pocket_texts)?;
+    let quality = quality::quick(&args.measure, prompts::pocket_texts)?;
     let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
     let types = quantize::types(&TYPES.map(String::from))?;
     let workshop = Workshop::open(None)?;

@@ -46,6 +46,9 @@ pub struct Failure {
     pub at: Stage,
     /// In this way.
     pub how: HowItFails,
+    /// Not before it was done so often.
+    #[serde(default)]
+    pub after: u32,
 }
 
 /// The ways to fail that a real engine has.
@@ -88,7 +91,12 @@ impl Engine for ScriptedEngine {
             .models
             .get(file.as_ref())
             .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
-        let mut session = ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns), logits: Vec::new() };
+        let mut session = ScriptedSession {
+            model: model.clone(),
+            now_ns: Rc::clone(&self.now_ns),
+            spared: Cell::new(0),
+            logits: Vec::new(),
+        };
         session.fail(Stage::Load)?;
         session.pass(model.load_ns);
         body(&mut session, Loaded { model_ns: model.load_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) })
@@ -98,6 +106,8 @@ impl Engine for ScriptedEngine {
 struct ScriptedSession {
     model: ModelScript,
     now_ns: Rc<Cell<u64>>,
+    /// How often the scripted failure was not due yet.
+    spared: Cell<u32>,
     logits: Vec<f32>,
 }
 
@@ -108,7 +118,11 @@ impl ScriptedSession {
 
     fn fail(&self, stage: Stage) -> Result<(), Error> {
         match self.model.fail {
-            Some(Failure { at, how }) if at == stage => match how {
+            Some(Failure { at, after, .. }) if at == stage && self.spared.get() < after => {
+                self.spared.set(self.spared.get() + 1);
+                Ok(())
+            }
+            Some(Failure { at, how, .. }) if at == stage => match how {
                 HowItFails::Error => Err(scripted_error(stage)),
                 HowItFails::Abort => std::process::abort(),
                 HowItFails::Hang => loop {

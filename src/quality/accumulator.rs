@@ -111,7 +111,11 @@ impl Accumulator {
             ln_ppl_correlation: perplexity.correlation,
             kld_mean_nats: token_mean(&kld),
             kld_percentiles_nats: percentiles(kld),
-            jsd_mean_nats: mean(&column(&tokens, |token| token.jsd_nats)),
+            jsd_mean_nats: tokens
+                .iter()
+                .map(|token| token.jsd_nats)
+                .collect::<Option<Vec<f64>>>()
+                .map(|all| mean(&all)),
             delta_p_mean: token_mean(&delta_p),
             delta_p_rms: root_mean_square(&delta_p),
             delta_p_percentiles: percentiles(delta_p),
@@ -251,7 +255,7 @@ mod tests {
             nll_base_nats,
             nll_candidate_nats: nll_base_nats + 0.1 * random.normal().abs(),
             kld_nats: 0.1 * random.uniform(),
-            jsd_nats: 0.02 * random.uniform(),
+            jsd_nats: Some(0.02 * random.uniform()),
             base_entropy_nats: (6.0 * random.uniform()) as f32,
             base_margin_nats: Some(1.0),
             token: 1,

@@ -59,7 +59,7 @@ mod tests {
             nll_base_nats: 1.0,
             nll_candidate_nats: 1.0,
             kld_nats,
-            jsd_nats: 0.0,
+            jsd_nats: Some(0.0),
             base_entropy_nats,
             base_margin_nats: None,
             token: 0,

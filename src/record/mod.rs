@@ -22,8 +22,8 @@ pub use plan::{
     CacheType, Device, EngineConfig, FlashAttention, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind,
 };
 pub use quality::{
-    CandidateQuality, Quality, QualityPlan, QualityStop, QualityText, QualityWorker, Reference, Sharing, TextPlan,
-    TextQuality,
+    CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, QualityWorker,
+    Reference, Sharing, TextPlan, TextQuality,
 };
 pub use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
