@@ -5,7 +5,7 @@
 //! ```
 //!
 //! With one candidate it alternates (a) the comparison and the same windows without statistics, (b) the whole of `gguf-bench
-//! quality` and llama-perplexity with a base file and --kl-divergence (on the PATH, or LLAMA_PERPLEXITY; left out when it is
+//! quality` and llama-perplexity with a base file and --kl-divergence (on the PATH, or `LLAMA_PERPLEXITY`; left out when it is
 //! missing). With several it counts the model passes that one run takes.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 

@@ -151,15 +151,12 @@ pub(crate) fn ratio<T>(what: &str, pairs: &[(T, T)], of: impl Fn(&T) -> f64) -> 
         (Ok(ours), Ok(theirs)) => format!("medians {ours:.4} and {theirs:.4}"),
         _ => "no medians".into(),
     };
-    match stats::hodges_lehmann(&logs, CONFIDENCE).map(|estimate| estimate.exp()) {
-        Ok(e) => {
-            let (value, low, high) = (e.value, e.low, e.high);
-            format!("{what}: ratio {value:.4} [{low:.4}, {high:.4}] over {} pairs, {medians}", pairs.len())
-        }
-        Err(_) => {
-            let ratios: Vec<String> = logs.iter().map(|log| format!("{:.4}", log.exp())).collect();
-            format!("{what}: ratios {} (six pairs give an interval), {medians}", ratios.join(", "))
-        }
+    if let Ok(e) = stats::hodges_lehmann(&logs, CONFIDENCE).map(|estimate| estimate.exp()) {
+        let (value, low, high) = (e.value, e.low, e.high);
+        format!("{what}: ratio {value:.4} [{low:.4}, {high:.4}] over {} pairs, {medians}", pairs.len())
+    } else {
+        let ratios: Vec<String> = logs.iter().map(|log| format!("{:.4}", log.exp())).collect();
+        format!("{what}: ratios {} (six pairs give an interval), {medians}", ratios.join(", "))
     }
 }
 

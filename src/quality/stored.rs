@@ -47,7 +47,7 @@ pub fn compare_stored(base_log_probs: &[f32], candidate: &[f32], token: i32) -> 
         nll_base_nats: -f64::from(base.logits[at]),
         nll_candidate_nats: candidate.softmax.nll_nats(candidate.logits[at]),
         kld_nats,
-        jsd_nats: Some(divergence((&kept, &normalised), (&kept_candidate, &candidate.softmax)).jsd_nats),
+        jsd_nats: Some(divergence((&kept, &normalised), (&kept_candidate, &candidate.softmax)).jsd()),
         base_entropy_nats: entropy(&normalised),
         base_margin_nats: base.margin_nats(),
         token,

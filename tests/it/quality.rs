@@ -293,7 +293,7 @@ fn a_candidate_that_fails_in_the_middle_leaves_the_others_as_they_are() {
         let (folder, models) = scripted(&[("o.gguf", ""), ("a.gguf", noise), ("b.gguf", noise)]);
         let alone = follow(&folder, 0, &models, &["--quality-memory", memory])["quality"]["results"].clone();
         for (how, word) in [("abort", "signal 6"), ("hang", "said nothing"), ("error", "script says so")] {
-            let fail = format!(r#"{noise},"fail":{{"at":"prefill","how":"{how}","after":3}}"#);
+            let fail = format!(r#"{noise},"fail":{{"at":"prefill","how":"{how}","after":1}}"#);
             let (folder, models) =
                 scripted(&[("o.gguf", ""), ("a.gguf", noise), ("bad.gguf", &fail), ("b.gguf", noise)]);
             let run = follow(&folder, 5, &models, &["--quality-memory", memory, "--timeout", "1"]);

@@ -74,7 +74,9 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
         rows.collect(),
     );
     table.notes = compared(analysis).flat_map(|(m, q)| notes(m, q)).collect();
-    table.notes.extend(bound_note(analysis));
+    if compared(analysis).any(|(m, _)| !at_least(m).is_empty()) {
+        table.notes.push("≥: a lower bound of KLD; perplexity and same top are exact".into());
+    }
     table
 }
 
@@ -84,9 +86,7 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     if let Outcome::Failed { reason, .. } = &q.outcome {
         notes.push(format!("{}: {reason}", name(m)));
     }
-    let wide = q.precision_reached.is_none_or(|reached| reached > q.precision_asked);
-    let identical = q.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
-    if q.precision_asked > 0.0 && wide && !identical {
+    if is_wide(q) {
         let why = match q.stopped {
             Some(QualityStop::MaxWindows) => "the limit of windows was reached (--max-windows 0 lifts it)",
             Some(QualityStop::TextsDone) => "the texts have no more windows (--text adds some)",
@@ -99,17 +99,10 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     notes
 }
 
-/// What ≥ before a divergence means.
-fn bound_note(analysis: &Analysis) -> Option<String> {
-    let (_, q) = compared(analysis).next()?;
-    match q.kld {
-        KldKind::LowerBound { top_k } => Some(format!(
-            "≥: KLD is a lower bound. The original and a candidate did not fit in memory together, or --quality-memory cached was \
-             given, so candidates were compared with its {top_k} most likely tokens at each position and the sum of all others. \
-             Perplexity and same top are exact; the Jensen–Shannon divergence is unknown"
-        )),
-        KldKind::Exact | KldKind::Rounded => None,
-    }
+/// Whether the mean KLD is known less well than asked. One that is 0 in every window is known.
+fn is_wide(q: &QualityAnalysis) -> bool {
+    let identical = q.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
+    q.precision_asked > 0.0 && !identical && q.precision_reached.is_none_or(|reached| reached > q.precision_asked)
 }
 
 /// One row a candidate and text.
@@ -273,8 +266,32 @@ pub(in crate::report) fn sentence(analysis: &Analysis) -> Vec<String> {
         return Vec::new();
     }
     let mut sentences = vec![format!("The top token agrees with the original's: {}.", parts.join(", "))];
+    sentences.extend(bound_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
+    sentences.extend(few_windows_sentence(analysis));
     sentences
+}
+
+/// That KLD is a lower bound, where it is.
+fn bound_sentence(analysis: &Analysis) -> Option<String> {
+    match compared(analysis).next()?.1.kld {
+        KldKind::LowerBound { top_k } => Some(format!(
+            "KLD is a lower bound (≥): the models were not held in memory together, so candidates were compared with the original's \
+             {top_k} most likely tokens at each position and the sum of all others."
+        )),
+        KldKind::Exact | KldKind::Rounded => None,
+    }
+}
+
+/// That fewer windows were scored than the precision asked for takes, where a limit was the reason.
+fn few_windows_sentence(analysis: &Analysis) -> Option<String> {
+    let limited = |q: &QualityAnalysis| q.stopped == Some(QualityStop::MaxWindows) && is_wide(q);
+    let (_, q) = compared(analysis).find(|(_, q)| limited(q))?;
+    let asked = percent(q.precision_asked);
+    Some(format!(
+        "Outputs were compared on {} windows only, the limit of this run: KLD is not yet known to the ±{asked} asked for.",
+        q.windows
+    ))
 }
 
 /// How the candidates stand against --max-kld; none when no limit was set.
