@@ -202,7 +202,7 @@ impl Session for ScriptedSession {
         tokens.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
     }
 
-    fn open_windows(&mut self, _: u32, _: u32) -> Result<(), Error> {
+    fn open_windows(&mut self, _: u32, _: u32, _: u32) -> Result<(), Error> {
         self.fail(Stage::Context)
     }
 

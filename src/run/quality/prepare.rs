@@ -32,8 +32,9 @@ impl Ground {
 
     /// Opens a model's context for these windows.
     fn open(&self, open: &mut Open<'_>) -> Result<(), String> {
-        let n_seq = u32::try_from(self.pieces.n_seq).map_err(|error| error.to_string())?;
-        open.session.open_windows(n_seq, self.needs.n_ctx).map_err(|error| error.to_string())
+        let number = |n: usize| u32::try_from(n).map_err(|error| error.to_string());
+        let (n_seq, n_tokens) = (number(self.pieces.n_seq)?, number(self.pieces.max_tokens())?);
+        open.session.open_windows(n_seq, self.needs.n_ctx, n_tokens).map_err(|error| error.to_string())
     }
 }
 
