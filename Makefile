@@ -10,7 +10,7 @@ TOOLS ?= auto
 FLAGS := --release --locked $(if $(FEATURES),--features $(FEATURES))
 PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/gguf-bench
 SMOLLM2 := vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf
-SOURCES := build.rs src tests templates prompts vendor/*.py
+SOURCES := build.rs src benches tests templates prompts vendor/*.py
 
 # RUSTFLAGS, even empty, replaces the flags of .cargo/config.toml, and llama.cpp would not be built for this CPU.
 ifneq ($(origin RUSTFLAGS),undefined)

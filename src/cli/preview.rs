@@ -97,7 +97,8 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
 fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> String {
     let needs = |s: &Subject| run::quality::needed_bytes(&s.model, &s.path, &plan.engine, quality.n_ctx);
     let (originals, candidates): (Vec<&Subject>, _) = subjects.iter().partition(|s| s.model.role == Role::Original);
-    let original_bytes = originals.first().map(|s| needs(s));
+    // A file of log-probabilities in its place has no facts.
+    let original_bytes = originals.first().filter(|s| s.model.facts.is_some()).map(|s| needs(s));
     // What would be made of the original is no larger than it.
     let made = types.iter().filter_map(|_| original_bytes);
     let demand = run::quality::Demand {

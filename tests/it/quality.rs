@@ -118,6 +118,17 @@ fn kld_rises_with_compression_and_a_text_may_end_early() {
     assert!(metric(0, "ppl", "value").is_some() && metric(0, "kld_mean", "value").is_none());
     assert!(analysis["models"][1]["quality"]["verdict"]["acceptable"].is_object());
     assert!(analysis["models"][3]["quality"]["verdict"]["too_far"].is_object());
+    assert_eq!(analysis["models"][1]["quality"]["kld"], "exact");
+    let summary = &analysis["models"][3]["quality"]["texts"][0]["summary"];
+    let full = |list: &str, n: usize| assert_eq!(summary[list].as_array().unwrap().len(), n, "{list}");
+    full("worst_tokens", 10);
+    full("kld_by_position", 5);
+    full("kld_by_base_entropy", 6);
+    assert!(summary["worst_tokens"][0]["context"]["before"].as_str().unwrap().len() > 10);
+    assert!(summary["flips"]["away_from_correct_tokens"].as_u64().unwrap() > 0);
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("Mean KLD against the limit of 0.0500 nats: within it: Q8"), "{page}");
+    assert!(page.contains("compared on 12 windows only, the limit of this run"), "{page}");
 }
 
 #[test]
