@@ -153,7 +153,7 @@ fn against_llama_perplexity(asked: &Asked, tool: &Path) -> Result<()> {
     let theirs: Vec<&TwoPasses> =
         sides.iter().filter_map(|side| if let Side::Theirs(theirs) = side { Some(theirs) } else { None }).collect();
     let (own, base) = (ours.iter().map(|ours| &ours.ran), theirs.iter().map(|theirs| &theirs.base));
-    println!("    peak memory: ours {} (both models, all processes), ", support::largest_peak(own));
+    println!("    peak memory: ours {} (both models, all processes)", support::largest_peak(own));
     println!("                 llama-perplexity's base pass {} (one model)", support::largest_peak(base));
     let weights = fs::metadata(&asked.models[1])?.len();
     println!("                 the candidate's file {:.1} MB", weights as f64 / 1e6);

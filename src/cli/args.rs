@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::quality::QualityMemoryArg;
 use crate::record;
 
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
@@ -290,25 +291,6 @@ pub(super) enum WorkerJob {
         #[arg(long)]
         allow_requantize: bool,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum QualityMemoryArg {
-    Auto,
-    Shared,
-    Pairs,
-    Cached,
-}
-
-impl From<QualityMemoryArg> for record::QualityMemory {
-    fn from(arg: QualityMemoryArg) -> Self {
-        match arg {
-            QualityMemoryArg::Auto => Self::Auto,
-            QualityMemoryArg::Shared => Self::Shared,
-            QualityMemoryArg::Pairs => Self::Pairs,
-            QualityMemoryArg::Cached => Self::Cached,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,10 +1,11 @@
 //! quality, and the part of every measurement that compares outputs: from what was typed to texts and a plan.
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
 use super::{
-    args::{MeasureArgs, QualityArgs, QualityMemoryArg},
+    args::{MeasureArgs, QualityArgs},
     bench::{self, Job},
     exit::Exit,
     machine, plan,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     prompts::{self, Text},
-    record::{QualityPlan, TextPlan},
+    record::{QualityMemory, QualityPlan, TextPlan},
     run::quality::{Inputs, Pace},
 };
 
@@ -20,6 +21,26 @@ use crate::{
 const MIN_WINDOWS: usize = 20;
 /// Windows of a quick look, two of each of the texts that come with the program.
 const QUICK_WINDOWS: usize = 16;
+
+/// What can be asked of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum QualityMemoryArg {
+    Auto,
+    Shared,
+    Pairs,
+    Cached,
+}
+
+impl From<QualityMemoryArg> for QualityMemory {
+    fn from(arg: QualityMemoryArg) -> Self {
+        match arg {
+            QualityMemoryArg::Auto => Self::Auto,
+            QualityMemoryArg::Shared => Self::Shared,
+            QualityMemoryArg::Pairs => Self::Pairs,
+            QualityMemoryArg::Cached => Self::Cached,
+        }
+    }
+}
 
 /// How outputs are to be compared, and on what.
 pub(super) struct Wanted {
