@@ -50,6 +50,15 @@ pub enum Event<'a> {
     StepDone,
     /// A round ended.
     RoundDone,
+    /// A window of a text was scored.
+    Windows {
+        /// What is evaluated; `None` for the original and candidates side by side.
+        model: Option<&'a str>,
+        /// Scored so far.
+        done: usize,
+        /// At most: it may stop earlier.
+        of: usize,
+    },
 }
 
 /// Sees events. Every method call happens outside timed sections.

@@ -1,6 +1,7 @@
 //! From the record to findings: summaries with intervals, ratios to the original, verdicts, warnings. Pure: no I/O, no clock.
 
 mod answers;
+mod bound;
 pub mod comparable;
 pub mod diff;
 mod load;
@@ -16,6 +17,7 @@ mod verdict;
 mod warning;
 
 pub use answers::{AnswerRow, CategoryRow, Latency};
+pub use bound::{Absent, KldKind};
 pub use load::LoadSummary;
 pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
@@ -71,7 +73,7 @@ pub struct ModelAnalysis {
     /// `Done`, or the first failure.
     pub outcome: Outcome,
     /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`, then `ppl`, `kld_mean`, `kld_p99` and
-    /// `top1_agreement`, whose `n` counts windows.
+    /// `top1_agreement`, whose `n` counts windows; a KLD that is a lower bound is `kld_mean_lower_bound`, `kld_p99_lower_bound`.
     #[serde(serialize_with = "metric::by_key")]
     pub metrics: Vec<MetricSummary>,
     /// The same keys, as candidate over original, and `all_workloads`: one line over all synthetic ones. Empty for the original.

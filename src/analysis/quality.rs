@@ -5,7 +5,10 @@
 
 use serde::Serialize;
 
-use super::metric::{Better, MetricSummary, Unit};
+use super::{
+    bound::{Absent, KldKind},
+    metric::{Better, MetricSummary, Unit},
+};
 use crate::{
     quality::precision::macro_mean,
     record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, WindowMeans},
@@ -22,8 +25,16 @@ const FEWEST_WINDOWS: usize = 10;
 pub struct QualityAnalysis {
     /// `Done`, or why it could not be compared, or no further.
     pub outcome: Outcome,
+    /// What its KLD is: exact or not.
+    pub kld: KldKind,
+    /// Figures that are null, and why.
+    pub absent: Vec<Absent>,
     /// Why no more windows were scored.
     pub stopped: Option<QualityStop>,
+    /// The half-width of the mean KLD over itself at which to stop; 0 = never.
+    pub precision_asked: f64,
+    /// What it is; `None` without an interval, or where the mean is 0.
+    pub precision_reached: Option<f64>,
     /// Tokens a window, of which the second half is scored.
     pub n_ctx: u32,
     /// Windows scored, over all texts.
@@ -83,7 +94,7 @@ pub struct TextFigures {
     pub summary: Option<Summary>,
 }
 
-/// The mean KLD against the greatest a person accepts.
+/// The mean KLD against the greatest a person accepts. A lower bound can be too far, and never acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityVerdict {
@@ -111,9 +122,14 @@ pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
     let scored: Vec<&[WindowMeans]> =
         result.texts.iter().map(|text| &text.windows[..]).filter(|windows| !windows.is_empty()).collect();
     let overall = (!scored.is_empty()).then(|| figures(&scored, run));
-    let verdict = plan.max_kld_nats.zip(overall.as_ref()).map(|(most, overall)| verdict(overall.kld_mean_nats, most));
+    let kld = KldKind::of(quality);
+    let verdict = plan.max_kld_nats.zip(overall.as_ref()).map(|(most, f)| verdict(f.kld_mean_nats, kld, most));
     Some(QualityAnalysis {
         outcome: result.outcome.clone(),
+        kld,
+        absent: kld.absent(),
+        precision_asked: plan.precision,
+        precision_reached: overall.as_ref().and_then(|f| f.kld_mean_nats.relative_half_width()),
         stopped: result.stopped,
         n_ctx: plan.n_ctx,
         windows: scored.iter().map(|windows| windows.len()).sum(),
@@ -167,17 +183,19 @@ pub(super) fn metrics(run: &Run, model: usize, analysis: Option<&QualityAnalysis
             .collect();
     };
     let (Some(figures), n) = (&analysis.overall, analysis.windows) else { return Vec::new() };
+    let kld = |key| analysis.kld.key(key);
     vec![
         metric("ppl", figures.ppl, Unit::Perplexity, Better::Lower, n),
-        metric("kld_mean", figures.kld_mean_nats, Unit::Nats, Better::Lower, n),
-        metric("kld_p99", figures.kld_p99_nats, Unit::Nats, Better::Lower, n),
+        metric(&kld("kld_mean"), figures.kld_mean_nats, Unit::Nats, Better::Lower, n),
+        metric(&kld("kld_p99"), figures.kld_p99_nats, Unit::Nats, Better::Lower, n),
         metric("top1_agreement", figures.top1_agreement, Unit::Fraction, Better::Higher, n),
     ]
 }
 
-fn verdict(kld: Figure, max_kld_nats: f64) -> QualityVerdict {
+fn verdict(kld: Figure, kind: KldKind, max_kld_nats: f64) -> QualityVerdict {
+    let bound = matches!(kind, KldKind::LowerBound { .. });
     match (kld.low, kld.high) {
-        (_, Some(high)) if high <= max_kld_nats => QualityVerdict::Acceptable { max_kld_nats },
+        (_, Some(high)) if high <= max_kld_nats && !bound => QualityVerdict::Acceptable { max_kld_nats },
         (Some(low), _) if low > max_kld_nats => QualityVerdict::TooFar { max_kld_nats },
         _ => QualityVerdict::NotResolved { max_kld_nats },
     }
@@ -217,6 +235,11 @@ impl Figure {
         }
         let means: f64 = texts.iter().map(|windows| windows.iter().sum::<f64>() / windows.len() as f64).sum();
         Self { value: means / texts.len() as f64, low: None, high: None }
+    }
+
+    fn relative_half_width(self) -> Option<f64> {
+        let half = (self.high? - self.low?) / 2.0;
+        (self.value > 0.0).then(|| half / self.value)
     }
 
     fn exp(self) -> Self {
@@ -301,10 +324,21 @@ mod tests {
     #[test]
     fn a_verdict_needs_the_whole_interval() {
         let figure = |low, high| Figure { value: 0.02, low: Some(low), high: Some(high) };
-        assert_eq!(verdict(figure(0.01, 0.03), 0.03), QualityVerdict::Acceptable { max_kld_nats: 0.03 });
-        assert_eq!(verdict(figure(0.01, 0.03), 0.009), QualityVerdict::TooFar { max_kld_nats: 0.009 });
-        assert_eq!(verdict(figure(0.01, 0.03), 0.02), QualityVerdict::NotResolved { max_kld_nats: 0.02 });
+        let exact = |figure, most| verdict(figure, KldKind::Exact, most);
+        assert_eq!(exact(figure(0.01, 0.03), 0.03), QualityVerdict::Acceptable { max_kld_nats: 0.03 });
+        assert_eq!(exact(figure(0.01, 0.03), 0.009), QualityVerdict::TooFar { max_kld_nats: 0.009 });
+        assert_eq!(exact(figure(0.01, 0.03), 0.02), QualityVerdict::NotResolved { max_kld_nats: 0.02 });
         let none = Figure { value: 0.0, low: None, high: None };
-        assert_eq!(verdict(none, 0.02), QualityVerdict::NotResolved { max_kld_nats: 0.02 });
+        assert_eq!(exact(none, 0.02), QualityVerdict::NotResolved { max_kld_nats: 0.02 });
+    }
+
+    #[test]
+    fn a_lower_bound_is_never_acceptable() {
+        let bound = |most| {
+            let figure = Figure { value: 0.02, low: Some(0.01), high: Some(0.03) };
+            verdict(figure, KldKind::LowerBound { top_k: 256 }, most)
+        };
+        assert_eq!(bound(0.03), QualityVerdict::NotResolved { max_kld_nats: 0.03 });
+        assert_eq!(bound(0.009), QualityVerdict::TooFar { max_kld_nats: 0.009 });
     }
 }

@@ -7,9 +7,10 @@ use clap_complete::Shell;
 
 use super::{
     choices::{ArrangementArg, CacheTypeArg, DeviceArg, FlashArg, WorkersArg},
+    quality::QualityMemoryArg,
     values::{Rounds, confidence, duration_s, not_negative, percentage},
 };
-use crate::analysis::diff::Limit;
+use crate::{analysis::diff::Limit, record};
 
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
 #[derive(Debug, Parser)]
@@ -242,15 +243,25 @@ pub(super) struct MeasureArgs {
     /// Stop when the mean KLD is known this well (0 = score all windows)
     #[arg(long, default_value = "5%", value_name = "P%", value_parser = percentage, help_heading = "Quality")]
     pub(super) quality_precision: f64,
-    /// Most windows to score, over all texts (0 = no limit) [default: 16; no limit in quality or with --quality-precision 0]
+    /// Most windows to score, over all texts (0 = no limit) [default: no limit; 16 in demo and with --quick]
     #[arg(long, value_name = "N", help_heading = "Quality")]
     pub(super) max_windows: Option<usize>,
     /// The mean KLD you accept, in nats: every candidate is judged by it
     #[arg(long, value_name = "NATS", value_parser = not_negative, help_heading = "Quality")]
     pub(super) max_kld: Option<f64>,
+    /// What to hold in memory together: all models, pairs of the original and one candidate, or one model at a time, compared
+    /// through a cache of the original's most likely tokens, which makes KLD a lower bound (auto = the first that fits)
+    #[arg(long, value_enum, default_value_t = QualityMemoryArg::Auto, value_name = "MODE", help_heading = "Quality")]
+    pub(super) quality_memory: QualityMemoryArg,
+    /// Tokens kept at each position of an original that is evaluated alone
+    #[arg(long, default_value_t = record::DEFAULT_TOP_K, value_name = "N", help_heading = "Quality")]
+    pub(super) cache_top_k: usize,
     /// Evaluate the windows and compare nothing (internal)
     #[arg(long, hide = true)]
     pub(super) no_statistics: bool,
+    /// Compare while the next window is evaluated, as on a GPU (internal)
+    #[arg(long, hide = true)]
+    pub(super) overlap: bool,
 
     /// Where to compute (mps = metal)
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto, help_heading = "llama.cpp")]

@@ -28,7 +28,7 @@ const BUDGET_S: u64 = 60;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;
-    let quality = quality::wanted(&args.measure, prompts::pocket_texts)?;
+    let quality = quality::quick(&args.measure, prompts::pocket_texts)?;
     let setting = Setting {
         allowed_cpus: here.machine.allowed_cpus,
         n_models: 1 + TYPES.len(),

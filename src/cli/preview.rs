@@ -9,7 +9,7 @@ use crate::{
     engine::QuantType,
     gguf,
     record::{
-        Arrangement, Budget, InnerPolicy, Outcome, Plan, PromptText, Protocol, QualityPlan, Workers, WorkloadKind,
+        Arrangement, Budget, InnerPolicy, Outcome, Plan, PromptText, Protocol, QualityPlan, Role, Workers, WorkloadKind,
     },
     report::format,
     run,
@@ -152,11 +152,18 @@ struct Estimate {
 /// How outputs are compared, and who shares a pass of the original.
 fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> String {
     let needs = |s: &Subject| run::quality::needed_bytes(&s.model, &s.path, &plan.engine, quality.n_ctx);
-    let mut needs: Vec<u64> = subjects.iter().map(needs).collect();
+    let (originals, candidates): (Vec<&Subject>, _) = subjects.iter().partition(|s| s.model.role == Role::Original);
+    // A file of log-probabilities in its place has no facts.
+    let original_bytes = originals.first().filter(|s| s.model.facts.is_some()).map(|s| needs(s));
     // What would be made of the original is no larger than it.
-    needs.extend(types.iter().filter_map(|_| needs.first().copied()).collect::<Vec<_>>());
-    let available = run::quality::available_bytes(&here.machine, &plan.engine);
-    run::quality::describe(run::quality::sharing(&needs, available), quality)
+    let made = types.iter().filter_map(|_| original_bytes);
+    let demand = run::quality::Demand {
+        original_bytes,
+        candidates_bytes: candidates.into_iter().map(needs).chain(made).collect(),
+        cache_bytes: run::quality::cache_bytes(quality),
+        available_bytes: run::quality::available_bytes(&here.machine, &plan.engine),
+    };
+    run::quality::describe(run::quality::sharing(quality, &demand), quality)
 }
 
 /// Time of comparing one model's output, when the text is as long as the limit.

@@ -63,6 +63,29 @@ impl Progress {
         let Place { round, rounds, .. } = self.at;
         self.bar.set_message(format!("round {} of {rounds}, {model}: {what}{left}", round + 1));
     }
+
+    /// Outputs are compared after the rounds, or instead of them: the bar begins anew.
+    fn windows(&mut self, model: Option<&str>, done: usize, of: usize) {
+        if done == 0 {
+            self.started = now();
+        }
+        let share = (done as f64 / of.max(1) as f64).min(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
+        self.bar.set_position((share * LENGTH) as u64);
+        let elapsed_s = self.started.elapsed().as_secs_f64();
+        self.bar.set_message(windows_words(model, done, of, elapsed_s));
+    }
+}
+
+/// How far the comparison of outputs is. It may stop before the last window, so the time left is the longest.
+fn windows_words(model: Option<&str>, done: usize, of: usize, elapsed_s: f64) -> String {
+    let whose = model.map_or(String::new(), |model| format!(" of {model}"));
+    let left = if done > 0 && done < of {
+        format!(", at most about {:.0} s left", elapsed_s / done as f64 * (of - done) as f64)
+    } else {
+        String::new()
+    };
+    format!("comparing outputs{whose}: window {done} of {of}{left}")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the display's own clock times nothing that is reported")]
@@ -91,6 +114,7 @@ impl Observer for Progress {
             Event::Step { model, what, .. } => self.draw(model, what),
             Event::StepDone => self.at.step += 1,
             Event::RoundDone => {}
+            Event::Windows { model, done, of } => self.windows(model, done, of),
         }
     }
 }
@@ -104,6 +128,13 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows_say_how_far_and_how_long() {
+        assert_eq!(windows_words(None, 0, 40, 1.0), "comparing outputs: window 0 of 40");
+        let words = windows_words(Some("Q4_K_M"), 10, 40, 5.0);
+        assert_eq!(words, "comparing outputs of Q4_K_M: window 10 of 40, at most about 15 s left");
+    }
 
     #[test]
     fn the_share_grows_from_nothing_to_everything() {

@@ -1,6 +1,7 @@
 //! quality, and the part of every measurement that compares outputs: from what was typed to texts and a plan.
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -13,14 +14,34 @@ use super::{
 };
 use crate::{
     prompts::{self, Text},
-    record::{QualityPlan, TextPlan},
-    run::quality::Inputs,
+    record::{QualityMemory, QualityPlan, TextPlan},
+    run::quality::{Inputs, Pace},
 };
 
 /// Never stop for precision before so many windows: the estimate of the spread must be one.
 const MIN_WINDOWS: usize = 20;
-/// Windows when nothing is said: a minute or so for an original of 135 million parameters and three candidates on two CPUs.
-const MAX_WINDOWS: usize = 16;
+/// Windows of a quick look, two of each of the texts that come with the program.
+const QUICK_WINDOWS: usize = 16;
+
+/// What can be asked of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum QualityMemoryArg {
+    Auto,
+    Shared,
+    Pairs,
+    Cached,
+}
+
+impl From<QualityMemoryArg> for QualityMemory {
+    fn from(arg: QualityMemoryArg) -> Self {
+        match arg {
+            QualityMemoryArg::Auto => Self::Auto,
+            QualityMemoryArg::Shared => Self::Shared,
+            QualityMemoryArg::Pairs => Self::Pairs,
+            QualityMemoryArg::Cached => Self::Cached,
+        }
+    }
+}
 
 /// How outputs are to be compared, and on what.
 pub(super) struct Wanted {
@@ -31,14 +52,20 @@ pub(super) struct Wanted {
 
 /// What the options ask for; `defaults` are the texts when none is named.
 pub(super) fn wanted(args: &MeasureArgs, defaults: fn() -> Vec<Text>) -> Result<Wanted> {
+    within(args, defaults, args.quick)
+}
+
+/// The same, but no more than a quick look unless more is asked for.
+pub(super) fn quick(args: &MeasureArgs, defaults: fn() -> Vec<Text>) -> Result<Wanted> {
+    within(args, defaults, true)
+}
+
+fn within(args: &MeasureArgs, defaults: fn() -> Vec<Text>, quick: bool) -> Result<Wanted> {
     if args.no_quality {
         return Ok(Wanted { plan: None, inputs: Inputs::default() });
     }
-    let limit = if args.quality_precision > 0.0 { Some(MAX_WINDOWS) } else { None };
-    with_limit(args, defaults, limit)
-}
-
-fn with_limit(args: &MeasureArgs, defaults: fn() -> Vec<Text>, limit: Option<usize>) -> Result<Wanted> {
+    // Asking for all windows is asking for more than a quick look.
+    let limit = (quick && args.quality_precision > 0.0).then_some(QUICK_WINDOWS);
     let texts = if args.text.is_empty() {
         defaults()
     } else {
@@ -52,10 +79,13 @@ fn with_limit(args: &MeasureArgs, defaults: fn() -> Vec<Text>, limit: Option<usi
         min_windows: MIN_WINDOWS,
         max_windows: args.max_windows.map_or(limit, |most| (most > 0).then_some(most)),
         max_kld_nats: args.max_kld,
+        memory: args.quality_memory.into(),
+        cache_top_k: args.cache_top_k,
     };
     let inputs = Inputs {
         texts: texts.iter().map(|text| text.scored().to_owned()).collect(),
         skip_statistics: args.no_statistics,
+        pace: args.overlap.then_some(Pace::Overlapped),
         ..Inputs::default()
     };
     Ok(Wanted { plan: Some(plan), inputs })
@@ -80,9 +110,12 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     if measure.no_quality {
         bail!("nothing to do: this command only compares outputs");
     }
-    let mut quality = with_limit(measure, prompts::builtin_texts, None)?;
+    let mut quality = wanted(measure, prompts::builtin_texts)?;
     quality.inputs.logits.clone_from(&args.logits);
     quality.inputs.save_logits.clone_from(&args.save_logits);
+    if args.logits.is_some() && measure.quality_memory == QualityMemoryArg::Cached {
+        bail!("--quality-memory cached keeps a part of the original's output; with --logits all of it is there");
+    }
     if args.save_logits.is_some() {
         if quality.inputs.texts.len() != 1 {
             bail!("--save-logits writes the windows of one text: name it with --text");

@@ -313,15 +313,16 @@ impl Session for LlamaSession<'_> {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn open_windows(&mut self, n_seq: u32, n_ctx: u32) -> Result<(), Error> {
+    fn open_windows(&mut self, n_seq: u32, n_ctx: u32, n_tokens: u32) -> Result<(), Error> {
         self.context = None;
         self.n_rows = 0;
         let n_ctx = n_seq.saturating_mul(n_ctx);
         let params = context_params(self.config, n_ctx)
             .with_n_seq_max(n_seq)
             .with_kv_unified(false)
-            // A batch is never more than one micro-batch here.
-            .with_n_batch(self.config.n_ubatch);
+            // llama.cpp's buffers are as large as its batches may be.
+            .with_n_batch(n_tokens)
+            .with_n_ubatch(n_tokens);
         let context = self
             .model
             .new_context(self.backend, params)

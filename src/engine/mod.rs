@@ -78,13 +78,14 @@ pub trait Session {
     /// The text of tokens; what is no UTF-8 is replaced.
     fn detokenize(&self, tokens: &[i32]) -> String;
 
-    /// Replaces the context by one for `n_seq` windows of `n_ctx` tokens side by side.
+    /// Replaces the context by one for `n_seq` windows of `n_ctx` tokens side by side, of which at most `n_tokens` will be
+    /// evaluated at a time.
     ///
     /// # Errors
     /// When llama.cpp refuses, most often for want of memory.
-    fn open_windows(&mut self, n_seq: u32, n_ctx: u32) -> Result<(), Error>;
+    fn open_windows(&mut self, n_seq: u32, n_ctx: u32, n_tokens: u32) -> Result<(), Error>;
 
-    /// Evaluates at most `n_ubatch` tokens of the windows. On a GPU it may return before they are done.
+    /// Evaluates tokens of the windows. On a GPU it may return before they are done.
     ///
     /// # Errors
     /// When llama.cpp fails to decode.

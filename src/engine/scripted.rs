@@ -1,6 +1,11 @@
 //! An engine that follows a script on a virtual clock: for tests of schedules, failures and statistics that must be exact and instant.
 
-use std::{cell::RefCell, collections::BTreeMap, path::Path, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    path::Path,
+    rc::Rc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +58,9 @@ pub struct Failure {
     pub at: Stage,
     /// In this way.
     pub how: HowItFails,
+    /// Not before it was done so often.
+    #[serde(default)]
+    pub after: u32,
 }
 
 /// The ways to fail that a real engine has.
@@ -106,6 +114,7 @@ impl ScriptedEngine {
             clock: self.clock.clone(),
             machine: self.machine.clone(),
             slowness,
+            spared: Cell::new(0),
             logits: Vec::new(),
         };
         session.fail(Stage::Load)?;
@@ -133,6 +142,8 @@ pub struct ScriptedSession {
     clock: Virtual,
     machine: Option<Rc<RefCell<Machine>>>,
     slowness: f64,
+    /// How often the scripted failure was not due yet.
+    spared: Cell<u32>,
     logits: Vec<f32>,
 }
 
@@ -151,7 +162,11 @@ impl ScriptedSession {
 
     fn fail(&self, stage: Stage) -> Result<(), Error> {
         match self.model.fail {
-            Some(Failure { at, how }) if at == stage => match how {
+            Some(Failure { at, after, .. }) if at == stage && self.spared.get() < after => {
+                self.spared.set(self.spared.get() + 1);
+                Ok(())
+            }
+            Some(Failure { at, how, .. }) if at == stage => match how {
                 HowItFails::Error => Err(scripted_error(stage)),
                 HowItFails::Abort => std::process::abort(),
                 HowItFails::Hang => loop {
@@ -229,7 +244,7 @@ impl Session for ScriptedSession {
         tokens.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
     }
 
-    fn open_windows(&mut self, _: u32, _: u32) -> Result<(), Error> {
+    fn open_windows(&mut self, _: u32, _: u32, _: u32) -> Result<(), Error> {
         self.fail(Stage::Context)
     }
 

@@ -93,7 +93,7 @@ impl Accumulator {
     /// # Errors
     /// No token at all.
     pub fn summary(&self) -> Result<Summary, AccumulatorError> {
-        let tokens: Vec<TokenComparison> = self.windows.values().flatten().copied().collect();
+        let tokens: Tokens<'_> = self.windows.values().flatten().collect();
         if tokens.is_empty() {
             return Err(AccumulatorError::Empty);
         }
@@ -111,7 +111,7 @@ impl Accumulator {
             ln_ppl_correlation: perplexity.correlation,
             kld_mean_nats: token_mean(&kld),
             kld_percentiles_nats: percentiles(kld),
-            jsd_mean_nats: mean(&column(&tokens, |token| token.jsd_nats)),
+            jsd_mean_nats: jsd(&tokens),
             delta_p_mean: token_mean(&delta_p),
             delta_p_rms: root_mean_square(&delta_p),
             delta_p_percentiles: percentiles(delta_p),
@@ -150,11 +150,15 @@ fn worst_token(window: usize, position: usize, token: &TokenComparison) -> Worst
     }
 }
 
-fn column(tokens: &[TokenComparison], value: impl Fn(&TokenComparison) -> f64) -> Vec<f64> {
-    tokens.iter().map(value).collect()
+/// Tokens to sum up, where they lie: copied they would double what many windows take.
+type Tokens<'a> = Vec<&'a TokenComparison>;
+
+fn column(tokens: &Tokens<'_>, value: impl Fn(&TokenComparison) -> f64) -> Vec<f64> {
+    tokens.iter().map(|token| value(token)).collect()
 }
 
 fn window_means(window: usize, tokens: &[TokenComparison]) -> WindowMeans {
+    let tokens: &Tokens<'_> = &tokens.iter().collect();
     WindowMeans {
         window,
         tokens: tokens.len(),
@@ -174,7 +178,7 @@ fn largest_tenth(mut values: Vec<f64>) -> Vec<f32> {
 }
 
 /// Share of equal first choices, with √(p(1 − p)/(n − 1)).
-fn same_top(tokens: &[TokenComparison]) -> TokenMean {
+fn same_top(tokens: &Tokens<'_>) -> TokenMean {
     let n = tokens.len() as f64;
     let value = tokens.iter().filter(|token| token.same_top()).count() as f64 / n;
     TokenMean { value, naive_standard_error: (tokens.len() > 1).then(|| (value * (1.0 - value) / (n - 1.0)).sqrt()) }
@@ -188,7 +192,12 @@ fn root_mean_square(values: &[f64]) -> TokenMean {
     TokenMean { value, naive_standard_error }
 }
 
-fn flips(tokens: &[TokenComparison]) -> Flips {
+/// None when it is unknown of a token.
+fn jsd(tokens: &Tokens<'_>) -> Option<f64> {
+    tokens.iter().map(|token| token.jsd_nats.map(f64::from)).collect::<Option<Vec<_>>>().map(|all| mean(&all))
+}
+
+fn flips(tokens: &Tokens<'_>) -> Flips {
     let mut flips = Flips::default();
     for token in tokens {
         match token.flip() {
@@ -213,7 +222,7 @@ struct Perplexity {
 
 impl Perplexity {
     /// Errors by the delta method, as llama-perplexity propagates them.
-    fn of(tokens: &[TokenComparison]) -> Self {
+    fn of(tokens: &Tokens<'_>) -> Self {
         let base_nll = column(tokens, |token| token.nll_base_nats);
         let candidate_nll = column(tokens, |token| token.nll_candidate_nats);
         let exp = |ln: TokenMean| {
@@ -251,7 +260,7 @@ mod tests {
             nll_base_nats,
             nll_candidate_nats: nll_base_nats + 0.1 * random.normal().abs(),
             kld_nats: 0.1 * random.uniform(),
-            jsd_nats: 0.02 * random.uniform(),
+            jsd_nats: Some(0.02 * random.uniform() as f32),
             base_entropy_nats: (6.0 * random.uniform()) as f32,
             base_margin_nats: Some(1.0),
             token: 1,

@@ -1,6 +1,7 @@
 //! Many scored positions at once, split over threads; what comes out does not depend on how many.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use super::compare::{BaseRow, TokenComparison};
 use super::error::RowError;
@@ -62,19 +63,9 @@ impl Batch<'_> {
     pub fn compare(&self, threads: NonZeroUsize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
         let positions = self.tokens.len();
         for logits in std::iter::once(&self.base).chain(self.candidates) {
-            if positions.checked_mul(self.n_vocab.get()) != Some(logits.len()) {
-                return Err(BatchError::Shape { actual: logits.len(), positions, n_vocab: self.n_vocab.get() });
-            }
+            check_shape(logits, positions, self.n_vocab)?;
         }
-        let share = positions.div_ceil(threads.get()).max(1);
-        let starts: Vec<usize> = (0..positions).step_by(share).collect();
-        let parts = std::thread::scope(|scope| {
-            let others: Vec<_> =
-                starts.iter().skip(1).map(|&start| scope.spawn(move || self.part(start, share))).collect();
-            let mut parts = vec![self.part(0, share)];
-            parts.extend(others.into_iter().map(|thread| thread.join().expect("comparing does not panic")));
-            parts
-        });
+        let parts = in_parts(positions, threads, &|rows| self.part(rows));
         let mut all = vec![Vec::with_capacity(positions); self.candidates.len()];
         for part in parts {
             for (whole, part) in all.iter_mut().zip(part?) {
@@ -84,11 +75,10 @@ impl Batch<'_> {
         Ok(all)
     }
 
-    /// Compares up to `len` positions from `start` on.
-    fn part(&self, start: usize, len: usize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
-        let end = self.tokens.len().min(start + len);
-        let mut results = vec![Vec::with_capacity(end - start); self.candidates.len()];
-        for row in start..end {
+    /// Compares these positions.
+    fn part(&self, rows: Range<usize>) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
+        let mut results = vec![Vec::with_capacity(rows.len()); self.candidates.len()];
+        for row in rows {
             let base = BaseRow::new(self.row(self.base, row)).map_err(|reason| BatchError::Base { row, reason })?;
             for (candidate, logits) in self.candidates.iter().enumerate() {
                 let compared = base.compare(self.row(logits, row), self.tokens[row]);
@@ -101,6 +91,31 @@ impl Batch<'_> {
     fn row<'b>(&self, logits: &'b [f32], row: usize) -> &'b [f32] {
         &logits[row * self.n_vocab.get()..][..self.n_vocab.get()]
     }
+}
+
+/// Whether a buffer holds one row for each position.
+pub(super) fn check_shape(logits: &[f32], positions: usize, n_vocab: NonZeroUsize) -> Result<(), BatchError> {
+    if positions.checked_mul(n_vocab.get()) == Some(logits.len()) {
+        return Ok(());
+    }
+    Err(BatchError::Shape { actual: logits.len(), positions, n_vocab: n_vocab.get() })
+}
+
+/// Has equal parts of the positions worked on by as many threads; what they return is in order.
+pub(super) fn in_parts<T: Send>(
+    positions: usize,
+    threads: NonZeroUsize,
+    part: &(impl Fn(Range<usize>) -> T + Sync),
+) -> Vec<T> {
+    let share = positions.div_ceil(threads.get()).max(1);
+    let range = |start: usize| start..positions.min(start + share);
+    let starts: Vec<usize> = (0..positions).step_by(share).collect();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = starts.iter().skip(1).map(|&start| scope.spawn(move || part(range(start)))).collect();
+        let mut parts = vec![part(range(0))];
+        parts.extend(others.into_iter().map(|thread| thread.join().expect("comparing does not panic")));
+        parts
+    })
 }
 
 #[cfg(test)]

@@ -32,10 +32,10 @@ pub(super) fn by_position(windows: &BTreeMap<usize, Vec<TokenComparison>>, shape
 }
 
 /// Mean KLD for each range of the original's entropy, in order.
-pub(super) fn by_base_entropy(tokens: &[TokenComparison]) -> Vec<EntropyBin> {
+pub(super) fn by_base_entropy(tokens: &[&TokenComparison]) -> Vec<EntropyBin> {
     let bin = |bin: usize| {
         let (from_nats, to_nats) = (ENTROPY_EDGES_NATS[bin], ENTROPY_EDGES_NATS.get(bin + 1).copied());
-        let within = |token: &&TokenComparison| {
+        let within = |token: &&&TokenComparison| {
             // Rounding may leave a certain token a hair under 0.
             let entropy = f64::from(token.base_entropy_nats).max(0.0);
             entropy >= from_nats && to_nats.is_none_or(|to| entropy < to)
@@ -59,7 +59,7 @@ mod tests {
             nll_base_nats: 1.0,
             nll_candidate_nats: 1.0,
             kld_nats,
-            jsd_nats: 0.0,
+            jsd_nats: Some(0.0),
             base_entropy_nats,
             base_margin_nats: None,
             token: 0,
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn entropies_fall_between_the_edges() {
         let tokens = [token(1.0, -1e-9), token(3.0, 0.499), token(5.0, 0.5), token(7.0, 40.0)];
-        let bins = by_base_entropy(&tokens);
+        let bins = by_base_entropy(&tokens.iter().collect::<Vec<_>>());
         assert_eq!(bins.iter().map(|bin| bin.tokens).collect::<Vec<_>>(), [2, 1, 0, 0, 0, 1]);
         assert_eq!(bins[2].kld_mean_nats, None);
         assert_eq!(bins[5].to_nats, None);

@@ -29,6 +29,14 @@ pub(super) struct Divergence {
     pub(super) jsd_nats: f64,
 }
 
+impl Divergence {
+    /// The Jensen–Shannon divergence as it is kept.
+    #[expect(clippy::cast_possible_truncation, reason = "one of thousands whose mean is wanted to 1e-6")]
+    pub(super) fn jsd(self) -> f32 {
+        self.jsd_nats as f32
+    }
+}
+
 /// A row's constants, as `f32` for the inner loop.
 #[derive(Clone, Copy)]
 struct Side {

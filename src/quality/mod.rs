@@ -13,6 +13,7 @@
 pub mod accumulator;
 pub mod batch;
 mod bins;
+pub mod cache;
 pub mod compare;
 mod divergence;
 pub mod error;

@@ -1,8 +1,9 @@
 //! How windows go through a model: how many side by side, and how much of them in one evaluation.
 //!
-//! llama.cpp evaluates micro-batches of `n_ubatch` tokens and keeps the logits of a whole batch. Given one micro-batch at a
-//! time it keeps no more than that, so a piece holds at most `n_ubatch` tokens, and at most half as many scored ones: what a
-//! window that fills a micro-batch has. A longer window then needs no more memory for logits.
+//! llama.cpp evaluates micro-batches of `n_ubatch` tokens and keeps the logits of a whole batch. A piece is one micro-batch: as
+//! many windows as fit, or an equal part of one that does not, small enough that no more logits are wanted at a time than of a
+//! window that fills a micro-batch. So a longer window needs no more memory for them, nor for what llama.cpp computes on the way
+//! to them: its attention mask grows with the window, and half as many tokens make up for it.
 
 use std::ops::Range;
 
@@ -21,21 +22,18 @@ impl Pieces {
     /// Cuts windows of this shape for micro-batches of `n_ubatch` tokens.
     #[must_use]
     pub fn new(shape: WindowShape, n_ubatch: usize) -> Self {
-        let n_ubatch = n_ubatch.max(2);
-        let n_seq = (n_ubatch / shape.n_ctx()).max(1);
-        let most = (n_ubatch / n_seq, (n_ubatch / 2 / n_seq).max(1));
-        let scored = shape.scored();
-        let mut positions = Vec::new();
-        let mut start = 0;
-        while start < shape.n_ctx() {
-            // As many as fit before the limit of scored ones is reached.
-            let limit = start.max(scored.start) + most.1;
-            let end = if limit >= scored.end { shape.n_ctx() } else { limit };
-            let end = end.min(start + most.0);
-            positions.push(start..end);
-            start = end;
-        }
+        let (n_ctx, n_ubatch) = (shape.n_ctx(), n_ubatch.max(2));
+        let n_seq = (n_ubatch / n_ctx).max(1);
+        let most = if n_ctx <= n_ubatch { n_ctx } else { (n_ubatch / 2 - 1).max(1) };
+        let len = n_ctx.div_ceil(n_ctx.div_ceil(most));
+        let positions = (0..n_ctx).step_by(len).map(|start| start..n_ctx.min(start + len)).collect();
         Self { n_seq, positions }
+    }
+
+    /// The most tokens in one evaluation.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.positions.iter().map(Range::len).max().unwrap_or(0) * self.n_seq
     }
 
     /// The most scored positions in one evaluation.
@@ -74,8 +72,8 @@ mod tests {
     #[test]
     fn a_longer_window_needs_no_more_rows() {
         let (cut, shape) = pieces(2048, 512);
-        assert_eq!(cut.positions, [0..512, 512..1024, 1024..1280, 1280..1536, 1536..1792, 1792..2048]);
-        assert_eq!(cut.max_rows(shape), 256);
+        assert_eq!((cut.positions.len(), cut.positions[8].clone()), (9, 1824..2048));
+        assert_eq!((cut.max_tokens(), cut.max_rows(shape)), (228, 228));
     }
 
     #[test]
@@ -91,6 +89,7 @@ mod tests {
                 }
                 assert_eq!(next, n_ctx);
                 assert!(cut.max_rows(shape) <= (n_ubatch / 2).max(1));
+                assert!(cut.max_tokens() <= n_ubatch.max(2));
             }
         }
     }

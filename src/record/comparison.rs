@@ -53,8 +53,8 @@ pub struct Summary {
     pub kld_mean_nats: TokenMean,
     /// Percentiles of KLD, in nats.
     pub kld_percentiles_nats: Percentiles,
-    /// Mean Jensen–Shannon divergence, in nats.
-    pub jsd_mean_nats: f64,
+    /// Mean Jensen–Shannon divergence, in nats; absent where only the original's most likely tokens were kept.
+    pub jsd_mean_nats: Option<f64>,
     /// Mean Δp, the candidate's probability of the correct token less the original's, as a fraction.
     pub delta_p_mean: TokenMean,
     /// Root mean square Δp, as a fraction.

@@ -26,8 +26,8 @@ pub use plan::{
     Protocol, Sampling, Workers, Workload, WorkloadKind,
 };
 pub use quality::{
-    CandidateQuality, Quality, QualityPlan, QualityStop, QualityText, QualityWorker, Reference, Sharing, TextPlan,
-    TextQuality,
+    CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, QualityWorker,
+    Reference, Sharing, TextPlan, TextQuality,
 };
 pub use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,

@@ -22,6 +22,34 @@ pub struct QualityPlan {
     pub max_windows: Option<usize>,
     /// The mean KLD a person accepts, in nats.
     pub max_kld_nats: Option<f64>,
+    /// What the models may hold in memory together.
+    #[serde(default)]
+    pub memory: QualityMemory,
+    /// The original's most likely tokens that are kept at each position when it is evaluated alone.
+    #[serde(default = "default_top_k")]
+    pub cache_top_k: usize,
+}
+
+/// Tokens kept at each position of an original that is evaluated alone, when nothing is said: 2 KiB a position.
+pub const DEFAULT_TOP_K: usize = 256;
+
+fn default_top_k() -> usize {
+    DEFAULT_TOP_K
+}
+
+/// Which models are held in memory together while outputs are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityMemory {
+    /// The first of the others that fits.
+    #[default]
+    Auto,
+    /// All.
+    Shared,
+    /// The original and one candidate after the other.
+    Pairs,
+    /// One model alone: first the original, of which a cache is kept.
+    Cached,
 }
 
 /// A text, by identity; the record does not hold it.
@@ -65,7 +93,7 @@ pub enum Reference {
     },
 }
 
-/// Whether several candidates share one pass of the original.
+/// Which models were held in memory together, so how often the original was evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
@@ -82,6 +110,20 @@ pub enum Sharing {
         needed_bytes: u64,
         /// There is.
         available_bytes: u64,
+    },
+    /// Not even the original and its largest candidate do: the original was evaluated alone, its most likely tokens were kept,
+    /// and every candidate was compared with these. KLD is a lower bound, the Jensen–Shannon divergence is unknown.
+    Cached {
+        /// Expected for the original and its largest candidate together.
+        pair_bytes: u64,
+        /// Expected for the larger of them and the cache.
+        needed_bytes: u64,
+        /// Expected for the cache.
+        cache_bytes: u64,
+        /// There is.
+        available_bytes: u64,
+        /// Tokens kept at each position.
+        top_k: usize,
     },
 }
 
@@ -105,6 +147,10 @@ pub struct QualityWorker {
     pub evaluate_ns: u64,
     /// Windows scored.
     pub n_windows: usize,
+    /// Windows evaluated, counted once for each model: divided by `n_windows` this is the number of model passes. `None` in
+    /// records from before it was counted.
+    #[serde(default)]
+    pub n_evaluated: Option<usize>,
     /// Exact peak of resident memory, when the kernel says.
     pub peak_rss_bytes: Option<u64>,
 }

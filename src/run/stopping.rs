@@ -71,11 +71,11 @@ fn pair_ns(run: &Run) -> f64 {
     (end - begin) as f64
 }
 
-/// What comparing outputs will take, when it follows: at most its windows at the speed of each model's prompt evaluation.
+/// What comparing outputs will take, when it follows: its windows, as far as they are known, at the speed of each model's prompt
+/// evaluation.
 fn quality_ns(run: &Run) -> f64 {
-    let Some(windows) = run.plan.quality.as_ref().and_then(|q| Some(q.max_windows? as f64 * f64::from(q.n_ctx))) else {
-        return 0.0;
-    };
+    let Some(quality) = &run.plan.quality else { return 0.0 };
+    let windows = quality.max_windows.unwrap_or(quality.min_windows) as f64 * f64::from(quality.n_ctx);
     let Some(prefill) = synthetic(&run.plan).find(|work| work.phase == crate::record::Phase::Prefill) else {
         return 0.0;
     };

@@ -2,8 +2,8 @@
 
 use crate::record::{
     Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, EngineConfig, FORMAT, FlashAttention,
-    InnerPolicy, Machine, Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityPlan, Role, Round,
-    Run, Sample, Sampling, Visit, Workers, Workload, WorkloadKind,
+    InnerPolicy, Machine, Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityMemory, QualityPlan,
+    Role, Round, Run, Sample, Sampling, Visit, Workers, Workload, WorkloadKind,
 };
 
 /// One generation of 100 tokens, ten rounds.
@@ -59,6 +59,8 @@ pub(super) fn quality(max_windows: usize) -> QualityPlan {
         min_windows: 20,
         max_windows: Some(max_windows),
         max_kld_nats: None,
+        memory: QualityMemory::Auto,
+        cache_top_k: 256,
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn evaluate(
     seed: u64,
 ) -> Result<Reply, Error> {
     let Together { n_tokens, n_depth, n_seq, n_ubatch } = work;
-    session.open_windows(n_seq, n_depth + n_tokens)?;
+    session.open_windows(n_seq, n_depth + n_tokens, n_ubatch)?;
     // Other ids for every sequence, so that nothing can be shared.
     let ids: Vec<Vec<i32>> =
         (0..n_seq).map(|sequence| given_ids(n_depth + n_tokens, seed ^ (u64::from(sequence) << 48), loaded)).collect();

@@ -118,6 +118,17 @@ fn kld_rises_with_compression_and_a_text_may_end_early() {
     assert!(metric(0, "ppl", "value").is_some() && metric(0, "kld_mean", "value").is_none());
     assert!(analysis["models"][1]["quality"]["verdict"]["acceptable"].is_object());
     assert!(analysis["models"][3]["quality"]["verdict"]["too_far"].is_object());
+    assert_eq!(analysis["models"][1]["quality"]["kld"], "exact");
+    let summary = &analysis["models"][3]["quality"]["texts"][0]["summary"];
+    let full = |list: &str, n: usize| assert_eq!(summary[list].as_array().unwrap().len(), n, "{list}");
+    full("worst_tokens", 10);
+    full("kld_by_position", 5);
+    full("kld_by_base_entropy", 6);
+    assert!(summary["worst_tokens"][0]["context"]["before"].as_str().unwrap().len() > 10);
+    assert!(summary["flips"]["away_from_correct_tokens"].as_u64().unwrap() > 0);
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("Mean KLD against the limit of 0.0500 nats: within it: Q8"), "{page}");
+    assert!(page.contains("compared on 12 windows only, the limit of this run"), "{page}");
 }
 
 #[test]
@@ -186,4 +197,146 @@ fn the_plan_says_who_shares_a_pass() {
     let said = program().args(["compare", ORIGINAL, ORIGINAL, "--dry-run"]).assert().success();
     let said = String::from_utf8(said.get_output().stdout.clone()).unwrap();
     assert!(said.contains("the original is evaluated once for all candidates"), "{said}");
+}
+
+fn path(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+fn worker<'r>(run: &'r Value, at: usize, field: &str) -> &'r Value {
+    &run["quality"]["workers"][at][field]
+}
+
+#[test]
+fn a_cache_of_the_original_bounds_kld_from_below_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let models =
+        [ORIGINAL.to_owned(), quantized(folder.path(), "Q4_K_M"), quantized(folder.path(), "Q2_K"), ORIGINAL.into()];
+    let (satire, json) = (text("satire"), folder.path().join("a.json").display().to_string());
+    let compare = |more: &[&str]| {
+        let base = [path(&models), vec!["--text", &satire, "-t", "1", "--max-kld", "0.05", "--json", &json]].concat();
+        quality(folder.path(), 0, &[&base, more].concat())
+    };
+    let exact = compare(&[]);
+    for (top_k, least) in [("5", 0.2), ("256", 0.8), ("4096", 1.0 - 1e-6)] {
+        let cached = compare(&["--quality-memory", "cached", "--cache-top-k", top_k]);
+        assert_eq!(cached["quality"]["sharing"]["cached"]["top_k"].to_string(), top_k);
+        for candidate in [0, 1] {
+            let ratio = figure(&cached, candidate, "kld_mean_nats") / figure(&exact, candidate, "kld_mean_nats");
+            assert!(ratio > least && ratio < 1.0 + 1e-6, "{top_k} tokens: {ratio}");
+            for same in ["ppl_base", "ppl_candidate", "ppl_ratio", "same_top_fraction", "delta_p_rms"] {
+                bits(figure(&cached, candidate, same), figure(&exact, candidate, same));
+            }
+            let summary = &result(&cached, candidate)["texts"][0]["summary"];
+            assert!(summary["jsd_mean_nats"].is_null(), "unknown, not guessed");
+            assert_eq!(summary["flips"], result(&exact, candidate)["texts"][0]["summary"]["flips"]);
+        }
+        bits(figure(&cached, 2, "kld_mean_nats"), 0.0);
+        let windows = worker(&cached, 0, "n_windows").as_u64().unwrap();
+        assert_eq!(worker(&cached, 0, "n_evaluated").as_u64().unwrap(), 4 * windows, "four models, a pass each");
+
+        let analysis: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+        let q4 = &analysis["models"][1];
+        assert_eq!(q4["quality"]["kld"]["lower_bound"]["top_k"].to_string(), top_k);
+        assert_eq!(q4["quality"]["absent"][0]["field"], "jsd_mean_nats");
+        assert!(q4["metrics"]["kld_mean"].is_null() && q4["metrics"]["kld_mean_lower_bound"]["value"].is_number());
+        assert!(q4["quality"]["verdict"]["acceptable"].is_null(), "a lower bound is never acceptable");
+        let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+        assert!(page.contains("≥ ") && page.contains("lower bound"), "{page}");
+    }
+}
+
+#[test]
+fn comparing_while_the_next_window_is_computed_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let made = quantized(folder.path(), "Q4_K_M");
+    let (satire, file) = (text("satire"), folder.path().join("base.kld").display().to_string());
+    for ways in [&[][..], &["--ctx", "100"], &["--ctx", "700", "-ub", "256"], &["--quality-memory", "cached"]] {
+        let base =
+            [&[ORIGINAL, &made, ORIGINAL, "--text", &satire, "-t", "1", "--save-logits", &file][..], ways].concat();
+        let compare = |more: &[&str]| {
+            let run = quality(folder.path(), 0, &[&base, more].concat());
+            (run["quality"]["results"].clone(), fs::read(&file).unwrap())
+        };
+        assert!(compare(&[]) == compare(&["--overlap"]), "{ways:?}");
+    }
+}
+
+/// A folder with files that the script knows by these names, all like the original in their headers.
+fn scripted(models: &[(&str, &str)]) -> (TempDir, Vec<String>) {
+    let folder = TempDir::new().unwrap();
+    let times = r#""load_ns":1,"prefill_ns_per_token":1,"decode_ns_per_token":1,"answer":"a""#;
+    let model = |(name, more): &(&str, &str)| {
+        fs::copy(ORIGINAL, folder.path().join(name)).unwrap();
+        format!(r#""{name}":{{{times}{more}}}"#)
+    };
+    let script = format!(r#"{{"models":{{{}}}}}"#, models.iter().map(model).collect::<Vec<_>>().join(","));
+    fs::write(folder.path().join("script.json"), script).unwrap();
+    let names = models.iter().map(|(name, _)| folder.path().join(name).display().to_string()).collect();
+    (folder, names)
+}
+
+fn follow(folder: &TempDir, code: i32, models: &[String], more: &[&str]) -> Value {
+    let script = folder.path().join("script.json").display().to_string();
+    let (satire, rest) = (text("satire"), ["--ctx", "64", "--script", &script]);
+    quality(folder.path(), code, &[&path(models)[..], &["--text", &satire], &rest, more].concat())
+}
+
+#[test]
+fn four_candidates_cost_five_model_passes() {
+    let noise = r#","logit_noise":0.5"#;
+    let (folder, models) =
+        scripted(&[("o.gguf", ""), ("a.gguf", noise), ("b.gguf", noise), ("c.gguf", noise), ("d.gguf", noise)]);
+    for (memory, workers, passes) in [("auto", 1, 5), ("pairs", 4, 8), ("cached", 1, 5)] {
+        let run = follow(&folder, 0, &models, &["--quality-memory", memory]);
+        assert_eq!(run["quality"]["workers"].as_array().unwrap().len(), workers, "{memory}");
+        let sum = |field: &str| (0..workers).map(|at| worker(&run, at, field).as_u64().unwrap()).sum::<u64>();
+        let windows = run["quality"]["texts"][0]["n_windows"].as_u64().unwrap();
+        assert_eq!(sum("n_windows"), workers as u64 * windows, "{memory}");
+        assert_eq!(sum("n_evaluated"), passes * windows, "{memory}");
+    }
+}
+
+#[test]
+fn a_candidate_that_fails_in_the_middle_leaves_the_others_as_they_are() {
+    let noise = r#","logit_noise":0.5"#;
+    for memory in ["shared", "pairs", "cached"] {
+        let (folder, models) = scripted(&[("o.gguf", ""), ("a.gguf", noise), ("b.gguf", noise)]);
+        let alone = follow(&folder, 0, &models, &["--quality-memory", memory])["quality"]["results"].clone();
+        for (how, word) in [("abort", "signal 6"), ("hang", "said nothing"), ("error", "script says so")] {
+            let fail = format!(r#"{noise},"fail":{{"at":"prefill","how":"{how}","after":1}}"#);
+            let (folder, models) =
+                scripted(&[("o.gguf", ""), ("a.gguf", noise), ("bad.gguf", &fail), ("b.gguf", noise)]);
+            let run = follow(&folder, 5, &models, &["--quality-memory", memory, "--timeout", "1"]);
+            assert!(reason(&run, 1).contains(word), "{memory}, {how}: {}", reason(&run, 1));
+            for (with, without) in [(0, 0), (2, 1)] {
+                assert_eq!(result(&run, with)["texts"], alone[without]["texts"], "{memory}, {how}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_says_what_is_held_in_memory_and_why() {
+    let plan = |more: &[&str]| {
+        let said = program().args(["compare", ORIGINAL, ORIGINAL, "--dry-run"]).args(more).assert().success();
+        String::from_utf8(said.get_output().stdout.clone()).unwrap()
+    };
+    assert!(plan(&["--quality-memory", "pairs"]).contains("evaluated again for each candidate, as asked"));
+    let cached = plan(&["--quality-memory", "cached", "--cache-top-k", "64"]);
+    assert!(cached.contains("its 64 most likely tokens") && cached.contains("lower bound"), "{cached}");
+    assert!(!plan(&[]).contains("at most") && plan(&["--quick"]).contains("at most 16"));
+}
+
+#[test]
+fn memory_does_not_grow_with_the_windows() {
+    let folder = TempDir::new().unwrap();
+    let made = quantized(folder.path(), "Q4_K_M");
+    let peak = |windows: &str| {
+        let more = ["--text", &text("scripture"), "--max-windows", windows, "--quality-precision", "0", "-t", "1"];
+        let run = quality(folder.path(), 0, &[&[ORIGINAL, &made][..], &more].concat());
+        worker(&run, 0, "peak_rss_bytes").as_f64().unwrap()
+    };
+    let (few, many) = (peak("8"), peak("64"));
+    assert!(many < 1.05 * few, "{few} bytes for 8 windows, {many} for 64");
 }

@@ -140,7 +140,7 @@ fn limits_are_read_exactly() {
 mod outputs {
     use super::*;
     use crate::record::{
-        CandidateQuality, Quality, QualityPlan, QualityText, Reference, Sharing, TextPlan, TextQuality,
+        CandidateQuality, Quality, QualityMemory, QualityPlan, QualityText, Reference, Sharing, TextPlan, TextQuality,
     };
 
     /// The fixture with the outputs of model 1 on one text of 12 windows.
@@ -158,6 +158,8 @@ mod outputs {
             min_windows: 1,
             max_windows: None,
             max_kld_nats: None,
+            memory: QualityMemory::Auto,
+            cache_top_k: 256,
         });
         let window = |window| WindowMeans {
             window,

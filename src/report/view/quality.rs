@@ -5,15 +5,18 @@ use super::{
     table::{Cell, Column, Table},
 };
 use crate::{
-    analysis::{Agreement, Analysis, AnswerRow, Figure, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures},
-    record::{Outcome, Summary},
+    analysis::{
+        Agreement, Analysis, AnswerRow, Figure, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures,
+    },
+    record::{Outcome, QualityStop, Summary},
     report::format::{fixed, percent, sig3},
 };
 
 const NOT_COMPARED: &str = "outputs were not compared";
 
 /// The candidates' columns in the summary: head, unit, rank.
-const COLUMNS: [(&str, &str, u8); 3] = [("ΔPPL", "%", 5), ("mean KLD", "nats", 3), ("same top", "%", 5)];
+const COLUMNS: [(&str, &str, u8); 4] =
+    [("ΔPPL", "%", 5), ("mean KLD", "nats", 3), ("99 % KLD", "nats", 6), ("same top", "%", 5)];
 
 /// The columns quality adds to the summary; none when no outputs were compared.
 pub(super) fn summary_columns(analysis: &Analysis) -> Vec<Column> {
@@ -26,7 +29,9 @@ pub(super) fn summary_columns(analysis: &Analysis) -> Vec<Column> {
 /// The cells below them.
 pub(super) fn summary_cells(m: &ModelAnalysis) -> Vec<Cell> {
     match m.quality.as_ref().and_then(|q| q.overall.as_ref()) {
-        Some(f) => vec![change(f.ppl_ratio), kld(f.kld_mean_nats), share(f.top1_agreement)],
+        Some(f) => {
+            vec![change(f.ppl_ratio), kld_of(m, f.kld_mean_nats), kld_of(m, f.kld_p99_nats), share(f.top1_agreement)]
+        }
         None if m.role == crate::record::Role::Original => vec![Cell::text("—"); COLUMNS.len()],
         None => vec![Cell::unknown(NOT_COMPARED); COLUMNS.len()],
     }
@@ -52,8 +57,8 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
                 perplexity(f.ppl),
                 perplexity(f.ppl_original),
                 change(f.ppl_ratio),
-                kld(f.kld_mean_nats),
-                kld(f.kld_p99_nats),
+                kld_of(m, f.kld_mean_nats),
+                kld_of(m, f.kld_p99_nats),
                 share(f.top1_agreement),
             ]),
             None => cells.extend(vec![Cell::unknown(NOT_COMPARED); 6]),
@@ -68,13 +73,36 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
         columns,
         rows.collect(),
     );
-    table.notes = compared(analysis)
-        .filter_map(|(m, q)| match &q.outcome {
-            Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", name(m))),
-            Outcome::Done => None,
-        })
-        .collect();
+    table.notes = compared(analysis).flat_map(|(m, q)| notes(m, q)).collect();
+    if compared(analysis).any(|(m, _)| !at_least(m).is_empty()) {
+        table.notes.push("≥: a lower bound of KLD; perplexity and same top are exact".into());
+    }
     table
+}
+
+/// Why a candidate's figures are missing, or less precise than asked.
+fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Outcome::Failed { reason, .. } = &q.outcome {
+        notes.push(format!("{}: {reason}", name(m)));
+    }
+    if is_wide(q) {
+        let why = match q.stopped {
+            Some(QualityStop::MaxWindows) => "the limit of windows was reached (--max-windows 0 lifts it)",
+            Some(QualityStop::TextsDone) => "the texts have no more windows (--text adds some)",
+            Some(QualityStop::Interrupted) => "it was interrupted",
+            Some(QualityStop::Precise) | None => return notes,
+        };
+        let known = q.precision_reached.map_or("has no interval".into(), |r| format!("is known to ±{}", percent(r)));
+        notes.push(format!("{}: mean KLD {known}, ±{} was asked for; {why}", name(m), percent(q.precision_asked)));
+    }
+    notes
+}
+
+/// Whether the mean KLD is known less well than asked. One that is 0 in every window is known.
+fn is_wide(q: &QualityAnalysis) -> bool {
+    let identical = q.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
+    q.precision_asked > 0.0 && !identical && q.precision_reached.is_none_or(|reached| reached > q.precision_asked)
 }
 
 /// One row a candidate and text.
@@ -97,7 +125,7 @@ pub(super) fn by_text(analysis: &Analysis) -> Table {
             perplexity(t.figures.ppl),
             perplexity(t.figures.ppl_original),
             change(t.figures.ppl_ratio),
-            kld(t.figures.kld_mean_nats),
+            kld_of(m, t.figures.kld_mean_nats),
             share(t.figures.top1_agreement),
         ]
     };
@@ -197,6 +225,17 @@ fn kld(f: Figure) -> Cell {
     figure(f, nats_text)
 }
 
+/// A divergence of this model's, marked where it is a lower bound.
+fn kld_of(m: &ModelAnalysis, f: Figure) -> Cell {
+    let cell = kld(f);
+    Cell { text: format!("{}{}", at_least(m), cell.text), ..cell }
+}
+
+fn at_least(m: &ModelAnalysis) -> &'static str {
+    let bound = m.quality.as_ref().is_some_and(|q| matches!(q.kld, KldKind::LowerBound { .. }));
+    if bound { "≥ " } else { "" }
+}
+
 fn perplexity(f: Figure) -> Cell {
     figure(f, sig3)
 }
@@ -214,14 +253,63 @@ fn change(f: Figure) -> Cell {
     })
 }
 
-/// What the least damaged candidate keeps, in a sentence.
-pub(in crate::report) fn sentence(analysis: &Analysis) -> Option<String> {
+/// What the candidates keep, and how they stand against the limit a person set.
+pub(in crate::report) fn sentence(analysis: &Analysis) -> Vec<String> {
     let parts: Vec<String> = compared(analysis)
         .filter_map(|(m, q)| {
             let f = q.overall.as_ref()?;
             let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
-            Some(format!("{} {} (mean KLD {})", name(m), percent(top), nats_text(kld)))
+            Some(format!("{} {} (mean KLD {}{})", name(m), percent(top), at_least(m), nats_text(kld)))
         })
         .collect();
-    (!parts.is_empty()).then(|| format!("The top token agrees with the original's: {}.", parts.join(", ")))
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let mut sentences = vec![format!("The top token agrees with the original's: {}.", parts.join(", "))];
+    sentences.extend(bound_sentence(analysis));
+    sentences.extend(limit_sentence(analysis));
+    sentences.extend(few_windows_sentence(analysis));
+    sentences
+}
+
+/// That KLD is a lower bound, where it is.
+fn bound_sentence(analysis: &Analysis) -> Option<String> {
+    match compared(analysis).next()?.1.kld {
+        KldKind::LowerBound { top_k } => Some(format!(
+            "KLD is a lower bound (≥): the models were not held in memory together, so candidates were compared with the original's \
+             {top_k} most likely tokens at each position and the sum of all others."
+        )),
+        KldKind::Exact | KldKind::Rounded => None,
+    }
+}
+
+/// That fewer windows were scored than the precision asked for takes, where a limit was the reason.
+fn few_windows_sentence(analysis: &Analysis) -> Option<String> {
+    let limited = |q: &QualityAnalysis| q.stopped == Some(QualityStop::MaxWindows) && is_wide(q);
+    let (_, q) = compared(analysis).find(|(_, q)| limited(q))?;
+    let asked = percent(q.precision_asked);
+    Some(format!(
+        "Outputs were compared on {} windows only, the limit of this run: KLD is not yet known to the ±{asked} asked for.",
+        q.windows
+    ))
+}
+
+/// How the candidates stand against --max-kld; none when no limit was set.
+fn limit_sentence(analysis: &Analysis) -> Option<String> {
+    let judged: Vec<(String, QualityVerdict)> =
+        compared(analysis).filter_map(|(m, q)| Some((name(m), q.verdict?))).collect();
+    let (QualityVerdict::Acceptable { max_kld_nats }
+    | QualityVerdict::TooFar { max_kld_nats }
+    | QualityVerdict::NotResolved { max_kld_nats }) = judged.first()?.1;
+    let who = |wanted: fn(&QualityVerdict) -> bool, says: &str| {
+        let names: Vec<&str> = judged.iter().filter(|(_, v)| wanted(v)).map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{says}: {}", names.join(", ")))
+    };
+    let parts = [
+        who(|v| matches!(v, QualityVerdict::Acceptable { .. }), "within it"),
+        who(|v| matches!(v, QualityVerdict::TooFar { .. }), "above it"),
+        who(|v| matches!(v, QualityVerdict::NotResolved { .. }), "not resolved"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Some(format!("Mean KLD against the limit of {} nats: {}.", nats_text(max_kld_nats), parts.join("; ")))
 }

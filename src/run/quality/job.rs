@@ -21,6 +21,8 @@ pub struct CompareJob {
     pub texts: Vec<String>,
     /// When to stop.
     pub until: Until,
+    /// Which models are in memory at the same time.
+    pub hold: Hold,
     /// Write the original's log-probabilities in llama-perplexity's format.
     pub save_logits: Option<PathBuf>,
     /// Whether to compare at all.
@@ -37,6 +39,19 @@ pub enum Base {
     Model(PathBuf),
     /// A file of log-probabilities in llama-perplexity's format.
     Logits(PathBuf),
+}
+
+/// Which of the job's models are in memory at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// All.
+    Together,
+    /// One after the other; of the original so many most likely tokens are kept at each position.
+    OneAtATime {
+        /// How many.
+        top_k: usize,
+    },
 }
 
 /// When no more windows are scored.
@@ -75,14 +90,16 @@ pub enum Pace {
 /// What a comparison gave, besides its windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// Why no more windows were scored.
-    pub stopped: QualityStop,
     /// One for each candidate.
     pub results: Vec<CandidateResult>,
     /// From the first window to the last.
     pub wall_ns: u64,
     /// The part of it in which models were evaluated.
     pub evaluate_ns: u64,
+    /// Windows of the original's that candidates could be compared with.
+    pub n_windows: usize,
+    /// Windows evaluated, counted once for each model.
+    pub n_evaluated: usize,
     /// Exact peak of resident memory, when the kernel says.
     pub peak_rss_bytes: Option<u64>,
 }
@@ -92,6 +109,8 @@ pub struct Compared {
 pub struct CandidateResult {
     /// Why it could not be compared, or no further.
     pub failed: Option<String>,
+    /// Why no more windows were scored; absent after a failure.
+    pub stopped: Option<QualityStop>,
     /// (Text, all its tokens together); texts without a scored window are left out.
     pub summaries: Vec<(usize, Summary)>,
 }

@@ -4,6 +4,8 @@
 //! stops when the macro-averaged mean KLD of every candidate is known well enough, over all texts together: a text alone
 //! would need as many windows each, and a person asks for one answer.
 
+mod base;
+mod cached;
 mod job;
 mod memory;
 mod models;
@@ -13,8 +15,8 @@ mod rows;
 mod serve;
 mod texts;
 
-pub use job::{Base, CandidateResult, CompareJob, Compared, Pace, Statistics, Until};
-pub use memory::{available_bytes, describe, needed_bytes, sharing, too_large};
+pub use job::{Base, CandidateResult, CompareJob, Compared, Hold, Pace, Statistics, Until};
+pub use memory::{Demand, available_bytes, cache_bytes, describe, needed_bytes, sharing};
 pub(super) use serve::serve;
 
 use std::path::PathBuf;
@@ -28,8 +30,8 @@ use crate::{
     event::{Event, Observer},
     quality::identity,
     record::{
-        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
-        Stage, TextQuality,
+        CandidateQuality, Model, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run,
+        Sharing, Stage, TextQuality, WindowMeans,
     },
 };
 
@@ -44,6 +46,8 @@ pub struct Inputs {
     pub save_logits: Option<PathBuf>,
     /// Evaluate only.
     pub skip_statistics: bool,
+    /// Compare at this pace instead of the device's.
+    pub pace: Option<Pace>,
 }
 
 /// Compares the output of every candidate that can be compared and adds what came out to `run`; after each worker, `save` is
@@ -65,47 +69,43 @@ pub fn execute<E>(
         .zip(bench.files)
         .map(|(model, file)| memory::needed_bytes(model, file, &bench.plan.engine, plan.n_ctx))
         .collect();
-    let available = memory::available_bytes(&run.machine, &bench.plan.engine);
     let original = run.models.iter().position(|model| model.role == Role::Original);
-    let mut quality = Quality {
+    let mut results = candidates(run, original, inputs);
+    let demand = Demand {
+        original_bytes: original.filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
+        candidates_bytes: done(&results).into_iter().map(|candidate| needs[candidate]).collect(),
+        cache_bytes: memory::cache_bytes(&plan),
+        available_bytes: memory::available_bytes(&run.machine, &bench.plan.engine),
+    };
+    let sharing = memory::sharing(&plan, &demand);
+    for result in results.iter_mut().filter(|result| result.outcome == Outcome::Done) {
+        if let Some(reason) = memory::too_large(&plan, &demand, sharing, needs[result.candidate]) {
+            result.outcome = Outcome::Failed { stage: Stage::Quality, reason };
+        }
+    }
+    let fit = done(&results);
+    run.quality = Some(Quality {
         texts: Vec::new(),
         reference: inputs.logits.as_ref().map_or(Reference::Original, |path| Reference::LogitsFile {
             file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         }),
-        sharing: Sharing::Shared { needed_bytes: 0, available_bytes: available },
+        sharing,
         workers: Vec::new(),
-        results: Vec::new(),
-    };
-    let mut fit = Vec::new();
-    for (candidate, model) in run.models.iter().enumerate().filter(|(_, model)| model.role == Role::Candidate) {
-        let unfit = unfit(run, original, candidate, inputs)
-            .or_else(|| memory::too_large(original.map_or(0, |o| needs[o]), needs[candidate], available));
-        let outcome = match (&model.outcome, unfit) {
-            (Outcome::Failed { .. }, _) => model.outcome.clone(),
-            (Outcome::Done, Some(reason)) => Outcome::Failed { stage: Stage::Quality, reason },
-            (Outcome::Done, None) => {
-                fit.push(candidate);
-                Outcome::Done
-            }
-        };
-        quality.results.push(CandidateQuality { candidate, outcome, stopped: None, texts: Vec::new() });
-    }
-    let together: Vec<u64> = original.iter().chain(&fit).map(|&model| needs[model]).collect();
-    quality.sharing = memory::sharing(&together, available);
-    run.quality = Some(quality);
+        results,
+    });
 
     let nothing_to_do = fit.is_empty() && inputs.save_logits.is_none();
-    let mut groups: Vec<Vec<usize>> = match run.quality.as_ref().map(|quality| quality.sharing) {
+    let mut groups: Vec<Vec<usize>> = match sharing {
         _ if nothing_to_do => Vec::new(),
-        Some(Sharing::Repeated { .. }) => fit.iter().map(|&candidate| vec![candidate]).collect(),
-        _ => vec![fit],
+        Sharing::Repeated { .. } => fit.iter().map(|&candidate| vec![candidate]).collect(),
+        Sharing::Shared { .. } | Sharing::Cached { .. } => vec![fit],
     };
     groups.reverse();
     while let Some(group) = groups.pop() {
         if bench.interrupted() {
             break;
         }
-        let mut pass = Pass { bench, inputs, plan: &plan, group: &group, run, observer };
+        let mut pass = Pass { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
         match pass.make() {
             Ok(()) | Err(Broken::Interrupted) => {}
             // One of several may have taken the worker down: each gets one of its own.
@@ -121,6 +121,25 @@ pub fn execute<E>(
         save(run)?;
     }
     save(run)
+}
+
+/// Every candidate, and whether it may be compared.
+fn candidates(run: &Run, original: Option<usize>, inputs: &Inputs) -> Vec<CandidateQuality> {
+    let candidates = run.models.iter().enumerate().filter(|(_, model)| model.role == Role::Candidate);
+    let one = |(candidate, model): (usize, &Model)| {
+        let failed = |reason| Outcome::Failed { stage: Stage::Quality, reason };
+        let outcome = match &model.outcome {
+            Outcome::Done => unfit(run, original, candidate, inputs).map_or(Outcome::Done, failed),
+            failed @ Outcome::Failed { .. } => failed.clone(),
+        };
+        CandidateQuality { candidate, outcome, stopped: None, texts: Vec::new() }
+    };
+    candidates.map(one).collect()
+}
+
+/// Those that can still be compared.
+fn done(results: &[CandidateQuality]) -> Vec<usize> {
+    results.iter().filter(|result| result.outcome == Outcome::Done).map(|result| result.candidate).collect()
 }
 
 /// Why a candidate may not be compared, from the headers.
@@ -169,6 +188,7 @@ struct Pass<'a, 'b> {
     bench: &'a Bench<'a>,
     inputs: &'a Inputs,
     plan: &'a QualityPlan,
+    sharing: Sharing,
     group: &'a [usize],
     run: &'b mut Run,
     observer: &'b mut dyn Observer,
@@ -179,7 +199,7 @@ impl Pass<'_, '_> {
         let job = self.job();
         let mut worker = self.bench.launcher.launch()?;
         let mut reply = worker.ask(&Request::Compare(Box::new(job)))?;
-        let mut n_windows = 0;
+        let mut scored = 0;
         for &candidate in self.group {
             if let Some(result) = result_of(self.run, candidate) {
                 (result.texts, result.stopped) = (Vec::new(), Some(QualityStop::Interrupted));
@@ -191,18 +211,18 @@ impl Pass<'_, '_> {
                     if let Some(quality) = &mut self.run.quality {
                         quality.texts = texts;
                     }
+                    let of = self.windows_in_all();
+                    self.observer.on(Event::Windows { model: None, done: 0, of });
                 }
                 Reply::Window { text, means } => {
-                    n_windows += 1;
-                    let what = format!("window {n_windows} of {}", self.windows_ahead());
-                    self.observer.on(Event::Step { model: "quality", what: &what, phase: None });
+                    scored = self.show(scored, &means);
                     for (&candidate, means) in self.group.iter().zip(means) {
                         let Some((result, means)) = result_of(self.run, candidate).zip(means) else { continue };
                         of_text(result, text).windows.push(means);
                     }
                 }
                 Reply::Compared(compared) => {
-                    self.keep(*compared, n_windows);
+                    self.keep(*compared);
                     return Ok(());
                 }
                 Reply::Failed { reason, .. } => {
@@ -238,14 +258,34 @@ impl Pass<'_, '_> {
                 min_windows: self.plan.min_windows,
                 max_windows: self.plan.max_windows,
             },
+            hold: match self.sharing {
+                Sharing::Cached { top_k, .. } => Hold::OneAtATime { top_k },
+                Sharing::Shared { .. } | Sharing::Repeated { .. } => Hold::Together,
+            },
             save_logits: self.inputs.save_logits.clone(),
             statistics: if self.inputs.skip_statistics { Statistics::Skip } else { Statistics::Compare },
-            pace: if memory::on_device(&self.run.machine, &bench.plan.engine) {
+            pace: self.inputs.pace.unwrap_or(if memory::on_device(&self.run.machine, &bench.plan.engine) {
                 Pace::Overlapped
             } else {
                 Pace::InTurn
-            },
+            }),
         }
+    }
+
+    /// Shows that another window was scored after `scored` of them; returns how many it is now, counting the original alone and
+    /// every candidate by itself where they are.
+    fn show(&mut self, scored: usize, means: &[Option<WindowMeans>]) -> usize {
+        let of = self.windows_in_all();
+        let Sharing::Cached { .. } = self.sharing else {
+            self.observer.on(Event::Windows { model: None, done: scored + 1, of });
+            return scored + 1;
+        };
+        let at = means.iter().position(Option::is_some);
+        // A candidate before may have stopped early.
+        let done = (scored + 1).max(at.map_or(0, |at| self.windows_ahead() * (at + 1) + 1));
+        let model = at.map_or("the original", |at| &self.run.models[self.group[at]].name);
+        self.observer.on(Event::Windows { model: Some(model), done, of });
+        done
     }
 
     fn windows_ahead(&self) -> usize {
@@ -254,15 +294,21 @@ impl Pass<'_, '_> {
         self.plan.max_windows.map_or(all, |most| most.min(all))
     }
 
-    fn keep(&mut self, compared: Compared, n_windows: usize) {
+    /// The same, counted as [`Self::show`] does.
+    fn windows_in_all(&self) -> usize {
+        let passes = if matches!(self.sharing, Sharing::Cached { .. }) { self.group.len() + 1 } else { 1 };
+        self.windows_ahead() * passes
+    }
+
+    fn keep(&mut self, compared: Compared) {
         for (&candidate, own) in self.group.iter().zip(compared.results) {
             let Some(result) = result_of(self.run, candidate) else { continue };
-            result.stopped = Some(compared.stopped);
+            result.stopped = own.stopped;
             for (text, summary) in own.summaries {
                 of_text(result, text).summary = Some(summary);
             }
             if let Some(reason) = own.failed {
-                (result.outcome, result.stopped) = (Outcome::Failed { stage: Stage::Quality, reason }, None);
+                result.outcome = Outcome::Failed { stage: Stage::Quality, reason };
             }
         }
         if let Some(quality) = &mut self.run.quality {
@@ -270,7 +316,8 @@ impl Pass<'_, '_> {
                 candidates: self.group.to_vec(),
                 wall_ns: compared.wall_ns,
                 evaluate_ns: compared.evaluate_ns,
-                n_windows,
+                n_windows: compared.n_windows,
+                n_evaluated: Some(compared.n_evaluated),
                 peak_rss_bytes: compared.peak_rss_bytes,
             });
         }

@@ -1,30 +1,23 @@
 //! Windows through all models in step: a piece is evaluated by each, compared, and its logits forgotten.
 
-use std::{fs::File, io::BufWriter, num::NonZeroUsize, thread};
+use std::{num::NonZeroUsize, thread};
 
 use super::{
+    base::{BaseRows, BaseSource, Sink},
     job::{Pace, Statistics},
     models::Open,
-    rows::{BadRow, BaseRows, Comparisons, Rows},
-    texts::{Reader, Window},
+    rows::{BadRow, Comparisons, Rows},
+    texts::Window,
 };
 use crate::{
     engine::WindowToken,
     probe::Clock,
     quality::{
         accumulator::Accumulator,
-        logits_file::LogitsWriter,
         pieces::{Pieces, scored_in},
         windows::WindowShape,
     },
 };
-
-/// Where the original's rows come from.
-pub(super) enum BaseSource<'m> {
-    Model(Open<'m>),
-    /// The file and its decoded rows of the piece under way.
-    File(Reader, Vec<f32>),
-}
 
 /// A candidate and what was collected of it.
 pub(super) struct Candidate<'m> {
@@ -45,12 +38,14 @@ pub(super) struct Pass<'m, 'c> {
     pub(super) threads: NonZeroUsize,
     pub(super) statistics: Statistics,
     pub(super) pace: Pace,
-    pub(super) save: Option<LogitsWriter<BufWriter<File>>>,
+    pub(super) sinks: Vec<Sink>,
     pub(super) clock: &'c dyn Clock,
     /// Time in which models were evaluated.
     pub(super) evaluate_ns: u64,
+    /// Windows evaluated, counted once for each model.
+    pub(super) n_evaluated: usize,
     /// Logits that wait to be compared while the next are computed.
-    pub(super) pending: Option<Copied>,
+    pub(super) pending: Option<Copied<'m>>,
 }
 
 impl Pass<'_, '_> {
@@ -60,6 +55,8 @@ impl Pass<'_, '_> {
     /// What makes going on pointless: the original failed.
     pub(super) fn score(&mut self, windows: &[Window]) -> Result<(), String> {
         self.clear();
+        let models = self.candidates.iter().filter(|c| c.model.is_some()).count() + self.base.model().iter().count();
+        self.n_evaluated += models * windows.len();
         for piece in self.pieces.positions.clone() {
             let scored = scored_in(&piece, self.shape);
             let first_scored = self.shape.scored().start;
@@ -90,35 +87,31 @@ impl Pass<'_, '_> {
     /// As [`Self::score`].
     pub(super) fn finish(&mut self) -> Result<(), String> {
         let Some(copied) = self.pending.take() else { return Ok(()) };
-        let compared = compare(&copied.rows(self.n_vocab, self.kind()), &copied.layout, self.threads, &mut self.save)?;
+        let compared = compare(&copied.rows(self.n_vocab), &copied.layout, self.threads, &mut self.sinks)?;
         self.collect(&copied.layout, compared);
         Ok(())
     }
 
     fn clear(&mut self) {
-        let base = match &mut self.base {
-            BaseSource::Model(open) => Some(open),
-            BaseSource::File(..) => None,
-        };
-        for open in base.into_iter().chain(self.candidates.iter_mut().filter_map(|c| c.model.as_mut())) {
+        for open in self.base.model().into_iter().chain(self.candidates.iter_mut().filter_map(|c| c.model.as_mut())) {
             open.session.clear();
         }
     }
 
     fn piece(&mut self, tokens: &[WindowToken], layout: Layout) -> Result<(), String> {
         let waiting = self.pending.take();
-        let (threads, n_vocab, kind) = (self.threads, self.n_vocab, self.kind());
-        let mut save = self.save.take();
+        let (threads, n_vocab) = (self.threads, self.n_vocab);
+        let mut sinks = std::mem::take(&mut self.sinks);
         let compared = thread::scope(|scope| {
             let comparing = waiting.as_ref().map(|copied| {
-                let save = &mut save;
-                scope.spawn(move || compare(&copied.rows(n_vocab, kind), &copied.layout, threads, save))
+                let sinks = &mut sinks;
+                scope.spawn(move || compare(&copied.rows(n_vocab), &copied.layout, threads, sinks))
             });
             let evaluated = self.evaluate(tokens, layout.targets.len());
             let compared = comparing.map(|thread| thread.join().expect("comparing does not panic")).transpose()?;
             evaluated.map(|()| compared)
         })?;
-        self.save = save;
+        self.sinks = sinks;
         if let (Some(copied), Some(compared)) = (&waiting, compared) {
             self.collect(&copied.layout, compared);
         }
@@ -128,14 +121,14 @@ impl Pass<'_, '_> {
         let candidates = self.candidates.iter().map(Candidate::logits);
         match self.pace {
             Pace::InTurn => {
-                let (base, candidates) = (self.base.logits(), candidates.collect());
-                let rows = Rows { n_vocab, kind, base, candidates, targets: &layout.targets };
-                let compared = compare(&rows, &layout, threads, &mut self.save)?;
+                let (base, candidates) = (self.base.rows(), candidates.collect());
+                let rows = Rows { n_vocab, base, candidates, targets: &layout.targets };
+                let compared = compare(&rows, &layout, threads, &mut self.sinks)?;
                 self.collect(&layout, compared);
             }
             Pace::Overlapped => {
                 let candidates = candidates.map(|logits| logits.map(<[f32]>::to_vec)).collect();
-                self.pending = Some(Copied { base: self.base.logits().to_vec(), candidates, layout });
+                self.pending = Some(Copied { base: self.base.copied(), candidates, layout });
             }
         }
         Ok(())
@@ -152,7 +145,7 @@ impl Pass<'_, '_> {
             }
         }
         // Reading a pointer to them waits until they are there.
-        self.base.logits();
+        self.base.rows();
         for candidate in &self.candidates {
             candidate.logits();
         }
@@ -177,42 +170,6 @@ impl Pass<'_, '_> {
                     }
                 }
             }
-        }
-    }
-
-    fn kind(&self) -> BaseRows {
-        match self.base {
-            BaseSource::Model(_) => BaseRows::Logits,
-            BaseSource::File(..) => BaseRows::Stored,
-        }
-    }
-}
-
-impl BaseSource<'_> {
-    fn evaluate(&mut self, tokens: &[WindowToken], rows: usize) -> Result<(), String> {
-        match self {
-            Self::Model(open) => {
-                open.session.evaluate_windows(tokens).map_err(|error| format!("the original: {error}"))
-            }
-            Self::File(reader, decoded) => {
-                decoded.clear();
-                let mut row = Vec::new();
-                for _ in 0..rows {
-                    let there = reader.read_row(&mut row).map_err(|error| error.to_string())?;
-                    if !there {
-                        return Err("the file of log-probabilities ended early".into());
-                    }
-                    decoded.extend(&row);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn logits(&self) -> &[f32] {
-        match self {
-            Self::Model(open) => open.session.window_logits(),
-            Self::File(_, decoded) => decoded,
         }
     }
 }
@@ -261,30 +218,26 @@ impl Layout {
 }
 
 /// A piece's logits, copied out of the models.
-pub(super) struct Copied {
+pub(super) struct Copied<'m> {
     layout: Layout,
-    base: Vec<f32>,
+    base: BaseRows<'m>,
     candidates: Vec<Option<Vec<f32>>>,
 }
 
-impl Copied {
-    fn rows(&self, n_vocab: NonZeroUsize, kind: BaseRows) -> Rows<'_> {
+impl Copied<'_> {
+    fn rows(&self, n_vocab: NonZeroUsize) -> Rows<'_> {
         let candidates = self.candidates.iter().map(Option::as_deref).collect();
-        Rows { n_vocab, kind, base: &self.base, candidates, targets: &self.layout.targets }
+        Rows { n_vocab, base: self.base.reborrow(), candidates, targets: &self.layout.targets }
     }
 }
 
-/// Compares a piece, and writes the original's part of it when that is wanted.
-fn compare(
-    rows: &Rows<'_>,
-    layout: &Layout,
-    threads: NonZeroUsize,
-    save: &mut Option<LogitsWriter<BufWriter<File>>>,
-) -> Result<Comparisons, String> {
-    if let Some(writer) = save {
-        for row in rows.base.chunks_exact(rows.n_vocab.get()) {
-            writer.write_row(row).map_err(|error| error.to_string())?;
-        }
+/// Compares a piece, and gives the original's part of it to the sinks.
+fn compare(rows: &Rows<'_>, layout: &Layout, threads: NonZeroUsize, sinks: &mut [Sink]) -> Result<Comparisons, String> {
+    for sink in &mut *sinks {
+        sink.take(rows, threads, |bad| layout.place(bad))?;
+    }
+    if rows.candidates.is_empty() && !sinks.is_empty() {
+        return Ok(Vec::new());
     }
     rows.compare(threads).map_err(|bad| layout.place(&bad))
 }

@@ -1,18 +1,46 @@
 //! From loaded models to what a pass needs: texts as tokens, models that may not be compared left out, contexts open.
 
 use super::{
+    base::BaseSource,
     job::{Base, CompareJob},
     models::{BosRule, Needs, Open},
-    pass::{BaseSource, Candidate},
+    pass::Candidate,
     texts::{Texts, open_logits},
 };
-use crate::quality::{accumulator::Accumulator, pieces::Pieces};
+use crate::quality::{accumulator::Accumulator, pieces::Pieces, turns::in_turn};
+
+/// What all models of a comparison have in common.
+pub(super) struct Ground {
+    pub(super) texts: Texts,
+    pub(super) needs: Needs,
+    pub(super) pieces: Pieces,
+    /// Every (text, window) that may be scored, in order.
+    pub(super) order: Vec<(usize, usize)>,
+}
+
+impl Ground {
+    fn new(job: &CompareJob, texts: Texts, needs: Needs) -> Result<Self, String> {
+        let counts: Vec<usize> = texts.described().iter().map(|text| text.n_windows).collect();
+        let order = in_turn(&counts, job.until.max_windows);
+        if order.is_empty() {
+            let n_ctx = texts.shape.n_ctx();
+            return Err(format!("every text is shorter than two windows of {n_ctx} tokens (--ctx, --text)"));
+        }
+        let pieces = Pieces::new(texts.shape, job.config.n_ubatch as usize);
+        Ok(Self { texts, needs, pieces, order })
+    }
+
+    /// Opens a model's context for these windows.
+    fn open(&self, open: &mut Open<'_>) -> Result<(), String> {
+        let number = |n: usize| u32::try_from(n).map_err(|error| error.to_string());
+        let (n_seq, n_tokens) = (number(self.pieces.n_seq)?, number(self.pieces.max_tokens())?);
+        open.session.open_windows(n_seq, self.needs.n_ctx, n_tokens).map_err(|error| error.to_string())
+    }
+}
 
 /// Everything that is ready when the first window is scored.
 pub(super) struct Prepared<'m> {
-    pub(super) texts: Texts,
-    pub(super) n_vocab: usize,
-    pub(super) pieces: Pieces,
+    pub(super) ground: Ground,
     pub(super) base: BaseSource<'m>,
     pub(super) candidates: Vec<Candidate<'m>>,
 }
@@ -35,29 +63,39 @@ pub(super) fn prepare<'m>(
         }
     };
     let (texts, needs) = read_texts(job, &base, &models)?;
-    let pieces = Pieces::new(texts.shape, job.config.n_ubatch as usize);
-    let n_seq = u32::try_from(pieces.n_seq).map_err(|error| error.to_string())?;
-    if let BaseSource::Model(open) = &mut base {
-        if let Some(reason) = needs.unmet(open.loaded) {
-            return Err(format!("the original: {reason}"));
-        }
-        open.session.open_windows(n_seq, needs.n_ctx).map_err(|error| format!("the original: {error}"))?;
+    if let Some(reason) = base.model().and_then(|open| needs.unmet(open.loaded)) {
+        return Err(format!("the original: {reason}"));
     }
-    let n_texts = texts.described().len();
+    let ground = Ground::new(job, texts, needs)?;
+    if let Some(open) = base.model() {
+        ground.open(open).map_err(|error| format!("the original: {error}"))?;
+    }
+    let candidates = candidates(job, &ground, models, failures);
+    Ok(Prepared { ground, base, candidates })
+}
+
+/// Makes the candidates ready, one for each of `failures`.
+pub(super) fn candidates<'m>(
+    job: &CompareJob,
+    ground: &Ground,
+    mut models: Vec<Open<'m>>,
+    failures: &[Option<String>],
+) -> Vec<Candidate<'m>> {
+    let n_texts = ground.texts.described().len();
     let mut candidates = Vec::new();
     for (number, failure) in failures.iter().enumerate() {
         let at = models.iter().position(|model| model.candidate == Some(number));
         let mut candidate = Candidate {
             model: at.map(|at| models.remove(at)),
             failed: failure.clone(),
-            collected: vec![Accumulator::new(texts.shape); n_texts],
+            collected: vec![Accumulator::new(ground.texts.shape); n_texts],
         };
-        if let Some(reason) = candidate.model.as_mut().and_then(|open| unfit(job, &texts, needs, n_seq, open)) {
+        if let Some(reason) = candidate.model.as_mut().and_then(|open| unfit(job, ground, open)) {
             candidate.fail(reason);
         }
         candidates.push(candidate);
     }
-    Ok(Prepared { texts, n_vocab: needs.n_vocab, pieces, base, candidates })
+    candidates
 }
 
 /// The texts by the original's tokenizer, and what a model must have to be scored on them.
@@ -76,21 +114,22 @@ fn read_texts(job: &CompareJob, base: &BaseSource<'_>, candidates: &[Open<'_>]) 
             let n_ctx = u32::try_from(header.shape().n_ctx()).map_err(|error| error.to_string())?;
             Ok((Texts::of_file(reader, bos), Needs { n_vocab: header.n_vocab(), n_ctx, bos: BosRule::Unknown }))
         }
+        BaseSource::Cache(_) => unreachable!("a cache is made after the texts are read"),
     }
 }
 
 /// Makes a candidate ready, or says why it can't be compared.
-fn unfit(job: &CompareJob, texts: &Texts, needs: Needs, n_seq: u32, open: &mut Open<'_>) -> Option<String> {
-    if let Some(reason) = needs.unmet(open.loaded) {
+fn unfit(job: &CompareJob, ground: &Ground, open: &mut Open<'_>) -> Option<String> {
+    if let Some(reason) = ground.needs.unmet(open.loaded) {
         return Some(reason);
     }
     for (text, body) in job.texts.iter().enumerate() {
         let own = open.session.tokenize_text(body);
-        let of_original = texts.tokens(text);
+        let of_original = ground.texts.tokens(text);
         if own != of_original {
             let same = own.iter().zip(of_original).take_while(|(a, b)| a == b).count();
             return Some(format!("its tokens of text {} differ from the original's, from token {same} on", text + 1));
         }
     }
-    open.session.open_windows(n_seq, needs.n_ctx).err().map(|error| error.to_string())
+    ground.open(open).err()
 }

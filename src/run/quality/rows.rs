@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use super::base::BaseRows;
 use crate::quality::{
     batch::{Batch, BatchError},
     compare::TokenComparison,
@@ -9,20 +10,10 @@ use crate::quality::{
     stored::compare_stored,
 };
 
-/// What the original's rows are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BaseRows {
-    /// Its logits.
-    Logits,
-    /// Log-probabilities from a file.
-    Stored,
-}
-
-/// Logits of the same positions from the original and the candidates, `[positions, vocabulary]`.
+/// The same positions from the original and the candidates, whose logits are `[positions, vocabulary]`.
 pub(super) struct Rows<'a> {
     pub(super) n_vocab: NonZeroUsize,
-    pub(super) kind: BaseRows,
-    pub(super) base: &'a [f32],
+    pub(super) base: BaseRows<'a>,
     /// None for a candidate that failed before.
     pub(super) candidates: Vec<Option<&'a [f32]>>,
     pub(super) targets: &'a [i32],
@@ -37,6 +28,9 @@ pub(super) struct BadRow {
 
 /// One list for each candidate; none for those that failed before.
 pub(super) type Comparisons = Vec<Option<Result<Vec<TokenComparison>, BadRow>>>;
+
+/// One candidate's rows compared.
+type Compared = Result<Vec<TokenComparison>, BatchError>;
 
 impl Rows<'_> {
     /// Compares every position.
@@ -68,24 +62,34 @@ impl Rows<'_> {
     }
 
     fn batch(&self, candidates: &[&[f32]], threads: NonZeroUsize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
-        match self.kind {
-            BaseRows::Logits => {
-                let batch = Batch { n_vocab: self.n_vocab, base: self.base, candidates, tokens: self.targets };
+        let one_by_one = |compare: &dyn Fn(&[f32]) -> Compared| {
+            let of = |(number, logits): (usize, &&[f32])| compare(logits).map_err(|error| of_candidate(number, error));
+            candidates.iter().enumerate().map(of).collect()
+        };
+        match &self.base {
+            BaseRows::Logits(base) => {
+                let batch = Batch { n_vocab: self.n_vocab, base, candidates, tokens: self.targets };
                 batch.compare(threads)
             }
-            BaseRows::Stored => {
-                let one = |(candidate, logits): (usize, &&[f32])| self.stored(candidate, logits);
-                candidates.iter().enumerate().map(one).collect()
-            }
+            BaseRows::Stored(base) => one_by_one(&|logits| self.stored(base, logits)),
+            BaseRows::Cached(cache, first) => one_by_one(&|logits| cache.compare(*first, logits, threads)),
         }
     }
 
-    fn stored(&self, candidate: usize, logits: &[f32]) -> Result<Vec<TokenComparison>, BatchError> {
+    fn stored(&self, base: &[f32], logits: &[f32]) -> Compared {
         let n_vocab = self.n_vocab.get();
-        let rows = self.base.chunks_exact(n_vocab).zip(logits.chunks_exact(n_vocab)).zip(self.targets).enumerate();
-        let failed = |row, reason: RowError| BatchError::Candidate { row, candidate, reason };
+        let rows = base.chunks_exact(n_vocab).zip(logits.chunks_exact(n_vocab)).zip(self.targets).enumerate();
+        let failed = |row, reason: RowError| BatchError::Candidate { row, candidate: 0, reason };
         rows.map(|(row, ((base, own), &target))| compare_stored(base, own, target).map_err(|e| failed(row, e)))
             .collect()
+    }
+}
+
+/// An error of one candidate alone, under its number.
+fn of_candidate(candidate: usize, error: BatchError) -> BatchError {
+    match error {
+        BatchError::Candidate { row, reason, .. } => BatchError::Candidate { row, candidate, reason },
+        other => other,
     }
 }
 
@@ -95,21 +99,20 @@ mod tests {
 
     #[test]
     fn a_broken_candidate_does_not_spoil_the_others() {
-        let base = [0.0, 1.0, 2.0, 0.5];
-        let broken = [0.0, 1.0, f32::NAN, 0.5];
-        let rows = |base| Rows {
+        let base = &[0.0, 1.0, 2.0, 0.5];
+        let broken = &[0.0, 1.0, f32::NAN, 0.5];
+        let rows = |base: &'static [f32]| Rows {
             n_vocab: NonZeroUsize::new(2).expect("not zero"),
-            kind: BaseRows::Logits,
-            base,
+            base: BaseRows::Logits(base.into()),
             candidates: vec![Some(&broken[..]), None, Some(&[0.1, 1.0, 2.0, 0.5])],
             targets: &[0, 1],
         };
         let one = NonZeroUsize::MIN;
-        let results = rows(&base).compare(one).expect("the original is fine");
+        let results = rows(base).compare(one).expect("the original is fine");
         assert!(matches!(&results[0], Some(Err(BadRow { row: 1, .. }))));
         assert_eq!(results[1], None);
         assert!(matches!(&results[2], Some(Ok(list)) if list.len() == 2));
-        let bad = rows(&broken).compare(one).expect_err("the original is broken");
+        let bad = rows(broken).compare(one).expect_err("the original is broken");
         assert_eq!((bad.row, bad.reason.as_str()), (1, "the original's logit 0 is not a number"));
     }
 }

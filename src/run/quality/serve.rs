@@ -8,20 +8,22 @@ use std::{
 };
 
 use super::{
-    job::{Base, CandidateResult, CompareJob, Compared, Statistics, Until},
+    base::{BaseSource, Sink},
+    cached,
+    job::{Base, CandidateResult, CompareJob, Compared, Hold, Statistics, Until},
     models::{Open, with_models},
-    pass::{BaseSource, Candidate, Pass},
-    prepare::{Prepared, prepare},
+    pass::{Candidate, Pass},
+    prepare::{Ground, Prepared, prepare},
     texts::{Texts, Window},
 };
 use crate::{
-    engine::{Engine, Session},
+    engine::{Engine, Error, Session},
     probe::{self, Clock, Monotonic},
     quality::{
         accumulator::Accumulator,
+        cache::Cache,
         logits_file::{LogitsFileError, LogitsHeader, LogitsWriter},
         precision::{is_precise, macro_mean},
-        turns::in_turn,
     },
     record::{QualityStop, Stage, Summary, TokenContext},
     run::protocol::Reply,
@@ -38,31 +40,21 @@ pub(crate) type Send<'s> = dyn FnMut(&Reply) -> io::Result<()> + 's;
 /// # Errors
 /// When the parent can't be talked to.
 pub(crate) fn serve(engine: &dyn Engine, job: &CompareJob, send: &mut Send<'_>) -> io::Result<()> {
-    let base = match &job.base {
-        Base::Model(path) => Some(path.as_path()),
-        Base::Logits(_) => None,
+    let compared = match job.hold {
+        Hold::Together => together(engine, job, send),
+        Hold::OneAtATime { top_k } => cached::one_at_a_time(engine, job, top_k, send),
     };
-    let mut talk = Ok(());
-    let done = with_models(engine, &job.config, base, &job.candidates, &mut |open, failures| {
-        let said = compare(job, open, failures, send).and_then(|reply| send(&reply).map_err(Stop::Talk));
-        talk = match said {
-            Ok(()) => Ok(()),
-            Err(Stop::Talk(error)) => Err(error),
-            Err(Stop::Failed(reason)) => send(&Reply::Failed { stage: Stage::Quality, reason }),
-        };
-        Ok(())
-    });
-    talk?;
-    match done {
-        Ok(()) => Ok(()),
-        Err(error) => send(&Reply::Failed { stage: error.stage(), reason: format!("the original: {error}") }),
+    match compared {
+        Ok(compared) => send(&Reply::Compared(Box::new(compared))),
+        Err(Stop::Talk(error)) => Err(error),
+        Err(Stop::Failed { stage, reason }) => send(&Reply::Failed { stage, reason }),
     }
 }
 
 /// Why a comparison goes no further.
-enum Stop {
+pub(super) enum Stop {
     Talk(io::Error),
-    Failed(String),
+    Failed { stage: Stage, reason: String },
 }
 
 impl From<io::Error> for Stop {
@@ -73,68 +65,102 @@ impl From<io::Error> for Stop {
 
 impl From<String> for Stop {
     fn from(reason: String) -> Self {
-        Self::Failed(reason)
+        Self::Failed { stage: Stage::Quality, reason }
     }
 }
 
-fn compare(
+impl Stop {
+    /// The original could not be loaded.
+    pub(super) fn no_original(error: &Error) -> Self {
+        Self::Failed { stage: error.stage(), reason: format!("the original: {error}") }
+    }
+}
+
+/// All models at once.
+fn together(engine: &dyn Engine, job: &CompareJob, send: &mut Send<'_>) -> Result<Compared, Stop> {
+    let base = match &job.base {
+        Base::Model(path) => Some(path.as_path()),
+        Base::Logits(_) => None,
+    };
+    let mut compared = Err(Stop::from("no model was loaded".to_owned()));
+    with_models(engine, &job.config, base, &job.candidates, &mut |open, failures| {
+        compared = side_by_side(job, open, failures, send);
+        Ok(())
+    })
+    .map_err(|error| Stop::no_original(&error))?;
+    compared
+}
+
+fn side_by_side(
     job: &CompareJob,
     open: &mut [Open<'_>],
     failures: &[Option<String>],
     send: &mut Send<'_>,
-) -> Result<Reply, Stop> {
-    let Prepared { texts, n_vocab, pieces, base, candidates } = prepare(job, open, failures)?;
-    let described = texts.described();
-    let counts: Vec<usize> = described.iter().map(|text| text.n_windows).collect();
-    let order = in_turn(&counts, job.until.max_windows);
-    if order.is_empty() {
-        let n_ctx = texts.shape.n_ctx();
-        return Err(format!("every text is shorter than two windows of {n_ctx} tokens (--ctx, --text)").into());
-    }
-    send(&Reply::Texts(described))?;
+) -> Result<Compared, Stop> {
+    let Prepared { ground, base, candidates } = prepare(job, open, failures)?;
+    send(&Reply::Texts(ground.texts.described()))?;
     let clock = Monotonic::start();
-    let mut pass = Pass {
+    let mut pass = pass(job, &ground, base, candidates, &clock)?;
+    pass.sinks.extend(writer(job, &ground)?.map(Sink::File));
+    let scored = windows(job, &ground, &mut pass, send)?;
+    let wall_ns = clock.now_ns();
+    let sinks = std::mem::take(&mut pass.sinks);
+    save(job, sinks)?;
+    let stopped = scored.stopped;
+    let of = |candidate| result(candidate, &pass.base, &ground.texts, stopped);
+    Ok(Compared {
+        results: pass.candidates.iter().map(of).collect(),
+        wall_ns,
+        evaluate_ns: pass.evaluate_ns,
+        n_windows: scored.n_windows,
+        n_evaluated: pass.n_evaluated,
+        peak_rss_bytes: probe::own_peak(),
+    })
+}
+
+/// A pass that is ready to begin.
+pub(super) fn pass<'m, 'c>(
+    job: &CompareJob,
+    ground: &Ground,
+    base: BaseSource<'m>,
+    candidates: Vec<Candidate<'m>>,
+    clock: &'c dyn Clock,
+) -> Result<Pass<'m, 'c>, String> {
+    Ok(Pass {
         base,
         candidates,
-        shape: texts.shape,
-        pieces,
-        n_vocab: NonZeroUsize::new(n_vocab).ok_or_else(|| "the vocabulary is empty".to_owned())?,
+        shape: ground.texts.shape,
+        pieces: ground.pieces.clone(),
+        n_vocab: NonZeroUsize::new(ground.needs.n_vocab).ok_or_else(|| "the vocabulary is empty".to_owned())?,
         threads: NonZeroUsize::new(job.config.n_threads_batch as usize).unwrap_or(NonZeroUsize::MIN),
         statistics: job.statistics,
         pace: job.pace,
-        save: writer(job, &texts, n_vocab, order.len())?,
-        clock: &clock,
+        sinks: Vec::new(),
+        clock,
         evaluate_ns: 0,
+        n_evaluated: 0,
         pending: None,
-    };
-    let stopped = windows(job, &texts, &order, &mut pass, send)?;
-    let wall_ns = clock.now_ns();
-    if let (Some(writer), Some(path)) = (pass.save.take(), &job.save_logits) {
-        let named = |error: LogitsFileError| format!("{}: {error}", path.display());
-        drop(writer.finish().map_err(named)?);
-        std::fs::rename(partial(path), path).map_err(|error| named(error.into()))?;
-    }
-    Ok(Reply::Compared(Box::new(Compared {
-        stopped,
-        results: pass.candidates.iter().map(|candidate| result(candidate, &pass.base, &texts)).collect(),
-        wall_ns,
-        evaluate_ns: pass.evaluate_ns,
-        peak_rss_bytes: probe::own_peak(),
-    })))
+    })
 }
 
-/// Scores the windows in this order until it is enough.
-fn windows(
+/// How far a pass came.
+pub(super) struct Scored {
+    pub(super) n_windows: usize,
+    pub(super) stopped: QualityStop,
+}
+
+/// Scores the windows in order until it is enough.
+pub(super) fn windows(
     job: &CompareJob,
-    texts: &Texts,
-    order: &[(usize, usize)],
+    ground: &Ground,
     pass: &mut Pass<'_, '_>,
     send: &mut Send<'_>,
-) -> Result<QualityStop, Stop> {
+) -> Result<Scored, Stop> {
+    let (texts, order) = (&ground.texts, &ground.order[..]);
     let mut klds = vec![vec![Vec::new(); texts.described().len()]; pass.candidates.len()];
     let mut told = 0;
     for group in order.chunks(pass.pieces.n_seq) {
-        if !job.candidates.is_empty() && pass.candidates.iter().all(|candidate| candidate.model.is_none()) {
+        if !pass.candidates.is_empty() && pass.candidates.iter().all(|candidate| candidate.model.is_none()) {
             break;
         }
         let group: Vec<Window> = group.iter().filter_map(|&(text, window)| texts.window(text, window)).collect();
@@ -146,14 +172,15 @@ fn windows(
             && precise(pass, &klds, job.until)
         {
             pass.finish()?;
-            tell(pass, order, told, &mut klds, job.statistics, send)?;
-            return Ok(QualityStop::Precise);
+            told = tell(pass, order, told, &mut klds, job.statistics, send)?;
+            return Ok(Scored { n_windows: told, stopped: QualityStop::Precise });
         }
     }
     pass.finish()?;
-    tell(pass, order, told, &mut klds, job.statistics, send)?;
+    told = tell(pass, order, told, &mut klds, job.statistics, send)?;
     let limited = order.len() < texts.described().iter().map(|text| text.n_windows).sum();
-    Ok(if limited { QualityStop::MaxWindows } else { QualityStop::TextsDone })
+    let stopped = if limited { QualityStop::MaxWindows } else { QualityStop::TextsDone };
+    Ok(Scored { n_windows: told, stopped })
 }
 
 /// Tells every window that is complete and was not told before; returns how many were in all.
@@ -201,13 +228,20 @@ fn precise(pass: &Pass<'_, '_>, klds: &[Vec<Vec<f64>>], until: Until) -> bool {
         })
 }
 
-fn result(candidate: &Candidate<'_>, base: &BaseSource<'_>, texts: &Texts) -> CandidateResult {
+/// What became of a candidate whose pass ended for this reason.
+pub(super) fn result(
+    candidate: &Candidate<'_>,
+    base: &BaseSource<'_>,
+    texts: &Texts,
+    stopped: QualityStop,
+) -> CandidateResult {
     let of_text = |(text, collected): (usize, &Accumulator)| {
         let summary = collected.summary().ok()?;
         Some((text, with_context(summary, text, candidate, base, texts)))
     };
     CandidateResult {
         failed: candidate.failed.clone(),
+        stopped: candidate.failed.is_none().then_some(stopped),
         summaries: candidate.collected.iter().enumerate().filter_map(of_text).collect(),
     }
 }
@@ -222,7 +256,9 @@ fn with_context(
 ) -> Summary {
     let session: Option<&dyn Session> = match base {
         BaseSource::Model(open) => Some(&*open.session),
-        BaseSource::File(..) => candidate.model.as_ref().map(|open| &*open.session as &dyn Session),
+        BaseSource::File(..) | BaseSource::Cache(_) => {
+            candidate.model.as_ref().map(|open| &*open.session as &dyn Session)
+        }
     };
     let Some(session) = session else { return summary };
     for worst in &mut summary.worst_tokens {
@@ -239,19 +275,32 @@ fn with_context(
 }
 
 /// Begins the file of the original's log-probabilities, under another name until it is whole.
-fn writer(
-    job: &CompareJob,
-    texts: &Texts,
-    n_vocab: usize,
-    windows: usize,
-) -> Result<Option<LogitsWriter<BufWriter<File>>>, String> {
+pub(super) fn writer(job: &CompareJob, ground: &Ground) -> Result<Option<LogitsWriter<BufWriter<File>>>, String> {
     let Some(path) = &job.save_logits else { return Ok(None) };
     let begin = || -> Result<_, LogitsFileError> {
-        let header = LogitsHeader::new(texts.shape, n_vocab, windows)?;
+        let (texts, windows) = (&ground.texts, ground.order.len());
+        let header = LogitsHeader::new(texts.shape, ground.needs.n_vocab, windows)?;
         let tokens = &texts.tokens(0)[..windows * texts.shape.n_ctx()];
         LogitsWriter::new(BufWriter::new(File::create(partial(path))?), header, tokens)
     };
     begin().map(Some).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Ends the files and gives them their names; what was kept in memory is returned.
+pub(super) fn save(job: &CompareJob, sinks: Vec<Sink>) -> Result<Option<Cache>, String> {
+    let mut kept = None;
+    for sink in sinks {
+        match (sink, &job.save_logits) {
+            (Sink::File(writer), Some(path)) => {
+                let named = |error: LogitsFileError| format!("{}: {error}", path.display());
+                drop(writer.finish().map_err(named)?);
+                std::fs::rename(partial(path), path).map_err(|error| named(error.into()))?;
+            }
+            (Sink::Cache(cache), _) => kept = Some(cache),
+            (Sink::File(_), None) => {}
+        }
+    }
+    Ok(kept)
 }
 
 fn partial(path: &Path) -> PathBuf {
