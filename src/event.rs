@@ -1,6 +1,6 @@
 //! What happens in a run, as the progress display observes it. Measuring code knows no display.
 
-use crate::record::{Outcome, Phase};
+use crate::record::Phase;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,20 +32,15 @@ pub enum Event<'a> {
     Round {
         /// Number, from 0.
         index: u32,
-        /// How many are planned at most.
+        /// How many there will probably be.
         of: u32,
-        /// Visits in it.
-        visits: u32,
-    },
-    /// A visit begins.
-    Visit {
-        /// The model.
-        model: &'a str,
-        /// Work ahead in this visit, in steps.
+        /// Steps in it, over all models.
         steps: u32,
     },
-    /// A step begins: nothing is drawn from here to [`Event::Step`]'s end, it is timed.
+    /// A step begins: nothing is drawn from here to [`Event::StepDone`], it is timed.
     Step {
+        /// The model that works.
+        model: &'a str,
         /// What is being timed: `load`, `pp512`, a prompt's name.
         what: &'a str,
         /// Which part of it.
@@ -53,11 +48,6 @@ pub enum Event<'a> {
     },
     /// A step ended.
     StepDone,
-    /// A visit ended.
-    VisitDone {
-        /// How.
-        outcome: &'a Outcome,
-    },
     /// A round ended.
     RoundDone,
 }

@@ -58,6 +58,9 @@ pub struct MetricSummary {
     pub n: usize,
     /// Which way is better.
     pub better: Better,
+    /// What it took to know: wall time spent on it for this model over all rounds, warm-up included, seconds. `None` of what came
+    /// with other work.
+    pub cost_s: Option<f64>,
 }
 
 /// A metric of a candidate over the original's, paired by round.
@@ -119,5 +122,6 @@ pub(super) fn summarise(series: &Series, protocol: &Protocol) -> MetricSummary {
         unit: series.unit,
         n: values.len(),
         better: series.better,
+        cost_s: series.cost_s,
     }
 }

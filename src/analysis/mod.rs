@@ -6,7 +6,10 @@ mod memory;
 mod metric;
 mod parting;
 mod quality;
+mod selfcheck;
 mod series;
+#[cfg(test)]
+mod testing;
 mod verdict;
 mod warning;
 
@@ -16,7 +19,8 @@ pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
 pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
-pub use verdict::Verdict;
+pub use selfcheck::{SelfCheck, selfcheck};
+pub use verdict::{Verdict, Verdicts};
 pub use warning::Warning;
 
 use serde::Serialize;
@@ -39,8 +43,8 @@ pub struct Analysis {
     pub confidence: f64,
     /// Differences smaller than this are not relevant.
     pub equivalence: f64,
-    /// Verdicts drawn: each is held to a confidence adjusted for their number.
-    pub verdicts: usize,
+    /// Verdicts drawn: each is held to a confidence adjusted for the number of its family.
+    pub verdicts: Verdicts,
     /// The models in the plan's order; the first is the original.
     pub models: Vec<ModelAnalysis>,
     /// What a reader should know before trusting the numbers.
@@ -68,7 +72,7 @@ pub struct ModelAnalysis {
     /// `top1_agreement`, whose `n` counts windows.
     #[serde(serialize_with = "metric::by_key")]
     pub metrics: Vec<MetricSummary>,
-    /// The same keys, as candidate over original. Empty for the original.
+    /// The same keys, as candidate over original, and `all_workloads`: one line over all synthetic ones. Empty for the original.
     #[serde(serialize_with = "metric::by_key")]
     pub vs_original: Vec<Comparison>,
     /// The load in detail.
@@ -101,10 +105,17 @@ impl ModelAnalysis {
 #[must_use]
 pub fn analyse(run: &Run) -> Analysis {
     let original = run.models.iter().position(|m| m.role == Role::Original).unwrap_or(0);
-    let series: Vec<Vec<Series>> = (0..run.models.len()).map(|model| series::of_model(run, model)).collect();
+    let of_model = |model| {
+        let mut own = series::of_model(run, model);
+        own.extend(series::overall(run, &own));
+        own
+    };
+    let series: Vec<Vec<Series>> = (0..run.models.len()).map(of_model).collect();
     let protocol = &run.plan.protocol;
-    let candidates = || (0..run.models.len()).filter(|&model| model != original);
-    let verdicts = candidates().map(|model| verdict::count(&series[model], &series[original], protocol)).sum();
+    let mut verdicts = Verdicts::default();
+    for model in (0..run.models.len()).filter(|&model| model != original) {
+        verdicts.add(&series[model], &series[original], protocol);
+    }
     let compare = |model: usize| {
         if model == original {
             Vec::new()
@@ -139,7 +150,8 @@ fn analyse_model(
     let quality = quality::analyse(run, model);
     let peak = series::peak(run, model);
     let of_series = |s: &Series| metric::summarise(if s.key == series::PEAK { &peak } else { s }, &run.plan.protocol);
-    let mut metrics: Vec<MetricSummary> = own.iter().map(of_series).collect();
+    // A mean over workloads means something as a ratio only.
+    let mut metrics: Vec<MetricSummary> = own.iter().filter(|s| s.key != series::OVERALL).map(of_series).collect();
     metrics.extend(quality::metrics(run, model, quality.as_ref()));
     let info = &run.models[model];
     let facts = info.facts.as_ref();

@@ -153,6 +153,7 @@ pub(super) fn metrics(run: &Run, model: usize, analysis: Option<&QualityAnalysis
         unit,
         n,
         better,
+        cost_s: None,
     };
     let Some(analysis) = analysis else {
         let compared = (0..run.models.len()).filter(|&other| other != model).filter_map(|other| analyse(run, other));

@@ -5,9 +5,9 @@ use super::{
     visits,
 };
 use crate::{
-    record::{CacheState, Phase, Run, Sample, Visit, Workload, WorkloadKind},
+    record::{CacheState, Phase, Run, Sample, Visit, Workload, WorkloadKind, datum},
     stats,
-    units::tokens_per_second,
+    units::{NS_PER_S, tokens_per_second},
 };
 
 /// The values of a metric.
@@ -20,10 +20,20 @@ pub(super) struct Series {
     pub(super) by_round: Vec<(u32, f64)>,
     /// Best single sample.
     pub(super) best: Option<f64>,
+    /// Wall time spent on it, warm-up included, seconds; `None` of what comes with other work.
+    pub(super) cost_s: Option<f64>,
+}
+
+impl Series {
+    fn costing(self, ns: u64) -> Self {
+        Self { cost_s: Some(ns as f64 / NS_PER_S), ..self }
+    }
 }
 
 /// Key of the peak of resident memory.
 pub(super) const PEAK: &str = "memory_peak";
+/// Key of the line over all synthetic workloads.
+pub(super) const OVERALL: &str = "all_workloads";
 /// As many rounds as an interval needs.
 const FEWEST_WITHOUT_PROMPTS: usize = 6;
 
@@ -40,13 +50,29 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
         let members = members(run, &category);
         for (phase, suffix) in [(Phase::Prefill, "pp"), (Phase::Decode, "tg")] {
             let key = format!("{category}/{suffix}");
-            all.push(series(run, model, &key, Unit::TokensPerSecond, Better::Higher, |visit| {
-                total_rate(visit.samples.iter().filter(|s| s.phase == phase && members.contains(&s.workload)))
-            }));
+            let belongs = |s: &&Sample| s.phase == phase && members.contains(&s.workload);
+            let rate = |visit: &Visit| total_rate(visit.samples.iter().filter(belongs));
+            let spent = visits(run, model).flat_map(|v| &v.samples).filter(belongs).map(|s| s.wall_ns).sum();
+            all.push(series(run, model, &key, Unit::TokensPerSecond, Better::Higher, rate).costing(spent));
         }
     }
     all.retain(|s| !s.by_round.is_empty());
     all
+}
+
+/// One line over all synthetic workloads: in each round that has them all, the mean of their log rates. `None` of fewer than two.
+pub(super) fn overall(run: &Run, own: &[Series]) -> Option<Series> {
+    let synthetic = |w: &Workload| datum::synthetic_phase(&w.kind).and_then(|_| own.iter().find(|s| s.key == w.id));
+    let parts: Vec<&Series> = run.plan.workloads.iter().filter_map(synthetic).collect();
+    let first = parts.first().filter(|_| parts.len() > 1)?;
+    let mean = |round: u32| {
+        let of = |s: &&Series| s.by_round.iter().find(|(r, _)| *r == round).map(|(_, v)| v.ln());
+        let logs: Option<Vec<f64>> = parts.iter().map(of).collect();
+        stats::mean(&logs?).ok().map(f64::exp)
+    };
+    let by_round = first.by_round.iter().filter_map(|&(round, _)| Some((round, mean(round)?))).collect();
+    let (unit, better) = (Unit::TokensPerSecond, Better::Higher);
+    Some(Series { key: OVERALL.into(), unit, better, by_round, best: None, cost_s: None })
 }
 
 /// The categories of the prompts, in the order of the suite.
@@ -68,32 +94,21 @@ pub(super) fn members(run: &Run, category: &str) -> Vec<usize> {
     (0..run.plan.workloads.len()).filter(|&i| belongs(&run.plan.workloads[i])).collect()
 }
 
-/// Time of a sample: llama.cpp's own account where it kept one, else our clock.
-pub(super) fn time_ns(sample: &Sample) -> u64 {
-    sample.native_ns.unwrap_or(sample.wall_ns)
-}
-
 /// Total tokens over total time.
 pub(super) fn total_rate<'a>(samples: impl Iterator<Item = &'a Sample>) -> Option<f64> {
-    let (tokens, ns) = samples.fold((0, 0), |(tokens, ns), s| (tokens + u64::from(s.n_tokens), ns + time_ns(s)));
+    let (tokens, ns) = samples.fold((0, 0), |(tokens, ns), s| (tokens + u64::from(s.n_tokens), ns + datum::time_ns(s)));
     tokens_per_second(tokens, ns)
 }
 
 fn synthetic(run: &Run, model: usize, index: usize, workload: &Workload) -> Option<Series> {
-    let phase = match workload.kind {
-        WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Phase::Prefill,
-        WorkloadKind::Tg { .. } | WorkloadKind::TgTogether { .. } => Phase::Decode,
-        WorkloadKind::Prompt(_) => return None,
-    };
-    let rates = |visit: &Visit| -> Vec<f64> {
-        let own = visit.samples.iter().filter(|s| s.workload == index && s.phase == phase);
-        own.filter_map(|s| tokens_per_second(u64::from(s.n_tokens), time_ns(s))).collect()
-    };
-    let mut series = series(run, model, &workload.id, Unit::TokensPerSecond, Better::Higher, |visit| {
-        stats::median(&rates(visit)).ok()
-    });
-    series.best = visits(run, model).flat_map(rates).reduce(f64::max);
-    Some(series)
+    datum::synthetic_phase(&workload.kind)?;
+    let mut series =
+        series(run, model, &workload.id, Unit::TokensPerSecond, Better::Higher, |visit| datum::rate(visit, index));
+    series.best = visits(run, model).flat_map(|visit| datum::inner_rates(visit, index)).reduce(f64::max);
+    let timed =
+        |v: &'_ Visit| v.samples.iter().chain(v.warmup.iter().flat_map(|w| &w.samples)).cloned().collect::<Vec<_>>();
+    let spent = visits(run, model).flat_map(timed).filter(|s| s.workload == index).map(|s| s.wall_ns).sum();
+    Some(series.costing(spent))
 }
 
 /// Cold loads are another experiment: they count only when there is no warm one.
@@ -101,8 +116,9 @@ fn load(run: &Run, model: usize) -> Series {
     let any_warm = visits(run, model).any(|v| v.load.as_ref().is_some_and(|l| l.cache == CacheState::Warm));
     series(run, model, "load", Unit::Seconds, Better::Lower, |visit| {
         let load = visit.load.as_ref()?;
-        (!any_warm || load.cache == CacheState::Warm).then_some(load.model_ns as f64 / 1e9)
+        (!any_warm || load.cache == CacheState::Warm).then_some(load.model_ns as f64 / NS_PER_S)
     })
+    .costing(visits(run, model).filter_map(|v| v.load.as_ref()).map(|l| l.model_ns + l.context_ns).sum())
 }
 
 /// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone make the absolute value.
@@ -138,16 +154,10 @@ fn series(
     better: Better,
     value: impl Fn(&Visit) -> Option<f64>,
 ) -> Series {
-    let by_round: Vec<(u32, f64)> = run
-        .rounds
-        .iter()
-        .flat_map(|round| round.visits.iter().map(|v| (round.index, v)))
-        .filter(|(_, visit)| visit.model == model)
-        .filter_map(|(round, visit)| Some((round, value(visit)?)))
-        .collect();
+    let by_round = datum::by_round(run, model, value);
     let best = by_round.iter().map(|(_, v)| *v).reduce(match better {
         Better::Higher => f64::max,
         Better::Lower => f64::min,
     });
-    Series { key: key.into(), unit, better, by_round, best }
+    Series { key: key.into(), unit, better, by_round, best, cost_s: None }
 }

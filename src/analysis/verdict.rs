@@ -4,9 +4,12 @@ use serde::Serialize;
 
 use super::{
     metric::{Better, Comparison, Unit},
-    series::Series,
+    series::{OVERALL, Series},
 };
-use crate::{record::Protocol, stats};
+use crate::{
+    record::{Protocol, datum::log_ratios},
+    stats,
+};
 
 /// What may be concluded about a candidate's metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,13 +32,67 @@ pub enum Verdict {
     },
 }
 
-/// Compares every metric that both models have, paired by round. `verdicts` is how many the run draws, see [`count`].
-pub(super) fn compare(own: &[Series], original: &[Series], verdicts: usize, protocol: &Protocol) -> Vec<Comparison> {
-    // Verdicts are adjusted for how many there are (Bonferroni); intervals are shown as they are.
-    let strict = 1.0 - (1.0 - protocol.confidence) / verdicts.max(1) as f64;
+/// Verdicts drawn, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
+/// family says anything false in at most 1 − confidence of runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Verdicts {
+    /// Speed of the synthetic workloads, load, memory: every candidate's.
+    pub primary: usize,
+    /// Speed by category of prompts: every candidate's.
+    pub categories: usize,
+    /// One line over all workloads for each candidate.
+    pub overall: usize,
+}
+
+/// The families of [`Verdicts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Primary,
+    Category,
+    Overall,
+}
+
+impl Family {
+    fn of(series: &Series) -> Self {
+        match series.key.as_str() {
+            OVERALL => Self::Overall,
+            key if key.contains('/') => Self::Category,
+            _ => Self::Primary,
+        }
+    }
+}
+
+impl Verdicts {
+    /// Counts those of one more candidate: metrics measured in too few rounds for an interval give none.
+    pub(super) fn add(&mut self, own: &[Series], original: &[Series], protocol: &Protocol) {
+        for (series, d) in paired(own, original) {
+            if stats::paired_effect(&d, protocol.confidence).is_ok() {
+                match Family::of(series) {
+                    Family::Primary => self.primary += 1,
+                    Family::Category => self.categories += 1,
+                    Family::Overall => self.overall += 1,
+                }
+            }
+        }
+    }
+
+    /// The confidence a verdict of that family is held to.
+    fn strict(self, family: Family, confidence: f64) -> f64 {
+        let drawn = match family {
+            Family::Primary => self.primary,
+            Family::Category => self.categories,
+            Family::Overall => self.overall,
+        };
+        1.0 - (1.0 - confidence) / drawn.max(1) as f64
+    }
+}
+
+/// Compares every metric that both models have, paired by round. Intervals are shown as they are, verdicts are adjusted.
+pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, protocol: &Protocol) -> Vec<Comparison> {
     let compare_one = |(own, d): (&Series, Vec<f64>)| {
-        let interval = stats::hodges_lehmann(&d, protocol.confidence).ok().map(|e| e.exp());
+        let interval = stats::paired_effect(&d, protocol.confidence).ok().map(|e| e.exp());
         let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
+        let strict = verdicts.strict(Family::of(own), protocol.confidence);
         Comparison {
             key: own.key.clone(),
             ratio,
@@ -49,29 +106,17 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: usize, prot
     paired(own, original).map(compare_one).collect()
 }
 
-/// How many verdicts a candidate gives rise to: metrics measured in too few rounds for an interval give none.
-pub(super) fn count(own: &[Series], original: &[Series], protocol: &Protocol) -> usize {
-    paired(own, original).filter(|(_, d)| stats::hodges_lehmann(d, protocol.confidence).is_ok()).count()
-}
-
 /// Every metric both have, with its log ratios.
 fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item = (&'a Series, Vec<f64>)> {
-    own.iter().filter_map(|s| Some((s, log_ratios(s, original.iter().find(|o| o.key == s.key)?))))
-}
-
-/// ln(candidate / original) of every round in which both were measured.
-fn log_ratios(own: &Series, original: &Series) -> Vec<f64> {
-    let of_original = |round| original.by_round.iter().find(|(r, _)| *r == round).map(|(_, v)| *v);
-    own.by_round
-        .iter()
-        .filter_map(|&(round, value)| Some((value / of_original(round)?).ln()))
-        .filter(|d| d.is_finite())
-        .collect()
+    own.iter().filter_map(|s| {
+        let other = original.iter().find(|o| o.key == s.key)?;
+        Some((s, log_ratios(&s.by_round, &other.by_round)))
+    })
 }
 
 fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &Series) -> Verdict {
     let border = (1.0 + equivalence).ln();
-    match stats::hodges_lehmann(d, confidence) {
+    match stats::paired_effect(d, confidence) {
         Ok(e) if e.low > border => more(of),
         Ok(e) if e.high < -border => less(of),
         Ok(e) if -border < e.low && e.high < border => Verdict::NoRelevantDifference,
@@ -112,14 +157,14 @@ mod tests {
 
     fn series(values: &[f64], unit: Unit, better: Better) -> Series {
         let by_round = (0..).zip(values.iter().copied()).collect();
-        Series { key: "x".into(), unit, better, by_round, best: None }
+        Series { key: "x".into(), unit, better, by_round, best: None, cost_s: None }
     }
 
     fn verdict_of(ratio: f64, noise: f64, n: u32, better: Better) -> Verdict {
         let values: Vec<f64> = (0..n).map(|i| ratio * (1.0 + noise * (f64::from(i % 5) - 2.0))).collect();
         let own = series(&values, Unit::TokensPerSecond, better);
         let one = series(&vec![1.0; n as usize], Unit::TokensPerSecond, better);
-        verdict(&log_ratios(&own, &one), 0.95, 0.01, &own)
+        verdict(&log_ratios(&own.by_round, &one.by_round), 0.95, 0.01, &own)
     }
 
     #[test]
@@ -134,10 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn rounds_without_a_partner_do_not_count() {
-        let own = series(&[1.0, 2.0, 3.0], Unit::Bytes, Better::Lower);
-        let mut other = own.clone();
-        other.by_round.remove(1);
-        assert_eq!(log_ratios(&own, &other), [0.0, 0.0]);
+    fn a_family_is_adjusted_for_its_own_number() {
+        let named = |key: &str| Series { key: key.into(), ..series(&[1.0; 10], Unit::Bytes, Better::Lower) };
+        let own = [named("pp512"), named("memory_peak"), named("short/tg"), named(OVERALL)];
+        let mut verdicts = Verdicts::default();
+        let protocol = crate::analysis::testing::protocol();
+        verdicts.add(&own, &own, &protocol);
+        verdicts.add(&own, &own, &protocol);
+        assert_eq!(verdicts, Verdicts { primary: 4, categories: 2, overall: 2 });
+        assert!((verdicts.strict(Family::Primary, 0.95) - 0.9875).abs() < 1e-12);
+        assert!((verdicts.strict(Family::of(&own[2]), 0.95) - 0.975).abs() < 1e-12);
     }
 }

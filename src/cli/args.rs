@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::record;
+use super::{
+    choices::{ArrangementArg, CacheTypeArg, DeviceArg, FlashArg, WorkersArg},
+    values::{Rounds, confidence, duration_s, not_negative, percentage},
+};
 
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
 #[derive(Debug, Parser)]
@@ -32,6 +35,8 @@ pub(super) enum Command {
     Sweep(SweepArgs),
     /// Compare the output of quantized checkpoints with the original's, token by token; no speed
     Quality(QualityArgs),
+    /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4 when it can't
+    Selfcheck(SelfcheckArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text
     Report(ReportArgs),
     /// Put the results of a run into a model card, as text and as Hugging Face metadata
@@ -86,6 +91,15 @@ pub(super) struct SweepArgs {
     pub(super) measure: MeasureArgs,
 }
 
+/// The same protocol as any measurement, without prompts and output unless they are asked for.
+#[derive(Debug, Args)]
+pub(super) struct SelfcheckArgs {
+    /// A GGUF file, the first part of a split one, or a folder holding one model
+    pub(super) model: String,
+    #[command(flatten)]
+    pub(super) measure: MeasureArgs,
+}
+
 /// Everything but speed: its options are there, since one measurement is like another, but not shown.
 #[derive(Debug, Args)]
 #[command(mut_args(|arg| if SPEED_ONLY.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg }))]
@@ -104,7 +118,22 @@ pub(super) struct QualityArgs {
 }
 
 /// Options that mean nothing where no speed is measured.
-const SPEED_ONLY: [&str; 8] = ["pp", "tg", "prompts", "max_new_tokens", "rounds", "inner", "quick", "no_quality"];
+const SPEED_ONLY: [&str; 14] = [
+    "pp",
+    "tg",
+    "prompts",
+    "max_new_tokens",
+    "rounds",
+    "precision",
+    "budget",
+    "confidence",
+    "equivalence",
+    "inner",
+    "arrangement",
+    "workers",
+    "quick",
+    "no_quality",
+];
 
 /// Options of every command that measures.
 #[derive(Debug, Args)]
@@ -158,14 +187,32 @@ pub(super) struct MeasureArgs {
     /// Most tokens of an answer
     #[arg(long, default_value_t = 64, value_name = "N", help_heading = "Work")]
     pub(super) max_new_tokens: u32,
-    /// Rounds; an interval needs 6, a verdict among several more [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work")]
-    pub(super) rounds: Option<u32>,
-    /// Samples of each workload in a round; the round's datum is their median
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work")]
+    /// Rounds, at least and at most, or exactly; an interval needs 6, a verdict among several more [default: 10..40]
+    #[arg(long, value_name = "MIN..MAX|N", value_parser = Rounds::parse, help_heading = "Precision")]
+    pub(super) rounds: Option<Rounds>,
+    /// Stop when every speed ratio is known this well
+    #[arg(long, default_value = "1%", value_name = "P%", value_parser = percentage, help_heading = "Precision")]
+    pub(super) precision: f64,
+    /// Time to spend, as 90s, 10m or 1h; nothing begins that would not end in it [default: an aim of 150s a model]
+    #[arg(long, value_name = "TIME", value_parser = duration_s, help_heading = "Precision")]
+    pub(super) budget: Option<u64>,
+    /// Confidence of every interval
+    #[arg(long, default_value = "0.95", value_name = "P", value_parser = confidence, help_heading = "Precision")]
+    pub(super) confidence: f64,
+    /// Differences up to this are not relevant
+    #[arg(long, default_value = "1%", value_name = "P%", value_parser = percentage, help_heading = "Precision")]
+    pub(super) equivalence: f64,
+    /// Samples of each workload in a round, whose median is the round's datum [default: what the first rounds find best]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Precision")]
     pub(super) inner: Option<u32>,
+    /// How the models of a round share its time
+    #[arg(long, value_enum, default_value_t = ArrangementArg::DEFAULT, value_name = "HOW", help_heading = "Precision")]
+    pub(super) arrangement: ArrangementArg,
+    /// How long a worker process lives
+    #[arg(long, value_enum, default_value_t = WorkersArg::Auto, value_name = "HOW", help_heading = "Precision")]
+    pub(super) workers: WorkersArg,
     /// Two rounds: a quick look without intervals, labelled as such
-    #[arg(long, conflicts_with = "rounds", help_heading = "Work")]
+    #[arg(long, conflicts_with_all = ["rounds", "budget"], help_heading = "Precision")]
     pub(super) quick: bool,
     /// Seed of the order of models and of the token ids
     #[arg(long, default_value_t = 42, value_name = "N", help_heading = "Work")]
@@ -297,92 +344,4 @@ pub(super) enum FormatArg {
     Csv,
     Json,
     Text,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DeviceArg {
-    Auto,
-    Cpu,
-    Cuda,
-    #[value(alias = "mps")]
-    Metal,
-    Vulkan,
-}
-
-impl From<DeviceArg> for record::Device {
-    fn from(arg: DeviceArg) -> Self {
-        match arg {
-            DeviceArg::Auto => Self::Auto,
-            DeviceArg::Cpu => Self::Cpu,
-            DeviceArg::Cuda => Self::Cuda,
-            DeviceArg::Metal => Self::Metal,
-            DeviceArg::Vulkan => Self::Vulkan,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(super) enum CacheTypeArg {
-    F16,
-    Bf16,
-    #[value(name = "q8_0")]
-    Q8_0,
-    #[value(name = "q4_0")]
-    Q4_0,
-    #[value(name = "q4_1")]
-    Q4_1,
-    #[value(name = "q5_0")]
-    Q5_0,
-    #[value(name = "q5_1")]
-    Q5_1,
-    Iq4Nl,
-}
-
-impl From<CacheTypeArg> for record::CacheType {
-    fn from(arg: CacheTypeArg) -> Self {
-        match arg {
-            CacheTypeArg::F16 => Self::F16,
-            CacheTypeArg::Bf16 => Self::Bf16,
-            CacheTypeArg::Q8_0 => Self::Q8_0,
-            CacheTypeArg::Q4_0 => Self::Q4_0,
-            CacheTypeArg::Q4_1 => Self::Q4_1,
-            CacheTypeArg::Q5_0 => Self::Q5_0,
-            CacheTypeArg::Q5_1 => Self::Q5_1,
-            CacheTypeArg::Iq4Nl => Self::Iq4Nl,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FlashArg {
-    #[value(alias = "-1")]
-    Auto,
-    #[value(alias = "1")]
-    On,
-    #[value(alias = "0")]
-    Off,
-}
-
-impl From<FlashArg> for record::FlashAttention {
-    fn from(arg: FlashArg) -> Self {
-        match arg {
-            FlashArg::Auto => Self::Auto,
-            FlashArg::On => Self::On,
-            FlashArg::Off => Self::Off,
-        }
-    }
-}
-
-/// `5%` or `0.05`, as a fraction.
-fn percentage(text: &str) -> Result<f64, String> {
-    let (number, divisor) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    not_negative(number.trim()).map(|number| number / divisor)
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
-        _ => Err(format!("{text:?} is not a number of 0 or more")),
-    }
 }

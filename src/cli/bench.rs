@@ -17,7 +17,8 @@ use super::{
     fetch,
     machine::{self, Here},
     outputs::Outputs,
-    plan, preview,
+    plan::{self, Setting},
+    preview,
     progress::Progress,
     quality,
     quantize::{self, Workshop},
@@ -31,8 +32,13 @@ use crate::{
     run::{self, Bench},
 };
 
-/// Samples of each workload in a round of models whose samples last a second or so.
-const INNER_SAMPLES: u32 = 1;
+/// Samples of a quick round of models whose samples last a second or so.
+const QUICK_INNER: u32 = 1;
+
+/// What compare and sweep know before they plan.
+pub(super) fn setting(here: &Here, n_models: usize) -> Setting {
+    Setting { allowed_cpus: here.machine.allowed_cpus, n_models, quick_inner: QUICK_INNER, budget_s: None }
+}
 
 /// What is measured, whichever command asked for it.
 pub(super) struct Job<'a> {
@@ -46,7 +52,7 @@ pub(super) struct Job<'a> {
 pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
+    let plan = plan::plan(&args.measure, &setting(&here, 1 + args.quantized.len()), &quality)?;
     let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
     let sources = fetch::sources(names, observer(&args.measure).as_mut());
     measure(Job { args: &args.measure, plan, here, sources, quality })
@@ -55,7 +61,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
+    let plan = plan::plan(&args.measure, &setting(&here, 1 + args.types.len()), &quality)?;
     let types = quantize::types(&args.types)?;
     let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     if args.measure.dry_run {
@@ -75,15 +81,30 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
+/// A run that is over, and where its reports go.
+pub(super) struct Finished {
+    pub(super) run: Run,
+    pub(super) outputs: Outputs,
+}
+
 /// Measures, saves after every round, reports.
 pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
+    let args = job.args;
+    let Some(Finished { run, outputs }) = take(job)? else { return Ok(Exit::Fine) };
+    outputs.report(&run, args)?;
+    Ok(exit(&run))
+}
+
+/// Measures and saves after every round; `None` when the plan alone was to be shown.
+pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
     let Job { args, plan, here, sources, quality } = job;
     let mut subjects = subjects::find(&sources);
     if let Some(file) = &quality.inputs.logits {
         subjects::compare_with_file(&mut subjects, file);
     }
     if args.dry_run {
-        return preview::show(&subjects, &plan, &here, &[]);
+        preview::show(&subjects, &plan, &here, &[])?;
+        return Ok(None);
     }
     check_some_can_run(&subjects)?;
     subjects::expect_kv_cache(&mut subjects, &plan, plan::largest_synthetic_context(&plan));
@@ -104,6 +125,7 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
         models,
         rounds: Vec::new(),
         ended: Ended::Unfinished,
+        course: None,
         quality: None,
     };
     let launcher = machine::launcher(args.script.as_ref(), Duration::from_secs(args.timeout))?;
@@ -124,11 +146,11 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
         }
     }
     drop(observer);
-    outputs.report(&run, args)?;
-    Ok(exit(&run))
+    Ok(Some(Finished { run, outputs }))
 }
 
-fn exit(run: &Run) -> Exit {
+/// How a run went, as an exit code.
+pub(super) fn exit(run: &Run) -> Exit {
     let compared = |model| {
         let results = run.quality.iter().flat_map(|quality| &quality.results);
         results.filter(|result| result.candidate == model).all(|result| result.outcome == Outcome::Done)

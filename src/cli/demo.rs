@@ -8,7 +8,9 @@ use super::{
     args::DemoArgs,
     bench::{self, Job},
     exit::Exit,
-    machine, plan, preview, quality,
+    machine,
+    plan::{self, Setting},
+    preview, quality,
     quantize::{self, Workshop},
     subjects::{self, Source},
 };
@@ -20,12 +22,20 @@ const POCKET: &[u8] = include_bytes!("../../vendor/models/pocket-4m-f16.gguf");
 const POCKET_FILE: &str = "pocket-4m-f16.gguf";
 const TYPES: [&str; 3] = ["Q8_0", "Q4_K_M", "Q2_K"];
 /// Its samples last milliseconds, so a round takes many.
-const INNER_SAMPLES: u32 = 8;
+const QUICK_INNER: u32 = 8;
+/// A minute, so that a person watches to the end.
+const BUDGET_S: u64 = 60;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::pocket_texts)?;
-    let plan = plan::plan(&args.measure, here.machine.allowed_cpus, INNER_SAMPLES, &quality)?;
+    let setting = Setting {
+        allowed_cpus: here.machine.allowed_cpus,
+        n_models: 1 + TYPES.len(),
+        quick_inner: QUICK_INNER,
+        budget_s: Some(BUDGET_S),
+    };
+    let plan = plan::plan(&args.measure, &setting, &quality)?;
     let types = quantize::types(&TYPES.map(String::from))?;
     let workshop = Workshop::open(None)?;
     let original = workshop.path().join(POCKET_FILE);

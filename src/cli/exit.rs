@@ -9,6 +9,8 @@ pub(super) enum Exit {
     Fine,
     /// Nothing could be measured, or something unforeseen failed.
     Failed,
+    /// A model differs from itself: figures from this machine can't be trusted as they are.
+    SelfcheckFailed,
     /// Some models were measured, others failed.
     Partial,
     /// The person stopped it; what was measured is saved.
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Fine => 0,
             Exit::Failed => 1,
             // 2 is clap's, for usage.
+            Exit::SelfcheckFailed => 4,
             Exit::Partial => 5,
             Exit::Interrupted => 130,
         })

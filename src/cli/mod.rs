@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod card;
+mod choices;
 mod demo;
 mod doctor;
 mod exit;
@@ -18,7 +19,9 @@ mod progress;
 mod quality;
 mod quantize;
 mod report;
+mod selfcheck;
 mod subjects;
+mod values;
 mod worker;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
@@ -58,6 +61,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Compare(args) => bench::compare(&args),
         Command::Sweep(args) => bench::sweep(&args),
         Command::Quality(args) => quality::run(&args),
+        Command::Selfcheck(args) => selfcheck::run(args),
         Command::Report(args) => report::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Inspect(args) => inspect::run(&args),
@@ -117,7 +121,7 @@ mod tests {
         let cli = Cli::parse_from(llama_spelling(line.iter().map(OsString::from)));
         let Command::Compare(args) = cli.command else { panic!("not compare") };
         assert_eq!((args.measure.n_gpu_layers, args.measure.threads_batch), (0, Some(3)));
-        assert_eq!(args.measure.flash_attn, args::FlashArg::On);
-        assert_eq!(args.measure.cache_type_k, args::CacheTypeArg::Q8_0);
+        assert_eq!(args.measure.flash_attn, choices::FlashArg::On);
+        assert_eq!(args.measure.cache_type_k, choices::CacheTypeArg::Q8_0);
     }
 }

@@ -77,8 +77,8 @@ impl Outputs {
         self.record.clone()
     }
 
-    /// Writes every report and prints what the person asked for.
-    pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<()> {
+    /// Writes every report and prints what the person asked for; says whether stdout was taken by one of the formats.
+    pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<bool> {
         let analysis = analysis::analyse(run);
         for (path, format) in &self.reports {
             write(path, *format, run, &analysis)?;
@@ -100,7 +100,7 @@ impl Outputs {
             let options = Options { written: page.map(|(path, _)| path.display().to_string()), ..for_terminal() };
             print(&report::render(Format::Text, run, &analysis, &options)?)?;
         }
-        Ok(())
+        Ok(stdout_taken)
     }
 }
 

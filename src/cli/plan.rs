@@ -4,23 +4,39 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::{args::MeasureArgs, quality::Wanted};
+use super::{args::MeasureArgs, quality::Wanted, values::Rounds};
 use crate::{
     prompts::{self, Prompt},
-    record::{EngineConfig, Plan, PromptText, Protocol, Workload, WorkloadKind},
+    record::{
+        Budget, EngineConfig, InnerPolicy, Plan, PromptText, PromptTurns, Protocol, Workload, WorkloadKind, datum,
+    },
+    stats,
 };
 
-/// Rounds when nothing is said: enough for up to 25 verdicts at 95 % together (an interval alone needs 6).
-const ROUNDS: u32 = 10;
+/// Rounds when nothing is said.
+const ROUNDS: Rounds = Rounds { min: 10, max: 40 };
 /// Rounds of a quick look: one mirrored pair.
 const QUICK_ROUNDS: u32 = 2;
-/// Rounds in which the prompts are asked: one mirrored pair.
-const PROMPT_ROUNDS: u32 = 2;
+/// Samples of a round of the pilot: the fewest that have a spread.
+const PILOT_INNER: u32 = 2;
+/// Wall time a model is given when nothing is said: five minutes for an original and a candidate.
+const BUDGET_S_PER_MODEL: u64 = 150;
 /// Untimed work before the first sample of a visit.
 const WARMUP_MS: u64 = 300;
 
-/// The plan of a measurement; `inner` is the number of samples in a round when nothing is said.
-pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32, quality: &Wanted) -> Result<Plan> {
+/// What a command knows before it plans.
+pub(super) struct Setting {
+    pub(super) allowed_cpus: u32,
+    /// Models, the original included.
+    pub(super) n_models: usize,
+    /// Samples of a round of a quick look.
+    pub(super) quick_inner: u32,
+    /// Wall time to aim at when nothing is said; `None`: by the number of models.
+    pub(super) budget_s: Option<u64>,
+}
+
+/// The plan of a measurement.
+pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> Result<Plan> {
     let mut workloads = Vec::new();
     workloads.extend(lengths(&args.pp).map(|n| synthetic("pp", n, WorkloadKind::Pp { n_tokens: n })));
     workloads.extend(lengths(&args.tg).map(|n| synthetic("tg", n, WorkloadKind::Tg { n_tokens: n })));
@@ -33,13 +49,8 @@ pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32, quality: &
     if workloads.is_empty() && quality.plan.is_none() {
         bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
     }
-    let n_threads = args.threads.unwrap_or(allowed_cpus);
-    let rounds = match args.rounds {
-        // Only output is compared.
-        _ if workloads.is_empty() => 0,
-        _ if args.quick => QUICK_ROUNDS,
-        typed => typed.unwrap_or(ROUNDS),
-    };
+    let n_threads = args.threads.unwrap_or(setting.allowed_cpus);
+    let protocol = protocol(args, setting, &workloads)?;
     Ok(Plan {
         workloads,
         engine: EngineConfig {
@@ -53,22 +64,60 @@ pub(super) fn plan(args: &MeasureArgs, allowed_cpus: u32, inner: u32, quality: &
             type_v: args.cache_type_v.into(),
             flash_attention: args.flash_attn.into(),
         },
-        protocol: Protocol {
-            min_rounds: rounds,
-            max_rounds: rounds,
-            inner_samples: args.inner.unwrap_or(inner),
-            prompt_rounds: PROMPT_ROUNDS.min(rounds),
-            warmup_ms: WARMUP_MS,
-            precision: 0.01,
-            confidence: 0.95,
-            equivalence: 0.01,
-            budget_s: None,
-            quick: args.quick,
-        },
+        protocol,
         sampling: args.generation.sampling(),
         seed: args.seed,
         quality: quality.plan.clone(),
     })
+}
+
+fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Result<Protocol> {
+    let rounds = match args.rounds {
+        // Only output is compared.
+        _ if workloads.is_empty() => Rounds { min: 0, max: 0 },
+        _ if args.quick => Rounds { min: QUICK_ROUNDS, max: QUICK_ROUNDS },
+        Some(typed) => typed,
+        None => default_rounds(args, setting, workloads)?,
+    };
+    let (inner_samples, inner) = match args.inner {
+        Some(typed) => (typed, InnerPolicy::Fixed),
+        None if args.quick => (setting.quick_inner, InnerPolicy::Fixed),
+        None => (PILOT_INNER, InnerPolicy::Pilot),
+    };
+    let aim = || setting.budget_s.unwrap_or(BUDGET_S_PER_MODEL * setting.n_models as u64);
+    let (budget_s, budget) = match args.budget {
+        Some(typed) => (Some(typed), Budget::Limit),
+        // Who names the rounds wants those.
+        None if args.quick || args.rounds.is_some() => (None, Budget::Aim),
+        None => (Some(aim()), Budget::Aim),
+    };
+    Ok(Protocol {
+        min_rounds: rounds.min,
+        max_rounds: rounds.max,
+        inner_samples,
+        inner,
+        arrangement: args.arrangement.into(),
+        workers: args.workers.into(),
+        prompt_rounds: rounds.min,
+        prompt_turns: PromptTurns::InTurn,
+        warmup_ms: WARMUP_MS,
+        precision: args.precision,
+        confidence: args.confidence,
+        equivalence: args.equivalence,
+        budget_s,
+        budget,
+        quick: args.quick,
+    })
+}
+
+/// At least as many as the verdicts on speed, load and memory need to be drawn at all, each at its adjusted confidence.
+fn default_rounds(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Result<Rounds> {
+    let synthetic = workloads.iter().filter(|w| datum::synthetic_phase(&w.kind).is_some()).count();
+    let load_and_memory = 2;
+    let verdicts = setting.n_models.saturating_sub(1).max(1) * (synthetic + load_and_memory);
+    let fewest = stats::fewest_for_effect(1.0 - (1.0 - args.confidence) / verdicts as f64).context("--confidence")?;
+    let min = ROUNDS.min.max(u32::try_from(fewest).unwrap_or(u32::MAX).next_multiple_of(2));
+    Ok(Rounds { min, max: ROUNDS.max.max(min) })
 }
 
 /// Lengths without the zeros that mean none and without repetitions.

@@ -8,7 +8,9 @@ use super::{exit::Exit, machine::Here, plan::largest_synthetic_context, print, s
 use crate::{
     engine::QuantType,
     gguf,
-    record::{Outcome, Plan, PromptText, QualityPlan, WorkloadKind},
+    record::{
+        Arrangement, Budget, InnerPolicy, Outcome, Plan, PromptText, Protocol, QualityPlan, Workers, WorkloadKind,
+    },
     report::format,
     run,
 };
@@ -32,16 +34,14 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     writeln!(text, "Plan")?;
     writeln!(
         text,
-        "  workloads  {}; {} prompts in {} of the rounds",
+        "  workloads  {}; {} prompts, {} of them in each of the first {} rounds",
         if ids.is_empty() { "none" } else { &ids },
         prompts.len(),
+        run::prompts_in(plan, 0).len(),
         protocol.prompt_rounds
     )?;
-    writeln!(
-        text,
-        "  rounds     {}, order mirrored in every second one, {} sample(s) of each workload a round",
-        protocol.max_rounds, protocol.inner_samples
-    )?;
+    writeln!(text, "  rounds     {}", rounds_words(protocol))?;
+    writeln!(text, "  a round    {}", round_words(protocol))?;
     writeln!(
         text,
         "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
@@ -51,7 +51,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
         writeln!(text, "  quality    {}", quality_words(quality, subjects, plan, here, types))?;
     }
     writeln!(text, "\nModels")?;
-    let mut seconds = 0.0;
+    let mut seconds = Estimate::default();
     for subject in subjects {
         let model = &subject.model;
         match (&model.facts, &model.outcome) {
@@ -79,9 +79,10 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                     size(total),
                     size(here.machine.available_bytes)
                 )?;
-                let one = visit_seconds(plan, facts.n_params, facts.weights_bytes);
                 // What would be made of it is smaller and no slower than it.
-                seconds += one * (1 + types.len()) as f64;
+                let models = (1 + types.len()) as f64;
+                seconds.a_round += visit_seconds(plan, facts.n_params, facts.weights_bytes) * models;
+                seconds.once += quality_seconds(plan, facts.n_params) * models;
             }
             (None, Outcome::Done) => {}
         }
@@ -89,8 +90,63 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     if !types.is_empty() {
         writeln!(text, "  to be made of it: {}", types.iter().map(|t| t.name).collect::<Vec<_>>().join(", "))?;
     }
-    writeln!(text, "\nTime: roughly {} (from the sizes and assumed speeds, nothing was measured)", duration(seconds))?;
+    writeln!(text, "\nTime: {}", time_words(protocol, seconds))?;
     print(&text)
+}
+
+fn rounds_words(protocol: &Protocol) -> String {
+    let Protocol { min_rounds, max_rounds, .. } = protocol;
+    if min_rounds == max_rounds {
+        return format!("{max_rounds}, order mirrored in every second one");
+    }
+    let budget = match (protocol.budget_s, protocol.budget) {
+        (None, _) => String::new(),
+        (Some(s), Budget::Aim) => format!(", or about {} are spent", duration(s as f64)),
+        (Some(s), Budget::Limit) => format!(", or the next pair would not end within {}", duration(s as f64)),
+    };
+    format!(
+        "{min_rounds} to {max_rounds}, order mirrored in every second one, until every speed ratio is known to ±{:.1} %{budget}",
+        protocol.precision * 100.0
+    )
+}
+
+fn round_words(protocol: &Protocol) -> String {
+    let arrangement = match protocol.arrangement {
+        Arrangement::Sequential => "one model after the other",
+        Arrangement::Alternating => "all models loaded side by side, their samples alternating",
+    };
+    let workers = match protocol.workers {
+        Workers::Fresh => "fresh workers",
+        Workers::Resident => "workers kept for the whole run",
+        Workers::Auto => "fresh workers, kept when loading turns out to take longer than measuring",
+    };
+    let samples = match protocol.inner {
+        InnerPolicy::Fixed => format!("{} sample(s) of each workload", protocol.inner_samples),
+        InnerPolicy::Pilot => {
+            format!("{} samples of each workload, then as many as the first rounds find best", protocol.inner_samples)
+        }
+    };
+    format!("{arrangement}; {workers}; {samples}")
+}
+
+/// From the least rounds to the most, or to what is to be spent.
+fn time_words(protocol: &Protocol, seconds: Estimate) -> String {
+    let most = f64::from(protocol.max_rounds) * seconds.a_round + seconds.once;
+    let least = f64::from(protocol.min_rounds) * seconds.a_round + seconds.once;
+    let most = protocol.budget_s.map_or(most, |budget| most.min(budget as f64));
+    let span = match protocol.budget {
+        Budget::Limit => format!("at most {}", duration(most)),
+        Budget::Aim if most > 1.2 * least => format!("{} to {}", duration(least), duration(most)),
+        Budget::Aim => format!("roughly {}", duration(least)),
+    };
+    format!("{span} (a round {}; from the sizes and assumed speeds, nothing was measured)", duration(seconds.a_round))
+}
+
+/// Assumed times.
+#[derive(Clone, Copy, Default)]
+struct Estimate {
+    a_round: f64,
+    once: f64,
 }
 
 /// How outputs are compared, and who shares a pass of the original.
@@ -112,29 +168,26 @@ fn quality_seconds(plan: &Plan, n_params: u64) -> f64 {
     tokens.min(most) * 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch))
 }
 
-/// Time of all visits to a model.
+/// Time of a visit to a model.
 fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
     let prefill = 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch));
     let decode = weights_bytes as f64 / ASSUMED_BANDWIDTH;
     let repeats = f64::from(plan.protocol.inner_samples + 1);
-    let rounds = f64::from(plan.protocol.max_rounds);
     let prompt =
         |p: &PromptText| p.text.len() as f64 / ASSUMED_CHARS_PER_TOKEN * prefill + f64::from(p.max_new_tokens) * decode;
-    plan.workloads
-        .iter()
-        .map(|w| match &w.kind {
-            WorkloadKind::Pp { n_tokens } => f64::from(*n_tokens) * prefill * repeats * rounds,
-            WorkloadKind::Tg { n_tokens } => f64::from(*n_tokens) * decode * repeats * rounds,
-            WorkloadKind::PpTogether { n_tokens, n_seq } => f64::from(n_tokens * n_seq) * prefill * repeats * rounds,
-            // Up to some sequences, reading the weights once for all of them is what takes the time.
-            WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
-                (f64::from(*n_tokens) * decode + f64::from(n_depth * n_seq) * prefill) * repeats * rounds
-            }
-            WorkloadKind::Prompt(p) => prompt(p) * f64::from(plan.protocol.prompt_rounds),
-        })
-        .sum::<f64>()
-        + ASSUMED_VISIT_S * rounds
-        + quality_seconds(plan, n_params)
+    let asked = run::prompts_in(plan, 0);
+    let seconds = plan.workloads.iter().enumerate().map(|(index, w)| match &w.kind {
+        WorkloadKind::Pp { n_tokens } => f64::from(*n_tokens) * prefill * repeats,
+        WorkloadKind::Tg { n_tokens } => f64::from(*n_tokens) * decode * repeats,
+        WorkloadKind::PpTogether { n_tokens, n_seq } => f64::from(n_tokens * n_seq) * prefill * repeats,
+        // Up to some sequences, reading the weights once for all of them is what takes the time.
+        WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+            (f64::from(*n_tokens) * decode + f64::from(n_depth * n_seq) * prefill) * repeats
+        }
+        WorkloadKind::Prompt(p) if asked.contains(&index) => prompt(p),
+        WorkloadKind::Prompt(_) => 0.0,
+    });
+    seconds.sum::<f64>() + ASSUMED_VISIT_S
 }
 
 /// A size in the unit a person would choose.

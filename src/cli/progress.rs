@@ -12,7 +12,6 @@ pub(super) struct Progress {
     bar: ProgressBar,
     started: Instant,
     at: Place,
-    model: String,
 }
 
 /// Where in the run we are.
@@ -20,18 +19,15 @@ pub(super) struct Progress {
 struct Place {
     round: u32,
     rounds: u32,
-    visit: u32,
-    visits: u32,
     step: u32,
     steps: u32,
 }
 
 impl Place {
-    /// Share of the run that is done; visits are taken to be equally long.
+    /// Share of the rounds that is done; they are taken to be equally long.
     fn share(self) -> f64 {
-        let in_visit = f64::from(self.step) / f64::from(self.steps.max(1));
-        let in_round = (f64::from(self.visit) + in_visit.min(1.0)) / f64::from(self.visits.max(1));
-        ((f64::from(self.round) + in_round) / f64::from(self.rounds.max(1))).min(1.0)
+        let in_round = f64::from(self.step) / f64::from(self.steps.max(1));
+        ((f64::from(self.round) + in_round.min(1.0)) / f64::from(self.rounds.max(1))).min(1.0)
     }
 }
 
@@ -51,10 +47,10 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(LENGTH as u64), ProgressDrawTarget::stderr_with_hz(20));
         let style = ProgressStyle::with_template("{bar:20} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
-        Some(Self { bar, started: now(), at: Place::default(), model: String::new() })
+        Some(Self { bar, started: now(), at: Place::default() })
     }
 
-    fn draw(&self, what: &str) {
+    fn draw(&self, model: &str, what: &str) {
         let share = self.at.share();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
         self.bar.set_position((share * LENGTH) as u64);
@@ -65,7 +61,7 @@ impl Progress {
             String::new()
         };
         let Place { round, rounds, .. } = self.at;
-        self.bar.set_message(format!("round {} of {rounds}, {}: {what}{left}", round + 1, self.model));
+        self.bar.set_message(format!("round {} of {rounds}, {model}: {what}{left}", round + 1));
     }
 }
 
@@ -86,19 +82,14 @@ impl Observer for Progress {
                 self.bar.set_message(format!("downloading {file}: {done} of {total}"));
             }
             Event::Quantizing { to } => self.bar.set_message(format!("quantizing to {to}")),
-            Event::Round { index, of, visits } => {
+            Event::Round { index, of, steps } => {
                 if index == 0 {
                     self.started = now();
                 }
-                self.at = Place { round: index, rounds: of, visits, ..Place::default() };
+                self.at = Place { round: index, rounds: of.max(index + 1), step: 0, steps };
             }
-            Event::Visit { model, steps } => {
-                self.model = model.into();
-                (self.at.step, self.at.steps) = (0, steps);
-            }
-            Event::Step { what, .. } => self.draw(what),
+            Event::Step { model, what, .. } => self.draw(model, what),
             Event::StepDone => self.at.step += 1,
-            Event::VisitDone { .. } => (self.at.visit, self.at.step) = (self.at.visit + 1, 0),
             Event::RoundDone => {}
         }
     }
@@ -116,8 +107,8 @@ mod tests {
 
     #[test]
     fn the_share_grows_from_nothing_to_everything() {
-        let place = |round, visit, step| Place { round, rounds: 2, visit, visits: 2, step, steps: 4 }.share();
-        let shares = [place(0, 0, 0), place(0, 0, 2), place(0, 1, 0), place(1, 0, 0), place(1, 1, 4)];
+        let place = |round, step| Place { round, rounds: 2, step, steps: 4 }.share();
+        let shares = [place(0, 0), place(0, 2), place(1, 0), place(1, 3), place(1, 4)];
         assert!(shares.is_sorted());
         assert!(shares[0].abs() < 1e-12 && (shares[4] - 1.0).abs() < 1e-12);
     }

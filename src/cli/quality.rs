@@ -7,7 +7,8 @@ use super::{
     args::{MeasureArgs, QualityArgs},
     bench::{self, Job},
     exit::Exit,
-    fetch, machine, plan,
+    fetch, machine,
+    plan::{self, Setting},
     subjects::Source,
 };
 use crate::{
@@ -92,9 +93,12 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
         }
     }
     let here = machine::here()?;
-    let mut plan = plan::plan(measure, here.machine.allowed_cpus, 1, &quality)?;
+    let allowed_cpus = here.machine.allowed_cpus;
+    let setting = Setting { allowed_cpus, n_models: args.models.len(), quick_inner: 1, budget_s: None };
+    let mut plan = plan::plan(measure, &setting, &quality)?;
     plan.workloads.clear();
     (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
+    plan.protocol.budget_s = None;
     let sources: Vec<Source> =
         fetch::sources(args.models.iter().map(String::as_str), bench::observer(measure).as_mut());
     if let Some(path) = &args.logits {

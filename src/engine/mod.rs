@@ -6,14 +6,16 @@
 mod ffi;
 mod llama;
 mod log;
+mod noise;
 mod params;
 mod quantize;
 mod scripted;
 
 pub use llama::LlamaEngine;
 pub use log::{buffers, last_words};
+pub use noise::Noise;
 pub use quantize::{QuantType, QuantizeError, quantize};
-pub use scripted::{Script, ScriptedEngine};
+pub use scripted::{ModelScript, Script, ScriptedEngine, ScriptedSession};
 
 use std::path::Path;
 

@@ -1,11 +1,15 @@
 //! An engine that follows a script on a virtual clock: for tests of schedules, failures and statistics that must be exact and instant.
 
-use std::{cell::Cell, collections::BTreeMap, path::Path, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, path::Path, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken};
+use super::{
+    Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken,
+    noise::{Machine, Noise},
+};
 use crate::{
+    probe::{Clock, Virtual},
     record::{EngineConfig, Sampling, Stage},
     stats::SplitMix64,
 };
@@ -18,6 +22,9 @@ const N_VOCAB: u32 = 1000;
 pub struct Script {
     /// The models.
     pub models: BTreeMap<String, ModelScript>,
+    /// How unsteady the machine is.
+    #[serde(default)]
+    pub noise: Option<Noise>,
 }
 
 /// How one model behaves.
@@ -60,18 +67,50 @@ pub enum HowItFails {
     Hang,
 }
 
-/// The engine. Sessions share its virtual clock.
+/// The engine. Sessions share its virtual clock and its machine.
 #[derive(Debug)]
 pub struct ScriptedEngine {
     script: Script,
-    now_ns: Rc<Cell<u64>>,
+    clock: Virtual,
+    machine: Option<Rc<RefCell<Machine>>>,
 }
 
 impl ScriptedEngine {
     /// An engine at time 0.
     #[must_use]
     pub fn new(script: Script) -> Self {
-        Self { script, now_ns: Rc::default() }
+        Self::on_clock(script, Virtual::default())
+    }
+
+    /// An engine that moves that clock.
+    #[must_use]
+    pub fn on_clock(script: Script, clock: Virtual) -> Self {
+        let machine = script.noise.as_ref().map(|noise| Rc::new(RefCell::new(Machine::new(noise.clone()))));
+        Self { script, clock, machine }
+    }
+
+    /// Loads a model for as long as the caller keeps the session.
+    ///
+    /// # Errors
+    /// When the script has no such model, or says that loading fails.
+    pub fn open(&self, path: &Path) -> Result<(ScriptedSession, Loaded), Error> {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let model = self
+            .script
+            .models
+            .get(file.as_ref())
+            .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
+        let slowness = self.machine.as_ref().map_or(1.0, |machine| machine.borrow_mut().start_process());
+        let session = ScriptedSession {
+            model: model.clone(),
+            clock: self.clock.clone(),
+            machine: self.machine.clone(),
+            slowness,
+            logits: Vec::new(),
+        };
+        session.fail(Stage::Load)?;
+        let model_ns = session.pass(model.load_ns);
+        Ok((session, Loaded { model_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) }))
     }
 }
 
@@ -82,28 +121,32 @@ impl Engine for ScriptedEngine {
         _: &EngineConfig,
         body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let model = self
-            .script
-            .models
-            .get(file.as_ref())
-            .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
-        let mut session = ScriptedSession { model: model.clone(), now_ns: Rc::clone(&self.now_ns), logits: Vec::new() };
-        session.fail(Stage::Load)?;
-        session.pass(model.load_ns);
-        body(&mut session, Loaded { model_ns: model.load_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) })
+        let (mut session, loaded) = self.open(path)?;
+        body(&mut session, loaded)
     }
 }
 
-struct ScriptedSession {
+/// A model of the script, loaded.
+#[derive(Debug)]
+pub struct ScriptedSession {
     model: ModelScript,
-    now_ns: Rc<Cell<u64>>,
+    clock: Virtual,
+    machine: Option<Rc<RefCell<Machine>>>,
+    slowness: f64,
     logits: Vec<f32>,
 }
 
 impl ScriptedSession {
-    fn pass(&self, ns: u64) {
-        self.now_ns.set(self.now_ns.get() + ns);
+    /// Lets work of `ns` on a steady machine pass, and says how long it took on this one.
+    fn pass(&self, ns: u64) -> u64 {
+        let slowness = self
+            .machine
+            .as_ref()
+            .map_or(1.0, |machine| self.slowness * machine.borrow_mut().slowness_at(self.clock.now_ns()));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive time")]
+        let took_ns = (ns as f64 * slowness) as u64;
+        self.clock.advance(took_ns);
+        took_ns
     }
 
     fn fail(&self, stage: Stage) -> Result<(), Error> {
@@ -120,8 +163,7 @@ impl ScriptedSession {
     }
 
     fn time(&self, n_tokens: usize, ns_per_token: u64) -> Timing {
-        let wall_ns = ns_per_token * n_tokens as u64;
-        self.pass(wall_ns);
+        let wall_ns = self.pass(ns_per_token * n_tokens as u64);
         Timing { n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX), wall_ns, native_ns: Some(wall_ns) }
     }
 }
@@ -139,8 +181,7 @@ fn scripted_error(stage: Stage) -> Error {
 impl Session for ScriptedSession {
     fn open_context(&mut self, _: u32) -> Result<u64, Error> {
         self.fail(Stage::Context)?;
-        self.pass(1_000_000);
-        Ok(1_000_000)
+        Ok(self.pass(1_000_000))
     }
 
     fn clear(&mut self) {}

@@ -4,6 +4,8 @@
 
 mod build;
 mod comparison;
+mod course;
+pub mod datum;
 mod io;
 mod machine;
 mod model;
@@ -15,11 +17,13 @@ pub use build::Build;
 pub use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
+pub use course::{Course, InnerChoice};
 pub use io::{ReadError, WriteError, read_run, write_atomically, write_run};
 pub use machine::{Conditions, DeviceInfo, Machine};
 pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
 pub use plan::{
-    CacheType, Device, EngineConfig, FlashAttention, Plan, PromptText, Protocol, Sampling, Workload, WorkloadKind,
+    Arrangement, Budget, CacheType, Device, EngineConfig, FlashAttention, InnerPolicy, Plan, PromptText, PromptTurns,
+    Protocol, Sampling, Workers, Workload, WorkloadKind,
 };
 pub use quality::{
     CandidateQuality, Quality, QualityPlan, QualityStop, QualityText, QualityWorker, Reference, Sharing, TextPlan,
@@ -56,6 +60,9 @@ pub struct Run {
     pub rounds: Vec<Round>,
     /// Why no more rounds were run.
     pub ended: Ended,
+    /// How the rounds were really run; `None` in records without rounds, and in older ones, whose plan says it.
+    #[serde(default)]
+    pub course: Option<Course>,
     /// What quantizing did to the output, when that was measured.
     #[serde(default)]
     pub quality: Option<Quality>,

@@ -145,14 +145,26 @@ pub enum FlashAttention {
 /// How often and until when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Protocol {
-    /// Never fewer rounds than this, unless interrupted.
+    /// Never fewer rounds than this, unless interrupted or out of a [`Budget::Limit`].
     pub min_rounds: u32,
     /// Never more.
     pub max_rounds: u32,
-    /// Samples of each synthetic workload in a visit; the visit's datum is their median.
+    /// Samples of each synthetic workload in a round, or in a round of the pilot; the round's datum is their median.
     pub inner_samples: u32,
-    /// Rounds in which the prompts are asked too.
+    /// Whether a pilot chooses the samples of the rounds after it.
+    #[serde(default)]
+    pub inner: InnerPolicy,
+    /// How the models of a round share its time.
+    #[serde(default)]
+    pub arrangement: Arrangement,
+    /// How long a worker lives.
+    #[serde(default)]
+    pub workers: Workers,
+    /// Rounds in which prompts are asked too.
     pub prompt_rounds: u32,
+    /// Which of them are asked in such a round.
+    #[serde(default)]
+    pub prompt_turns: PromptTurns,
     /// Least time of untimed work before the first sample of a visit.
     pub warmup_ms: u64,
     /// Half-width of the interval of ln ratio at which to stop.
@@ -161,10 +173,70 @@ pub struct Protocol {
     pub confidence: f64,
     /// Differences smaller than this are not relevant.
     pub equivalence: f64,
-    /// Wall time to spend, seconds.
+    /// Wall time to spend on the whole run, seconds.
     pub budget_s: Option<u64>,
+    /// How strictly.
+    #[serde(default)]
+    pub budget: Budget,
     /// Whether this is a quick look, too short for intervals.
     pub quick: bool,
+}
+
+/// How many samples of a workload a round takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InnerPolicy {
+    /// As many as the protocol says, in every round.
+    #[default]
+    Fixed,
+    /// What the first rounds find best for its time, for each workload.
+    Pilot,
+}
+
+/// How the models of a round share its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrangement {
+    /// One model after the other, each alone in memory.
+    #[default]
+    Sequential,
+    /// All models loaded, their samples alternating.
+    Alternating,
+}
+
+/// How long a worker lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workers {
+    /// One round: what differs from process to process is seen.
+    #[default]
+    Fresh,
+    /// From the first round to the last: loads cost nothing after the first, and what differs from process to process is not seen.
+    Resident,
+    /// Fresh, until the pilot finds that loading takes longer than measuring and all models fit in memory.
+    Auto,
+}
+
+/// Which prompts are asked in a round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptTurns {
+    /// All of them.
+    #[default]
+    All,
+    /// Some of each category, the same in both rounds of a mirrored pair, all of them in the course of the run.
+    InTurn,
+}
+
+/// How strictly a budget is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// The least rounds are run even if they take longer.
+    #[default]
+    Aim,
+    /// No pair of rounds begins that would not end in time.
+    Limit,
 }
 
 /// How the next token of an answer is chosen.

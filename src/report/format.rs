@@ -253,6 +253,7 @@ mod tests {
             unit,
             n: 8,
             better: Better::Lower,
+            cost_s: None,
         };
         let shown = |m: &MetricSummary| Scale::for_all(m.unit, m.value).spread(m).expect("it has a value");
         let load = shown(&m(0.9, Some(0.85), Some(1.1), Unit::Seconds));

@@ -12,6 +12,7 @@ pub mod guide;
 mod html;
 mod json;
 mod markdown;
+mod selfcheck;
 mod sentences;
 mod terminal;
 mod text;
@@ -20,6 +21,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
+pub use selfcheck::selfcheck;
 pub use sentences::sentences;
 pub use terminal::Colour;
 

@@ -1,16 +1,24 @@
-//! Measuring: rounds of fresh workers in mirrored order, from a plan to the record. Draws no conclusion.
+//! Measuring: rounds of workers in mirrored order, from a plan to the record. Draws no conclusion.
 
+mod course;
 mod launcher;
 mod protocol;
 pub mod quality;
+mod round;
 mod schedule;
+mod simulated;
+mod stopping;
+#[cfg(test)]
+mod testing;
 mod together;
 mod visit;
+mod warmup;
 mod worker;
 
 pub use launcher::{Launcher, Lost, ProcessLauncher, Worker, run_to_end};
 pub use protocol::{Answered, Reply, Request, Together};
-pub use schedule::order;
+pub use schedule::{order, prompts_in};
+pub use simulated::SimulatedLauncher;
 pub use worker::{handle, serve};
 
 use std::{
@@ -22,9 +30,9 @@ use std::{
 };
 
 use crate::{
-    event::{Event, Observer},
+    event::Observer,
     probe::Clock,
-    record::{DeviceInfo, Ended, Outcome, Plan, Round, Run, WorkloadKind},
+    record::{DeviceInfo, Ended, Outcome, Plan, Run},
 };
 
 /// What measuring needs besides the record it fills.
@@ -47,10 +55,6 @@ impl Bench<'_> {
     fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }
-
-    fn synthetic_workloads(&self) -> u64 {
-        self.plan.workloads.iter().filter(|w| !matches!(w.kind, WorkloadKind::Prompt(_))).count() as u64
-    }
 }
 
 /// Runs the rounds of the plan and adds them to `run`; after each, `save` is given the run.
@@ -63,50 +67,40 @@ pub fn execute<E>(
     observer: &mut dyn Observer,
     save: &mut dyn FnMut(&Run) -> Result<(), E>,
 ) -> Result<(), E> {
-    let rounds = bench.plan.protocol.max_rounds;
+    let mut decided = course::Decided::at_start(bench, run);
+    let mut stable: round::Stable = run.models.iter().map(|_| None).collect();
     run.ended = Ended::RoundsDone;
-    for index in 0..rounds {
-        let visits = run.models.iter().filter(|m| m.outcome == Outcome::Done).count();
-        observer.on(Event::Round { index, of: rounds, visits: u32::try_from(visits).unwrap_or(u32::MAX) });
-        let round = one_round(bench, run, index, observer);
+    for index in 0..bench.plan.protocol.max_rounds {
+        let round = round::make(bench, run, index, &decided, &mut stable, observer);
         if !round.visits.is_empty() {
             run.rounds.push(round);
         }
-        observer.on(Event::RoundDone);
         save(run)?;
-        if bench.interrupted() {
-            run.ended = Ended::Interrupted;
+        if let Some(ended) = cut_short(bench, run) {
+            run.ended = ended;
             break;
         }
-        if run.models.iter().all(|m| m.outcome != Outcome::Done) {
-            run.ended = Ended::NothingLeft;
-            break;
+        let done = index + 1;
+        // Decisions fall between mirrored pairs: half a pair is not balanced.
+        if done % 2 == 0 {
+            decided.learn(bench, run, done);
+            let outlook = stopping::look(run, done, bench.clock.now_ns());
+            decided.expected_rounds = outlook.expected_rounds;
+            if let Some(ended) = outlook.ended {
+                run.ended = ended;
+                break;
+            }
         }
     }
     save(run)
 }
 
-/// A model that failed is not visited again: it would fail the same way and cost the others their time.
-fn one_round(bench: &Bench<'_>, run: &mut Run, index: u32, observer: &mut dyn Observer) -> Round {
-    let mut round = Round { index, visits: Vec::new() };
-    for model in order(run.models.len(), index, bench.plan.seed) {
-        if run.models[model].outcome != Outcome::Done {
-            continue;
-        }
-        if bench.interrupted() {
-            break;
-        }
-        let info = &run.models[model];
-        let task = visit::Task {
-            model,
-            name: &info.name,
-            path: &bench.files[model],
-            file_bytes: info.facts.as_ref().map_or(0, |f| f.file_bytes),
-            round: index,
-        };
-        let visit = visit::make(bench, &task, observer);
-        run.models[model].outcome = visit.outcome.clone();
-        round.visits.push(visit);
+fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
+    if bench.interrupted() {
+        Some(Ended::Interrupted)
+    } else if run.models.iter().all(|m| m.outcome != Outcome::Done) {
+        Some(Ended::NothingLeft)
+    } else {
+        None
     }
-    round
 }

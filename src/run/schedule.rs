@@ -1,9 +1,12 @@
-//! The order of models: a seeded shuffle in round 2j, its mirror image in round 2j+1.
+//! The order of models, a seeded shuffle in round 2j and its mirror image in round 2j+1, and which prompts a round asks.
 //!
 //! In a mirrored pair any two models have opposite distances in time, so a linear drift and the effect of
 //! coming second cancel for every pair of models.
 
-use crate::stats::SplitMix64;
+use crate::{
+    record::{Plan, PromptText, PromptTurns, WorkloadKind},
+    stats::SplitMix64,
+};
 
 /// The order in which round `round` visits `n` models.
 #[must_use]
@@ -17,9 +20,93 @@ pub fn order(n: usize, round: u32, seed: u64) -> Vec<usize> {
     order
 }
 
+/// The prompts asked in round `round`, as indices into the plan's workloads.
+///
+/// In turn means: both rounds of a mirrored pair ask the same ones, every category has some in every round so that its
+/// ratio is paired by round, and all have been asked when the prompt rounds are over. Of the category with the longest
+/// texts a round takes as few as that allows, of the others twice as many: long prompts cost most and are asked least often.
+#[must_use]
+pub fn prompts_in(plan: &Plan, round: u32) -> Vec<usize> {
+    let protocol = &plan.protocol;
+    if round >= protocol.prompt_rounds {
+        return Vec::new();
+    }
+    let categories = categories(plan);
+    let longest = categories.iter().map(|c| c.mean_bytes).fold(0.0, f64::max);
+    let pairs = (protocol.prompt_rounds.min(protocol.max_rounds) / 2).max(1) as usize;
+    let pair = (round / 2) as usize;
+    let mut asked: Vec<usize> = Vec::new();
+    for category in &categories {
+        let n = category.members.len();
+        let fewest = n.div_ceil(pairs);
+        let turn = match protocol.prompt_turns {
+            PromptTurns::All => n,
+            PromptTurns::InTurn if category.mean_bytes < longest => n.min(2 * fewest),
+            PromptTurns::InTurn => fewest,
+        };
+        asked.extend((0..turn).map(|i| category.members[(pair * turn + i) % n]));
+    }
+    asked.sort_unstable();
+    asked
+}
+
+/// Prompts that are compared together.
+struct Category {
+    members: Vec<usize>,
+    mean_bytes: f64,
+}
+
+fn categories(plan: &Plan) -> Vec<Category> {
+    let mut found: Vec<(&str, Vec<(usize, &PromptText)>)> = Vec::new();
+    for (index, workload) in plan.workloads.iter().enumerate() {
+        let WorkloadKind::Prompt(prompt) = &workload.kind else { continue };
+        match found.iter_mut().find(|(name, _)| *name == prompt.category) {
+            Some((_, members)) => members.push((index, prompt)),
+            None => found.push((&prompt.category, vec![(index, prompt)])),
+        }
+    }
+    let category = |(_, members): (&str, Vec<(usize, &PromptText)>)| {
+        let bytes: usize = members.iter().map(|(_, p)| p.text.len()).sum();
+        let mean_bytes = bytes as f64 / members.len() as f64;
+        Category { members: members.into_iter().map(|(index, _)| index).collect(), mean_bytes }
+    };
+    found.into_iter().map(category).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::testing::{plan, prompt};
+
+    fn with_prompts(turns: PromptTurns, rounds: u32) -> Plan {
+        let mut plan = plan();
+        for (category, n, bytes) in [("short", 4, 20), ("long", 5, 2000)] {
+            plan.workloads.extend((0..n).map(|i| prompt(category, &format!("{category}{i}"), bytes)));
+        }
+        plan.protocol.prompt_turns = turns;
+        (plan.protocol.prompt_rounds, plan.protocol.max_rounds) = (rounds, rounds);
+        plan
+    }
+
+    #[test]
+    fn prompts_in_turn_cover_the_suite_in_mirrored_pairs() {
+        let plan = with_prompts(PromptTurns::InTurn, 10);
+        let asked: Vec<Vec<usize>> = (0..12).map(|round| prompts_in(&plan, round)).collect();
+        let all: std::collections::BTreeSet<usize> = asked.iter().flatten().copied().collect();
+        assert_eq!(all.len(), 9, "every prompt had its turn");
+        for pair in asked[..10].chunks(2) {
+            assert_eq!(pair[0], pair[1]);
+            let of = |category: &str| pair[0].iter().filter(|&&i| plan.workloads[i].id.starts_with(category)).count();
+            assert_eq!((of("short"), of("long")), (2, 1), "long prompts are asked least often");
+        }
+        assert!(asked[10].is_empty() && asked[11].is_empty());
+    }
+
+    #[test]
+    fn a_single_pair_asks_everything() {
+        assert_eq!(prompts_in(&with_prompts(PromptTurns::InTurn, 2), 1).len(), 9);
+        assert_eq!(prompts_in(&with_prompts(PromptTurns::All, 4), 3).len(), 9);
+    }
 
     #[test]
     fn odd_rounds_mirror_even_ones() {

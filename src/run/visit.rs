@@ -1,6 +1,6 @@
-//! One visit: a fresh worker loads one model, warms up, is timed at every workload, and ends.
+//! One visit: a worker loads one model, warms up, is timed at what it is told, and ends. Whoever arranges a round decides when.
 
-mod fit;
+mod prompts;
 mod together;
 
 use std::{path::Path, sync::Arc};
@@ -8,22 +8,21 @@ use std::{path::Path, sync::Arc};
 use super::{
     Bench,
     launcher::Worker,
-    protocol::{Answered, Reply, Request, Together},
+    protocol::{Reply, Request, Together},
+    warmup::{self, Steadiness},
 };
 use crate::{
     engine::{self, Timing},
     event::{Event, Observer},
     probe::{self, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     record::{
-        Conditions, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, Outcome, Phase, Plan,
-        PromptText, Sample, Stage, Visit, Warmup, WorkloadKind,
+        Conditions, DeviceMemory, Load, Memory, MemoryReading, Outcome, Phase, Plan, Sample, Stage, Visit, Warmup,
+        WorkloadKind,
     },
 };
 
-/// Tokens generated at a time while warming up: enough to settle, few enough to stop in time.
-const WARMUP_DECODE_TOKENS: u32 = 16;
-
 /// What a visit is to do.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Task<'a> {
     /// Index of the model.
     pub(super) model: usize,
@@ -33,53 +32,37 @@ pub(super) struct Task<'a> {
     pub(super) path: &'a Path,
     /// Size of all its parts.
     pub(super) file_bytes: u64,
-    /// Round it belongs to.
-    pub(super) round: u32,
 }
 
-/// Makes a visit. Whatever fails ends in its outcome; what was measured before stays.
-pub(super) fn make(bench: &Bench<'_>, task: &Task<'_>, observer: &mut dyn Observer) -> Visit {
-    let started_ns = bench.clock.now_ns();
-    let mut visit = Visit {
-        model: task.model,
-        started_ns,
-        duration_ns: 0,
-        outcome: Outcome::Done,
-        load: None,
-        memory: None,
-        buffers: Vec::new(),
-        warmup: None,
-        samples: Vec::new(),
-        generations: Vec::new(),
-        skipped: Vec::new(),
-        conditions: Conditions::default(),
-    };
-    observer.on(Event::Visit { model: task.name, steps: steps(bench.plan, task.round) });
-    match bench.launcher.launch() {
-        Ok(worker) => {
-            let mut visitor =
-                Visitor { bench, task, worker, observer, visit: &mut visit, sampler: None, n_ctx_train: 0 };
-            if let Err(Stop::Failed(stage, reason)) = visitor.measure() {
-                visitor.visit.outcome = Outcome::Failed { stage, reason };
-            }
-        }
-        Err(lost) => visit.outcome = Outcome::Failed { stage: Stage::Launch, reason: lost.to_string() },
-    }
-    visit.duration_ns = bench.clock.now_ns() - started_ns;
-    observer.on(Event::VisitDone { outcome: &visit.outcome });
-    visit
+/// A synthetic workload.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Synthetic<'a> {
+    /// Index into the plan's workloads.
+    pub(super) workload: usize,
+    /// Its name.
+    pub(super) id: &'a str,
+    /// What it times.
+    pub(super) phase: Phase,
+    /// Tokens evaluated in a sample, of each sequence.
+    pub(super) n_tokens: u32,
+    /// Sequences side by side; `None` for one alone.
+    pub(super) together: Option<Together>,
 }
 
-/// Steps the progress display counts.
-pub(super) fn steps(plan: &Plan, round: u32) -> u32 {
-    let step = |kind: &WorkloadKind| match kind {
-        WorkloadKind::Prompt(_) if round >= plan.protocol.prompt_rounds => 0,
-        WorkloadKind::Prompt(_) => 1,
-        // The warm-up is a step of its own.
-        _ => 1 + plan.protocol.inner_samples,
-    };
-    1 + plan.workloads.iter().map(|w| step(&w.kind)).sum::<u32>()
+/// The synthetic workloads of a plan, in its order.
+pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
+    plan.workloads.iter().enumerate().filter_map(|(workload, w)| {
+        let (phase, n_tokens) = match w.kind {
+            WorkloadKind::Pp { n_tokens } | WorkloadKind::PpTogether { n_tokens, .. } => (Phase::Prefill, n_tokens),
+            WorkloadKind::Tg { n_tokens } | WorkloadKind::TgTogether { n_tokens, .. } => (Phase::Decode, n_tokens),
+            WorkloadKind::Prompt(_) => return None,
+        };
+        Some(Synthetic { workload, id: &w.id, phase, n_tokens, together: together::of(&w.kind, plan) })
+    })
 }
+
+/// A worker that has a model loaded and outlives the visit.
+pub(super) struct Resident(Box<dyn Worker>);
 
 /// Why a visit goes no further.
 enum Stop {
@@ -87,130 +70,203 @@ enum Stop {
     Interrupted,
 }
 
-struct Visitor<'a, 'b> {
+/// Where a visit stands. After a failure or an interruption everything asked of it is skipped; what was measured stays.
+enum State {
+    Ready,
+    Interrupted,
+    Failed,
+}
+
+/// A visit under way.
+pub(super) struct Visitor<'a> {
     bench: &'a Bench<'a>,
-    task: &'a Task<'a>,
-    worker: Box<dyn Worker>,
-    observer: &'b mut dyn Observer,
-    visit: &'b mut Visit,
+    task: Task<'a>,
+    worker: Option<Box<dyn Worker>>,
+    visit: Visit,
+    state: State,
     sampler: Option<Sampler>,
-    /// What the model was trained for; 0 while unknown.
+    watch: Option<Watch>,
+    initial: MemoryReading,
+    after_load: Option<MemoryReading>,
+    /// Tokens of context the model was trained for; 0 while unknown.
     n_ctx_train: u32,
 }
 
-impl Visitor<'_, '_> {
-    fn measure(&mut self) -> Result<(), Stop> {
-        let pid = self.worker.pid();
-        let pids: Vec<u32> = pid.into_iter().collect();
-        let clock = &self.bench.clock;
-        let watch = Watch::start(clock.now_ns(), &pids);
-        // Without /proc or its like there is no memory to show, and the rest goes on.
-        self.sampler =
-            pid.and_then(|pid| Sampler::start(pid, Arc::clone(clock), self.visit.started_ns, DEFAULT_INTERVAL).ok());
-        let initial = self.begin("load", None);
-        let done = self.load().and_then(|()| {
-            let after_load = self.mark("loaded");
-            let done = self.workloads();
-            if let Err(Stop::Failed(..)) = done {
-                return done;
-            }
-            // Buffers and memory are worth having even when the visit was cut short.
-            self.visit.buffers = engine::buffers(&self.worker.log());
-            self.visit.conditions = watch.end(self.bench.clock.now_ns(), &pids);
-            let closed = self.ask(Stage::Decode, &Request::Close)?;
-            self.account(initial, after_load, closed);
-            done
-        });
-        self.sampler = None;
-        done
+impl<'a> Visitor<'a> {
+    /// Begins a visit, with a fresh worker or the one of an earlier round.
+    pub(super) fn begin(bench: &'a Bench<'a>, task: Task<'a>, resident: Option<Resident>) -> Self {
+        let visit = Visit {
+            model: task.model,
+            started_ns: bench.clock.now_ns(),
+            duration_ns: 0,
+            outcome: Outcome::Done,
+            load: None,
+            memory: None,
+            buffers: Vec::new(),
+            warmup: None,
+            samples: Vec::new(),
+            generations: Vec::new(),
+            skipped: Vec::new(),
+            conditions: Conditions::default(),
+        };
+        Self {
+            bench,
+            task,
+            worker: resident.map(|Resident(worker)| worker),
+            visit,
+            state: State::Ready,
+            sampler: None,
+            watch: None,
+            initial: MemoryReading::default(),
+            after_load: None,
+            n_ctx_train: 0,
+        }
     }
 
-    fn load(&mut self) -> Result<(), Stop> {
+    /// Its worker's process, when there is one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.worker.as_ref().and_then(|worker| worker.pid())
+    }
+
+    /// Starts the worker, unless it is there already, and loads the model.
+    pub(super) fn open(&mut self, observer: &mut dyn Observer) {
+        if self.worker.is_some() || self.bench.interrupted() {
+            return;
+        }
+        match self.bench.launcher.launch() {
+            Ok(worker) => self.worker = Some(worker),
+            Err(lost) => return self.stop(Stop::Failed(Stage::Launch, lost.to_string())),
+        }
+        self.attempt(|v| v.load(observer));
+    }
+
+    /// Begins to watch the machine; `workers` are all of the round, whose work is not company.
+    pub(super) fn watch(&mut self, workers: &[u32]) {
+        if self.pid().is_some() {
+            self.watch = Some(Watch::start(self.bench.clock.now_ns(), workers));
+        }
+    }
+
+    /// Makes the workload's context, as llama-bench does for each, and warms up.
+    pub(super) fn prepare(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) {
+        self.attempt(|v| {
+            if let Some(together) = work.together {
+                return v.warm_up_together(work, together, observer);
+            }
+            v.context(work.n_tokens)?;
+            v.warm_up(work, observer)
+        });
+    }
+
+    /// Takes one sample.
+    pub(super) fn sample(&mut self, work: Synthetic<'_>, inner: u32, observer: &mut dyn Observer) {
+        self.attempt(|v| {
+            v.step(observer, work.id, Some(work.phase));
+            let at_ns = v.bench.clock.now_ns();
+            let seed = v.seed(work.workload, inner);
+            let timing = match work.together {
+                Some(together) => v.together(work.phase, together, seed)?,
+                None => v.evaluate(work.phase, work.n_tokens, seed)?,
+            };
+            v.visit.samples.push(sample(work.workload, work.phase, inner, timing, at_ns));
+            observer.on(Event::StepDone);
+            Ok(())
+        });
+    }
+
+    /// Reads what a worker can say while everything is still allocated: buffers, and the machine since [`Self::watch`].
+    pub(super) fn account(&mut self, workers: &[u32]) {
+        if let (Some(worker), false) = (&self.worker, matches!(self.state, State::Failed)) {
+            self.visit.buffers = engine::buffers(&worker.log());
+            if let Some(watch) = self.watch.take() {
+                self.visit.conditions = watch.end(self.bench.clock.now_ns(), workers);
+            }
+        }
+    }
+
+    /// Ends the visit and the worker.
+    pub(super) fn close(mut self) -> Visit {
+        // Also a visit cut short by the person has a peak worth keeping.
+        if let (Some(worker), false) = (&mut self.worker, matches!(self.state, State::Failed)) {
+            match worker.ask(&Request::Close) {
+                Ok(closed) => self.memory(closed),
+                Err(lost) => self.stop(Stop::Failed(Stage::Decode, lost.to_string())),
+            }
+        }
+        self.visit.duration_ns = self.bench.clock.now_ns() - self.visit.started_ns;
+        self.visit
+    }
+
+    /// Ends the visit and hands the worker on, unless it failed.
+    pub(super) fn keep(mut self) -> (Visit, Option<Resident>) {
+        self.visit.duration_ns = self.bench.clock.now_ns() - self.visit.started_ns;
+        let alive = !matches!(self.state, State::Failed);
+        (self.visit, self.worker.filter(|_| alive).map(Resident))
+    }
+
+    fn attempt(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Stop>) {
+        if !matches!(self.state, State::Ready) || self.worker.is_none() {
+            return;
+        }
+        if let Err(stop) = work(self) {
+            self.stop(stop);
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        match stop {
+            Stop::Interrupted => self.state = State::Interrupted,
+            Stop::Failed(stage, reason) => {
+                self.state = State::Failed;
+                self.visit.outcome = Outcome::Failed { stage, reason };
+            }
+        }
+    }
+
+    fn load(&mut self, observer: &mut dyn Observer) -> Result<(), Stop> {
+        // Without /proc or its like there is no memory to show, and the rest goes on.
+        let clock = &self.bench.clock;
+        self.sampler = self
+            .pid()
+            .and_then(|pid| Sampler::start(pid, Arc::clone(clock), self.visit.started_ns, DEFAULT_INTERVAL).ok());
+        self.initial = self.step(observer, "load", None);
         let request = Request::Load { path: self.task.path.into(), config: self.bench.plan.engine.clone() };
         let Reply::Loaded { model_ns, storage_read_bytes, n_ctx_train, .. } = self.ask(Stage::Load, &request)? else {
             return Err(unexpected(Stage::Load));
         };
         self.n_ctx_train = n_ctx_train;
         let file_bytes = self.task.file_bytes;
-        self.visit.load = Some(Load {
-            model_ns,
-            context_ns: 0,
-            file_bytes,
-            storage_read_bytes,
-            cache: probe::cache_state(storage_read_bytes, file_bytes),
-        });
+        let cache = probe::cache_state(storage_read_bytes, file_bytes);
+        self.visit.load = Some(Load { model_ns, context_ns: 0, file_bytes, storage_read_bytes, cache });
         // The first context shows what a user waits for before anything can be evaluated.
         let context_ns = self.context(first_context(self.bench.plan))?;
         if let Some(load) = &mut self.visit.load {
             load.context_ns = context_ns;
         }
-        self.end();
+        observer.on(Event::StepDone);
+        self.after_load = Some(self.mark("loaded"));
         Ok(())
     }
 
-    fn workloads(&mut self) -> Result<(), Stop> {
-        let plan = self.bench.plan;
-        let mut prompts = Vec::new();
-        for (index, workload) in plan.workloads.iter().enumerate() {
-            match &workload.kind {
-                WorkloadKind::Pp { n_tokens } => self.synthetic(index, &workload.id, Phase::Prefill, *n_tokens)?,
-                WorkloadKind::Tg { n_tokens } => self.synthetic(index, &workload.id, Phase::Decode, *n_tokens)?,
-                WorkloadKind::PpTogether { n_tokens, n_seq } => {
-                    let work =
-                        Together { n_tokens: *n_tokens, n_depth: 0, n_seq: *n_seq, n_ubatch: plan.engine.n_ubatch };
-                    self.together(index, &workload.id, Phase::Prefill, work)?;
-                }
-                WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
-                    let work = Together {
-                        n_tokens: *n_tokens,
-                        n_depth: *n_depth,
-                        n_seq: *n_seq,
-                        n_ubatch: plan.engine.n_ubatch,
-                    };
-                    self.together(index, &workload.id, Phase::Decode, work)?;
-                }
-                WorkloadKind::Prompt(prompt) if self.task.round < plan.protocol.prompt_rounds => {
-                    prompts.push((index, workload.id.as_str(), prompt));
-                }
-                WorkloadKind::Prompt(_) => {}
-            }
-        }
-        if prompts.is_empty() { Ok(()) } else { self.prompts(prompts) }
-    }
-
-    /// A context of its own for each workload, as in llama-bench.
-    fn synthetic(&mut self, workload: usize, id: &str, phase: Phase, n_tokens: u32) -> Result<(), Stop> {
-        self.context(n_tokens)?;
-        self.warm_up(workload, id, phase, n_tokens)?;
-        for inner in 0..self.bench.plan.protocol.inner_samples {
-            self.begin(id, Some(phase));
-            let at_ns = self.bench.clock.now_ns();
-            let timing = self.evaluate(phase, n_tokens, self.seed(workload, inner))?;
-            self.visit.samples.push(sample(workload, phase, inner, timing, at_ns));
-            self.end();
-        }
-        Ok(())
-    }
-
-    fn warm_up(&mut self, workload: usize, id: &str, phase: Phase, n_tokens: u32) -> Result<(), Stop> {
-        self.begin(&format!("{id} warm-up"), Some(phase));
-        let share = self.bench.plan.protocol.warmup_ms * 1_000_000 / self.bench.synthetic_workloads().max(1);
-        let n = if phase == Phase::Decode { n_tokens.min(WARMUP_DECODE_TOKENS) } else { n_tokens };
-        let start = self.bench.clock.now_ns();
+    fn warm_up(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) -> Result<(), Stop> {
+        self.step(observer, &format!("{} warm-up", work.id), Some(work.phase));
+        let share_ns =
+            self.bench.plan.protocol.warmup_ms * 1_000_000 / synthetic(self.bench.plan).count().max(1) as u64;
+        let n_tokens = warmup::tokens(work.phase, work.n_tokens);
+        let mut steadiness = Steadiness::new(share_ns);
         for inner in 0.. {
             let at_ns = self.bench.clock.now_ns();
-            let timing = self.evaluate(phase, n, self.seed(workload, u32::MAX - inner))?;
-            let sample = sample(workload, phase, inner, timing, at_ns);
+            let timing = self.evaluate(work.phase, n_tokens, self.seed(work.workload, u32::MAX - inner))?;
+            let taken = sample(work.workload, work.phase, inner, timing, at_ns);
+            let done = steadiness.after(taken.wall_ns.max(self.bench.clock.now_ns() - at_ns));
             let warmup = self.visit.warmup.get_or_insert(Warmup { duration_ns: 0, samples: Vec::new() });
-            warmup.samples.push(sample);
-            warmup.duration_ns += self.bench.clock.now_ns() - at_ns;
-            // The virtual clock of a script does not pass here; the work itself does.
-            let worked: u64 = warmup.samples.iter().filter(|s| s.workload == workload).map(|s| s.wall_ns).sum();
-            if worked.max(self.bench.clock.now_ns() - start) >= share {
+            warmup.duration_ns += taken.wall_ns;
+            warmup.samples.push(taken);
+            if done {
                 break;
             }
         }
-        self.end();
+        observer.on(Event::StepDone);
         Ok(())
     }
 
@@ -225,50 +281,6 @@ impl Visitor<'_, '_> {
         }
     }
 
-    fn prompts(&mut self, prompts: Vec<(usize, &str, &PromptText)>) -> Result<(), Stop> {
-        let texts = prompts.iter().map(|(_, _, p)| p.text.clone()).collect();
-        let Reply::Counted(counts) = self.ask(Stage::Prefill, &Request::Count { texts })? else {
-            return Err(unexpected(Stage::Prefill));
-        };
-        let fit::Fitting { asked, n_ctx, skipped } = fit::fit(prompts, &counts, self.n_ctx_train);
-        self.visit.skipped = skipped;
-        self.context(n_ctx)?;
-        for (workload, id, prompt) in asked {
-            self.begin(id, None);
-            let request = Request::Answer {
-                text: prompt.text.clone(),
-                max_new_tokens: prompt.max_new_tokens,
-                sampling: self.bench.plan.sampling.clone(),
-                seed: self.bench.plan.seed,
-            };
-            let at_ns = self.bench.clock.now_ns();
-            let Reply::Answered(answer) = self.ask(Stage::Decode, &request)? else {
-                return Err(unexpected(Stage::Decode));
-            };
-            self.answered(workload, *answer, at_ns);
-            self.end();
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, workload: usize, answer: Answered, at_ns: u64) {
-        self.visit.samples.push(sample(workload, Phase::Prefill, 0, answer.prefill, at_ns));
-        if let Some(decode) = answer.decode {
-            self.visit.samples.push(sample(workload, Phase::Decode, 0, decode, at_ns + answer.ttft_ns));
-        }
-        self.visit.generations.push(Generation {
-            workload,
-            n_prompt: answer.n_prompt,
-            templated: answer.templated,
-            tokens: answer.tokens,
-            text: answer.text,
-            finish: if answer.ended { FinishReason::EndOfGeneration } else { FinishReason::Length },
-            ttft_ns: answer.ttft_ns,
-            inter_token_ns: answer.inter_token_ns,
-            margins_nats: answer.margins_nats,
-        });
-    }
-
     fn context(&mut self, n_ctx: u32) -> Result<u64, Stop> {
         match self.ask(Stage::Context, &Request::Context { n_ctx })? {
             Reply::Context { context_ns } => Ok(context_ns),
@@ -276,9 +288,9 @@ impl Visitor<'_, '_> {
         }
     }
 
-    fn account(&mut self, initial: MemoryReading, after_load: MemoryReading, closed: Reply) {
+    fn memory(&mut self, closed: Reply) {
         let Reply::Closed { peak_rss_bytes, devices_free_bytes } = closed else { return };
-        let Some(sampler) = self.sampler.take() else { return };
+        let (Some(sampler), Some(after_load)) = (self.sampler.take(), self.after_load) else { return };
         let seen = sampler.stop();
         let devices = self.bench.devices.iter().filter(|d| d.kind != "cpu").filter_map(|d| {
             let (_, free) = devices_free_bytes.iter().find(|(name, _)| *name == d.name)?;
@@ -290,7 +302,7 @@ impl Visitor<'_, '_> {
             })
         });
         self.visit.memory = Some(Memory {
-            initial,
+            initial: self.initial,
             after_load,
             peak_rss_bytes: peak_rss_bytes.max(seen.peak_rss_bytes),
             sampling_cost_ns: seen.cost_ns,
@@ -300,13 +312,13 @@ impl Visitor<'_, '_> {
     }
 
     fn ask(&mut self, stage: Stage, request: &Request) -> Result<Reply, Stop> {
-        let closing = matches!(request, Request::Close);
-        if !closing && self.bench.interrupted() {
+        if self.bench.interrupted() {
             return Err(Stop::Interrupted);
         }
-        match self.worker.ask(request) {
+        let worker = self.worker.as_mut().expect("nothing is attempted without a worker");
+        match worker.ask(request) {
             Ok(Reply::Failed { stage, reason }) => {
-                let words = engine::last_words(&self.worker.log(), 2);
+                let words = engine::last_words(&worker.log(), 2);
                 let said = if words.is_empty() { String::new() } else { format!("; llama.cpp: {}", words.join(" | ")) };
                 Err(Stop::Failed(stage, format!("{reason}{said}")))
             }
@@ -321,28 +333,19 @@ impl Visitor<'_, '_> {
     }
 
     /// Tells the display and the memory series what begins; returns the memory at that moment.
-    fn begin(&mut self, what: &str, phase: Option<Phase>) -> MemoryReading {
-        self.observer.on(Event::Step { what, phase });
+    fn step(&self, observer: &mut dyn Observer, what: &str, phase: Option<Phase>) -> MemoryReading {
+        observer.on(Event::Step { model: self.task.name, what, phase });
         self.mark(what)
     }
 
     fn mark(&self, what: &str) -> MemoryReading {
         self.sampler.as_ref().and_then(|s| s.mark(what)).unwrap_or_default()
     }
-
-    fn end(&mut self) {
-        self.observer.on(Event::StepDone);
-    }
 }
 
 /// The context the first workload needs.
 fn first_context(plan: &Plan) -> u32 {
-    let synthetic = plan.workloads.iter().find_map(|w| match w.kind {
-        WorkloadKind::Pp { n_tokens } | WorkloadKind::Tg { n_tokens } => Some(n_tokens),
-        // These have contexts of their own.
-        WorkloadKind::PpTogether { .. } | WorkloadKind::TgTogether { .. } | WorkloadKind::Prompt(_) => None,
-    });
-    synthetic.unwrap_or(plan.engine.n_ubatch)
+    synthetic(plan).next().map_or(plan.engine.n_ubatch, |work| work.n_tokens)
 }
 
 fn sample(workload: usize, phase: Phase, inner: u32, timing: Timing, at_ns: u64) -> Sample {

@@ -15,6 +15,7 @@ mod check;
 mod critical;
 mod dependence;
 mod distribution;
+mod effect;
 mod error;
 mod estimate;
 mod kalibera;
@@ -35,6 +36,7 @@ mod properties;
 
 pub use bootstrap::{Bootstrap, RESAMPLES, block_bootstrap};
 pub use dependence::Dependence;
+pub use effect::{fewest_for_effect, paired_effect};
 pub use error::Error;
 pub use estimate::{Estimate, Method};
 pub use kalibera::Components;

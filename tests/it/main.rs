@@ -16,4 +16,5 @@ mod inspect;
 mod interrupt;
 mod prompts;
 mod quality;
+mod rounds;
 mod sweep;

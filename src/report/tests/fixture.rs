@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     analysis::{
         Analysis, AnswerRow, Better, BufferTotals, CategoryRow, Comparison, Latency, LoadSummary, MemorySummary,
-        MetricSummary, ModelAnalysis, Unit, Verdict, Warning,
+        MetricSummary, ModelAnalysis, Unit, Verdict, Verdicts, Warning,
     },
     record::{CacheState, Run, WorkloadKind, read_run},
 };
@@ -58,7 +58,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         quick: false,
         confidence: 0.95,
         equivalence: 0.01,
-        verdicts: 12,
+        verdicts: Verdicts { primary: 12, ..Verdicts::default() },
         models: run.models.iter().enumerate().map(model).collect(),
         warnings: vec![Warning {
             kind: "drift".into(),
@@ -111,6 +111,7 @@ fn measure(
             unit,
             n: 12,
             better,
+            cost_s: None,
         });
     }
     out.load = Some(LoadSummary {
@@ -199,6 +200,7 @@ fn answers(out: &mut ModelAnalysis, run: &Run, model: usize, [pp, tg, ..]: &[f64
                     unit,
                     n: 2,
                     better,
+                    cost_s: None,
                 });
             }
         }

@@ -177,7 +177,6 @@ struct Pass<'a, 'b> {
 impl Pass<'_, '_> {
     fn make(&mut self) -> Result<(), Broken> {
         let job = self.job();
-        self.observer.on(Event::Visit { model: "quality", steps: 0 });
         let mut worker = self.bench.launcher.launch()?;
         let mut reply = worker.ask(&Request::Compare(Box::new(job)))?;
         let mut n_windows = 0;
@@ -196,7 +195,7 @@ impl Pass<'_, '_> {
                 Reply::Window { text, means } => {
                     n_windows += 1;
                     let what = format!("window {n_windows} of {}", self.windows_ahead());
-                    self.observer.on(Event::Step { what: &what, phase: None });
+                    self.observer.on(Event::Step { model: "quality", what: &what, phase: None });
                     for (&candidate, means) in self.group.iter().zip(means) {
                         let Some((result, means)) = result_of(self.run, candidate).zip(means) else { continue };
                         of_text(result, text).windows.push(means);

@@ -35,7 +35,8 @@ impl Bench {
     /// What measures does so on one thread: tests run side by side, and llama.cpp's threads wait for each other by spinning.
     pub(crate) fn new(line: &str) -> Self {
         let mut args: Vec<String> = line.split_whitespace().map(|w| w.replace("{pocket}", POCKET)).collect();
-        let measures = args.first().is_some_and(|command| ["compare", "sweep", "demo"].contains(&command.as_str()));
+        let measures =
+            args.first().is_some_and(|command| ["compare", "sweep", "demo", "selfcheck"].contains(&command.as_str()));
         if measures && args.len() > 1 && !line.contains("--help") {
             args.extend(["-t".into(), "1".into()]);
         }

@@ -1,0 +1,52 @@
+//! A model against itself: every difference found is false, and the width of the rest is what this machine can tell apart.
+
+use serde::Serialize;
+
+use super::{Analysis, Comparison, Verdict, Warning};
+
+/// What a self-check found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SelfCheck {
+    /// Metrics that came out relevantly different, with their intervals.
+    pub differences: Vec<(String, Comparison)>,
+    /// Metrics whose interval lies inside the region of equivalence.
+    pub equivalent: Vec<(String, Comparison)>,
+    /// Metrics too unsteady to say either.
+    pub unresolved: Vec<(String, Comparison)>,
+    /// Rounds it took.
+    pub rounds: u32,
+    /// Differences smaller than this are not relevant.
+    pub equivalence: f64,
+    /// What was seen of the machine meanwhile.
+    pub warnings: Vec<Warning>,
+}
+
+impl SelfCheck {
+    /// Whether nothing relevant was found where there is nothing.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// Sorts the verdicts on the second model, which is the first one again.
+#[must_use]
+pub fn selfcheck(analysis: &Analysis) -> SelfCheck {
+    let mut found = SelfCheck {
+        differences: Vec::new(),
+        equivalent: Vec::new(),
+        unresolved: Vec::new(),
+        rounds: analysis.rounds,
+        equivalence: analysis.equivalence,
+        warnings: analysis.warnings.clone(),
+    };
+    for comparison in analysis.models.iter().flat_map(|m| &m.vs_original) {
+        let into = match comparison.verdict {
+            Some(Verdict::NoRelevantDifference) => &mut found.equivalent,
+            None | Some(Verdict::NotResolved { .. }) => &mut found.unresolved,
+            Some(Verdict::Faster | Verdict::Slower | Verdict::Smaller | Verdict::Larger) => &mut found.differences,
+        };
+        into.push((comparison.key.clone(), comparison.clone()));
+    }
+    found
+}

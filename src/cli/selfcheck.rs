@@ -1,0 +1,36 @@
+//! selfcheck: a model against itself by the same protocol. What differs is the machine's doing.
+
+use anyhow::Result;
+
+use super::{
+    args::SelfcheckArgs,
+    bench::{self, Finished, Job},
+    exit::Exit,
+    machine, plan, print, quality,
+    subjects::Source,
+};
+use crate::{analysis, prompts, report};
+
+pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
+    let SelfcheckArgs { model, mut measure } = args;
+    // Timings are what is checked; the same file has the same output.
+    measure.prompts.get_or_insert_with(|| "none".into());
+    measure.no_quality = true;
+    let here = machine::here()?;
+    let quality = quality::wanted(&measure, prompts::builtin_texts)?;
+    let plan = plan::plan(&measure, &bench::setting(&here, 2), &quality)?;
+    let sources = vec![Source::found(&model), Source::found(&model)];
+    let job = Job { args: &measure, plan, here, sources, quality };
+    let Some(Finished { run, outputs }) = bench::take(job)? else { return Ok(Exit::Fine) };
+    let stdout_taken = outputs.report(&run, &measure)?;
+    let exit = bench::exit(&run);
+    if exit != Exit::Fine {
+        return Ok(exit);
+    }
+    let found = analysis::selfcheck(&analysis::analyse(&run));
+    let text = report::selfcheck(&found);
+    if !stdout_taken {
+        print(&format!("\n{text}"))?;
+    }
+    Ok(if found.passed() { Exit::Fine } else { Exit::SelfcheckFailed })
+}

@@ -1,0 +1,70 @@
+//! The datum of a round: from the samples of one worker to one value, the same for whoever stops by it and whoever reports it.
+
+use super::{Phase, Run, Sample, Visit, WorkloadKind};
+
+/// Time of a sample: llama.cpp's own account where it kept one, else our clock.
+#[must_use]
+pub fn time_ns(sample: &Sample) -> u64 {
+    sample.native_ns.unwrap_or(sample.wall_ns)
+}
+
+/// The phase a synthetic workload times; `None` for prompts, which have both.
+#[must_use]
+pub fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
+    match kind {
+        WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Some(Phase::Prefill),
+        WorkloadKind::Tg { .. } | WorkloadKind::TgTogether { .. } => Some(Phase::Decode),
+        WorkloadKind::Prompt(_) => None,
+    }
+}
+
+/// Tokens a second of each inner sample of a synthetic workload in a visit, in time order. Samples without time are left out.
+#[must_use]
+pub fn inner_rates(visit: &Visit, workload: usize) -> Vec<f64> {
+    let own = visit.samples.iter().filter(|s| s.workload == workload);
+    own.filter_map(|s| crate::units::tokens_per_second(u64::from(s.n_tokens), time_ns(s))).collect()
+}
+
+/// The visits to a model with their rounds, in time order.
+pub fn visits(run: &Run, model: usize) -> impl Iterator<Item = (u32, &Visit)> {
+    run.rounds
+        .iter()
+        .flat_map(|round| round.visits.iter().map(|visit| (round.index, visit)))
+        .filter(move |(_, visit)| visit.model == model)
+}
+
+/// One value a round: `(round, value)`, rounds ascending; rounds without one are left out.
+pub fn by_round(run: &Run, model: usize, value: impl Fn(&Visit) -> Option<f64>) -> Vec<(u32, f64)> {
+    visits(run, model).filter_map(|(round, visit)| Some((round, value(visit)?))).collect()
+}
+
+/// The datum of a synthetic workload: the median of its inner rates.
+#[must_use]
+pub fn rate(visit: &Visit, workload: usize) -> Option<f64> {
+    crate::stats::median(&inner_rates(visit, workload)).ok()
+}
+
+/// ln(own / other) of every round in which both have a value, rounds ascending.
+#[must_use]
+pub fn log_ratios(own: &[(u32, f64)], other: &[(u32, f64)]) -> Vec<f64> {
+    own.iter()
+        .filter_map(|&(round, value)| {
+            let (_, of_other) = other.iter().find(|(r, _)| *r == round)?;
+            Some((value / of_other).ln())
+        })
+        .filter(|d| d.is_finite())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_without_a_partner_do_not_count() {
+        let own = [(0, 1.0), (1, 2.0), (2, 3.0)];
+        let other = [(0, 1.0), (2, 3.0)];
+        assert_eq!(log_ratios(&own, &other), [0.0, 0.0]);
+        assert_eq!(log_ratios(&own, &[(1, 0.0)]), [0.0; 0], "a ratio to nothing is none");
+    }
+}

@@ -1,0 +1,191 @@
+//! What the plan leaves to the first rounds: samples a round is worth, and whether workers are kept.
+
+use super::{Bench, quality, visit::synthetic};
+use crate::{
+    record::{
+        Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Role, Run, Visit, Workers,
+        datum::{inner_rates, visits},
+    },
+    stats::{self, Components},
+};
+
+/// Rounds of the pilot: two mirrored pairs, the fewest whose spread is an estimate and not an accident.
+const PILOT_ROUNDS: u32 = 4;
+/// Never more samples of a workload in a round: past this a slow spell of the machine spoils a whole round.
+const MOST_INNER: usize = 32;
+
+/// How rounds are run from here on.
+pub(super) struct Decided {
+    pub(super) arrangement: Arrangement,
+    pub(super) resident: bool,
+    pub(super) expected_rounds: u32,
+    fixed: u32,
+    chosen: Vec<InnerChoice>,
+}
+
+impl Decided {
+    /// Before the first round. What is decided is noted in the run.
+    pub(super) fn at_start(bench: &Bench<'_>, run: &mut Run) -> Self {
+        let protocol = &bench.plan.protocol;
+        let mut course = Course {
+            arrangement: protocol.arrangement,
+            resident_from_round: None,
+            inner: Vec::new(),
+            reasons: Vec::new(),
+        };
+        let room = Room::of(bench, run);
+        if course.arrangement == Arrangement::Alternating && !room.is_enough() {
+            course.arrangement = Arrangement::Sequential;
+            course.reasons.push(format!("models are measured one after the other: {}", room.in_words()));
+        }
+        let resident = protocol.workers == Workers::Resident;
+        if resident {
+            course.resident_from_round = Some(0);
+            course.reasons.push("workers are kept from the first round on, as asked".into());
+        }
+        let arrangement = course.arrangement;
+        run.course = Some(course);
+        Self {
+            arrangement,
+            resident,
+            expected_rounds: protocol.min_rounds,
+            fixed: protocol.inner_samples,
+            chosen: Vec::new(),
+        }
+    }
+
+    /// Samples of a workload in a round.
+    pub(super) fn inner(&self, workload: usize) -> u32 {
+        self.chosen.iter().find(|choice| choice.workload == workload).map_or(self.fixed, |choice| choice.samples)
+    }
+
+    /// After `done` rounds: decides what the pilot was to decide, once it is over.
+    pub(super) fn learn(&mut self, bench: &Bench<'_>, run: &mut Run, done: u32) {
+        let protocol = &bench.plan.protocol;
+        // The last pair has nothing after it to decide for.
+        if done != PILOT_ROUNDS.min(protocol.max_rounds.saturating_sub(2)) {
+            return;
+        }
+        if protocol.inner == InnerPolicy::Pilot {
+            self.chosen = synthetic(bench.plan).filter_map(|work| choose(bench, run, work.workload)).collect();
+        }
+        let load_ns = median(newest(run).filter_map(|v| v.load.as_ref().map(|l| l.model_ns + l.context_ns)));
+        let work_ns: f64 = synthetic(bench.plan)
+            .map(|work| sample_ns(run, work.workload) * f64::from(self.inner(work.workload)))
+            .sum();
+        let room = Room::of(bench, run);
+        let Some(course) = &mut run.course else { return };
+        course.inner.clone_from(&self.chosen);
+        if protocol.workers == Workers::Auto && load_ns > work_ns && work_ns > 0.0 {
+            let times = format!("a load takes {:.2} s, the samples of a round {:.2} s", load_ns / 1e9, work_ns / 1e9);
+            if room.is_enough() {
+                self.resident = true;
+                course.resident_from_round = Some(done);
+                course.reasons.push(format!(
+                    "workers are kept from round {} on: {times}; what differs from process to process was seen in {done} rounds only",
+                    done + 1
+                ));
+            } else {
+                course.reasons.push(format!("every round loads again although {times}: {}", room.in_words()));
+            }
+        }
+    }
+}
+
+/// The most useful number of samples of a workload, from the rounds so far; `None` while they do not tell.
+fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> {
+    let original = run.models.iter().position(|m| m.role == Role::Original)?;
+    let candidates = (0..run.models.len()).filter(|&m| m != original && run.models[m].outcome == Outcome::Done);
+    let components: Vec<Components> = candidates
+        .filter_map(|candidate| Components::of_pilot(&log_ratios(run, workload, candidate, original)).ok())
+        .collect();
+    let mean = |of: fn(&Components) -> f64| stats::mean(&components.iter().map(of).collect::<Vec<_>>()).ok();
+    let pooled = Components { within: mean(|c| c.within)?, between: mean(|c| c.between)? };
+    let sample_ns = sample_ns(run, workload);
+    let works = synthetic(bench.plan).count().max(1) as f64;
+    let once = |v: &Visit| {
+        let loading = v.load.as_ref().map_or(0, |l| l.model_ns + l.context_ns) as f64 / works;
+        let warming = v.warmup.iter().flat_map(|w| &w.samples).filter(|s| s.workload == workload).map(|s| s.wall_ns);
+        whole(loading) + warming.sum::<u64>()
+    };
+    let round_ns = median(newest(run).map(once)).max(1.0);
+    let samples = pooled.optimal_inner(sample_ns, round_ns, MOST_INNER).ok()?;
+    Some(InnerChoice {
+        workload,
+        samples: even(u32::try_from(samples).ok()?),
+        pilot_rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
+        within: pooled.within,
+        between: pooled.between,
+        sample_ns: whole(sample_ns),
+        round_ns: whole(round_ns),
+    })
+}
+
+/// Forwards as often as backwards.
+fn even(samples: u32) -> u32 {
+    samples.next_multiple_of(2)
+}
+
+/// ln ratio of each inner sample to the original's of the same number, by round.
+fn log_ratios(run: &Run, workload: usize, candidate: usize, original: usize) -> Vec<Vec<f64>> {
+    let rates = |model| visits(run, model).map(|(round, v)| (round, inner_rates(v, workload))).collect::<Vec<_>>();
+    let originals = rates(original);
+    rates(candidate)
+        .into_iter()
+        .filter_map(|(round, own)| {
+            let (_, other) = originals.iter().find(|(r, _)| *r == round)?;
+            Some(own.iter().zip(other).map(|(a, b)| (a / b).ln()).collect())
+        })
+        .collect()
+}
+
+fn sample_ns(run: &Run, workload: usize) -> f64 {
+    median(newest(run).flat_map(|v| &v.samples).filter(|s| s.workload == workload).map(|s| s.wall_ns))
+}
+
+fn newest(run: &Run) -> impl Iterator<Item = &Visit> {
+    run.rounds.iter().flat_map(|r| &r.visits)
+}
+
+/// 0 of nothing: what has no cost is not worth planning for.
+fn median(values: impl Iterator<Item = u64>) -> f64 {
+    stats::median(&values.map(|v| v as f64).collect::<Vec<_>>()).unwrap_or(0.0)
+}
+
+fn whole(ns: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
+    {
+        ns as u64
+    }
+}
+
+/// Whether all models fit in memory at once.
+struct Room {
+    needed_bytes: u64,
+    available_bytes: u64,
+}
+
+impl Room {
+    fn of(bench: &Bench<'_>, run: &Run) -> Self {
+        let engine = &bench.plan.engine;
+        let longest = synthetic(bench.plan).map(|work| work.n_tokens).max().unwrap_or(0).max(8);
+        let models = run.models.iter().zip(bench.files).filter(|(m, _)| m.outcome == Outcome::Done);
+        Self {
+            needed_bytes: models.map(|(model, file)| quality::needed_bytes(model, file, engine, longest)).sum(),
+            available_bytes: quality::available_bytes(&run.machine, engine),
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.needed_bytes <= self.available_bytes
+    }
+
+    fn in_words(&self) -> String {
+        let gib = |bytes: u64| bytes as f64 / crate::units::GIB;
+        format!(
+            "together they need {:.2} GiB of the {:.2} available",
+            gib(self.needed_bytes),
+            gib(self.available_bytes)
+        )
+    }
+}
