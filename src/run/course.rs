@@ -168,7 +168,7 @@ struct Room {
 impl Room {
     fn of(bench: &Bench<'_>, run: &Run) -> Self {
         let engine = &bench.plan.engine;
-        let longest = synthetic(bench.plan).map(|work| work.n_tokens).max().unwrap_or(0).max(8);
+        let longest = synthetic(bench.plan).map(|work| work.n_tokens()).max().unwrap_or(0).max(8);
         let models = run.models.iter().zip(bench.files).filter(|(m, _)| m.outcome == Outcome::Done);
         Self {
             needed_bytes: models.map(|(model, file)| quality::needed_bytes(model, file, engine, longest)).sum(),

@@ -1,23 +1,25 @@
 //! One visit: a worker loads one model, warms up, is timed at what it is told, and ends. Whoever arranges a round decides when.
 
-mod prompts;
-mod together;
+mod fit;
+mod work;
+
+pub(super) use work::{Synthetic, synthetic};
 
 use std::{path::Path, sync::Arc};
 
 use super::{
     Bench,
     launcher::Worker,
-    protocol::{Reply, Request, Together},
-    warmup::{self, Steadiness},
+    protocol::{Answered, Reply, Request},
+    warmup::Steadiness,
 };
 use crate::{
     engine::{self, Timing},
     event::{Event, Observer},
     probe::{self, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     record::{
-        Conditions, DeviceMemory, Load, Memory, MemoryReading, Outcome, Phase, Plan, Sample, Stage, Visit, Warmup,
-        WorkloadKind,
+        Conditions, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, Outcome, Phase, PromptText,
+        Sample, Stage, Visit, Warmup,
     },
 };
 
@@ -32,33 +34,6 @@ pub(super) struct Task<'a> {
     pub(super) path: &'a Path,
     /// Size of all its parts.
     pub(super) file_bytes: u64,
-}
-
-/// A synthetic workload.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Synthetic<'a> {
-    /// Index into the plan's workloads.
-    pub(super) workload: usize,
-    /// Its name.
-    pub(super) id: &'a str,
-    /// What it times.
-    pub(super) phase: Phase,
-    /// Tokens evaluated in a sample, of each sequence.
-    pub(super) n_tokens: u32,
-    /// Sequences side by side; `None` for one alone.
-    pub(super) together: Option<Together>,
-}
-
-/// The synthetic workloads of a plan, in its order.
-pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
-    plan.workloads.iter().enumerate().filter_map(|(workload, w)| {
-        let (phase, n_tokens) = match w.kind {
-            WorkloadKind::Pp { n_tokens } | WorkloadKind::PpTogether { n_tokens, .. } => (Phase::Prefill, n_tokens),
-            WorkloadKind::Tg { n_tokens } | WorkloadKind::TgTogether { n_tokens, .. } => (Phase::Decode, n_tokens),
-            WorkloadKind::Prompt(_) => return None,
-        };
-        Some(Synthetic { workload, id: &w.id, phase, n_tokens, together: together::of(&w.kind, plan) })
-    })
 }
 
 /// A worker that has a model loaded and outlives the visit.
@@ -88,7 +63,7 @@ pub(super) struct Visitor<'a> {
     watch: Option<Watch>,
     initial: MemoryReading,
     after_load: Option<MemoryReading>,
-    /// Tokens of context the model was trained for; 0 while unknown.
+    /// What the model was trained for; 0 while unknown.
     n_ctx_train: u32,
 }
 
@@ -150,10 +125,9 @@ impl<'a> Visitor<'a> {
     /// Makes the workload's context, as llama-bench does for each, and warms up.
     pub(super) fn prepare(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) {
         self.attempt(|v| {
-            if let Some(together) = work.together {
-                return v.warm_up_together(work, together, observer);
+            if let Some(n_ctx) = work.n_ctx() {
+                v.context(n_ctx)?;
             }
-            v.context(work.n_tokens)?;
             v.warm_up(work, observer)
         });
     }
@@ -163,12 +137,44 @@ impl<'a> Visitor<'a> {
         self.attempt(|v| {
             v.step(observer, work.id, Some(work.phase));
             let at_ns = v.bench.clock.now_ns();
-            let seed = v.seed(work.workload, inner);
-            let timing = match work.together {
-                Some(together) => v.together(work.phase, together, seed)?,
-                None => v.evaluate(work.phase, work.n_tokens, seed)?,
-            };
+            let timing = v.evaluate(work, v.seed(work.workload, inner))?;
             v.visit.samples.push(sample(work.workload, work.phase, inner, timing, at_ns));
+            observer.on(Event::StepDone);
+            Ok(())
+        });
+    }
+
+    /// Makes a context that holds the longest of the prompts and its answer; those that do not fit the model are noted and not asked.
+    pub(super) fn prepare_prompts(&mut self, prompts: &[(usize, &PromptText)]) {
+        self.attempt(|v| {
+            let texts = prompts.iter().map(|(_, p)| p.text.clone()).collect();
+            let Reply::Counted(counts) = v.ask(Stage::Prefill, &Request::Count { texts })? else {
+                return Err(unexpected(Stage::Prefill));
+            };
+            let fit::Fitting { n_ctx, skipped } = fit::fit(prompts, &counts, v.n_ctx_train);
+            v.visit.skipped = skipped;
+            v.context(n_ctx).map(|_| ())
+        });
+    }
+
+    /// Asks a prompt.
+    pub(super) fn answer(&mut self, workload: usize, id: &str, prompt: &PromptText, observer: &mut dyn Observer) {
+        if self.visit.skipped.iter().any(|s| s.workload == workload) {
+            return observer.on(Event::StepDone);
+        }
+        self.attempt(|v| {
+            v.step(observer, id, None);
+            let request = Request::Answer {
+                text: prompt.text.clone(),
+                max_new_tokens: prompt.max_new_tokens,
+                sampling: v.bench.plan.sampling.clone(),
+                seed: v.bench.plan.seed,
+            };
+            let at_ns = v.bench.clock.now_ns();
+            let Reply::Answered(answer) = v.ask(Stage::Decode, &request)? else {
+                return Err(unexpected(Stage::Decode));
+            };
+            v.answered(workload, *answer, at_ns);
             observer.on(Event::StepDone);
             Ok(())
         });
@@ -239,7 +245,7 @@ impl<'a> Visitor<'a> {
         let cache = probe::cache_state(storage_read_bytes, file_bytes);
         self.visit.load = Some(Load { model_ns, context_ns: 0, file_bytes, storage_read_bytes, cache });
         // The first context shows what a user waits for before anything can be evaluated.
-        let context_ns = self.context(first_context(self.bench.plan))?;
+        let context_ns = self.context(work::first_context(self.bench.plan))?;
         if let Some(load) = &mut self.visit.load {
             load.context_ns = context_ns;
         }
@@ -252,11 +258,11 @@ impl<'a> Visitor<'a> {
         self.step(observer, &format!("{} warm-up", work.id), Some(work.phase));
         let share_ns =
             self.bench.plan.protocol.warmup_ms * 1_000_000 / synthetic(self.bench.plan).count().max(1) as u64;
-        let n_tokens = warmup::tokens(work.phase, work.n_tokens);
+        let repetition = work.for_warmup();
         let mut steadiness = Steadiness::new(share_ns);
         for inner in 0.. {
             let at_ns = self.bench.clock.now_ns();
-            let timing = self.evaluate(work.phase, n_tokens, self.seed(work.workload, u32::MAX - inner))?;
+            let timing = self.evaluate(repetition, self.seed(work.workload, u32::MAX - inner))?;
             let taken = sample(work.workload, work.phase, inner, timing, at_ns);
             let done = steadiness.after(taken.wall_ns.max(self.bench.clock.now_ns() - at_ns));
             let warmup = self.visit.warmup.get_or_insert(Warmup { duration_ns: 0, samples: Vec::new() });
@@ -270,15 +276,30 @@ impl<'a> Visitor<'a> {
         Ok(())
     }
 
-    fn evaluate(&mut self, phase: Phase, n_tokens: u32, seed: u64) -> Result<Timing, Stop> {
-        let (stage, request) = match phase {
-            Phase::Prefill => (Stage::Prefill, Request::Prefill { n_tokens, seed }),
-            Phase::Decode => (Stage::Decode, Request::Decode { n_tokens, seed }),
-        };
-        match self.ask(stage, &request)? {
+    fn evaluate(&mut self, work: Synthetic<'_>, seed: u64) -> Result<Timing, Stop> {
+        let stage = if work.phase == Phase::Prefill { Stage::Prefill } else { Stage::Decode };
+        match self.ask(stage, &work.request(seed))? {
             Reply::Timed(timing) => Ok(timing),
             _ => Err(unexpected(stage)),
         }
+    }
+
+    fn answered(&mut self, workload: usize, answer: Answered, at_ns: u64) {
+        self.visit.samples.push(sample(workload, Phase::Prefill, 0, answer.prefill, at_ns));
+        if let Some(decode) = answer.decode {
+            self.visit.samples.push(sample(workload, Phase::Decode, 0, decode, at_ns + answer.ttft_ns));
+        }
+        self.visit.generations.push(Generation {
+            workload,
+            n_prompt: answer.n_prompt,
+            templated: answer.templated,
+            tokens: answer.tokens,
+            text: answer.text,
+            finish: if answer.ended { FinishReason::EndOfGeneration } else { FinishReason::Length },
+            ttft_ns: answer.ttft_ns,
+            inter_token_ns: answer.inter_token_ns,
+            margins_nats: answer.margins_nats,
+        });
     }
 
     fn context(&mut self, n_ctx: u32) -> Result<u64, Stop> {
@@ -341,11 +362,6 @@ impl<'a> Visitor<'a> {
     fn mark(&self, what: &str) -> MemoryReading {
         self.sampler.as_ref().and_then(|s| s.mark(what)).unwrap_or_default()
     }
-}
-
-/// The context the first workload needs.
-fn first_context(plan: &Plan) -> u32 {
-    synthetic(plan).next().map_or(plan.engine.n_ubatch, |work| work.n_tokens)
 }
 
 fn sample(workload: usize, phase: Phase, inner: u32, timing: Timing, at_ns: u64) -> Sample {

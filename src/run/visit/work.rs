@@ -1,0 +1,89 @@
+//! Synthetic work: what a plan asks, and the request that asks it of a worker.
+
+use crate::{
+    record::{Phase, Plan, WorkloadKind},
+    run::protocol::{Request, Together},
+    run::warmup,
+};
+
+/// A synthetic workload.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::run) struct Synthetic<'a> {
+    /// Index into the plan's workloads.
+    pub(in crate::run) workload: usize,
+    /// Its name.
+    pub(in crate::run) id: &'a str,
+    /// What it times.
+    pub(in crate::run) phase: Phase,
+    amount: Amount,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Amount {
+    /// Tokens of one sequence.
+    Alone(u32),
+    /// Sequences side by side, in a context of their own, as llama-batched-bench evaluates them: total tokens over total time.
+    Together(Together),
+}
+
+/// The synthetic workloads of a plan, in its order.
+pub(in crate::run) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
+    let n_ubatch = plan.engine.n_ubatch;
+    plan.workloads.iter().enumerate().filter_map(move |(workload, w)| {
+        let (phase, amount) = match w.kind {
+            WorkloadKind::Pp { n_tokens } => (Phase::Prefill, Amount::Alone(n_tokens)),
+            WorkloadKind::Tg { n_tokens } => (Phase::Decode, Amount::Alone(n_tokens)),
+            WorkloadKind::PpTogether { n_tokens, n_seq } => {
+                (Phase::Prefill, Amount::Together(Together { n_tokens, n_depth: 0, n_seq, n_ubatch }))
+            }
+            WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+                (Phase::Decode, Amount::Together(Together { n_tokens, n_depth, n_seq, n_ubatch }))
+            }
+            WorkloadKind::Prompt(_) => return None,
+        };
+        Some(Synthetic { workload, id: &w.id, phase, amount })
+    })
+}
+
+/// The context the first workload needs.
+pub(super) fn first_context(plan: &Plan) -> u32 {
+    synthetic(plan).find_map(Synthetic::n_ctx).unwrap_or(plan.engine.n_ubatch)
+}
+
+impl Synthetic<'_> {
+    /// The context to be made for it; `None` when the worker makes one for each request.
+    pub(super) fn n_ctx(self) -> Option<u32> {
+        match self.amount {
+            Amount::Alone(n_tokens) => Some(n_tokens),
+            Amount::Together(_) => None,
+        }
+    }
+
+    /// Tokens of context it takes, over all sequences.
+    pub(in crate::run) fn n_tokens(self) -> u32 {
+        match self.amount {
+            Amount::Alone(n_tokens) => n_tokens,
+            Amount::Together(work) => (work.n_tokens + work.n_depth).saturating_mul(work.n_seq),
+        }
+    }
+
+    /// One repetition of its warm-up.
+    pub(super) fn for_warmup(self) -> Self {
+        let amount = match self.amount {
+            Amount::Alone(n_tokens) => Amount::Alone(warmup::tokens(self.phase, n_tokens)),
+            Amount::Together(work) => {
+                Amount::Together(Together { n_tokens: warmup::tokens(self.phase, work.n_tokens), ..work })
+            }
+        };
+        Self { amount, ..self }
+    }
+
+    /// What a worker is asked; the seed decides which ids.
+    pub(super) fn request(self, seed: u64) -> Request {
+        match (self.amount, self.phase) {
+            (Amount::Together(work), phase) => Request::Together { phase, work, seed },
+            (Amount::Alone(n_tokens), Phase::Prefill) => Request::Prefill { n_tokens, seed },
+            (Amount::Alone(n_tokens), Phase::Decode) => Request::Decode { n_tokens, seed },
+        }
+    }
+}
