@@ -118,7 +118,7 @@ pub(super) struct QualityArgs {
 }
 
 /// Options that mean nothing where no speed is measured.
-const SPEED_ONLY: [&str; 14] = [
+const SPEED_ONLY: [&str; 18] = [
     "pp",
     "tg",
     "prompts",
@@ -133,6 +133,10 @@ const SPEED_ONLY: [&str; 14] = [
     "workers",
     "quick",
     "no_quality",
+    "temperature",
+    "top_p",
+    "num_prompts",
+    "parallel",
 ];
 
 /// Options of every command that measures.
