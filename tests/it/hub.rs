@@ -113,7 +113,7 @@ fn a_download_that_died_after_its_last_byte_is_begun_anew() {
     let person = Person::at(&hub);
     let blobs = person.settings.cache.join("models--o--m/blobs");
     fs::create_dir_all(&blobs).unwrap();
-    fs::write(blobs.join(format!("{}.part", sha256(MODEL))), [1; 50_000]).unwrap();
+    fs::write(blobs.join(format!("{}.part", sha256(MODEL))), vec![1; MODEL.len()]).unwrap();
     assert_eq!(fs::read(person.asks("o/m").unwrap()).unwrap(), MODEL);
 }
 
