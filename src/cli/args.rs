@@ -122,7 +122,7 @@ pub(super) struct QualityArgs {
 }
 
 /// Options that mean nothing where no speed is measured.
-const SPEED_ONLY: [&str; 14] = [
+const SPEED_ONLY: [&str; 18] = [
     "pp",
     "tg",
     "prompts",
@@ -137,6 +137,10 @@ const SPEED_ONLY: [&str; 14] = [
     "workers",
     "quick",
     "no_quality",
+    "temperature",
+    "top_p",
+    "num_prompts",
+    "parallel",
 ];
 
 /// Options of every command that measures.

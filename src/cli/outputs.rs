@@ -40,13 +40,14 @@ impl Outputs {
     /// Makes the folder and checks that it can be written to, before anything slow starts.
     pub(super) fn open(args: &MeasureArgs) -> Result<Self> {
         let outputs = Self::of(args);
+        let option = if args.layout == Layout::Folder { "--out" } else { "--output" };
         let reports = outputs.reports.iter().map(|(path, _)| path);
         for path in std::iter::once(&outputs.record).chain(reports) {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder)
-                .with_context(|| format!("make the folder {} (choose another with --out)", folder.display()))?;
+                .with_context(|| format!("make the folder {} (choose another with {option})", folder.display()))?;
             tempfile::NamedTempFile::new_in(folder)
-                .with_context(|| format!("write to {} (choose another with --out)", folder.display()))?;
+                .with_context(|| format!("write to {} (choose another with {option})", folder.display()))?;
         }
         let extras = [&args.json, &args.csv, &args.md, &args.html];
         for path in extras.into_iter().flatten().filter(|p| p.as_os_str() != "-") {

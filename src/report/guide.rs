@@ -263,7 +263,8 @@ pub(super) fn section(analysis: &Analysis) -> Section {
 /// The tables for a terminal.
 #[must_use]
 pub fn terminal(analysis: &Analysis, options: &Options) -> String {
-    overall(analysis).iter().map(|t| format!("\n{}", terminal::table(t, options.width, options.colour))).collect()
+    let tables = overall(analysis);
+    tables.iter().fold(String::new(), |out, t| out + "\n" + &terminal::table(t, options.width, options.colour))
 }
 
 #[cfg(test)]

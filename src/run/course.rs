@@ -1,6 +1,9 @@
 //! What the plan leaves to the first rounds: samples a round is worth, and whether workers are kept.
 
-use super::{Bench, quality, visit::synthetic};
+use super::{
+    Bench, quality,
+    visit::{Synthetic, synthetic},
+};
 use crate::{
     record::{
         Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Role, Run, Visit, Workers,
@@ -168,7 +171,7 @@ struct Room {
 impl Room {
     fn of(bench: &Bench<'_>, run: &Run) -> Self {
         let engine = &bench.plan.engine;
-        let longest = synthetic(bench.plan).map(|work| work.n_tokens()).max().unwrap_or(0).max(8);
+        let longest = synthetic(bench.plan).map(Synthetic::n_tokens).max().unwrap_or(0).max(8);
         let models = run.models.iter().zip(bench.files).filter(|(m, _)| m.outcome == Outcome::Done);
         Self {
             needed_bytes: models.map(|(model, file)| quality::needed_bytes(model, file, engine, longest)).sum(),

@@ -342,9 +342,11 @@ fn batch_sizes_are_swept_and_drawn() {
 fn a_prompt_too_long_for_the_model_is_a_row_and_the_others_are_asked() {
     let desk = Desk::new();
     let long = "word ".repeat(3000);
-    let prompts = format!(r#"[{{"name":"long","text":"{long}"}},{{"name":"short","text":"And it came"}}]"#);
+    let prompts = format!(
+        r#"[{{"name":"long","category":"a","text":"{long}"}},{{"name":"short","category":"b","text":"And it came"}}]"#
+    );
     fs::write(desk.folder.path().join("p.json"), prompts).unwrap();
-    let said = desk.ok("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-4bit --prompts-file p.json --num_prompts 2 --output o.json");
+    let said = desk.ok("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-4bit --prompts-file p.json --output o.json");
     let visit = &desk.json("o.json")["rounds"][0]["visits"][0];
     assert_eq!(visit["skipped"][0]["workload"], 0);
     assert_eq!(visit["skipped"][0]["n_ctx_train"], 2048);

@@ -108,6 +108,16 @@ fn what_arrived_before_the_connection_died_serves_the_next_try() {
 }
 
 #[test]
+fn a_download_that_died_after_its_last_byte_is_begun_anew() {
+    let hub = Hub::start().with("o/m", Manner::Good, &[("m.gguf", MODEL)]);
+    let person = Person::at(&hub);
+    let blobs = person.settings.cache.join("models--o--m/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(blobs.join(format!("{}.part", sha256(MODEL))), vec![1; MODEL.len()]).unwrap();
+    assert_eq!(fs::read(person.asks("o/m").unwrap()).unwrap(), MODEL);
+}
+
+#[test]
 fn a_wrong_checksum_leaves_nothing() {
     let hub = Hub::start().with("o/m", Manner::WrongChecksum, &[("m.gguf", MODEL)]);
     let person = Person::at(&hub);

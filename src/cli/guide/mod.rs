@@ -1,7 +1,7 @@
 //! The commands of the benchmarking guide, translated to the subcommands: its words, its files, its figures.
 
 mod args;
-mod open;
+mod browser;
 
 use std::{
     ffi::OsString,
@@ -27,7 +27,7 @@ use crate::{
     report::{self, Format},
 };
 use args::{BenchmarkModel, RunBenchmark, VisualizeBenchmark, What};
-use open::{Desktop, desktop};
+use browser::{Desktop, desktop};
 
 const REPORT: &str = "benchmark_report.html";
 
@@ -80,7 +80,7 @@ fn run(args: RunBenchmark) -> Result<Exit> {
     if dry || !report.is_file() {
         return Ok(exit);
     }
-    if no_open || desktop() == Desktop::None || open::open(&report) == Desktop::None {
+    if no_open || desktop() == Desktop::None || browser::open(&report) == Desktop::None {
         print(&format!("Results: {}\nReport:  {}\n", record.display(), report.display()))?;
     } else {
         print(&format!("Results: {}\nReport:  {} (opened in the browser)\n", record.display(), report.display()))?;

@@ -103,6 +103,14 @@ pub enum HubError {
         /// What the network said.
         reason: String,
     },
+    /// Someone else is downloading it.
+    #[error("{file} is being downloaded by another program, which holds {lock}: wait for it", lock = lock.display())]
+    Busy {
+        /// The file.
+        file: String,
+        /// What it holds.
+        lock: PathBuf,
+    },
     /// The Hub's answer makes no sense.
     #[error("{endpoint} answered what no Hub answers: {what}")]
     Strange {

@@ -172,6 +172,7 @@ impl Client<'_> {
             return Err(self.strange(format!("{} has the checksum {:?}", file.name, metadata.etag())));
         }
         let expected = file.sha256.clone().or_else(|| is_sha256(metadata.etag()).then(|| metadata.etag().to_owned()));
+        self.forget_overlong(repo, metadata.etag(), metadata.size() as u64)?;
         let path = download::download(api, repo, &file.name, progress)
             .map_err(|e| self.download_failure(repo, &file.name, e))?;
         match expected {
@@ -179,6 +180,15 @@ impl Client<'_> {
             None => Ok(()),
         }?;
         Ok(path)
+    }
+
+    /// A partial download can only be gone on with while something is missing: one that was cut off after its last byte is begun anew.
+    fn forget_overlong(&self, repo: &str, etag: &str, size: u64) -> Result<(), HubError> {
+        let partial = self.cache.model(repo.into()).blob_path(etag).with_extension("part");
+        if fs::metadata(&partial).is_ok_and(|meta| meta.len() >= size) {
+            fs::remove_file(&partial).map_err(|source| HubError::Cache { path: partial, source })?;
+        }
+        Ok(())
     }
 
     /// GGUF repositories of a similar name; none when the Hub does not say.
@@ -225,6 +235,7 @@ impl Client<'_> {
                 }
                 other => HubError::Cut { file: file.into(), reason: other.to_string() },
             },
+            ApiError::LockAcquisition(path) => HubError::Busy { file: file.into(), lock: path },
             ApiError::IoError(source) => HubError::Cache { path: self.hub.cache.clone(), source },
             other => self.strange(format!("{file}: {other}")),
         }

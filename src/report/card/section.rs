@@ -47,10 +47,10 @@ pub fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
         );
     }
     let _ = writeln!(out, "{}", table(&comparison(analysis)));
-    let quick = if analysis.quick { "a quick look of " } else { "" };
+    let quick = if analysis.quick { "a quick look, " } else { "" };
     let _ = writeln!(
         out,
-        "Measured by gguf-bench {} in {quick}{} rounds on {}, {} threads, {}.",
+        "Measured by gguf-bench {} (rounds: {quick}{}) on {} (threads: {}), {}.",
         escape(&run.build.version),
         analysis.rounds,
         escape(&run.machine.cpu),

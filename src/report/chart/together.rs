@@ -21,7 +21,9 @@ pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error
         let group = |(key, n_seq): &(&str, u32)| {
             let title = if *n_seq == 1 { "1 sequence".into() } else { format!("{n_seq} sequences") };
             let mut groups = bars::one_each(analysis, key, scale);
-            groups.iter_mut().for_each(|g| g.title = Some(title.clone()));
+            for group in &mut groups {
+                group.title = Some(title.clone());
+            }
             groups
         };
         let groups: Vec<_> = keys.iter().flat_map(group).collect();
