@@ -4,8 +4,10 @@ mod answers;
 mod load;
 mod memory;
 mod metric;
+mod pareto;
 mod parting;
 mod quality;
+mod recommend;
 mod series;
 mod verdict;
 mod warning;
@@ -14,8 +16,10 @@ pub use answers::{AnswerRow, CategoryRow, Latency};
 pub use load::LoadSummary;
 pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
+pub use pareto::Axis;
 pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
+pub use recommend::{Advice, Check, Choice, Held, Limit, MAX_KLD_NATS, Obstacle, Place, Rule, Source, Standing};
 pub use verdict::Verdict;
 pub use warning::Warning;
 
@@ -45,6 +49,8 @@ pub struct Analysis {
     pub models: Vec<ModelAnalysis>,
     /// What a reader should know before trusting the numbers.
     pub warnings: Vec<Warning>,
+    /// Which model to take, by which rule, and how the others stand.
+    pub advice: Advice,
 }
 
 /// What a run says of one model.
@@ -116,6 +122,7 @@ pub fn analyse(run: &Run) -> Analysis {
         .map(|model| analyse_model(run, model, original, &series[model], compare(model)))
         .collect();
     let warnings = warning::find(run, &models);
+    let advice = advise(run, &series, &models);
     Analysis {
         format: FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
@@ -126,7 +133,15 @@ pub fn analyse(run: &Run) -> Analysis {
         verdicts,
         models,
         warnings,
+        advice,
     }
+}
+
+fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
+    let field = pareto::Field::of(run, series, models);
+    let tg = pareto::first(run, pareto::is_tg);
+    let contestants: Vec<_> = models.iter().map(|m| recommend::Contestant::of(m, tg, series::PEAK)).collect();
+    recommend::advise(recommend::rule(run, &field), &contestants, &field)
 }
 
 fn analyse_model(

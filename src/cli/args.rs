@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::wishes::WishArgs;
 use crate::record;
 
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
@@ -33,7 +34,7 @@ pub(super) enum Command {
     /// Compare the output of quantized checkpoints with the original's, token by token; no speed
     Quality(QualityArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text
-    Report(ReportArgs),
+    Report(super::report::ReportArgs),
     /// Show what a GGUF file holds, from its header alone
     Inspect(InspectArgs),
     /// Check whether numbers from this machine and build can be trusted
@@ -187,12 +188,15 @@ pub(super) struct MeasureArgs {
     /// Most windows to score, over all texts (0 = no limit) [default: 16; no limit in quality or with --quality-precision 0]
     #[arg(long, value_name = "N", help_heading = "Quality")]
     pub(super) max_windows: Option<usize>,
-    /// The mean KLD you accept, in nats: every candidate is judged by it
+    /// The mean KLD you accept, in nats: every candidate is judged by it, and what is above is not recommended
     #[arg(long, value_name = "NATS", value_parser = not_negative, help_heading = "Quality")]
     pub(super) max_kld: Option<f64>,
     /// Evaluate the windows and compare nothing (internal)
     #[arg(long, hide = true)]
     pub(super) no_statistics: bool,
+
+    #[command(flatten)]
+    pub(super) wishes: WishArgs,
 
     /// Where to compute (mps = metal)
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto, help_heading = "llama.cpp")]
@@ -225,18 +229,6 @@ pub(super) struct MeasureArgs {
     /// Follow a script instead of llama.cpp (internal)
     #[arg(long, hide = true, value_name = "FILE")]
     pub(super) script: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// A record written by a run
-    pub(super) run: PathBuf,
-    /// What to render
-    #[arg(long, value_enum, default_value_t = FormatArg::Html)]
-    pub(super) format: FormatArg,
-    /// Where to (- = stdout) [default: stdout; for html, report.html beside the record]
-    #[arg(long, value_name = "PATH")]
-    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -280,15 +272,6 @@ pub(super) enum WorkerJob {
         #[arg(long)]
         allow_requantize: bool,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FormatArg {
-    Html,
-    Md,
-    Csv,
-    Json,
-    Text,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -372,7 +355,7 @@ fn percentage(text: &str) -> Result<f64, String> {
     not_negative(number.trim()).map(|number| number / divisor)
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
+pub(super) fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
         _ => Err(format!("{text:?} is not a number of 0 or more")),

@@ -103,6 +103,7 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
         rounds: Vec::new(),
         ended: Ended::Unfinished,
         quality: None,
+        wishes: args.wishes.record(),
     };
     let launcher = machine::launcher(args.script.as_ref(), Duration::from_secs(args.timeout))?;
     let (plan, devices) = (run.plan.clone(), run.machine.devices.clone());

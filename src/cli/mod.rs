@@ -15,6 +15,7 @@ mod quality;
 mod quantize;
 mod report;
 mod subjects;
+mod wishes;
 mod worker;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};

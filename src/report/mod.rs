@@ -9,6 +9,7 @@ mod embed;
 pub mod format;
 mod html;
 mod json;
+mod llama_bench;
 mod markdown;
 mod sentences;
 mod terminal;
@@ -18,6 +19,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
+pub use llama_bench::LlamaBench;
 pub use sentences::sentences;
 pub use terminal::Colour;
 
@@ -39,6 +41,10 @@ pub enum Format {
     Json,
     /// For a terminal.
     Text,
+    /// For a terminal: which model to take, by which rule, and nothing else.
+    Recommendation,
+    /// llama-bench's rows of the synthetic workloads.
+    LlamaBench(LlamaBench),
 }
 
 /// How to render for a terminal; the other formats ignore it.
@@ -90,9 +96,21 @@ pub fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options)
         Format::Text => {
             terminal::render(&View::new(run, analysis), options.width, options.colour, options.written.as_deref())
         }
+        Format::Recommendation => terminal::recommendation(&View::new(run, analysis), options.width),
+        Format::LlamaBench(format) => llama_bench::render(run, format)?,
         Format::Html => {
             let sections = view::tables(run, analysis);
             html::render(run, &View::new(run, analysis), &sections, &chart::all(run, analysis)?)?
         }
     })
+}
+
+/// Renders a person's own minijinja template over what the page is made of; TEMPLATES.md documents it. Text is escaped for HTML
+/// unless `name` ends otherwise than `.html`, `.htm` or `.xml` (a further `.jinja` or `.j2` doesn't count).
+///
+/// # Errors
+/// When a figure can't be drawn, or the template can't be parsed or names something that is not there.
+pub fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
+    let sections = view::tables(run, analysis);
+    html::render_own(name, source, &View::new(run, analysis), &sections, &chart::all(run, analysis)?, analysis)
 }

@@ -1,5 +1,6 @@
 //! The View: everything a report shows, already in words and ordered. Renderers add layout and nothing else.
 
+mod advice;
 mod answers;
 mod environment;
 mod files;
@@ -14,6 +15,7 @@ mod speed;
 pub mod summary;
 pub mod table;
 
+pub use advice::Advice;
 pub use answers::{Answer, Prompt};
 pub use environment::Facts;
 pub use sections::{Section, tables};
@@ -46,6 +48,8 @@ pub struct View {
     pub quick: bool,
     /// The findings in words.
     pub sentences: Vec<String>,
+    /// What to take, and why.
+    pub advice: Advice,
     /// One a model.
     pub cards: Vec<Card>,
     /// One row a model.
@@ -73,6 +77,10 @@ pub struct Card {
     pub file: String,
     /// Whether it is what the others are compared with.
     pub original: bool,
+    /// Whether it is the one to take.
+    pub chosen: bool,
+    /// Why it is to be taken or not; empty where nothing can be said.
+    pub why: String,
     /// Why it has no figures.
     pub failed: Option<String>,
     /// Head and cell of each figure.
@@ -97,6 +105,7 @@ impl View {
     #[must_use]
     pub fn new(run: &Run, analysis: &Analysis) -> Self {
         let summary = summary::table(run, analysis);
+        let advice = advice::advice(run, analysis);
         Self {
             title: title(analysis),
             subject: subject(run),
@@ -104,7 +113,8 @@ impl View {
             basis: basis(analysis),
             quick: analysis.quick,
             sentences: sentences(run, analysis),
-            cards: cards(analysis, &summary),
+            cards: cards(analysis, &summary, &advice),
+            advice,
             summary,
             warnings: analysis.warnings.iter().map(caution).collect(),
             prompts: answers::prompts(run, analysis),
@@ -153,15 +163,17 @@ fn basis(analysis: &Analysis) -> String {
     format!("{rounds}; {intervals}; ended because {}", names::ended(analysis.ended))
 }
 
-fn cards(analysis: &Analysis, summary: &Table) -> Vec<Card> {
-    let of = |(m, row): (&crate::analysis::ModelAnalysis, &Vec<Cell>)| Card {
+fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
+    let of = |(i, (m, row)): (usize, (&crate::analysis::ModelAnalysis, &Vec<Cell>))| Card {
         name: names::name(m),
         file: shorten(&inert_line(&m.file), 60),
         original: m.role == Role::Original,
+        chosen: advice.chosen == Some(i),
+        why: advice.why.get(i).cloned().unwrap_or_default(),
         failed: names::failure(m),
         figures: summary.columns.iter().cloned().zip(row.iter().cloned()).skip(1).filter(|(c, _)| c.rank < 3).collect(),
     };
-    analysis.models.iter().zip(&summary.rows).map(of).collect()
+    analysis.models.iter().zip(&summary.rows).enumerate().map(of).collect()
 }
 
 fn caution(w: &crate::analysis::Warning) -> Caution {

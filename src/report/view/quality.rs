@@ -193,7 +193,7 @@ fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
     Cell { brackets, ..Cell::number(text(f.value), f.value) }
 }
 
-fn kld(f: Figure) -> Cell {
+pub(super) fn kld(f: Figure) -> Cell {
     figure(f, nats_text)
 }
 
