@@ -73,7 +73,8 @@ impl Field {
         if models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
             axes.push((Axis::Divergence, table(&|a, b| divergence(run, a, b))));
         }
-        let timed = [(Axis::Generation, first(run, is_tg)), (Axis::Prompt, first(run, is_pp)), (Axis::Memory, Some(PEAK))];
+        let timed =
+            [(Axis::Generation, first(run, is_tg)), (Axis::Prompt, first(run, is_pp)), (Axis::Memory, Some(PEAK))];
         for (axis, key) in timed {
             let Some(key) = key.filter(|key| series.iter().flatten().any(|s| s.key == *key)) else { continue };
             axes.push((axis, table(&|a, b| by_round(run, &series[a], &series[b], key))));
@@ -98,9 +99,7 @@ impl Field {
     /// Whether `a` is nowhere worse than `b`, somewhere better, and nothing is left open.
     pub(super) fn dominates(&self, a: usize, b: usize) -> bool {
         let all = || self.axes.iter().map(|(_, table)| table[a][b]);
-        a != b
-            && all().all(|r| matches!(r, Relation::Better | Relation::Same))
-            && all().any(|r| r == Relation::Better)
+        a != b && all().all(|r| matches!(r, Relation::Better | Relation::Same)) && all().any(|r| r == Relation::Better)
     }
 }
 

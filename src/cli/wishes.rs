@@ -61,10 +61,8 @@ impl WishArgs {
 /// `8GiB`, `900MB`, `8` (GiB), in bytes.
 fn bytes(text: &str) -> Result<f64, String> {
     let units = [("GiB", GIB), ("MiB", MIB), ("GB", 1e9), ("MB", 1e6), ("G", GIB), ("M", MIB)];
-    let (number, unit) = units
-        .iter()
-        .find_map(|(name, size)| Some((text.strip_suffix(name)?, *size)))
-        .unwrap_or((text, GIB));
+    let (number, unit) =
+        units.iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, *size))).unwrap_or((text, GIB));
     not_negative(number.trim()).map(|number| number * unit).map_err(|_| format!("{text:?} is not a size such as 8GiB"))
 }
 
@@ -75,7 +73,11 @@ mod tests {
     #[test]
     fn sizes_are_understood() {
         let read = |text| bytes(text).expect("a size") / GIB;
-        assert!((read("8GiB") - 8.0).abs() < 1e-12 && (read("8") - 8.0).abs() < 1e-12 && (read("512 MiB") - 0.5).abs() < 1e-12);
+        assert!(
+            (read("8GiB") - 8.0).abs() < 1e-12
+                && (read("8") - 8.0).abs() < 1e-12
+                && (read("512 MiB") - 0.5).abs() < 1e-12
+        );
         assert!((bytes("900MB").expect("a size") - 9e8).abs() < 1e-3);
         assert!(bytes("8 bananas").is_err() && bytes("-1GiB").is_err());
     }

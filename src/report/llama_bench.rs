@@ -94,7 +94,8 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
         let rate = crate::units::tokens_per_second(s.n_tokens.into(), s.wall_ns)?;
         Some((s.wall_ns, rate))
     };
-    let samples: Vec<(u64, f64)> = visits.flat_map(|v| &v.samples).filter(|s| s.workload == workload).filter_map(of).collect();
+    let samples: Vec<(u64, f64)> =
+        visits.flat_map(|v| &v.samples).filter(|s| s.workload == workload).filter_map(of).collect();
     if samples.is_empty() {
         return None;
     }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::{
     analysis::{
-        Advice, Analysis, AnswerRow, Axis, Better, BufferTotals, CategoryRow, Choice, Comparison, Latency, LoadSummary, MAX_KLD_NATS, MemorySummary,
-        MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source, Standing, Unit, Verdict, Warning,
+        Advice, Analysis, AnswerRow, Axis, Better, BufferTotals, CategoryRow, Choice, Comparison, Latency, LoadSummary,
+        MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source, Standing, Unit,
+        Verdict, Warning,
     },
     record::{CacheState, Prefer, Run, WorkloadKind, read_run},
 };

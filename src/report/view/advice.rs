@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     analysis::{
-        Advice as Findings, Analysis, Axis, Choice, Comparison, Figure, Held, Limit, ModelAnalysis, Obstacle, Place, Source,
-        Verdict,
+        Advice as Findings, Analysis, Axis, Choice, Comparison, Figure, Held, Limit, ModelAnalysis, Obstacle, Place,
+        Source, Verdict,
     },
     record::Run,
     report::{
@@ -62,9 +62,11 @@ fn take(run: &Run, analysis: &Analysis, model: usize, equals: &[usize]) -> Strin
     let chosen = &analysis.models[model];
     let Some(base) = original(analysis).filter(|o| !std::ptr::eq(*o, chosen)) else {
         let better = better_words(analysis.advice.rule.by);
-        let within = analysis.advice.standings.iter().any(|s| {
-            matches!(s.place, Place::Behind | Place::Equal | Place::Dominated)
-        });
+        let within = analysis
+            .advice
+            .standings
+            .iter()
+            .any(|s| matches!(s.place, Place::Behind | Place::Equal | Place::Dominated));
         return if within {
             format!("Keep {}: no candidate within the limits is distinguishably {better}.", name(chosen))
         } else {
@@ -72,7 +74,9 @@ fn take(run: &Run, analysis: &Analysis, model: usize, equals: &[usize]) -> Strin
         };
     };
     let mut gains = Vec::new();
-    gains.extend(synthetic(run).iter().find(|k| k.starts_with("tg")).and_then(|k| speed(chosen.comparison(k)?, &name(base))));
+    gains.extend(
+        synthetic(run).iter().find(|k| k.starts_with("tg")).and_then(|k| speed(chosen.comparison(k)?, &name(base))),
+    );
     gains.extend(memory(chosen, base));
     gains.extend(agreement(chosen));
     let rivals: Vec<String> = equals.iter().map(|&m| name(&analysis.models[m])).collect();
@@ -105,7 +109,11 @@ fn speed(c: &Comparison, base: &str) -> Option<String> {
 /// Memory saved, or the size of the file where no memory was measured.
 fn memory(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
     let less = |ratio: f64, what: &str| {
-        if ratio <= 1.0 { format!("{} less {what}", percent(1.0 - ratio)) } else { format!("{} more {what}", percent(ratio - 1.0)) }
+        if ratio <= 1.0 {
+            format!("{} less {what}", percent(1.0 - ratio))
+        } else {
+            format!("{} more {what}", percent(ratio - 1.0))
+        }
     };
     let Some(c) = m.comparison("memory_peak") else {
         let (own, other) = (m.size_bytes?, base.size_bytes?);
@@ -202,7 +210,9 @@ fn why(analysis: &Analysis, model: usize) -> String {
         },
         Place::Dominated => format!("dominated by {}: nowhere better, somewhere worse", dominators()),
         Place::OutsideLimits => format!("outside the limit: {}", broken(&[Held::Outside])),
-        Place::LimitNotResolved => format!("not shown to keep the limit: {}", broken(&[Held::NotResolved, Held::NotMeasured])),
+        Place::LimitNotResolved => {
+            format!("not shown to keep the limit: {}", broken(&[Held::NotResolved, Held::NotMeasured]))
+        }
         Place::NotMeasured => why_missing(&analysis.models[model]).into(),
         Place::Original => "the original".into(),
         Place::Unplaced if !standing.dominated_by.is_empty() => format!("dominated by {}", dominators()),
@@ -227,8 +237,15 @@ pub(super) fn table(run: &Run, analysis: &Analysis, words: &Advice) -> Table {
     let mut columns = vec![Column::text("model"), Column::number("mean KLD", "nats")];
     columns.extend(tg.zip(speed).map(|(key, scale)| Column::number(key, scale.suffix)));
     let by_memory = measured("memory_peak");
-    let sizes = Scale::for_all(crate::analysis::Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
-    columns.push(if by_memory { Column::number("peak memory", memory.suffix) } else { Column::number("file", sizes.suffix) });
+    let sizes = Scale::for_all(
+        crate::analysis::Unit::Bytes,
+        analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64),
+    );
+    columns.push(if by_memory {
+        Column::number("peak memory", memory.suffix)
+    } else {
+        Column::number("file", sizes.suffix)
+    });
     columns.extend([Column::text("dominated by"), Column::text("outcome")]);
     let row = |(i, m): (usize, &ModelAnalysis)| {
         let kld = m.quality.as_ref().and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
@@ -244,13 +261,24 @@ pub(super) fn table(run: &Run, analysis: &Analysis, words: &Advice) -> Table {
         } else {
             Cell::maybe(m.size_bytes.map(|b| b as f64), |b| sizes.number(b), "file not read")
         });
-        let by: Vec<String> =
-            analysis.advice.standings.get(i).iter().flat_map(|s| &s.dominated_by).map(|&d| name(&analysis.models[d])).collect();
+        let by: Vec<String> = analysis
+            .advice
+            .standings
+            .get(i)
+            .iter()
+            .flat_map(|s| &s.dominated_by)
+            .map(|&d| name(&analysis.models[d]))
+            .collect();
         cells.push(Cell::text(if by.is_empty() { "—".into() } else { list(&by) }));
         cells.push(Cell::text(if words.why[i].is_empty() { "—".to_owned() } else { words.why[i].clone() }));
         cells
     };
-    let mut table = Table::new("standings", "How each model stands", columns, analysis.models.iter().enumerate().map(row).collect());
+    let mut table = Table::new(
+        "standings",
+        "How each model stands",
+        columns,
+        analysis.models.iter().enumerate().map(row).collect(),
+    );
     table.notes.push(format!(
         "A model is dominated when another is nowhere relevantly worse and somewhere better ({}), every respect resolved by its own paired {} interval.",
         list(&axes(analysis, tg, by_memory)),
@@ -265,7 +293,11 @@ fn axes(analysis: &Analysis, tg: Option<&str>, by_memory: bool) -> Vec<String> {
         all.push("mean KLD".to_owned());
     }
     all.extend(tg.map(|_| "generation".to_owned()));
-    if analysis.models.iter().any(|m| m.metrics.iter().any(|metric| metric.key.starts_with("pp") && metric.key != "ppl")) {
+    if analysis
+        .models
+        .iter()
+        .any(|m| m.metrics.iter().any(|metric| metric.key.starts_with("pp") && metric.key != "ppl"))
+    {
         all.push("prompt processing".into());
     }
     all.push(if by_memory { "peak memory" } else { "size of the file" }.into());
