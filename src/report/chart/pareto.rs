@@ -20,7 +20,7 @@ const ZERO: i32 = 34;
 const TOP: i32 = 58;
 const BOTTOM: i32 = 318;
 const FOOT: i32 = 44;
-const RIGHT: i32 = WIDTH - 90;
+const RIGHT: i32 = WIDTH - 118;
 /// Radius of the largest file.
 const LARGEST: f64 = 15.0;
 
@@ -77,7 +77,7 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
         };
         points.iter().for_each(|p| whiskers(canvas, p, at(p), &x, &y));
         points.iter().for_each(|p| bubble(canvas, p, at(p), chosen == Some(p.model)));
-        labels(canvas, &points.iter().map(|p| (at(p), p)).collect::<Vec<_>>(), chosen);
+        labels(canvas, &points.iter().map(|p| (at(p), p)).collect::<Vec<_>>(), chosen, &x);
     })?;
     let which = if tg.is_some() { "up and right" } else { "up and left" };
     let note = format!(
@@ -143,7 +143,12 @@ fn bubble(canvas: &mut Canvas<'_>, p: &Point, at: (i32, i32), chosen: bool) {
 }
 
 /// Names beside the bubbles, moved down where they would cover each other.
-fn labels(canvas: &mut Canvas<'_>, points: &[((i32, i32), &Point)], chosen: Option<usize>) {
+fn labels(
+    canvas: &mut Canvas<'_>,
+    points: &[((i32, i32), &Point)],
+    chosen: Option<usize>,
+    across: &impl Fn(f64) -> i32,
+) {
     let mut placed: Vec<(i32, i32, i32)> = Vec::new();
     let mut sorted: Vec<_> = points.iter().collect();
     sorted.sort_by_key(|((_, y), _)| *y);
@@ -151,8 +156,11 @@ fn labels(canvas: &mut Canvas<'_>, points: &[((i32, i32), &Point)], chosen: Opti
         let face = if chosen == Some(p.model) { Face::Bold } else { Face::Normal };
         let width = face.width(&p.label);
         let gap = px(f64::from(p.radius)) + 8;
+        // Behind the interval, else before it.
+        let (low, high) = p.x_interval.map_or((*x, *x), |(low, high)| (across(low), across(high)));
+        let (after, before) = ((x + gap).max(high + 6), (x - gap).min(low - 6));
         let (start, anchor) =
-            if x + gap + width <= WIDTH { (x + gap, Anchor::Start) } else { (x - gap - width, Anchor::End) };
+            if after + width <= WIDTH { (after, Anchor::Start) } else { (before - width, Anchor::End) };
         let mut row = *y;
         while placed.iter().any(|(l, r, own)| (own - row).abs() < 15 && start < *r && start + width > *l) {
             row += 4;

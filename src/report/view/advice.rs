@@ -209,9 +209,9 @@ fn why(analysis: &Analysis, model: usize) -> String {
             Axis::Memory | Axis::File => format!("larger than {chosen}"),
         },
         Place::Dominated => format!("dominated by {}: nowhere better, somewhere worse", dominators()),
-        Place::OutsideLimits => format!("outside the limit: {}", broken(&[Held::Outside])),
+        Place::OutsideLimits => format!("outside the limit ({})", broken(&[Held::Outside])),
         Place::LimitNotResolved => {
-            format!("not shown to keep the limit: {}", broken(&[Held::NotResolved, Held::NotMeasured]))
+            format!("not shown to keep the limit ({})", broken(&[Held::NotResolved, Held::NotMeasured]))
         }
         Place::NotMeasured => why_missing(&analysis.models[model]).into(),
         Place::Original => "the original".into(),

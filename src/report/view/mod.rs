@@ -18,6 +18,7 @@ pub mod table;
 pub use advice::Advice;
 pub use answers::{Answer, Prompt};
 pub use environment::Facts;
+pub use method::Point;
 pub use sections::{Section, tables};
 pub use table::{Cell, Column, Kind, Table, Tone};
 
@@ -61,7 +62,7 @@ pub struct View {
     /// Machine, build, parameters, files.
     pub environment: Vec<Facts>,
     /// How it was measured, a point a line.
-    pub method: Vec<String>,
+    pub method: Vec<Point>,
     /// The command that repeats it.
     pub command: String,
     /// Program and version.
@@ -92,6 +93,8 @@ pub struct Card {
 pub struct Caution {
     /// Stable name.
     pub kind: String,
+    /// The section it concerns; `None` for the run as a whole.
+    pub section: Option<&'static str>,
     /// The model it concerns.
     pub model: Option<String>,
     /// What was seen.
@@ -176,9 +179,20 @@ fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
     analysis.models.iter().zip(&summary.rows).enumerate().map(of).collect()
 }
 
+/// The section at whose head a warning stands.
+fn concerned(kind: &str) -> Option<&'static str> {
+    match kind {
+        "clocks_disagree" | "tokenizers_differ" | "drift" | "trend" | "throttled" => Some("speed"),
+        "memory_near_full" | "swapped" => Some("memory"),
+        "requantized" => Some("quality"),
+        _ => None,
+    }
+}
+
 fn caution(w: &crate::analysis::Warning) -> Caution {
     Caution {
         kind: inert_line(&w.kind),
+        section: concerned(&w.kind),
         model: w.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
         evidence: shorten(&inert_line(&w.evidence), 600),
         remedy: shorten(&inert_line(&w.remedy), 600),
