@@ -10,7 +10,7 @@ use crate::{
     record::{Role, Run},
     report::{
         format::{bytes, quantity},
-        text::shorten,
+        text::{inert_line, shorten},
         view::{names::name, quality::nats_text, summary::synthetic},
     },
 };
@@ -49,7 +49,7 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     }
     let x = |v: f64| LEFT + px(v / most * f64::from(RIGHT - LEFT));
     let (unit, axis) = match tg {
-        Some(key) => (Unit::TokensPerSecond, format!("{key}, tokens a second")),
+        Some(key) => (Unit::TokensPerSecond, format!("{}, tokens a second", inert_line(key))),
         None => (Unit::Bytes, "size of the file".to_owned()),
     };
     let title = match tg {

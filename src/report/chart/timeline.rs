@@ -9,7 +9,7 @@ use crate::{
     record::Run,
     report::{
         format::{percent, quantity},
-        text::shorten,
+        text::{inert_line, shorten},
         view::{names::name, summary::synthetic},
     },
     stats,
@@ -52,7 +52,7 @@ fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Err
     }
     let reach = points().map(|p| p.1.abs()).fold(0.01, f64::max);
     let id = format!("chart-time-{}", if key.starts_with("pp") { "pp" } else { "tg" });
-    let title = format!("{key} over the run, from each model's median");
+    let title = format!("{} over the run, from each model's median", inert_line(key));
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
     let x = |s: f64| LEFT + px(s / end * f64::from(WIDTH - LEFT - 12));

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     analysis::{Agreement, Analysis, AnswerRow, Figure, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures},
     record::{Outcome, Summary},
-    report::format::{fixed, percent, sig3},
+    report::{
+        format::{fixed, percent, sig3},
+        text::{inert_line, shorten},
+    },
 };
 
 const NOT_COMPARED: &str = "outputs were not compared";
@@ -70,7 +73,7 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
     );
     table.notes = compared(analysis)
         .filter_map(|(m, q)| match &q.outcome {
-            Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", name(m))),
+            Outcome::Failed { reason, .. } => Some(format!("{}: {}", name(m), shorten(&inert_line(reason), 600))),
             Outcome::Done => None,
         })
         .collect();
@@ -92,7 +95,7 @@ pub(super) fn by_text(analysis: &Analysis) -> Table {
     let row = |m: &ModelAnalysis, t: &TextFigures| {
         vec![
             Cell::text(name(m)),
-            Cell::text(t.name.clone()),
+            Cell::text(shorten(&inert_line(&t.name), 40)),
             Cell::number(format!("{} of {}", t.windows, t.n_windows), t.windows as f64),
             perplexity(t.figures.ppl),
             perplexity(t.figures.ppl_original),
@@ -122,7 +125,7 @@ pub(super) fn tails(analysis: &Analysis) -> Table {
         let nats = |v: f64| Cell::number(nats_text(v), v);
         vec![
             Cell::text(name(m)),
-            Cell::text(t.name.clone()),
+            Cell::text(shorten(&inert_line(&t.name), 40)),
             nats(s.kld_percentiles_nats.median),
             nats(s.kld_percentiles_nats.p90),
             nats(s.kld_percentiles_nats.p99),
@@ -147,7 +150,7 @@ pub(super) fn answers(analysis: &Analysis) -> Table {
         Column::number("original's margin there", "nats"),
     ];
     let row = |m: &ModelAnalysis, a: &AnswerRow| {
-        let mut cells = vec![Cell::text(a.prompt.clone()), Cell::text(name(m))];
+        let mut cells = vec![Cell::text(shorten(&inert_line(&a.prompt), 60)), Cell::text(name(m))];
         cells.extend(match a.agreement? {
             Agreement::Same => vec![Cell::text("same to the end"), Cell::number("100", 1.0), Cell::text("—")],
             Agreement::Parts { token_index, common_fraction, original_margin_nats } => vec![
