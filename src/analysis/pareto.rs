@@ -139,7 +139,7 @@ fn file(own: Option<u64>, other: Option<u64>, equivalence: f64) -> Relation {
 /// Mean KLD, paired by window; the original's own is 0.
 fn divergence(run: &Run, a: usize, b: usize) -> Relation {
     let (Some(own), Some(other)) = (klds(run, a), klds(run, b)) else { return Relation::Open };
-    let Some(differences) = differences(own.as_ref(), other.as_ref()) else { return Relation::Open };
+    let Some(differences) = differences(&own, &other) else { return Relation::Open };
     if differences.iter().flatten().all(|d| d.abs() <= 0.0) {
         return Relation::Same;
     }
@@ -151,32 +151,32 @@ fn divergence(run: &Run, a: usize, b: usize) -> Relation {
 }
 
 /// A text, by index, with its scored windows.
-type Scored<'a> = Vec<(usize, &'a [WindowMeans])>;
+type Text<'a> = (usize, &'a [WindowMeans]);
 
-/// What was scored of a model; `Some(None)` is the original, which diverges from itself nowhere.
-fn klds(run: &Run, model: usize) -> Option<Option<Scored<'_>>> {
+/// What was scored of a model. The original has no texts: it diverges from itself nowhere.
+fn klds(run: &Run, model: usize) -> Option<Vec<Text<'_>>> {
     if run.models[model].role == Role::Original {
-        return Some(None);
+        return Some(Vec::new());
     }
     let result = run.quality.as_ref()?.results.iter().find(|r| r.candidate == model)?;
-    let texts = result.texts.iter().filter(|t| !t.windows.is_empty());
-    let scored: Scored<'_> = texts.map(|t| (t.text, &t.windows[..])).collect();
-    (!scored.is_empty()).then_some(Some(scored))
+    let scored: Vec<Text<'_>> =
+        result.texts.iter().filter(|t| !t.windows.is_empty()).map(|t| (t.text, &t.windows[..])).collect();
+    (!scored.is_empty()).then_some(scored)
 }
 
 /// Window by window, the texts apart; `None` when they were not scored on the same windows.
-fn differences(own: Option<&Scored<'_>>, other: Option<&Scored<'_>>) -> Option<Vec<Vec<f64>>> {
-    let signed = |scored: &Scored<'_>, sign: f64| -> Vec<Vec<f64>> {
+fn differences(own: &[Text<'_>], other: &[Text<'_>]) -> Option<Vec<Vec<f64>>> {
+    let signed = |scored: &[Text<'_>], sign: f64| -> Vec<Vec<f64>> {
         scored.iter().map(|(_, windows)| windows.iter().map(|w| sign * w.kld_nats).collect()).collect()
     };
-    let (own, other) = match (own, other) {
-        (None, None) => return Some(vec![vec![0.0]]),
-        (Some(own), None) => return Some(signed(own, 1.0)),
-        (None, Some(other)) => return Some(signed(other, -1.0)),
-        (Some(own), Some(other)) if own.len() == other.len() => (own, other),
-        _ => return None,
-    };
-    let pair = |((text, own), (other_text, other)): (&(usize, &[WindowMeans]), &(usize, &[WindowMeans]))| {
+    match (own.is_empty(), other.is_empty()) {
+        (true, true) => return Some(vec![vec![0.0]]),
+        (false, true) => return Some(signed(own, 1.0)),
+        (true, false) => return Some(signed(other, -1.0)),
+        (false, false) if own.len() != other.len() => return None,
+        (false, false) => {}
+    }
+    let pair = |((text, own), (other_text, other)): (&Text<'_>, &Text<'_>)| {
         let of = |w: &WindowMeans| Some(w.kld_nats - other.iter().find(|o| o.window == w.window)?.kld_nats);
         let same = text == other_text && own.len() == other.len();
         same.then(|| own.iter().map(of).collect::<Option<Vec<f64>>>())?
@@ -244,13 +244,13 @@ mod tests {
     fn divergences_are_paired_by_window() {
         let (a, b) = (windows(&[0.3, 0.1]), windows(&[0.1, 0.1]));
         let (one, two) = (vec![(0, &a[..])], vec![(0, &b[..])]);
-        let paired = differences(Some(&one), Some(&two)).expect("the same windows");
+        let paired = differences(&one, &two).expect("the same windows");
         assert!((paired[0][0] - 0.2).abs() < 1e-12 && paired[0][1].abs() < 1e-12);
         let mut moved = windows(&[0.1, 0.1]);
         moved[1].window = 7;
-        assert!(differences(Some(&one), Some(&vec![(0, &moved[..])])).is_none(), "other windows");
-        assert!(differences(Some(&one), Some(&vec![(0, &b[..1])])).is_none(), "fewer windows");
-        assert!(differences(Some(&one), Some(&vec![(1, &b[..])])).is_none(), "another text");
-        assert_eq!(differences(None, Some(&one)), Some(vec![vec![-0.3, -0.1]]), "the original has none");
+        assert!(differences(&one, &[(0, &moved[..])]).is_none(), "other windows");
+        assert!(differences(&one, &[(0, &b[..1])]).is_none(), "fewer windows");
+        assert!(differences(&one, &[(1, &b[..])]).is_none(), "another text");
+        assert_eq!(differences(&[], &one), Some(vec![vec![-0.3, -0.1]]), "the original has none");
     }
 }

@@ -55,7 +55,9 @@ struct Moments {
 impl Moments {
     fn of(values: &[f64]) -> Self {
         let mut moments = stats::Moments::default();
-        values.iter().for_each(|&v| moments.add(v));
+        for &value in values {
+            moments.add(value);
+        }
         let mean = stats::mean(values).unwrap_or(0.0);
         Self { mean, deviation: moments.variance().map_or(0.0, f64::sqrt) }
     }

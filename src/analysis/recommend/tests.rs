@@ -3,14 +3,20 @@
 use super::*;
 use Relation::{Better, Open, Same, Worse};
 
-fn seen(value: f64, half: f64) -> Option<Seen> {
-    Some(Seen { value, interval: Some((value - half, value + half)) })
+fn seen(value: f64, half: f64) -> Seen {
+    Seen { value, interval: Some((value - half, value + half)) }
 }
 
 fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Contestant {
-    let kld_nats = if role == Role::Original { seen(0.0, 0.0) } else { seen(kld, kld * 0.1) };
+    let kld_nats = Some(if role == Role::Original { seen(0.0, 0.0) } else { seen(kld, kld * 0.1) });
     let bytes = gib * 1e9;
-    Contestant { role, kld_nats, tg_tps: seen(tg, tg * 0.02), memory_bytes: seen(bytes, 1e6), file_bytes: Some(bytes) }
+    Contestant {
+        role,
+        kld_nats,
+        tg_tps: Some(seen(tg, tg * 0.02)),
+        memory_bytes: Some(seen(bytes, 1e6)),
+        file_bytes: Some(bytes),
+    }
 }
 
 /// F16, and quants that are faster, smaller and worse in turn.
@@ -89,7 +95,7 @@ fn of_those_not_told_apart_the_least_divergent_is_taken() {
 #[test]
 fn an_interval_across_a_limit_is_not_within_it() {
     let mut models = ladder();
-    models[2].kld_nats = seen(0.045, 0.01);
+    models[2].kld_nats = Some(seen(0.045, 0.01));
     let crossed = advice(&models, rule_of(Prefer::Speed), &[]);
     assert_eq!((crossed.choice.clone(), crossed.standings[2].place), (take(1), Place::LimitNotResolved));
     models[2].kld_nats = Some(Seen { value: 0.02, interval: None });
@@ -117,7 +123,7 @@ fn where_no_candidate_keeps_the_limits_the_original_does() {
 fn a_candidate_that_is_not_faster_than_the_original_is_not_taken_for_its_speed() {
     let mut models = ladder();
     for m in &mut models[1..] {
-        m.tg_tps = seen(9.0, 0.1);
+        m.tg_tps = Some(seen(9.0, 0.1));
     }
     assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).choice, take(0));
 }

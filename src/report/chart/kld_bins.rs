@@ -96,7 +96,9 @@ fn chart(
             let points: Vec<(i32, i32)> =
                 bins.iter().enumerate().filter_map(|(i, b)| Some((x(i), y.at(b.2?)))).collect();
             line(canvas, s, &points);
-            points.into_iter().for_each(|at| mark(canvas, s, at));
+            for at in points {
+                mark(canvas, s, at);
+            }
         }
     })?;
     let note = format!("{} All tokens of all texts; nats, logarithmic.", words.note);

@@ -75,8 +75,12 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
             Choice::Take { model, .. } => Some(model),
             Choice::Nothing { .. } => None,
         };
-        points.iter().for_each(|p| whiskers(canvas, p, at(p), &x, &y));
-        points.iter().for_each(|p| bubble(canvas, p, at(p), chosen == Some(p.model)));
+        for p in &points {
+            whiskers(canvas, p, at(p), &x, &y);
+        }
+        for p in &points {
+            bubble(canvas, p, at(p), chosen == Some(p.model));
+        }
         labels(canvas, &points.iter().map(|p| (at(p), p)).collect::<Vec<_>>(), chosen, &x);
     })?;
     let which = if tg.is_some() { "up and right" } else { "up and left" };
