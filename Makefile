@@ -25,10 +25,10 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test build models example bench tools clean
+.PHONY: help demo test test-browser build models example bench tools clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: build ## benchmark the bundled model and say where the report is
 	$(PROGRAM) demo
@@ -40,6 +40,10 @@ test: tools models ## run every check of the project
 	$(CARGO) clippy $(FLAGS) --all-targets -- -D warnings
 	$(CARGO) test $(FLAGS)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(FLAGS) --no-deps
+	$(MAKE) test-browser
+
+test-browser: build ## open reports in a headless Chromium, which is installed when it is missing
+	GGUF_BENCH=$(abspath $(PROGRAM)) $(PYTHON) -B -m unittest discover --quiet --start-directory tests/browser
 
 build: tools ## build the program, and before it what llama.cpp needs
 	$(CARGO) build $(FLAGS)

@@ -85,6 +85,19 @@ def installed():
     return {tool: settings for tool, settings in found.items() if settings is not None}
 
 
+def apt(packages):
+    """The commands that install packages with apt-get, one after the other until one attempt succeeds."""
+    if not shutil.which("apt-get"):
+        raise pins.Unavailable("there is no apt-get")
+    if os.geteuid() != 0 and not pins.succeeds(["sudo", "-n", "true"]):
+        raise pins.Unavailable("not root, and sudo is absent or wants a password")
+    root = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    root = root if os.geteuid() == 0 else ["sudo", "-n"] + root
+    install_them = root + ["apt-get", "install", "-y", "--no-install-recommends"] + packages
+    # Fresh machines and images come without package lists.
+    return [install_them, root + ["apt-get", "update"], install_them]
+
+
 def install(tools):
     """Asks the system's package manager for what is missing; says why when that cannot work."""
     if platform.system() == "Darwin":
@@ -92,15 +105,7 @@ def install(tools):
             raise pins.Unavailable("there is no brew")
         attempts = [["brew", "install"] + [{"cmake": "cmake", "libclang": "llvm"}[tool] for tool in tools]]
     else:
-        if not shutil.which("apt-get"):
-            raise pins.Unavailable("there is no apt-get")
-        if os.geteuid() != 0 and not pins.succeeds(["sudo", "-n", "true"]):
-            raise pins.Unavailable("not root, and sudo is absent or wants a password")
-        root = ["env", "DEBIAN_FRONTEND=noninteractive"]
-        root = root if os.geteuid() == 0 else ["sudo", "-n"] + root
-        packages = root + ["apt-get", "install", "-y", "--no-install-recommends"] + [PACKAGES[tool] for tool in tools]
-        # Fresh machines and images come without package lists.
-        attempts = [packages, root + ["apt-get", "update"], packages]
+        attempts = apt([PACKAGES[tool] for tool in tools])
     print(f"installing {' and '.join(tools)}: {shlex.join(attempts[0])}", file=sys.stderr)
     results = []
     for command in attempts:

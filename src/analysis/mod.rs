@@ -7,8 +7,10 @@ pub mod diff;
 mod load;
 mod memory;
 mod metric;
+mod pareto;
 mod parting;
 mod quality;
+mod recommend;
 mod selfcheck;
 mod series;
 #[cfg(test)]
@@ -21,8 +23,10 @@ pub use bound::{Absent, KldKind};
 pub use load::LoadSummary;
 pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
+pub use pareto::Axis;
 pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
+pub use recommend::{Advice, Check, Choice, Held, Limit, MAX_KLD_NATS, Obstacle, Place, Rule, Source, Standing};
 pub use selfcheck::{SelfCheck, selfcheck};
 pub use verdict::{Verdict, Verdicts};
 pub use warning::{Warning, WarningKind};
@@ -53,6 +57,8 @@ pub struct Analysis {
     pub models: Vec<ModelAnalysis>,
     /// What a reader should know before trusting the numbers.
     pub warnings: Vec<Warning>,
+    /// Which model to take, by which rule, and how the others stand.
+    pub advice: Advice,
 }
 
 /// What a run says of one model.
@@ -131,6 +137,7 @@ pub fn analyse(run: &Run) -> Analysis {
         .map(|model| analyse_model(run, model, original, &series[model], compare(model)))
         .collect();
     let warnings = warning::find(run, &models);
+    let advice = advise(run, &series, &models);
     Analysis {
         format: FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
@@ -141,7 +148,15 @@ pub fn analyse(run: &Run) -> Analysis {
         verdicts,
         models,
         warnings,
+        advice,
     }
+}
+
+fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
+    let field = pareto::Field::of(run, series, models);
+    let tg = pareto::first(run, pareto::is_tg);
+    let contestants: Vec<_> = models.iter().map(|m| recommend::Contestant::of(m, tg, series::PEAK)).collect();
+    recommend::advise(recommend::rule(run, &field), &contestants, &field)
 }
 
 fn analyse_model(

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
     choices::{ArrangementArg, CacheTypeArg, DeviceArg, FlashArg, WorkersArg},
     quality::QualityMemoryArg,
     values::{Rounds, confidence, duration_s, not_negative, percentage},
+    wishes::WishArgs,
 };
-use crate::{analysis::diff::Limit, record};
+use crate::record;
 
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
 #[derive(Debug, Parser)]
@@ -40,11 +41,11 @@ pub(super) enum Command {
     /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4 when it can't
     Selfcheck(SelfcheckArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text
-    Report(ReportArgs),
+    Report(super::report::ReportArgs),
     /// Put the results of a run into a model card, as text and as Hugging Face metadata
     Card(super::card::CardArgs),
     /// Compare two records of the same models: another day, another build, another machine
-    Diff(DiffArgs),
+    Diff(super::diff::DiffArgs),
     /// Show what a GGUF file holds, from its header alone
     Inspect(InspectArgs),
     /// Check whether numbers from this machine and build can be trusted
@@ -250,7 +251,7 @@ pub(super) struct MeasureArgs {
     /// Most windows to score, over all texts (0 = no limit) [default: no limit; 16 in demo and with --quick]
     #[arg(long, value_name = "N", help_heading = "Quality")]
     pub(super) max_windows: Option<usize>,
-    /// The mean KLD you accept, in nats: every candidate is judged by it
+    /// The mean KLD you accept, in nats: every candidate is judged by it, and what is above is not recommended
     #[arg(long, value_name = "NATS", value_parser = not_negative, help_heading = "Quality")]
     pub(super) max_kld: Option<f64>,
     /// What to hold in memory together: all models, pairs of the original and one candidate, or one model at a time, compared
@@ -266,6 +267,9 @@ pub(super) struct MeasureArgs {
     /// Compare while the next window is evaluated, as on a GPU (internal)
     #[arg(long, hide = true)]
     pub(super) overlap: bool,
+
+    #[command(flatten)]
+    pub(super) wishes: WishArgs,
 
     /// Where to compute (mps = metal)
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto, help_heading = "llama.cpp")]
@@ -299,48 +303,6 @@ pub(super) struct MeasureArgs {
     #[arg(long, hide = true, value_name = "FILE")]
     pub(super) script: Option<PathBuf>,
 }
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// A record written by a run
-    pub(super) run: PathBuf,
-    /// What to render
-    #[arg(long, value_enum, default_value_t = FormatArg::Html)]
-    pub(super) format: FormatArg,
-    /// Where to (- = stdout) [default: stdout; for html, report.html beside the record]
-    #[arg(long, value_name = "PATH")]
-    pub(super) out: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = LIMITS)]
-pub(super) struct DiffArgs {
-    /// The older record: run.json, or the folder of a run
-    pub(super) old: PathBuf,
-    /// The newer record
-    pub(super) new: PathBuf,
-    /// Exit with 3 when a change is surely past this limit, as in 'tg128<-3%'; may be repeated
-    #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
-    pub(super) fail_if: Vec<Limit>,
-    /// Compare although models, parameters or builds differ
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Write the findings as JSON (- = stdout)
-    #[arg(long, value_name = "PATH")]
-    pub(super) json: Option<PathBuf>,
-    /// Write Markdown, for a comment on a pull request (- = stdout)
-    #[arg(long, value_name = "PATH")]
-    pub(super) md: Option<PathBuf>,
-}
-
-const LIMITS: &str = "\
-Limits are METRIC<CHANGE or METRIC>CHANGE. Metrics are those of the output: pp512, tg128, load, memory_peak
-(or peak), short/tg, ppl, kld_mean (or kld), top1_agreement. Changes are in per cent of the older value;
-those of kld_mean and top1_agreement, which may be 0, in their own unit:
-  --fail-if 'tg128<-3%'      generation became more than 3 % slower
-  --fail-if 'peak>5%'        the peak of memory rose by more than 5 %
-  --fail-if 'kld>0.01'       the mean KLD rose by more than 0.01 nats
-A limit fails only when the whole interval is past it; without an interval it can't fail.";
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -383,13 +345,4 @@ pub(super) enum WorkerJob {
         #[arg(long)]
         allow_requantize: bool,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FormatArg {
-    Html,
-    Md,
-    Csv,
-    Json,
-    Text,
 }

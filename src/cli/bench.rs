@@ -127,6 +127,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         ended: Ended::Unfinished,
         course: None,
         quality: None,
+        wishes: args.wishes.record(),
     };
     let launcher = machine::launcher(args.script.as_ref(), Duration::from_secs(args.timeout))?;
     let (plan, devices) = (run.plan.clone(), run.machine.devices.clone());

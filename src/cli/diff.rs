@@ -4,12 +4,44 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::{args::DiffArgs, exit::Exit, outputs, print};
+use clap::Args;
+
+use super::{exit::Exit, outputs, print};
 use crate::{
-    analysis::diff::{Diff, diff},
+    analysis::diff::{Diff, Limit, diff},
     record::{self, Run},
     report,
 };
+
+#[derive(Debug, Args)]
+#[command(after_help = LIMITS)]
+pub(super) struct DiffArgs {
+    /// The older record: run.json, or the folder of a run
+    pub(super) old: PathBuf,
+    /// The newer record
+    pub(super) new: PathBuf,
+    /// Exit with 3 when a change is surely past this limit, as in 'tg128<-3%'; may be repeated
+    #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
+    pub(super) fail_if: Vec<Limit>,
+    /// Compare although models, parameters or builds differ
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Write the findings as JSON (- = stdout)
+    #[arg(long, value_name = "PATH")]
+    pub(super) json: Option<PathBuf>,
+    /// Write Markdown, for a comment on a pull request (- = stdout)
+    #[arg(long, value_name = "PATH")]
+    pub(super) md: Option<PathBuf>,
+}
+
+const LIMITS: &str = "\
+Limits are METRIC<CHANGE or METRIC>CHANGE. Metrics are those of the output: pp512, tg128, load, memory_peak
+(or peak), short/tg, ppl, kld_mean (or kld), top1_agreement. Changes are in per cent of the older value;
+those of kld_mean and top1_agreement, which may be 0, in their own unit:
+  --fail-if 'tg128<-3%'      generation became more than 3 % slower
+  --fail-if 'peak>5%'        the peak of memory rose by more than 5 %
+  --fail-if 'kld>0.01'       the mean KLD rose by more than 0.01 nats
+A limit fails only when the whole interval is past it; without an interval it can't fail.";
 
 pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
     if [&args.json, &args.md].into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {

@@ -23,6 +23,7 @@ mod report;
 mod selfcheck;
 mod subjects;
 mod values;
+mod wishes;
 mod worker;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};

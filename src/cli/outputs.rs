@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{args::MeasureArgs, print};
+use super::{args::MeasureArgs, exit::Exit, print};
 use crate::{
     analysis::{self, Analysis},
     probe,
@@ -108,16 +108,16 @@ impl Outputs {
 /// Renders to a file, or to stdout for `-`.
 pub(super) fn write(path: &Path, format: Format, run: &Run, analysis: &Analysis) -> Result<()> {
     let options = if path.as_os_str() == "-" { for_terminal() } else { Options::default() };
-    put(path, &report::render(format, run, analysis, &options)?)
+    put(path, &report::render(format, run, analysis, &options)?).map(drop)
 }
 
-/// Writes a file whole, or prints for `-`.
-pub(super) fn put(path: &Path, text: &str) -> Result<()> {
+/// Writes to a file, or to stdout for `-`.
+pub(super) fn put(path: &Path, text: &str) -> Result<Exit> {
     if path.as_os_str() == "-" {
-        print(text)?;
-        return Ok(());
+        return print(text);
     }
-    Ok(record::write_atomically(path, text.as_bytes())?)
+    record::write_atomically(path, text.as_bytes())?;
+    Ok(Exit::Fine)
 }
 
 /// As wide as the terminal, in colour where it is one and the person did not say no.

@@ -12,6 +12,7 @@ mod model;
 mod plan;
 mod quality;
 mod visit;
+mod wishes;
 
 pub use build::Build;
 pub use comparison::{
@@ -33,6 +34,7 @@ pub use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
     Phase, Round, Sample, Skipped, Stage, Visit, Warmup,
 };
+pub use wishes::{Prefer, Wishes};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,9 @@ pub struct Run {
     /// What quantizing did to the output, when that was measured.
     #[serde(default)]
     pub quality: Option<Quality>,
+    /// By what a model is to be recommended, when the person said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wishes: Option<Wishes>,
 }
 
 /// Why a run ended.

@@ -9,7 +9,7 @@ use super::{
     embed::embed,
     view::{Section, View},
 };
-use crate::record::Run;
+use crate::{analysis::Analysis, record::Run};
 
 const CSS: &str = include_str!("../../templates/report.css");
 const JS: &str = include_str!("../../templates/report.js");
@@ -45,6 +45,34 @@ pub(super) fn render(run: &Run, view: &View, sections: &[Section], charts: &[Cha
         record => record.json,
         left_out => record.left_out,
     })
+    .map_err(|e| error(&e))
+}
+
+/// A person's own template over the same values, and the analysis.
+///
+/// # Errors
+/// When it can't be parsed or names something that is not there.
+pub(super) fn render_own(
+    name: &str,
+    source: &str,
+    view: &View,
+    sections: &[Section],
+    charts: &[Chart],
+    analysis: &Analysis,
+) -> Result<String, Error> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
+    env.add_template(name, source).map_err(|e| error(&e))?;
+    let page = env.get_template(name).map_err(|e| error(&e))?;
+    page.render(context! {
+        view => Value::from(Serde(view)),
+        sections => Value::from(Serde(sections)),
+        charts => Value::from(Serde(charts)),
+        analysis => Value::from(Serde(analysis)),
+    })
+    // The engine drops the last line end, which a file should have.
+    .map(|text| if source.ends_with('\n') { text + "\n" } else { text })
     .map_err(|e| error(&e))
 }
 

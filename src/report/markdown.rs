@@ -10,6 +10,7 @@ use super::{
 /// The summary, the sentences, the warnings and what it was measured on.
 pub(super) fn render(view: &View) -> String {
     let mut out = format!("### {}\n\n", escape(&view.title));
+    let _ = writeln!(out, "**{}**\n\n{}\n", escape(&view.advice.sentence), escape(&view.advice.rule));
     for sentence in &view.sentences {
         let _ = writeln!(out, "- {}", escape(sentence));
     }

@@ -12,6 +12,7 @@ pub mod format;
 pub mod guide;
 mod html;
 mod json;
+mod llama_bench;
 mod markdown;
 mod selfcheck;
 mod sentences;
@@ -22,6 +23,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
+pub use llama_bench::LlamaBench;
 pub use selfcheck::selfcheck;
 pub use sentences::sentences;
 pub use terminal::Colour;
@@ -44,6 +46,10 @@ pub enum Format {
     Json,
     /// For a terminal.
     Text,
+    /// For a terminal: which model to take, by which rule, and nothing else.
+    Recommendation,
+    /// llama-bench's rows of the synthetic workloads.
+    LlamaBench(LlamaBench),
 }
 
 /// How to render for a terminal; the other formats ignore it.
@@ -95,9 +101,21 @@ pub fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options)
         Format::Text => {
             terminal::render(&View::new(run, analysis), options.width, options.colour, options.written.as_deref())
         }
+        Format::Recommendation => terminal::recommendation(&View::new(run, analysis), options.width),
+        Format::LlamaBench(format) => llama_bench::render(run, format)?,
         Format::Html => {
             let sections = view::tables(run, analysis);
             html::render(run, &View::new(run, analysis), &sections, &chart::all(run, analysis)?)?
         }
     })
+}
+
+/// Renders a person's own minijinja template over what the page is made of; TEMPLATES.md documents it. Text is escaped for HTML
+/// unless `name` ends otherwise than `.html`, `.htm` or `.xml` (a further `.jinja` or `.j2` doesn't count).
+///
+/// # Errors
+/// When a figure can't be drawn, or the template can't be parsed or names something that is not there.
+pub fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
+    let sections = view::tables(run, analysis);
+    html::render_own(name, source, &View::new(run, analysis), &sections, &chart::all(run, analysis)?, analysis)
 }

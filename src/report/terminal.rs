@@ -63,8 +63,29 @@ pub(super) fn render(view: &View, width: u16, colour: Colour, written: Option<&s
         let model = w.model.as_ref().map_or(String::new(), |m| format!("{m}: "));
         paragraph(&format!("{model}{}. Remedy: {}.", w.evidence, w.remedy), "! ");
     }
+    paragraph("", "");
+    advise(&mut out, view, width);
     if let Some(path) = written {
         let _ = writeln!(out, "\nReport: {}", super::text::inert_line(path));
+    }
+    out
+}
+
+/// What to take and by which rule.
+fn advise(out: &mut String, view: &View, width: u16) {
+    wrap(out, &view.advice.sentence, width, "");
+    wrap(out, &view.advice.rule, width, "");
+}
+
+/// The recommendation alone, and how each model stands.
+pub(super) fn recommendation(view: &View, width: u16) -> String {
+    let mut out = String::new();
+    advise(&mut out, view, width);
+    if view.cards.iter().any(|card| !card.why.is_empty()) {
+        out.push('\n');
+    }
+    for card in view.cards.iter().filter(|card| !card.why.is_empty()) {
+        wrap(&mut out, &format!("{}: {}", card.name, card.why), width, if card.chosen { "→ " } else { "  " });
     }
     out
 }

@@ -44,11 +44,21 @@ pub(super) enum Ink {
     Compute,
     /// The page itself, for text on a dark mark.
     Page,
+    /// Series of a figure with several, in order.
+    First,
+    /// The next.
+    Second,
+    /// The next.
+    Third,
+    /// The next.
+    Fourth,
+    /// The last; then shapes tell them apart.
+    Fifth,
 }
 
 impl Ink {
     /// Name of the page's variable, and the colour (Okabe and Ito, 2008) where there is no page.
-    const ALL: [(Self, &str, &str); 12] = [
+    const ALL: [(Self, &str, &str); 17] = [
         (Self::Text, "text", "#1f2328"),
         (Self::Muted, "muted", "#59636e"),
         (Self::Grid, "grid", "#d1d9e0"),
@@ -61,6 +71,11 @@ impl Ink {
         (Self::Context, "context", "#56b4e9"),
         (Self::Compute, "compute", "#e69f00"),
         (Self::Page, "page", "#ffffff"),
+        (Self::First, "1", "#0072b2"),
+        (Self::Second, "2", "#c75000"),
+        (Self::Third, "3", "#00795a"),
+        (Self::Fourth, "4", "#a8488a"),
+        (Self::Fifth, "5", "#8a6a00"),
     ];
 
     /// A stand-in that plotters can carry; exchanged for the variable afterwards.

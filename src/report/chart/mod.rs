@@ -3,9 +3,15 @@
 mod bars;
 mod canvas;
 mod category;
+mod kld_bins;
+mod kld_distribution;
+mod kld_text;
+mod latency;
 mod load;
 mod memory;
 mod memory_time;
+mod pareto;
+mod plot;
 mod quality;
 mod ratio;
 mod speed;
@@ -38,6 +44,7 @@ pub struct Chart {
 /// When a figure can't be drawn.
 pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     let mut charts = Vec::new();
+    charts.extend(pareto::chart(run, analysis)?);
     charts.extend(ratio::chart(run, analysis)?);
     charts.extend(speed::charts(run, analysis)?);
     charts.extend(timeline::charts(run, analysis)?);
@@ -46,7 +53,11 @@ pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     charts.extend(memory_time::chart(run, analysis)?);
     charts.extend(load::chart(analysis)?);
     charts.extend(quality::chart(analysis)?);
+    charts.extend(kld_distribution::chart(run, analysis)?);
+    charts.extend(kld_text::chart(analysis)?);
+    charts.extend(kld_bins::charts(run, analysis)?);
     charts.extend(category::charts(analysis)?);
+    charts.extend(latency::chart(run, analysis)?);
     Ok(charts)
 }
 

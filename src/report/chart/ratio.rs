@@ -9,7 +9,7 @@ use crate::{
     record::Run,
     report::{
         format::{Spread, comparison, percent, ratio},
-        text::shorten,
+        text::{inert_line, shorten},
         view::{
             Tone,
             names::{name, original},
@@ -42,7 +42,7 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 14;
     let axis = Axis::new(rows().map(|r| r.of), left, WIDTH - right.min(WIDTH - left - 80));
     let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows) * ROW).sum::<i32>();
-    let svg = svg("chart-ratio", &title, &crate::report::text::inert_line(&desc), height, |canvas| {
+    let svg = svg("chart-ratio", &title, &inert_line(&desc), height, |canvas| {
         axis.draw(canvas, analysis.equivalence, height - FOOT);
         let mut y = 0;
         for (head, rows) in &groups {
@@ -72,7 +72,7 @@ fn group<'a>(analysis: &'a Analysis, key: &str) -> Option<(String, Vec<Row<'a>>)
     let rows: Vec<Row<'_>> = analysis.models.iter().filter_map(row).collect();
     let first: Better = rows.first()?.of.better;
     let what = if key == "memory_peak" { "peak memory" } else { key };
-    Some((format!("{what} ({})", better(first)), rows))
+    Some((format!("{} ({})", inert_line(what), better(first)), rows))
 }
 
 fn draw_row(canvas: &mut Canvas<'_>, row: &Row<'_>, axis: &Axis, y: i32) {

@@ -4,7 +4,10 @@ use super::{Chart, Error, bars};
 use crate::{
     analysis::Analysis,
     record::Run,
-    report::view::summary::{scale, synthetic},
+    report::{
+        text::inert_line,
+        view::summary::{scale, synthetic},
+    },
 };
 
 pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
@@ -12,7 +15,7 @@ pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error
     let draw = |(i, key): (usize, &str)| {
         let id = format!("chart-speed-{i}");
         let what = if key.starts_with("pp") { "prompt processing" } else { "generation" };
-        let title = format!("{key}: {what}, tokens a second");
+        let title = format!("{}: {what}, tokens a second", inert_line(key));
         let note = format!("More is better. {}", bars::whiskers(analysis, key));
         let svg = bars::draw(&id, &title, &bars::one_each(analysis, key, scale(analysis, key)))?;
         Ok(Chart { id, section: "speed", title, note, svg })

@@ -9,9 +9,10 @@ use crate::{
     record::Run,
     report::{
         format::{percent, quantity},
-        text::shorten,
+        text::{inert_line, shorten},
         view::{names::name, summary::synthetic},
     },
+    stats,
     units::{NS_PER_S, tokens_per_second},
 };
 
@@ -24,7 +25,12 @@ const LEFT: i32 = 54;
 struct Strip {
     head: String,
     points: Vec<(f64, f64)>,
+    /// Where the drift begins and ends, when there is one.
+    drift: Option<[(f64, f64); 2]>,
 }
+
+/// A drift is marked when it is this unlikely to be chance, and relevant.
+const CHANCE: f64 = 0.05;
 
 /// One figure for the first workload of each kind.
 pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
@@ -35,7 +41,10 @@ pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error
 
 fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Error> {
     let Some(workload) = run.plan.workloads.iter().position(|w| w.id == key) else { return Ok(None) };
-    let strips: Vec<Strip> = (0..).zip(&analysis.models).filter_map(|(i, m)| strip(run, i, m, key, workload)).collect();
+    let strips: Vec<Strip> = (0..)
+        .zip(&analysis.models)
+        .filter_map(|(i, m)| strip(run, analysis.equivalence, i, m, (key, workload)))
+        .collect();
     let points = || strips.iter().flat_map(|s| &s.points);
     let end = points().map(|p| p.0).fold(0.0, f64::max);
     if end <= 0.0 {
@@ -43,7 +52,7 @@ fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Err
     }
     let reach = points().map(|p| p.1.abs()).fold(0.01, f64::max);
     let id = format!("chart-time-{}", if key.starts_with("pp") { "pp" } else { "tg" });
-    let title = format!("{key} over the run, from each model's median");
+    let title = format!("{} over the run, from each model's median", inert_line(key));
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
     let x = |s: f64| LEFT + px(s / end * f64::from(WIDTH - LEFT - 12));
@@ -54,11 +63,17 @@ fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Err
         time_axis(canvas, end, height - FOOT, &x);
     })?;
     let note =
-        "Every sample, as taken. A slope is drift; a step that all models share is the machine, not the model.".into();
+        "Every sample, as taken. An orange line marks a drift over the rounds that chance hardly explains; a step that all models share is the machine, not the model.".into();
     Ok(Some(Chart { id, section: "speed", title, note, svg }))
 }
 
-fn strip(run: &Run, model: usize, m: &ModelAnalysis, key: &str, workload: usize) -> Option<Strip> {
+fn strip(
+    run: &Run,
+    equivalence: f64,
+    model: usize,
+    m: &ModelAnalysis,
+    (key, workload): (&str, usize),
+) -> Option<Strip> {
     let median = m.metric(key)?.value.filter(|v| *v > 0.0)?;
     let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v| v.model == model);
     let points: Vec<(f64, f64)> = visits
@@ -69,8 +84,30 @@ fn strip(run: &Run, model: usize, m: &ModelAnalysis, key: &str, workload: usize)
             Some((s.at_ns as f64 / NS_PER_S, rate / median - 1.0))
         })
         .collect();
-    let head = format!("{}, median {}", shorten(&name(m), 30), quantity(Unit::TokensPerSecond, median));
-    (!points.is_empty()).then_some(Strip { head, points })
+    let drift = drift(run, model, workload, median).filter(|[from, to]| (to.1 - from.1).abs() > equivalence);
+    let drifted = drift.map_or(String::new(), |[from, to]| format!(", drift {} over the run", signed(to.1 - from.1)));
+    let head = format!("{}, median {}{drifted}", shorten(&name(m), 30), quantity(Unit::TokensPerSecond, median));
+    (!points.is_empty()).then_some(Strip { head, points, drift })
+}
+
+/// The trend of the visits' medians from the first to the last (Theil–Sen), when Kendall's test finds one.
+fn drift(run: &Run, model: usize, workload: usize, median: f64) -> Option<[(f64, f64); 2]> {
+    let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v| v.model == model);
+    let datum = |v: &crate::record::Visit| {
+        let own: Vec<_> = v.samples.iter().filter(|s| s.workload == workload).collect();
+        let rate = |s: &&crate::record::Sample| tokens_per_second(s.n_tokens.into(), s.native_ns.unwrap_or(s.wall_ns));
+        let rates: Vec<f64> = own.iter().filter_map(rate).collect();
+        Some((own.first()?.at_ns as f64 / NS_PER_S, stats::median(&rates).ok()? / median - 1.0))
+    };
+    let (at, share): (Vec<f64>, Vec<f64>) = visits.filter_map(datum).unzip();
+    let trend = stats::theil_sen(&at, &share).ok().filter(|t| t.p_value < CHANCE)?;
+    let through = stats::median(&at.iter().zip(&share).map(|(x, y)| y - trend.slope * x).collect::<Vec<_>>()).ok()?;
+    let end = |x: f64| (x, through + trend.slope * x);
+    Some([end(*at.first()?), end(*at.last()?)])
+}
+
+fn signed(share: f64) -> String {
+    format!("{}{}", if share > 0.0 { "+" } else { "" }, percent(share))
 }
 
 fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, reach: f64, x: &impl Fn(f64) -> i32) {
@@ -82,11 +119,13 @@ fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, reach: f64, x: &
         canvas.line(ink, (LEFT, y(share)), (WIDTH - 12, y(share)), 1);
     }
     for share in [reach, -reach] {
-        let sign = if share > 0.0 { "+" } else { "" };
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(share)), &format!("{sign}{}", percent(share)));
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(share)), &signed(share));
     }
     for (at, share) in &strip.points {
         canvas.dot(Ink::Candidate, (x(*at), y(*share)), 2, true);
+    }
+    if let Some([from, to]) = strip.drift {
+        canvas.line(Ink::Worse, (x(from.0), y(from.1)), (x(to.0), y(to.1)), 2);
     }
 }
 

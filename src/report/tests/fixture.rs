@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::{
     analysis::{
-        Analysis, AnswerRow, Better, BufferTotals, CategoryRow, Comparison, Latency, LoadSummary, MemorySummary,
-        MetricSummary, ModelAnalysis, Unit, Verdict, Verdicts, Warning, WarningKind,
+        Advice, Analysis, AnswerRow, Axis, Better, BufferTotals, CategoryRow, Choice, Comparison, Latency, LoadSummary,
+        MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source, Standing, Unit,
+        Verdict, Verdicts, Warning, WarningKind,
     },
-    record::{CacheState, Run, WorkloadKind, read_run},
+    record::{CacheState, Prefer, Run, WorkloadKind, read_run},
 };
 
 /// The record in tests/fixtures.
@@ -66,7 +67,23 @@ pub(super) fn analysis(run: &Run) -> Analysis {
             evidence: "tg128 fell by 4.1 % from the first to the last round".into(),
             remedy: "let the machine cool, close other programs, run again".into(),
         }],
+        advice: advice(run.models.len()),
     }
+}
+
+/// Nothing is recommended: the fixture's outputs were not compared.
+fn advice(models: usize) -> Advice {
+    let rule = Rule {
+        max_kld_nats: MAX_KLD_NATS,
+        max_kld_from: Source::Default,
+        min_tg_tps: None,
+        max_memory_bytes: None,
+        prefer: Prefer::Speed,
+        by: Axis::Generation,
+    };
+    let standing = |_| Standing { limits: Vec::new(), dominated_by: Vec::new(), place: Place::Unplaced };
+    let choice = Choice::Nothing { because: Obstacle::OutputsNotCompared };
+    Advice { rule, choice, standings: (0..models).map(standing).collect() }
 }
 
 const KEYS: [(&str, Unit, Better); 4] = [

@@ -2,7 +2,9 @@
 
 mod cautions;
 pub(in crate::report) mod fixture;
+mod formats;
 mod hostile;
 mod page;
+mod real;
 mod snapshots;
 mod wording;

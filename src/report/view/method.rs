@@ -1,12 +1,38 @@
 //! The method in ten lines, with this run's own figures.
 
+use serde::Serialize;
+
 use crate::{
     record::{Run, Sampling},
     report::format::percent,
 };
 
+/// Where METHODOLOGY.md can be read.
+const METHODOLOGY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/METHODOLOGY.md");
+
+/// A point of the method and the section of METHODOLOGY.md that has its formulas and sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Point {
+    /// The point.
+    pub text: String,
+    /// The section's head.
+    pub section: &'static str,
+    /// Its address.
+    pub link: String,
+}
+
 /// The lines.
-pub(super) fn lines(run: &Run) -> Vec<String> {
+pub(super) fn lines(run: &Run) -> Vec<Point> {
+    let sections = ["The protocol"; 5].into_iter().chain(["The statistics"; 3]).chain(["The protocol"; 2]);
+    let point = |(text, section): (String, &'static str)| Point {
+        text,
+        section,
+        link: format!("{METHODOLOGY}#{}", section.to_lowercase().replace(' ', "-")),
+    };
+    texts(run).into_iter().zip(sections).map(point).collect()
+}
+
+fn texts(run: &Run) -> Vec<String> {
     let p = &run.plan.protocol;
     let sampling = match run.plan.sampling {
         Sampling::Greedy => "greedily".to_owned(),
@@ -26,4 +52,21 @@ pub(super) fn lines(run: &Run) -> Vec<String> {
         "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),
         format!("Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.", p.prompt_rounds),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_has_a_section_that_exists() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let run = crate::record::read_run(&path).expect("the fixture is a record");
+        let lines = lines(&run);
+        assert_eq!(lines.len(), texts(&run).len());
+        let document = include_str!("../../../METHODOLOGY.md");
+        for point in lines {
+            assert!(document.contains(&format!("\n## {}\n", point.section)), "{}", point.section);
+        }
+    }
 }

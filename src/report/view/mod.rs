@@ -1,5 +1,6 @@
 //! The View: everything a report shows, already in words and ordered. Renderers add layout and nothing else.
 
+mod advice;
 mod answers;
 mod environment;
 mod files;
@@ -15,8 +16,10 @@ pub mod summary;
 pub mod table;
 pub(super) mod together;
 
+pub use advice::Advice;
 pub use answers::{Answer, Prompt};
 pub use environment::Facts;
+pub use method::Point;
 pub use sections::{Section, tables};
 pub use table::{Cell, Column, Kind, Table, Tone};
 
@@ -28,7 +31,7 @@ use super::{
     text::{clip, inert_line, shell, shorten},
 };
 use crate::{
-    analysis::Analysis,
+    analysis::{Analysis, WarningKind},
     record::{Role, Run},
 };
 
@@ -47,6 +50,8 @@ pub struct View {
     pub quick: bool,
     /// The findings in words.
     pub sentences: Vec<String>,
+    /// What to take, and why.
+    pub advice: Advice,
     /// One a model.
     pub cards: Vec<Card>,
     /// One row a model.
@@ -58,7 +63,7 @@ pub struct View {
     /// Machine, build, parameters, files.
     pub environment: Vec<Facts>,
     /// How it was measured, a point a line.
-    pub method: Vec<String>,
+    pub method: Vec<Point>,
     /// The command that repeats it.
     pub command: String,
     /// Program and version.
@@ -74,6 +79,10 @@ pub struct Card {
     pub file: String,
     /// Whether it is what the others are compared with.
     pub original: bool,
+    /// Whether it is the one to take.
+    pub chosen: bool,
+    /// Why it is to be taken or not; empty where nothing can be said.
+    pub why: String,
     /// Why it has no figures.
     pub failed: Option<String>,
     /// Head and cell of each figure.
@@ -85,6 +94,8 @@ pub struct Card {
 pub struct Caution {
     /// Stable name.
     pub kind: String,
+    /// The section it concerns; `None` for the run as a whole.
+    pub section: Option<&'static str>,
     /// The model it concerns.
     pub model: Option<String>,
     /// What was seen.
@@ -98,6 +109,7 @@ impl View {
     #[must_use]
     pub fn new(run: &Run, analysis: &Analysis) -> Self {
         let summary = summary::table(run, analysis);
+        let advice = advice::advice(run, analysis);
         Self {
             title: title(analysis),
             subject: subject(run),
@@ -105,7 +117,8 @@ impl View {
             basis: basis(analysis),
             quick: analysis.quick,
             sentences: sentences(run, analysis),
-            cards: cards(analysis, &summary),
+            cards: cards(analysis, &summary, &advice),
+            advice,
             summary,
             warnings: analysis.warnings.iter().map(caution).collect(),
             prompts: answers::prompts(run, analysis),
@@ -154,20 +167,43 @@ fn basis(analysis: &Analysis) -> String {
     format!("{rounds}; {intervals}; ended because {}", names::ended(analysis.ended))
 }
 
-fn cards(analysis: &Analysis, summary: &Table) -> Vec<Card> {
-    let of = |(m, row): (&crate::analysis::ModelAnalysis, &Vec<Cell>)| Card {
+fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
+    let of = |(i, (m, row)): (usize, (&crate::analysis::ModelAnalysis, &Vec<Cell>))| Card {
         name: names::name(m),
         file: shorten(&inert_line(&m.file), 60),
         original: m.role == Role::Original,
+        chosen: advice.chosen == Some(i),
+        why: advice.why.get(i).cloned().unwrap_or_default(),
         failed: names::failure(m),
         figures: summary.columns.iter().cloned().zip(row.iter().cloned()).skip(1).filter(|(c, _)| c.rank < 3).collect(),
     };
-    analysis.models.iter().zip(&summary.rows).map(of).collect()
+    analysis.models.iter().zip(&summary.rows).enumerate().map(of).collect()
+}
+
+/// The section at whose head a warning stands.
+fn concerned(kind: WarningKind) -> Option<&'static str> {
+    match kind {
+        WarningKind::ClocksDisagree
+        | WarningKind::TokenizersDiffer
+        | WarningKind::Drift
+        | WarningKind::Outliers
+        | WarningKind::WarmupTooShort
+        | WarningKind::Throttling => Some("speed"),
+        WarningKind::MemoryNearFull | WarningKind::Swapping => Some("memory"),
+        WarningKind::CacheMixed => Some("load"),
+        WarningKind::PromptTooLong => Some("prompts"),
+        WarningKind::Requantized => Some("quality"),
+        WarningKind::DebugBuild
+        | WarningKind::CpuFeaturesUnused
+        | WarningKind::MoreThreadsThanCpus
+        | WarningKind::BusyMachine => None,
+    }
 }
 
 fn caution(w: &crate::analysis::Warning) -> Caution {
     Caution {
         kind: w.kind.name().into(),
+        section: concerned(w.kind),
         model: w.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
         evidence: shorten(&inert_line(&w.evidence), 600),
         remedy: shorten(&inert_line(&w.remedy), 600),

@@ -9,7 +9,10 @@ use crate::{
         Agreement, Analysis, AnswerRow, Figure, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures,
     },
     record::{Outcome, QualityStop, Summary},
-    report::format::{fixed, percent, sig3},
+    report::{
+        format::{fixed, percent, sig3},
+        text::{inert_line, shorten},
+    },
 };
 
 const NOT_COMPARED: &str = "outputs were not compared";
@@ -84,7 +87,7 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
 fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     let mut notes = Vec::new();
     if let Outcome::Failed { reason, .. } = &q.outcome {
-        notes.push(format!("{}: {reason}", name(m)));
+        notes.push(format!("{}: {}", name(m), shorten(&inert_line(reason), 600)));
     }
     if is_wide(q) {
         let why = match q.stopped {
@@ -120,7 +123,7 @@ pub(super) fn by_text(analysis: &Analysis) -> Table {
     let row = |m: &ModelAnalysis, t: &TextFigures| {
         vec![
             Cell::text(name(m)),
-            Cell::text(t.name.clone()),
+            Cell::text(shorten(&inert_line(&t.name), 40)),
             Cell::number(format!("{} of {}", t.windows, t.n_windows), t.windows as f64),
             perplexity(t.figures.ppl),
             perplexity(t.figures.ppl_original),
@@ -150,7 +153,7 @@ pub(super) fn tails(analysis: &Analysis) -> Table {
         let nats = |v: f64| Cell::number(nats_text(v), v);
         vec![
             Cell::text(name(m)),
-            Cell::text(t.name.clone()),
+            Cell::text(shorten(&inert_line(&t.name), 40)),
             nats(s.kld_percentiles_nats.median),
             nats(s.kld_percentiles_nats.p90),
             nats(s.kld_percentiles_nats.p99),
@@ -175,7 +178,7 @@ pub(super) fn answers(analysis: &Analysis) -> Table {
         Column::number("original's margin there", "nats"),
     ];
     let row = |m: &ModelAnalysis, a: &AnswerRow| {
-        let mut cells = vec![Cell::text(a.prompt.clone()), Cell::text(name(m))];
+        let mut cells = vec![Cell::text(shorten(&inert_line(&a.prompt), 60)), Cell::text(name(m))];
         cells.extend(match a.agreement? {
             Agreement::Same => vec![Cell::text("same to the end"), Cell::number("100", 1.0), Cell::text("—")],
             Agreement::Parts { token_index, common_fraction, original_margin_nats } => vec![
@@ -221,7 +224,7 @@ fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
     Cell { brackets, ..Cell::number(text(f.value), f.value) }
 }
 
-fn kld(f: Figure) -> Cell {
+pub(super) fn kld(f: Figure) -> Cell {
     figure(f, nats_text)
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{files, load, memory, prompts, quality, speed, table::Table, together};
+use super::{advice, files, load, memory, prompts, quality, speed, table::Table, together};
 use crate::{analysis::Analysis, record::Run};
 
 /// A part of the report with a head of its own.
@@ -21,7 +21,15 @@ pub struct Section {
 /// Every section, in order; those with nothing to show are left out.
 #[must_use]
 pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
+    let words = advice::advice(run, analysis);
     let all = [
+        Section {
+            id: "choice",
+            title: "Choice",
+            lead: "What each model costs and buys, and why one of them is to be taken. A limit is kept only by a whole interval, and a \
+                   preference decides only where intervals do: what can't be told apart counts as equal.",
+            tables: vec![advice::table(run, analysis, &words)],
+        },
         Section {
             id: "speed",
             title: "Speed",

@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Better, Comparison, MetricSummary, Verdict},
-    report::format::{Scale, Spread, UNKNOWN, comparison},
+    report::{
+        format::{Scale, Spread, UNKNOWN, comparison},
+        text::inert_line,
+    },
 };
 
 /// A table. The first cell of a row names it.
@@ -95,14 +98,14 @@ impl Column {
     /// A column of words.
     #[must_use]
     pub fn text(title: &str) -> Self {
-        Self { title: title.into(), unit: None, kind: Kind::Text, rank: 0 }
+        Self { title: inert_line(title), unit: None, kind: Kind::Text, rank: 0 }
     }
 
     /// A column of figures.
     #[must_use]
     pub fn number(title: &str, unit: &str) -> Self {
         let unit = (!unit.is_empty()).then(|| unit.to_owned());
-        Self { title: title.into(), unit, kind: Kind::Number, rank: 0 }
+        Self { title: inert_line(title), unit, kind: Kind::Number, rank: 0 }
     }
 
     /// The same, given up when width is short.

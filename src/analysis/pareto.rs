@@ -1,0 +1,256 @@
+//! Which model is better in which respect, and which is worse than another in every one. By intervals, never by central values.
+
+use serde::Serialize;
+
+use super::{
+    ModelAnalysis,
+    series::{PEAK, Series},
+    verdict::{self, Verdict, Verdicts},
+};
+use crate::{
+    quality::precision::macro_mean,
+    record::{Role, Run, WindowMeans, WorkloadKind},
+};
+
+/// A respect in which models are compared with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// Mean KLD from the original.
+    Divergence,
+    /// Tokens a second of the first generation workload.
+    Generation,
+    /// Tokens a second of the first prompt workload.
+    Prompt,
+    /// Peak of resident memory.
+    Memory,
+    /// Size of the file; counts where no memory was measured.
+    File,
+}
+
+/// How one model stands to another in one respect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// Relevantly better: the whole interval says so.
+    Better,
+    /// Relevantly worse.
+    Worse,
+    /// No relevant difference.
+    Same,
+    /// The interval does not tell, or there is none.
+    Open,
+}
+
+impl Relation {
+    fn of(verdict: Option<Verdict>) -> Self {
+        match verdict {
+            Some(Verdict::Faster | Verdict::Smaller) => Self::Better,
+            Some(Verdict::Slower | Verdict::Larger) => Self::Worse,
+            Some(Verdict::NoRelevantDifference) => Self::Same,
+            Some(Verdict::NotResolved { .. }) | None => Self::Open,
+        }
+    }
+}
+
+/// The models' relations in every respect that was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Field {
+    axes: Vec<(Axis, Vec<Vec<Relation>>)>,
+}
+
+impl Field {
+    /// A field of given relations: row over column.
+    pub(super) fn new(axes: Vec<(Axis, Vec<Vec<Relation>>)>) -> Self {
+        Self { axes }
+    }
+
+    /// Compares every two models of a run, paired by round and by window.
+    pub(super) fn of(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Self {
+        let mut axes = Vec::new();
+        let table = |of: &dyn Fn(usize, usize) -> Relation| -> Vec<Vec<Relation>> {
+            (0..models.len()).map(|a| (0..models.len()).map(|b| of(a, b)).collect()).collect()
+        };
+        if models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
+            axes.push((Axis::Divergence, table(&|a, b| divergence(run, a, b))));
+        }
+        let timed =
+            [(Axis::Generation, first(run, is_tg)), (Axis::Prompt, first(run, is_pp)), (Axis::Memory, Some(PEAK))];
+        for (axis, key) in timed {
+            let Some(key) = key.filter(|key| series.iter().flatten().any(|s| s.key == *key)) else { continue };
+            axes.push((axis, table(&|a, b| by_round(run, &series[a], &series[b], key))));
+        }
+        if axes.iter().all(|(axis, _)| *axis != Axis::Memory) && models.iter().any(|m| m.size_bytes.is_some()) {
+            let equal = run.plan.protocol.equivalence;
+            axes.push((Axis::File, table(&|a, b| file(models[a].size_bytes, models[b].size_bytes, equal))));
+        }
+        Self::new(axes)
+    }
+
+    /// The respects there are.
+    pub(super) fn axes(&self) -> impl Iterator<Item = Axis> {
+        self.axes.iter().map(|(axis, _)| *axis)
+    }
+
+    /// How `a` stands to `b`; open where the respect was not measured.
+    pub(super) fn relation(&self, axis: Axis, a: usize, b: usize) -> Relation {
+        self.axes.iter().find(|(own, _)| *own == axis).map_or(Relation::Open, |(_, table)| table[a][b])
+    }
+
+    /// Whether `a` is nowhere worse than `b`, somewhere better, and nothing is left open.
+    pub(super) fn dominates(&self, a: usize, b: usize) -> bool {
+        let all = || self.axes.iter().map(|(_, table)| table[a][b]);
+        a != b && all().all(|r| matches!(r, Relation::Better | Relation::Same)) && all().any(|r| r == Relation::Better)
+    }
+}
+
+/// The id of the first workload of a kind.
+pub(super) fn first(run: &Run, is: fn(&WorkloadKind) -> bool) -> Option<&str> {
+    run.plan.workloads.iter().find(|w| is(&w.kind)).map(|w| w.id.as_str())
+}
+
+pub(super) fn is_tg(kind: &WorkloadKind) -> bool {
+    matches!(kind, WorkloadKind::Tg { .. })
+}
+
+fn is_pp(kind: &WorkloadKind) -> bool {
+    matches!(kind, WorkloadKind::Pp { .. })
+}
+
+/// Paired by round at the plan's confidence.
+fn by_round(run: &Run, own: &[Series], other: &[Series], key: &str) -> Relation {
+    let of = |list: &[Series]| list.iter().filter(|s| s.key == key).cloned().collect::<Vec<_>>();
+    let compared = verdict::compare(&of(own), &of(other), Verdicts::default(), &run.plan.protocol);
+    Relation::of(compared.first().and_then(|c| c.verdict))
+}
+
+fn file(own: Option<u64>, other: Option<u64>, equivalence: f64) -> Relation {
+    let (Some(own), Some(other)) = (own, other) else { return Relation::Open };
+    let ratio = (own as f64 / other.max(1) as f64).ln();
+    let border = (1.0 + equivalence).ln();
+    if ratio < -border {
+        Relation::Better
+    } else if ratio > border {
+        Relation::Worse
+    } else {
+        Relation::Same
+    }
+}
+
+/// Mean KLD, paired by window; the original's own is 0.
+fn divergence(run: &Run, a: usize, b: usize) -> Relation {
+    let (Some(own), Some(other)) = (klds(run, a), klds(run, b)) else { return Relation::Open };
+    let Some(differences) = differences(&own, &other) else { return Relation::Open };
+    if differences.iter().flatten().all(|d| d.abs() <= 0.0) {
+        return Relation::Same;
+    }
+    match macro_mean(&differences, run.plan.protocol.confidence) {
+        Ok(e) if e.high < 0.0 => Relation::Better,
+        Ok(e) if e.low > 0.0 => Relation::Worse,
+        _ => Relation::Open,
+    }
+}
+
+/// A text, by index, with its scored windows.
+type Text<'a> = (usize, &'a [WindowMeans]);
+
+/// What was scored of a model. The original has no texts: it diverges from itself nowhere.
+fn klds(run: &Run, model: usize) -> Option<Vec<Text<'_>>> {
+    if run.models[model].role == Role::Original {
+        return Some(Vec::new());
+    }
+    let result = run.quality.as_ref()?.results.iter().find(|r| r.candidate == model)?;
+    let scored: Vec<Text<'_>> =
+        result.texts.iter().filter(|t| !t.windows.is_empty()).map(|t| (t.text, &t.windows[..])).collect();
+    (!scored.is_empty()).then_some(scored)
+}
+
+/// Window by window, the texts apart; `None` when they were not scored on the same windows.
+fn differences(own: &[Text<'_>], other: &[Text<'_>]) -> Option<Vec<Vec<f64>>> {
+    let signed = |scored: &[Text<'_>], sign: f64| -> Vec<Vec<f64>> {
+        scored.iter().map(|(_, windows)| windows.iter().map(|w| sign * w.kld_nats).collect()).collect()
+    };
+    match (own.is_empty(), other.is_empty()) {
+        (true, true) => return Some(vec![vec![0.0]]),
+        (false, true) => return Some(signed(own, 1.0)),
+        (true, false) => return Some(signed(other, -1.0)),
+        (false, false) if own.len() != other.len() => return None,
+        (false, false) => {}
+    }
+    let pair = |((text, own), (other_text, other)): (&Text<'_>, &Text<'_>)| {
+        let of = |w: &WindowMeans| Some(w.kld_nats - other.iter().find(|o| o.window == w.window)?.kld_nats);
+        let same = text == other_text && own.len() == other.len();
+        same.then(|| own.iter().map(of).collect::<Option<Vec<f64>>>())?
+    };
+    own.iter().zip(other).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Relation::{Better, Open, Same, Worse};
+
+    /// Two models: what the first is to the second in each respect.
+    fn two(relations: &[(Axis, Relation)]) -> Field {
+        let opposite = |r| match r {
+            Better => Worse,
+            Worse => Better,
+            r => r,
+        };
+        Field::new(relations.iter().map(|&(axis, r)| (axis, vec![vec![Same, r], vec![opposite(r), Same]])).collect())
+    }
+
+    #[test]
+    fn dominance_needs_every_respect_resolved_and_one_better() {
+        use Axis::{Divergence, Generation};
+        let dominates = |a, b| two(&[(Divergence, a), (Generation, b)]).dominates(0, 1);
+        assert!(dominates(Better, Same) && dominates(Better, Better));
+        assert!(!dominates(Same, Same), "nowhere better");
+        assert!(!dominates(Better, Open), "a respect left open");
+        assert!(!dominates(Better, Worse));
+        assert!(!two(&[(Divergence, Better)]).dominates(1, 1), "itself");
+        assert!(!Field::new(Vec::new()).dominates(0, 1), "nothing measured");
+    }
+
+    #[test]
+    fn a_respect_that_was_not_measured_is_open() {
+        assert_eq!(two(&[(Axis::File, Better)]).relation(Axis::Memory, 0, 1), Open);
+        assert_eq!(two(&[(Axis::File, Better)]).relation(Axis::File, 1, 0), Worse);
+    }
+
+    #[test]
+    fn files_are_compared_exactly_with_the_region_of_equivalence() {
+        assert_eq!(file(Some(50), Some(100), 0.01), Better);
+        assert_eq!(file(Some(1000), Some(1001), 0.01), Same);
+        assert_eq!(file(Some(1020), Some(1000), 0.01), Worse);
+        assert_eq!(file(None, Some(100), 0.01), Open);
+    }
+
+    fn windows(klds: &[f64]) -> Vec<WindowMeans> {
+        (0..)
+            .zip(klds)
+            .map(|(window, &kld_nats)| WindowMeans {
+                window,
+                tokens: 10,
+                nll_base_nats: 1.0,
+                nll_candidate_nats: 1.0,
+                kld_nats,
+                same_top_fraction: 1.0,
+                kld_largest_nats: Vec::new(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn divergences_are_paired_by_window() {
+        let (a, b) = (windows(&[0.3, 0.1]), windows(&[0.1, 0.1]));
+        let (one, two) = (vec![(0, &a[..])], vec![(0, &b[..])]);
+        let paired = differences(&one, &two).expect("the same windows");
+        assert!((paired[0][0] - 0.2).abs() < 1e-12 && paired[0][1].abs() < 1e-12);
+        let mut moved = windows(&[0.1, 0.1]);
+        moved[1].window = 7;
+        assert!(differences(&one, &[(0, &moved[..])]).is_none(), "other windows");
+        assert!(differences(&one, &[(0, &b[..1])]).is_none(), "fewer windows");
+        assert!(differences(&one, &[(1, &b[..])]).is_none(), "another text");
+        assert_eq!(differences(&[], &one), Some(vec![vec![-0.3, -0.1]]), "the original has none");
+    }
+}

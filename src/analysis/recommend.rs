@@ -1,0 +1,349 @@
+//! Which of the files to take: limits, then dominance, then a preference. Every step by intervals; without them it says why not.
+//!
+//! 1. A model must keep every limit with its whole interval: mean KLD, generation speed, memory.
+//! 2. It must not be dominated: by another model that is nowhere worse and somewhere better.
+//! 3. Of the rest the preferred respect decides. Those that can't be told from the best in it are equals there, and of equals the
+//!    one with the least divergence is taken.
+
+use serde::Serialize;
+
+use super::{
+    ModelAnalysis,
+    pareto::{Axis, Field, Relation},
+};
+use crate::record::{Outcome, Prefer, Role, Run, Wishes};
+
+/// The mean KLD accepted when nobody said, in nats: between the K-quants of four bits of Llama-3-8B (0.031 and 0.043) and its
+/// `Q4_0` (0.072) in llama-perplexity's published tables.
+pub const MAX_KLD_NATS: f64 = 0.05;
+
+/// The rule, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Advice {
+    /// The limits and the preference applied.
+    pub rule: Rule,
+    /// What to take, or why nothing can be recommended.
+    pub choice: Choice,
+    /// How each model stands, in the models' order.
+    pub standings: Vec<Standing>,
+}
+
+/// The limits and the preference.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rule {
+    /// Greatest mean KLD, in nats.
+    pub max_kld_nats: f64,
+    /// Where that limit comes from.
+    pub max_kld_from: Source,
+    /// Least generated tokens a second.
+    pub min_tg_tps: Option<f64>,
+    /// Most memory.
+    pub max_memory_bytes: Option<f64>,
+    /// What decides.
+    pub prefer: Prefer,
+    /// The respect in which it decides here.
+    pub by: Axis,
+}
+
+/// Who set a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The person.
+    Given,
+    /// This program.
+    Default,
+}
+
+/// What to take. Models are indices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// This one.
+    Take {
+        /// It; the original when no candidate beats it.
+        model: usize,
+        /// Within the limits, not dominated, and not to be told from it in the preferred respect.
+        equals: Vec<usize>,
+    },
+    /// Nothing can be recommended.
+    Nothing {
+        /// Why.
+        because: Obstacle,
+    },
+}
+
+/// Why nothing can be recommended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// There is no candidate that could be measured.
+    NoCandidate,
+    /// Outputs were not compared, so what quantizing cost is not known.
+    OutputsNotCompared,
+    /// The preferred respect was not measured.
+    NotMeasured,
+    /// It was measured too few times for intervals.
+    NoIntervals,
+    /// No model keeps every limit.
+    NothingWithinLimits,
+}
+
+/// How a model stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// Each limit that applies.
+    pub limits: Vec<Check>,
+    /// The models that dominate it.
+    pub dominated_by: Vec<usize>,
+    /// What became of it.
+    pub place: Place,
+}
+
+/// A limit and a model's interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The limit.
+    pub limit: Limit,
+    /// How the interval lies to it.
+    pub held: Held,
+}
+
+/// A limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Mean KLD at most.
+    Kld,
+    /// Generation at least.
+    Generation,
+    /// Memory at most.
+    Memory,
+}
+
+/// How an interval lies to a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Wholly within.
+    Within,
+    /// Wholly outside.
+    Outside,
+    /// Across it, or there is no interval.
+    NotResolved,
+    /// There is no figure.
+    NotMeasured,
+}
+
+/// What became of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Recommended.
+    Chosen,
+    /// Can't be told from the chosen one in the preferred respect.
+    Equal,
+    /// Within the limits, but behind in the preferred respect.
+    Behind,
+    /// Another model is nowhere worse and somewhere better.
+    Dominated,
+    /// Breaks a limit.
+    OutsideLimits,
+    /// Whether it keeps a limit is not resolved, or was not measured.
+    LimitNotResolved,
+    /// Failed, or has no figure in the preferred respect.
+    NotMeasured,
+    /// What the others are compared with.
+    Original,
+    /// Nothing is recommended in this run, so it has no place.
+    Unplaced,
+}
+
+/// A value with its interval, as far as known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    value: f64,
+    interval: Option<(f64, f64)>,
+}
+
+/// What is known of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Contestant {
+    role: Role,
+    kld_nats: Option<Seen>,
+    tg_tps: Option<Seen>,
+    memory_bytes: Option<Seen>,
+    file_bytes: Option<f64>,
+}
+
+impl Contestant {
+    pub(super) fn of(model: &ModelAnalysis, tg: Option<&str>, memory: &str) -> Self {
+        let metric = |key: &str| {
+            let m = model.metric(key)?;
+            Some(Seen { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
+        };
+        // A lower bound can't show that a model keeps a limit.
+        let known = model.quality.as_ref().filter(|q| !matches!(q.kld, KldKind::LowerBound { .. }));
+        let kld = known.and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
+        let own = Seen { value: 0.0, interval: Some((0.0, 0.0)) };
+        let alive = model.outcome == Outcome::Done;
+        Self {
+            role: model.role,
+            kld_nats: match model.role {
+                Role::Original => Some(own),
+                Role::Candidate => kld.map(|f| Seen { value: f.value, interval: f.low.zip(f.high) }),
+            },
+            tg_tps: tg.and_then(metric).filter(|_| alive),
+            memory_bytes: metric(memory).filter(|_| alive),
+            file_bytes: model.size_bytes.filter(|_| alive).map(|b| b as f64),
+        }
+    }
+
+    /// Memory, or the file where no memory was measured.
+    fn size(&self, by: Axis) -> Option<Seen> {
+        let file = self.file_bytes.map(|value| Seen { value, interval: Some((value, value)) });
+        if by == Axis::File { file } else { self.memory_bytes }
+    }
+
+    fn on(&self, axis: Axis) -> Option<Seen> {
+        match axis {
+            Axis::Divergence => self.kld_nats,
+            Axis::Generation | Axis::Prompt => self.tg_tps,
+            Axis::Memory | Axis::File => self.size(axis),
+        }
+    }
+}
+
+/// The rule for a run: what the person said, else the plan's limit, else the default.
+pub(super) fn rule(run: &Run, field: &Field) -> Rule {
+    let wishes = run.wishes.clone().unwrap_or_default();
+    let given = wishes.max_kld_nats.or_else(|| run.plan.quality.as_ref().and_then(|q| q.max_kld_nats));
+    let Wishes { min_tg_tps, max_memory_bytes, prefer, .. } = wishes;
+    Rule {
+        max_kld_nats: given.unwrap_or(MAX_KLD_NATS),
+        max_kld_from: if given.is_some() { Source::Given } else { Source::Default },
+        min_tg_tps,
+        max_memory_bytes,
+        prefer,
+        by: match prefer {
+            Prefer::Speed => Axis::Generation,
+            Prefer::Quality => Axis::Divergence,
+            Prefer::Size if field.axes().any(|a| a == Axis::Memory) => Axis::Memory,
+            Prefer::Size => Axis::File,
+        },
+    }
+}
+
+/// Applies the rule.
+pub(super) fn advise(rule: Rule, contestants: &[Contestant], field: &Field) -> Advice {
+    let size = if field.axes().any(|a| a == Axis::Memory) { Axis::Memory } else { Axis::File };
+    let mut standings: Vec<Standing> = (0..contestants.len())
+        .map(|model| Standing {
+            limits: checks(&rule, &contestants[model], size),
+            dominated_by: (0..contestants.len()).filter(|&other| field.dominates(other, model)).collect(),
+            place: Place::Unplaced,
+        })
+        .collect();
+    let choice = match obstacle(&rule, contestants) {
+        Some(because) => Choice::Nothing { because },
+        None => choose(&rule, contestants, field, &mut standings),
+    };
+    Advice { rule, choice, standings }
+}
+
+fn obstacle(rule: &Rule, contestants: &[Contestant]) -> Option<Obstacle> {
+    let candidates = || contestants.iter().filter(|c| c.role == Role::Candidate);
+    let measured = |c: &Contestant| c.kld_nats.is_some() || c.tg_tps.is_some() || c.size(Axis::Memory).is_some();
+    if !candidates().any(measured) {
+        Some(Obstacle::NoCandidate)
+    } else if candidates().all(|c| c.kld_nats.is_none()) {
+        Some(Obstacle::OutputsNotCompared)
+    } else if candidates().all(|c| c.on(rule.by).is_none()) {
+        Some(Obstacle::NotMeasured)
+    } else if [rule.by, Axis::Divergence]
+        .iter()
+        .any(|&axis| candidates().filter_map(|c| c.on(axis)).all(|seen| seen.interval.is_none()))
+    {
+        Some(Obstacle::NoIntervals)
+    } else {
+        None
+    }
+}
+
+fn choose(rule: &Rule, contestants: &[Contestant], field: &Field, standings: &mut [Standing]) -> Choice {
+    for (contestant, standing) in contestants.iter().zip(standings.iter_mut()) {
+        standing.place = match worst(&standing.limits) {
+            _ if contestant.on(rule.by).is_none_or(|seen| seen.interval.is_none()) => Place::NotMeasured,
+            Held::Outside => Place::OutsideLimits,
+            Held::NotResolved | Held::NotMeasured => Place::LimitNotResolved,
+            Held::Within if !standing.dominated_by.is_empty() => Place::Dominated,
+            Held::Within => Place::Behind,
+        };
+    }
+    // Nothing diverges less than the original: where that decides, it stands aside while a candidate is left.
+    let aside = |model: usize| rule.by == Axis::Divergence && contestants[model].role == Role::Original;
+    let left = |aside_too: bool| -> Vec<usize> {
+        let behind = |model: &usize| standings[*model].place == Place::Behind;
+        (0..contestants.len()).filter(behind).filter(|&model| aside_too || !aside(model)).collect()
+    };
+    let left = if left(false).is_empty() { left(true) } else { left(false) };
+    let key = |model: usize, axis: Axis| {
+        let seen = contestants[model].on(axis).map_or(f64::INFINITY, |seen| seen.value);
+        if axis == Axis::Generation { -seen } else { seen }
+    };
+    let by = |axis: Axis| move |a: &&usize, b: &&usize| key(**a, axis).total_cmp(&key(**b, axis));
+    let Some(&best) = left.iter().min_by(by(rule.by)) else {
+        place_original(contestants, standings);
+        return Choice::Nothing { because: Obstacle::NothingWithinLimits };
+    };
+    let told = |model: usize| field.relation(rule.by, best, model) == Relation::Better;
+    let equals: Vec<usize> = left.iter().copied().filter(|&model| model == best || !told(model)).collect();
+    let chosen = equals.iter().min_by(by(Axis::Divergence)).copied().unwrap_or(best);
+    let equals: Vec<usize> = equals.into_iter().filter(|&model| model != chosen).collect();
+    for &model in &equals {
+        standings[model].place = Place::Equal;
+    }
+    standings[chosen].place = Place::Chosen;
+    place_original(contestants, standings);
+    Choice::Take { model: chosen, equals }
+}
+
+/// The original is what the others are measured by; it has a place of its own unless it is the one to take, or as good.
+fn place_original(contestants: &[Contestant], standings: &mut [Standing]) {
+    for (contestant, standing) in contestants.iter().zip(standings) {
+        if contestant.role == Role::Original && standing.place == Place::Behind {
+            standing.place = Place::Original;
+        }
+    }
+}
+
+fn checks(rule: &Rule, model: &Contestant, size: Axis) -> Vec<Check> {
+    let most = |seen: Option<Seen>, limit: f64| held(seen, |low, high| (high <= limit, low > limit));
+    let mut out = vec![Check { limit: Limit::Kld, held: most(model.kld_nats, rule.max_kld_nats) }];
+    if let Some(least) = rule.min_tg_tps {
+        let held = held(model.tg_tps, |low, high| (low >= least, high < least));
+        out.push(Check { limit: Limit::Generation, held });
+    }
+    if let Some(limit) = rule.max_memory_bytes {
+        out.push(Check { limit: Limit::Memory, held: most(model.size(size), limit) });
+    }
+    out
+}
+
+/// `test` says of an interval whether it lies within and whether it lies outside.
+fn held(seen: Option<Seen>, test: impl Fn(f64, f64) -> (bool, bool)) -> Held {
+    match seen.map(|seen| seen.interval.map(|(low, high)| test(low, high))) {
+        None => Held::NotMeasured,
+        Some(Some((true, _))) => Held::Within,
+        Some(Some((_, true))) => Held::Outside,
+        Some(_) => Held::NotResolved,
+    }
+}
+
+fn worst(checks: &[Check]) -> Held {
+    let any = |held: Held| checks.iter().any(|c| c.held == held);
+    [Held::Outside, Held::NotMeasured, Held::NotResolved].into_iter().find(|&h| any(h)).unwrap_or(Held::Within)
+}
+
+#[cfg(test)]
+mod tests;

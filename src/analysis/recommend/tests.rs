@@ -1,0 +1,168 @@
+//! The rule on models made up for it: what it takes, what it leaves, and what it refuses to say.
+
+use super::*;
+use Relation::{Better, Open, Same, Worse};
+
+fn seen(value: f64, half: f64) -> Seen {
+    Seen { value, interval: Some((value - half, value + half)) }
+}
+
+fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Contestant {
+    let kld_nats = Some(if role == Role::Original { seen(0.0, 0.0) } else { seen(kld, kld * 0.1) });
+    let bytes = gib * 1e9;
+    Contestant {
+        role,
+        kld_nats,
+        tg_tps: Some(seen(tg, tg * 0.02)),
+        memory_bytes: Some(seen(bytes, 1e6)),
+        file_bytes: Some(bytes),
+    }
+}
+
+/// F16, and quants that are faster, smaller and worse in turn.
+fn ladder() -> Vec<Contestant> {
+    vec![
+        model(Role::Original, 0.0, 10.0, 4.0),
+        model(Role::Candidate, 0.001, 18.0, 2.2),
+        model(Role::Candidate, 0.02, 25.0, 1.4),
+        model(Role::Candidate, 0.2, 30.0, 1.0),
+    ]
+}
+
+/// Relations by central values, which stand for intervals that tell; `open` names the pairs that don't.
+fn field(models: &[Contestant], open: &[(Axis, usize, usize)]) -> Field {
+    let table = |axis: Axis| {
+        let of = |a: usize, b: usize| {
+            let value = |m: usize| models[m].on(axis).map_or(0.0, |s| s.value);
+            let sign = if axis == Axis::Generation { -1.0 } else { 1.0 };
+            let d = sign * (value(a) - value(b));
+            match d {
+                _ if open.contains(&(axis, a, b)) || open.contains(&(axis, b, a)) => Open,
+                d if d < 0.0 => Better,
+                d if d > 0.0 => Worse,
+                _ => Same,
+            }
+        };
+        (axis, (0..models.len()).map(|a| (0..models.len()).map(|b| of(a, b)).collect()).collect())
+    };
+    Field::new([Axis::Divergence, Axis::Generation, Axis::Memory].into_iter().map(table).collect())
+}
+
+fn rule_of(prefer: Prefer) -> Rule {
+    let by = match prefer {
+        Prefer::Speed => Axis::Generation,
+        Prefer::Quality => Axis::Divergence,
+        Prefer::Size => Axis::Memory,
+    };
+    let max_kld_from = Source::Default;
+    Rule { max_kld_nats: MAX_KLD_NATS, max_kld_from, min_tg_tps: None, max_memory_bytes: None, prefer, by }
+}
+
+fn advice(models: &[Contestant], rule: Rule, open: &[(Axis, usize, usize)]) -> Advice {
+    advise(rule, models, &field(models, open))
+}
+
+fn places(advice: &Advice) -> Vec<Place> {
+    advice.standings.iter().map(|s| s.place).collect()
+}
+
+fn take(model: usize) -> Choice {
+    Choice::Take { model, equals: Vec::new() }
+}
+
+#[test]
+fn the_fastest_within_the_limit_is_taken() {
+    let advice = advice(&ladder(), rule_of(Prefer::Speed), &[]);
+    assert_eq!(advice.choice, take(2));
+    assert_eq!(places(&advice), [Place::Original, Place::Behind, Place::Chosen, Place::OutsideLimits]);
+}
+
+#[test]
+fn the_preference_decides() {
+    assert_eq!(advice(&ladder(), rule_of(Prefer::Quality), &[]).choice, take(1), "not the original itself");
+    assert_eq!(advice(&ladder(), rule_of(Prefer::Size), &[]).choice, take(2));
+    let loose = Rule { max_kld_nats: 1.0, ..rule_of(Prefer::Size) };
+    assert_eq!(advice(&ladder(), loose, &[]).choice, take(3));
+}
+
+#[test]
+fn of_those_not_told_apart_the_least_divergent_is_taken() {
+    let advice = advice(&ladder(), rule_of(Prefer::Speed), &[(Axis::Generation, 1, 2)]);
+    assert_eq!(advice.choice, Choice::Take { model: 1, equals: vec![2] });
+    assert_eq!(advice.standings[2].place, Place::Equal);
+}
+
+#[test]
+fn an_interval_across_a_limit_is_not_within_it() {
+    let mut models = ladder();
+    models[2].kld_nats = Some(seen(0.045, 0.01));
+    let crossed = advice(&models, rule_of(Prefer::Speed), &[]);
+    assert_eq!((crossed.choice.clone(), crossed.standings[2].place), (take(1), Place::LimitNotResolved));
+    models[2].kld_nats = Some(Seen { value: 0.02, interval: None });
+    assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).standings[2].limits[0].held, Held::NotResolved);
+}
+
+#[test]
+fn every_limit_counts() {
+    let slow = Rule { min_tg_tps: Some(20.0), ..rule_of(Prefer::Quality) };
+    assert_eq!(advice(&ladder(), slow, &[]).choice, take(2));
+    let small = Rule { max_memory_bytes: Some(1.2e9), ..rule_of(Prefer::Speed) };
+    let none = advice(&ladder(), small, &[]);
+    assert_eq!(none.choice, Choice::Nothing { because: Obstacle::NothingWithinLimits });
+    assert_eq!(none.standings[3].limits.len(), 2);
+    assert_eq!(none.standings[0].place, Place::OutsideLimits, "the original has limits, too");
+}
+
+#[test]
+fn where_no_candidate_keeps_the_limits_the_original_does() {
+    let strict = Rule { max_kld_nats: 1e-6, ..rule_of(Prefer::Quality) };
+    assert_eq!(advice(&ladder(), strict, &[]).choice, take(0));
+}
+
+#[test]
+fn a_candidate_that_is_not_faster_than_the_original_is_not_taken_for_its_speed() {
+    let mut models = ladder();
+    for m in &mut models[1..] {
+        m.tg_tps = Some(seen(9.0, 0.1));
+    }
+    assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).choice, take(0));
+}
+
+#[test]
+fn the_dominated_are_named_with_what_dominates_them_and_only_when_resolved() {
+    let mut models = ladder();
+    models.push(model(Role::Candidate, 0.03, 20.0, 1.6));
+    let told = advice(&models, rule_of(Prefer::Speed), &[]);
+    assert_eq!(told.standings[4].dominated_by, [2]);
+    assert_eq!(told.standings[4].place, Place::Dominated);
+    let open = advice(&models, rule_of(Prefer::Speed), &[(Axis::Divergence, 2, 4)]);
+    assert!(open.standings[4].dominated_by.is_empty());
+    assert_eq!(open.standings[4].place, Place::Behind);
+}
+
+#[test]
+fn what_it_cannot_say_it_says() {
+    let nothing = |models: &[Contestant], prefer| match advice(models, rule_of(prefer), &[]).choice {
+        Choice::Nothing { because } => because,
+        choice @ Choice::Take { .. } => panic!("{choice:?}"),
+    };
+    let change = |of: fn(&mut Contestant)| {
+        let mut models = ladder();
+        models[1..].iter_mut().for_each(of);
+        models
+    };
+    assert_eq!(nothing(&ladder()[..1], Prefer::Speed), Obstacle::NoCandidate);
+    assert_eq!(nothing(&change(|m| m.kld_nats = None), Prefer::Size), Obstacle::OutputsNotCompared);
+    assert_eq!(nothing(&change(|m| m.tg_tps = None), Prefer::Speed), Obstacle::NotMeasured);
+    let quick = change(|m| m.tg_tps = Some(Seen { value: 20.0, interval: None }));
+    assert_eq!(nothing(&quick, Prefer::Speed), Obstacle::NoIntervals);
+    assert_eq!(advice(&quick, rule_of(Prefer::Quality), &[]).choice, take(1), "which needs no speed");
+}
+
+#[test]
+fn a_model_that_failed_has_no_place() {
+    let mut models = ladder();
+    models[2] = Contestant { kld_nats: None, tg_tps: None, memory_bytes: None, file_bytes: None, ..models[2].clone() };
+    let advice = advice(&models, rule_of(Prefer::Speed), &[]);
+    assert_eq!((advice.choice.clone(), advice.standings[2].place), (take(1), Place::NotMeasured));
+}

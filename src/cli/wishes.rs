@@ -1,0 +1,94 @@
+//! The options by which a model is recommended, the same for measuring and for reading a record again.
+
+use clap::{Args, ValueEnum};
+
+use super::values::not_negative;
+use crate::{
+    record::{Prefer, Wishes},
+    units::{GIB, MIB},
+};
+
+/// Limits and preference.
+#[derive(Debug, Args)]
+pub(super) struct WishArgs {
+    /// Recommend only what generates at least so many tokens a second
+    #[arg(long, value_name = "T/S", value_parser = not_negative, help_heading = "Recommendation")]
+    min_tg: Option<f64>,
+    /// Recommend only what stays within so much memory: 8GiB, 900MB (a bare number is GiB)
+    #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Recommendation")]
+    max_memory: Option<f64>,
+    /// What decides among the models within the limits [default: speed]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Recommendation")]
+    prefer: Option<PreferArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PreferArg {
+    Speed,
+    Quality,
+    Size,
+}
+
+impl From<PreferArg> for Prefer {
+    fn from(arg: PreferArg) -> Self {
+        match arg {
+            PreferArg::Speed => Self::Speed,
+            PreferArg::Quality => Self::Quality,
+            PreferArg::Size => Self::Size,
+        }
+    }
+}
+
+impl WishArgs {
+    /// As the record keeps it; `None` when nothing was asked for.
+    pub(super) fn record(&self) -> Option<Wishes> {
+        let any = self.min_tg.is_some() || self.max_memory.is_some() || self.prefer.is_some();
+        any.then(|| self.over(None, None))
+    }
+
+    /// What was typed now over what the record holds.
+    pub(super) fn over(&self, before: Option<Wishes>, max_kld_nats: Option<f64>) -> Wishes {
+        let before = before.unwrap_or_default();
+        Wishes {
+            max_kld_nats: max_kld_nats.or(before.max_kld_nats),
+            min_tg_tps: self.min_tg.or(before.min_tg_tps),
+            max_memory_bytes: self.max_memory.or(before.max_memory_bytes),
+            prefer: self.prefer.map_or(before.prefer, Prefer::from),
+        }
+    }
+}
+
+/// `8GiB`, `900MB`, `8` (GiB), in bytes.
+fn bytes(text: &str) -> Result<f64, String> {
+    let units = [("GiB", GIB), ("MiB", MIB), ("GB", 1e9), ("MB", 1e6), ("G", GIB), ("M", MIB)];
+    let (number, unit) =
+        units.iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, *size))).unwrap_or((text, GIB));
+    not_negative(number.trim()).map(|number| number * unit).map_err(|_| format!("{text:?} is not a size such as 8GiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_understood() {
+        let read = |text| bytes(text).expect("a size") / GIB;
+        assert!(
+            (read("8GiB") - 8.0).abs() < 1e-12
+                && (read("8") - 8.0).abs() < 1e-12
+                && (read("512 MiB") - 0.5).abs() < 1e-12
+        );
+        assert!((bytes("900MB").expect("a size") - 9e8).abs() < 1e-3);
+        assert!(bytes("8 bananas").is_err() && bytes("-1GiB").is_err());
+    }
+
+    #[test]
+    fn what_is_typed_goes_over_what_was_recorded() {
+        let typed = WishArgs { min_tg: None, max_memory: Some(1.0), prefer: None };
+        let before = Wishes { min_tg_tps: Some(5.0), prefer: Prefer::Size, ..Wishes::default() };
+        let now = typed.over(Some(before), Some(0.1));
+        assert_eq!((now.min_tg_tps, now.max_memory_bytes, now.prefer), (Some(5.0), Some(1.0), Prefer::Size));
+        assert_eq!(now.max_kld_nats, Some(0.1));
+        assert!(WishArgs { min_tg: None, max_memory: None, prefer: None }.record().is_none());
+    }
+}

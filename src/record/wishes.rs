@@ -1,0 +1,33 @@
+//! What the person asked of a model: the limits and the preference by which one is recommended.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits a model must keep, and what decides among those that keep them. Nothing measured depends on it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wishes {
+    /// Greatest mean KLD from the original, in nats; `None` for the plan's, or the default.
+    #[serde(default)]
+    pub max_kld_nats: Option<f64>,
+    /// Least generated tokens a second.
+    #[serde(default)]
+    pub min_tg_tps: Option<f64>,
+    /// Most resident memory, or size of the file where no memory was measured.
+    #[serde(default)]
+    pub max_memory_bytes: Option<f64>,
+    /// What decides.
+    #[serde(default)]
+    pub prefer: Prefer,
+}
+
+/// What decides among the models within the limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefer {
+    /// The fastest generation.
+    #[default]
+    Speed,
+    /// The least divergence from the original.
+    Quality,
+    /// The least memory, or the smallest file where no memory was measured.
+    Size,
+}

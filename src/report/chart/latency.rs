@@ -1,0 +1,103 @@
+//! Time from token to token through a generation: whether it grows with the context, and how it scatters.
+
+use super::{
+    Chart, Error,
+    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
+};
+use crate::{
+    analysis::Analysis,
+    record::Run,
+    report::{format::ms, text::shorten, view::names::name},
+    stats,
+    units::NS_PER_MS,
+};
+
+const STRIP: i32 = 96;
+const HEAD: i32 = 22;
+const PLOT: i32 = 58;
+const FOOT: i32 = 40;
+const LEFT: i32 = 62;
+const RIGHT: i32 = WIDTH - 12;
+/// A step must be seen in so many answers to have a band.
+const FEWEST: usize = 5;
+
+/// One step of a generation: tenth, half and ninth tenth of its times, in ms.
+struct Step {
+    low: f64,
+    median: f64,
+    high: f64,
+}
+
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+    let strips: Vec<(String, Vec<Step>)> = (0..)
+        .zip(&analysis.models)
+        .filter_map(|(i, m)| {
+            let (steps, all) = steps(run, i);
+            let of = |p| stats::quantile(&all, p).ok().map(ms);
+            let head = format!("{}, median {}, 99 % {}", shorten(&name(m), 30), of(0.5)?, of(0.99)?);
+            (steps.len() > 1).then_some((head, steps))
+        })
+        .collect();
+    let longest = strips.iter().map(|(_, s)| s.len()).max().unwrap_or(0);
+    let most = strips.iter().flat_map(|(_, s)| s).map(|s| s.high).fold(0.0, f64::max);
+    if longest < 2 || most <= 0.0 {
+        return Ok(None);
+    }
+    let title = "Time from token to token through an answer, ms";
+    let desc = strips.iter().map(|(head, _)| head.clone()).collect::<Vec<_>>().join("; ");
+    let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
+    let x = |i: usize| LEFT + px(i as f64 / (longest - 1) as f64 * f64::from(RIGHT - LEFT));
+    let svg = svg("chart-latency", title, &desc, height, |canvas| {
+        for (i, (head, steps)) in (0_i32..).zip(&strips) {
+            strip(canvas, i * STRIP, head, steps, most, &x);
+        }
+        for tick in super::ticks((longest - 1) as f64, 6) {
+            let label = format!("{:.0}", tick + 2.0);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a step of a generation")]
+            let at = x(tick as usize);
+            canvas.line(Ink::Muted, (at, height - FOOT), (at, height - FOOT + 4), 1);
+            canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (at, height - FOOT + 14), &label);
+        }
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, height - 8), "token of the answer");
+    })?;
+    let note =
+        "Line: median over all answers and rounds. Band: from the 10th to the 90th percentile. Less is better.".into();
+    Ok(Some(Chart { id: "chart-latency".into(), section: "prompts", title: title.into(), note, svg }))
+}
+
+/// Every step that was seen often enough, and all times.
+fn steps(run: &Run, model: usize) -> (Vec<Step>, Vec<f64>) {
+    let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v| v.model == model);
+    let mut by_step: Vec<Vec<f64>> = Vec::new();
+    for answer in visits.flat_map(|v| &v.generations) {
+        for (i, ns) in answer.inter_token_ns.iter().enumerate() {
+            if by_step.len() <= i {
+                by_step.push(Vec::new());
+            }
+            by_step[i].push(*ns as f64 / NS_PER_MS);
+        }
+    }
+    let all = by_step.concat();
+    let of = |times: &Vec<f64>| {
+        let at = |p| stats::quantile(times, p).ok();
+        Some(Step { low: at(0.1)?, median: at(0.5)?, high: at(0.9)? })
+    };
+    (by_step.iter().take_while(|t| t.len() >= FEWEST).filter_map(of).collect(), all)
+}
+
+fn strip(canvas: &mut Canvas<'_>, top: i32, head: &str, steps: &[Step], most: f64, x: &impl Fn(usize) -> i32) {
+    let y = |value: f64| top + HEAD + PLOT - px(value / most * f64::from(PLOT));
+    canvas.text(Ink::Text, Face::Normal, Anchor::Start, (LEFT, top + 12), head);
+    let edge = |of: fn(&Step) -> f64| steps.iter().enumerate().map(move |(i, s)| (i, of(s)));
+    let mut band: Vec<(i32, i32)> = edge(|s| s.low).map(|(i, v)| (x(i), y(v))).collect();
+    band.extend(edge(|s| s.high).map(|(i, v)| (x(i), y(v))).collect::<Vec<_>>().into_iter().rev());
+    canvas.area(Ink::Region, &band);
+    let middle: Vec<(i32, i32)> = edge(|s| s.median).map(|(i, v)| (x(i), y(v))).collect();
+    for pair in middle.windows(2) {
+        canvas.line(Ink::Candidate, pair[0], pair[1], 2);
+    }
+    canvas.line(Ink::Muted, (LEFT, y(0.0)), (RIGHT, y(0.0)), 1);
+    canvas.line(Ink::Grid, (LEFT, y(most)), (RIGHT, y(most)), 1);
+    canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(0.0)), "0");
+    canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(most)), &ms(most));
+}

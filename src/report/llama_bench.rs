@@ -1,0 +1,315 @@
+//! llama-bench's rows of our ppN and tgN, field for field, so that scripts written for it go on working.
+//!
+//! Averages are llama-bench's too: plain means over all samples. Our own figures, with intervals, are in every other format.
+
+use std::fmt::Write;
+
+use super::text::inert_line;
+use crate::{
+    record::{CacheType, DeviceInfo, FlashAttention, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
+    stats,
+    units::{GIB, MIB, NS_PER_S},
+};
+
+/// llama-bench's output formats (`-o`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LlamaBench {
+    /// `md`.
+    Markdown,
+    /// `csv`.
+    Csv,
+    /// `json`.
+    Json,
+    /// `jsonl`.
+    JsonLines,
+    /// `sql`.
+    Sql,
+}
+
+/// A value with llama-bench's type.
+#[derive(Debug, Clone, PartialEq)]
+enum Field {
+    Text(String),
+    Integer(i128),
+    Truth(bool),
+    Real(f64),
+}
+
+/// One model and one workload.
+struct Row<'a> {
+    fields: Vec<(&'static str, Field)>,
+    samples: Vec<(u64, f64)>,
+    facts: Option<&'a ModelFacts>,
+    n_threads: u32,
+    test: String,
+    rate: Moments,
+}
+
+/// Mean and standard deviation; 0 for fewer than two, as llama-bench has it.
+#[derive(Clone, Copy)]
+struct Moments {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Moments {
+    fn of(values: &[f64]) -> Self {
+        let mut moments = stats::Moments::default();
+        for &value in values {
+            moments.add(value);
+        }
+        let mean = stats::mean(values).unwrap_or(0.0);
+        Self { mean, deviation: moments.variance().map_or(0.0, f64::sqrt) }
+    }
+}
+
+/// The rows of every model with samples, in the plan's order.
+pub(super) fn render(run: &Run, format: LlamaBench) -> Result<String, serde_json::Error> {
+    let pairs = (0..run.models.len()).flat_map(|m| (0..run.plan.workloads.len()).map(move |w| (m, w)));
+    let rows: Vec<Row<'_>> = pairs.filter_map(|(model, workload)| row(run, model, workload)).collect();
+    Ok(match format {
+        LlamaBench::Markdown => markdown(run, &rows),
+        LlamaBench::Csv => csv(&rows),
+        LlamaBench::Json => {
+            let objects = rows.iter().map(|r| object(r, "\n    ")).collect::<Result<Vec<_>, _>>()?;
+            let objects: Vec<String> = objects.iter().map(|o| format!("  {{\n    {o}\n  }}")).collect();
+            format!("[\n{}\n]\n", objects.join(",\n"))
+        }
+        LlamaBench::JsonLines => {
+            let lines = rows.iter().map(|r| Ok(format!("{{{}}}\n", object(r, " ")?)));
+            lines.collect::<Result<String, serde_json::Error>>()?
+        }
+        LlamaBench::Sql => sql(&rows),
+    })
+}
+
+fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
+    let Workload { id, kind } = &run.plan.workloads[workload];
+    let (n_prompt, n_gen) = match kind {
+        WorkloadKind::Pp { n_tokens } => (*n_tokens, 0),
+        WorkloadKind::Tg { n_tokens } => (0, *n_tokens),
+        // Rows of llama-bench are of one sequence.
+        WorkloadKind::PpTogether { .. } | WorkloadKind::TgTogether { .. } | WorkloadKind::Prompt(_) => return None,
+    };
+    let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v: &&Visit| v.model == model);
+    let of = |s: &Sample| {
+        // llama-bench reads the clock around the calls, and so does wall_ns.
+        let rate = crate::units::tokens_per_second(s.n_tokens.into(), s.wall_ns)?;
+        Some((s.wall_ns, rate))
+    };
+    let samples: Vec<(u64, f64)> =
+        visits.flat_map(|v| &v.samples).filter(|s| s.workload == workload).filter_map(of).collect();
+    if samples.is_empty() {
+        return None;
+    }
+    let time = Moments::of(&samples.iter().map(|s| s.0 as f64).collect::<Vec<_>>());
+    let rate = Moments::of(&samples.iter().map(|s| s.1).collect::<Vec<_>>());
+    let (engine, info) = (&run.plan.engine, &run.models[model]);
+    let n_threads = if n_gen == 0 { engine.n_threads_batch } else { engine.n_threads };
+    let mut fields = identity(run, info);
+    fields.extend(parameters(run, n_threads));
+    fields.extend([
+        ("n_prompt", whole(n_prompt)),
+        ("n_gen", whole(n_gen)),
+        ("n_depth", whole(0)),
+        ("test_time", Field::Text(inert_line(&run.started_utc))),
+        ("avg_ns", Field::Integer(nanoseconds(time.mean))),
+        ("stddev_ns", Field::Integer(nanoseconds(time.deviation))),
+        ("avg_ts", Field::Real(rate.mean)),
+        ("stddev_ts", Field::Real(rate.deviation)),
+    ]);
+    Some(Row { fields, samples, facts: info.facts.as_ref(), n_threads, test: inert_line(id), rate })
+}
+
+/// Build, machine and model. The crate that carries llama.cpp stands for its commit, which the crate does not name.
+fn identity(run: &Run, model: &Model) -> Vec<(&'static str, Field)> {
+    let facts = model.facts.as_ref();
+    vec![
+        ("build_commit", text(&format!("llama-cpp-sys-2-{}", run.build.llama_cpp_sys_2))),
+        ("build_number", whole(0)),
+        ("cpu_info", text(&run.machine.cpu)),
+        ("gpu_info", text(&join(gpus(run).map(|d| &d.description)))),
+        ("backends", text(&backends(run))),
+        ("model_filename", text(&model.file)),
+        ("model_type", text(&model_type(facts))),
+        ("model_size", Field::Integer(facts.map_or(0, |f| f.weights_bytes).into())),
+        ("model_n_params", Field::Integer(facts.map_or(0, |f| f.n_params).into())),
+    ]
+}
+
+/// llama-bench's parameters; those this program does not set have llama-bench's defaults, which are llama.cpp's.
+fn parameters(run: &Run, n_threads: u32) -> Vec<(&'static str, Field)> {
+    let engine = &run.plan.engine;
+    let flash = match engine.flash_attention {
+        FlashAttention::Auto => -1,
+        FlashAttention::Off => 0,
+        FlashAttention::On => 1,
+    };
+    vec![
+        ("n_batch", whole(engine.n_batch)),
+        ("n_ubatch", whole(engine.n_ubatch)),
+        ("n_threads", whole(n_threads)),
+        ("cpu_mask", text("0x0")),
+        ("cpu_strict", Field::Truth(false)),
+        ("poll", whole(50)),
+        ("type_k", text(cache(engine.type_k))),
+        ("type_v", text(cache(engine.type_v))),
+        ("n_gpu_layers", Field::Integer(engine.n_gpu_layers.into())),
+        ("n_cpu_moe", whole(0)),
+        ("split_mode", text("layer")),
+        ("main_gpu", whole(0)),
+        ("no_kv_offload", Field::Truth(false)),
+        ("flash_attn", Field::Integer(flash)),
+        ("devices", text("auto")),
+        ("tensor_split", text("0.00")),
+        ("tensor_buft_overrides", text("none")),
+        ("load_mode", text("auto")),
+        ("lazy_mode", text("auto")),
+        ("embeddings", Field::Truth(false)),
+        ("no_op_offload", whole(0)),
+        ("no_host", Field::Truth(false)),
+        ("repack", Field::Truth(true)),
+        ("fit_target", whole(0)),
+        ("fit_min_ctx", whole(0)),
+    ]
+}
+
+fn gpus(run: &Run) -> impl Iterator<Item = &DeviceInfo> {
+    run.machine.devices.iter().filter(|d| d.kind == "gpu" || d.kind == "igpu")
+}
+
+fn backends(run: &Run) -> String {
+    let gpus = join(gpus(run).map(|d| &d.backend));
+    if gpus.is_empty() { "CPU".into() } else { gpus }
+}
+
+fn join<'a>(texts: impl Iterator<Item = &'a String>) -> String {
+    texts.map(|t| inert_line(t)).collect::<Vec<_>>().join(", ")
+}
+
+/// Architecture, size and quantization, in the order of `llama_model_desc`, from the header.
+fn model_type(facts: Option<&ModelFacts>) -> String {
+    facts.map_or_else(
+        || "unknown".into(),
+        |f| {
+            let millions = f.n_params as f64 / 1e6;
+            let size = if millions >= 1e3 { format!("{:.0}B", millions / 1e3) } else { format!("{millions:.0}M") };
+            format!("{} {size} {}", f.architecture, f.quant)
+        },
+    )
+}
+
+fn cache(of: CacheType) -> &'static str {
+    match of {
+        CacheType::F16 => "f16",
+        CacheType::Bf16 => "bf16",
+        CacheType::Q8_0 => "q8_0",
+        CacheType::Q4_0 => "q4_0",
+        CacheType::Q4_1 => "q4_1",
+        CacheType::Q5_0 => "q5_0",
+        CacheType::Q5_1 => "q5_1",
+        CacheType::Iq4Nl => "iq4_nl",
+    }
+}
+
+fn text(of: &str) -> Field {
+    Field::Text(inert_line(of))
+}
+
+fn whole(n: u32) -> Field {
+    Field::Integer(n.into())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "nanoseconds of a sample")]
+fn nanoseconds(mean: f64) -> i128 {
+    mean.clamp(0.0, 1e18 * NS_PER_S) as i128
+}
+
+impl Field {
+    /// As llama-bench's csv and sql have it: every value a string, truth as 0 or 1.
+    fn plain(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(n) => n.to_string(),
+            Self::Truth(yes) => u8::from(*yes).to_string(),
+            Self::Real(x) => format!("{x:.6}"),
+        }
+    }
+
+    fn json(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Text(text) => serde_json::to_string(text),
+            Self::Truth(yes) => Ok(yes.to_string()),
+            Self::Integer(_) | Self::Real(_) => Ok(self.plain()),
+        }
+    }
+
+    fn sql_type(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "TEXT",
+            Self::Integer(_) | Self::Truth(_) => "INTEGER",
+            Self::Real(_) => "REAL",
+        }
+    }
+}
+
+/// The inside of a JSON object, samples last.
+fn object(row: &Row<'_>, gap: &str) -> Result<String, serde_json::Error> {
+    let mut out = String::new();
+    for (name, field) in &row.fields {
+        let _ = write!(out, "\"{name}\": {},{gap}", field.json()?);
+    }
+    let list = |values: Vec<String>| format!("[ {} ]", values.join(", "));
+    let ns = list(row.samples.iter().map(|s| s.0.to_string()).collect());
+    let ts = list(row.samples.iter().map(|s| format!("{:.2}", s.1)).collect());
+    let _ = write!(out, "\"samples_ns\": {ns},{gap}\"samples_ts\": {ts}");
+    Ok(out)
+}
+
+fn names(row: &Row<'_>) -> Vec<&'static str> {
+    row.fields.iter().map(|(name, _)| *name).collect()
+}
+
+fn csv(rows: &[Row<'_>]) -> String {
+    let quote = |field: &Field| format!("\"{}\"", field.plain().replace('"', "\"\""));
+    let head = rows.first().map_or(String::new(), |r| names(r).join(",") + "\n");
+    let line = |r: &Row<'_>| r.fields.iter().map(|(_, f)| quote(f)).collect::<Vec<_>>().join(",") + "\n";
+    head + &rows.iter().map(line).collect::<String>()
+}
+
+fn sql(rows: &[Row<'_>]) -> String {
+    let Some(first) = rows.first() else { return String::new() };
+    let columns: Vec<String> = first.fields.iter().map(|(name, f)| format!("  {name} {}", f.sql_type())).collect();
+    let mut out = format!("CREATE TABLE IF NOT EXISTS llama_bench (\n{}\n);\n\n", columns.join(",\n"));
+    let quote = |field: &Field| format!("'{}'", field.plain().replace('\'', "''"));
+    for row in rows {
+        let values: Vec<String> = row.fields.iter().map(|(_, f)| quote(f)).collect();
+        let _ = writeln!(out, "INSERT INTO llama_bench ({}) VALUES ({});", names(row).join(", "), values.join(", "));
+    }
+    out
+}
+
+fn markdown(run: &Run, rows: &[Row<'_>]) -> String {
+    let mut out = format!(
+        "| {:<30} | {:>10} | {:>10} | {:<10} | {:>7} | {:>15} | {:>20} |\n",
+        "model", "size", "params", "backend", "threads", "test", "t/s"
+    );
+    out.push_str("| ------------------------------ | ---------: | ---------: | ---------- | ------: | --------------: | -------------------: |\n");
+    for row in rows {
+        let (bytes, params) = row.facts.map_or((0.0, 0.0), |f| (f.weights_bytes as f64, f.n_params as f64));
+        let size = if bytes >= GIB { format!("{:.2} GiB", bytes / GIB) } else { format!("{:.2} MiB", bytes / MIB) };
+        let params = if params >= 1e9 { format!("{:.2} B", params / 1e9) } else { format!("{:.2} M", params / 1e6) };
+        let rate = format!("{:.2} ± {:.2}", row.rate.mean, row.rate.deviation);
+        let model = model_type(row.facts).replace('|', "\\|");
+        let _ = writeln!(
+            out,
+            "| {:<30} | {size:>10} | {params:>10} | {:<10} | {:>7} | {:>15} | {rate:>20} |",
+            inert_line(&model),
+            backends(run),
+            row.n_threads,
+            row.test.replace('|', "\\|")
+        );
+    }
+    let _ = writeln!(out, "\nbuild: llama-cpp-sys-2-{} (0)", inert_line(&run.build.llama_cpp_sys_2));
+    out
+}

@@ -1,0 +1,85 @@
+//! A real record, the one inside examples/smollm2.html: four models, ten rounds, outputs compared on eight texts.
+
+use super::page::{check, tags};
+use crate::{
+    analysis::{self, Choice, Place},
+    record::{Prefer, Run, Wishes},
+    report::{Format, Options, chart, render},
+};
+
+fn real() -> Run {
+    let page = include_str!("../../../examples/smollm2.html");
+    let (_, after) = page.split_once("id=\"record\">").expect("a record");
+    serde_json::from_str(after.split("</script>").next().expect("it ends")).expect("a record")
+}
+
+fn rendered(format: Format, run: &Run) -> String {
+    render(format, run, &analysis::analyse(run), &Options::default()).expect("it renders")
+}
+
+#[test]
+fn the_recommendation_follows_the_wishes() {
+    let mut run = real();
+    let said = |run: &Run| rendered(Format::Recommendation, run);
+    assert!(said(&run).starts_with("Take Q8_0: generates 1.45× as fast as F16 [1.34, 1.58]"), "{}", said(&run));
+    run.wishes = Some(Wishes { max_kld_nats: Some(1.0), prefer: Prefer::Size, ..Wishes::default() });
+    assert!(said(&run).starts_with("Take Q2_K: "), "{}", said(&run));
+    run.wishes = Some(Wishes { max_kld_nats: Some(1e-4), ..Wishes::default() });
+    assert!(said(&run).starts_with("Keep F16: no candidate is shown to keep the limits."), "{}", said(&run));
+    run.wishes = Some(Wishes { max_memory_bytes: Some(1e6), ..Wishes::default() });
+    assert!(said(&run).starts_with("No recommendation: no model is shown to keep every limit."), "{}", said(&run));
+    run.wishes = None;
+    run.quality = None;
+    assert!(said(&run).starts_with("No recommendation: outputs were not compared"), "{}", said(&run));
+}
+
+#[test]
+fn the_page_marks_the_choice_and_says_why_the_others_are_not_it() {
+    let run = real();
+    let page = rendered(Format::Html, &run);
+    check(&page);
+    assert_eq!(page.matches("class=\"card chosen\"").count(), 1);
+    assert_eq!(page.matches("outside the limit (mean KLD at most 0.05)").count(), 4, "on two cards and in two rows");
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+}
+
+#[test]
+fn every_figure_of_quality_has_its_marks() {
+    let run = real();
+    let analysis = analysis::analyse(&run);
+    let charts = chart::all(&run, &analysis).expect("it can be drawn");
+    let svg = |id: &str| charts.iter().find(|c| c.id == id).map_or("", |c| c.svg.as_str());
+    let count = |id: &str, what: &str| svg(id).matches(what).count();
+    assert_eq!(count("chart-pareto", "<circle"), 4 + 1, "four models and a ring");
+    assert_eq!(count("chart-kld-text", "<circle"), 3 * 8);
+    assert_eq!(count("chart-kld", "<rect"), 3, "candidates alone");
+    // Circles are the first series' marks: in the legend, at three shares, at each bin.
+    assert_eq!(count("chart-kld-distribution", "<circle"), 1 + 3);
+    assert_eq!(count("chart-kld-position", "<circle"), 1 + 5);
+    assert_eq!(count("chart-kld-entropy", "<circle"), 1 + 6);
+    assert_eq!(count("chart-latency", "<polygon"), 4, "a band a model");
+    let chosen = matches!(analysis.advice.choice, Choice::Take { model: 1, .. });
+    assert!(chosen && analysis.advice.standings[1].place == Place::Chosen);
+}
+
+#[test]
+fn what_others_named_is_inert_in_the_tables_of_quality_too() {
+    const ATTACK: &str = "</script><script>alert(1)</script>\u{1b}[31m\u{202e}";
+    let mut run = real();
+    for text in &mut run.plan.quality.as_mut().expect("a plan").texts {
+        text.name.push_str(ATTACK);
+        text.domain.push_str(ATTACK);
+    }
+    for workload in &mut run.plan.workloads {
+        workload.id.push_str(ATTACK);
+    }
+    for result in &mut run.quality.as_mut().expect("results").results {
+        let reason = ATTACK.repeat(1000);
+        result.outcome = crate::record::Outcome::Failed { stage: crate::record::Stage::Quality, reason };
+    }
+    let page = rendered(Format::Html, &run);
+    check(&page);
+    assert_eq!(tags(&page).iter().filter(|t| t.name == "script").count(), 4, "ours, the record, and their ends");
+    let outside = page.split("<script").next().expect("a page");
+    assert!(!outside.contains(['\u{1b}', '\u{202e}']));
+}

@@ -1,0 +1,52 @@
+"""The pages under test, rendered by the program from records: a real one, one with failures, a hostile one."""
+
+import json
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = "<script>window.owned=1</script>\"'><img src=x onerror=window.owned=1>{{7*7}}{% raw %}\x1b[31m‮"
+
+
+def real():
+    """The record inside examples/smollm2.html: four models, ten rounds, eight texts."""
+    page = (ROOT / "examples" / "smollm2.html").read_text(encoding="utf-8")
+    return json.loads(page.split('id="record">')[1].split("</script>")[0])
+
+
+def with_failures():
+    """The tests' record of format 1, in which a model fails."""
+    return json.loads((ROOT / "tests" / "fixtures" / "runs" / "v1.json").read_text(encoding="utf-8"))
+
+
+def hostile():
+    """The real record with every name, prompt and answer turned against the reader."""
+    record = real()
+    for model in record["models"]:
+        model["name"] += HOSTILE
+        model["file"] = HOSTILE + model["file"]
+        model["facts"]["title"] = HOSTILE
+        model["facts"]["architecture"] = HOSTILE
+        for group in model["facts"]["tensors"]:
+            group["class"] += HOSTILE
+    for workload in record["plan"]["workloads"]:
+        if "prompt" in workload["kind"]:
+            workload["id"] += HOSTILE
+            workload["kind"]["prompt"].update(text=HOSTILE * 50, category=HOSTILE)
+    for text in record["plan"]["quality"]["texts"]:
+        text["name"] += HOSTILE
+    for visit in (visit for one in record["rounds"] for visit in one["visits"]):
+        for answer in visit["generations"]:
+            answer["text"] = "</script>" + HOSTILE + answer["text"]
+    record["command"] += [HOSTILE]
+    record["machine"]["cpu"] = HOSTILE
+    record["build"]["version"] = HOSTILE
+    return record
+
+
+def render(program, record, folder, name):
+    """The page of a record."""
+    source, page = folder / f"{name}.json", folder / f"{name}.html"
+    source.write_text(json.dumps(record), encoding="utf-8")
+    subprocess.run([program, "report", str(source), "--out", str(page)], check=True)
+    return page

@@ -1,0 +1,108 @@
+"""A small client of the WebDriver protocol and of Chromium's commands behind it. Standard library only."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+
+class Failed(Exception):
+    """The browser refused a command; the text says why."""
+
+
+class Browser:
+    """One headless Chromium. Every page it opens is a file."""
+
+    def __init__(self, base, session):
+        self._base, self._session = base, session
+
+    def _call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._base + path, data=data, method=method)
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise Failed(json.load(error)["value"]["message"]) from None
+
+    def _post(self, path, body):
+        return self._call("POST", f"/session/{self._session}{path}", body)
+
+    def open(self, path):
+        """Opens a file and forgets what was logged before."""
+        self.log("browser"), self.log("performance")
+        self._post("/url", {"url": path.resolve().as_uri()})
+
+    def run(self, script, *arguments):
+        """The value of a function's body in the page."""
+        return self._post("/execute/sync", {"script": script, "args": list(arguments)})
+
+    def wait(self, script, *arguments):
+        """The value of a promise."""
+        body = "const done = arguments[arguments.length - 1]; Promise.resolve((() => {" + script
+        body += "})()).then(done, (error) => done({error: String(error)}));"
+        return self._post("/execute/async", {"script": body, "args": list(arguments)})
+
+    def devtools(self, command, **parameters):
+        """A command of the DevTools protocol."""
+        return self._post("/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def log(self, kind):
+        """The entries since the last call."""
+        return self._post("/se/log", {"type": kind})
+
+    def requests(self):
+        """Every address asked for since the page was opened."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
+        sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [params["request"]["url"] for params in sent]
+
+    def quit(self):
+        """Ends the session and with it the browser."""
+        self._call("DELETE", f"/session/{self._session}")
+
+
+@contextlib.contextmanager
+def browser(driver, chromium):
+    """A browser that is gone afterwards, with its profile."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as profile:
+        process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _wait_until_ready(base)
+            flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+            flags += ["--disable-background-networking", f"--user-data-dir={profile}", "--window-size=1280,900"]
+            wanted = {
+                "browserName": "chrome",
+                "goog:chromeOptions": {"binary": chromium, "args": flags},
+                "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+            }
+            body = json.dumps({"capabilities": {"alwaysMatch": wanted}}).encode()
+            with urllib.request.urlopen(base + "/session", data=body, timeout=120) as answer:
+                session = Browser(base, json.load(answer)["value"]["sessionId"])
+            try:
+                yield session
+            finally:
+                session.quit()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_until_ready(base):
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(base + "/status", timeout=5) as answer:
+                if json.load(answer)["value"]["ready"]:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise Failed("chromedriver did not start")
