@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::{
-    ModelAnalysis,
+    KldKind, ModelAnalysis,
     pareto::{Axis, Field, Relation},
 };
 use crate::record::{Outcome, Prefer, Role, Run, Wishes};
