@@ -129,6 +129,8 @@ fn ours(model: &Path, flags: &[String]) -> Result<Sampled> {
     let seed = (0..64).find(|&seed| order(2, 0, seed)[0] == 0).context("a seed that puts the model first")?;
     let mut words: Vec<String> = ["compare", &model.display().to_string(), COMPANION].map(Into::into).into();
     words.extend(["-p", "512", "-n", "128", "--rounds", "1", "--inner", "1"].map(Into::into));
+    // As llama-bench, which has nothing else loaded.
+    words.extend(["--arrangement", "sequential", "--workers", "fresh"].map(Into::into));
     words.extend(["--prompts", "none", "--no-quality", "--quiet", "--seed"].map(Into::into));
     words.extend([seed.to_string(), "--out".into(), folder.path().display().to_string()]);
     words.extend_from_slice(flags);
