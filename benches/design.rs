@@ -49,9 +49,8 @@ struct Design {
     inner: u32,
 }
 
-const DESIGNS: [Design; 5] = [
+const DESIGNS: [Design; 4] = [
     Design { name: "sequential, fresh, k=2", arrangement: Arrangement::Sequential, workers: Workers::Fresh, inner: 2 },
-    Design { name: "sequential, fresh, k=4", arrangement: Arrangement::Sequential, workers: Workers::Fresh, inner: 4 },
     Design {
         name: "alternating, fresh, k=2",
         arrangement: Arrangement::Alternating,

@@ -1,12 +1,12 @@
 //! Whether a user gets the same pp512 and tg128 from this program as from a natively built llama-bench, and what it costs.
 //!
 //! ```text
-//! cargo bench --bench fidelity -- MODEL... [--pairs 40] [--until 3%] [-t N] [-b N] [-u N] [-r 5]
+//! cargo bench --bench fidelity -- MODEL... [--pairs 40] [--samples 1] [--until 3] [-t N] [-b N] [-u N] [-r 5]
 //! ```
 //!
 //! In turn and in mirrored order: one worker of `gguf-bench compare` and one process of llama-bench (on the PATH, or `LLAMA_BENCH`)
-//! on the same file with the same flags. Both warm up with one whole prompt, then time pp512 once; then with a context of
-//! its own tg128 once. Prints tables to be pasted into the README.
+//! on the same file with the same flags. Both warm up with one whole prompt, then time pp512 as often as asked; then with a context
+//! of its own tg128. The datum of a process is the median of its samples. Prints tables to be pasted into the README.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod support;
@@ -41,6 +41,9 @@ struct Asked {
     /// Pairs of processes.
     #[arg(long, default_value_t = 40)]
     pairs: usize,
+    /// Samples of each process.
+    #[arg(long, default_value_t = 1)]
+    samples: usize,
     /// Stop from 15 pairs on, once both half-widths are at most this, in per cent.
     #[arg(long, value_name = "PERCENT")]
     until: Option<f64>,
@@ -60,14 +63,20 @@ struct Asked {
 
 /// What one process of either program gave.
 struct Sampled {
-    pp_tps: f64,
-    tg_tps: f64,
+    pp: Speed,
+    tg: Speed,
     /// Peak of resident memory of the process that held the model.
     peak_bytes: Option<f64>,
     /// From the start of the program to its first sample, at most: what followed the last one is in it.
     before_first_s: f64,
     /// Of ours alone.
     parent: Option<Parent>,
+}
+
+/// Tokens a second in the samples of a process.
+struct Speed {
+    median_tps: f64,
+    best_tps: f64,
 }
 
 /// What measuring took.
@@ -81,8 +90,8 @@ struct Parent {
 }
 
 /// A speed, and its name.
-type Metric = (&'static str, fn(&Sampled) -> f64);
-const METRICS: [Metric; 2] = [("pp512", |s| s.pp_tps), ("tg128", |s| s.tg_tps)];
+type Metric = (&'static str, fn(&Sampled) -> &Speed);
+const METRICS: [Metric; 2] = [("pp512", |s| &s.pp), ("tg128", |s| &s.tg)];
 
 fn main() -> Result<()> {
     let asked = Asked::parse_from(std::iter::once("fidelity".into()).chain(support::arguments()));
@@ -92,7 +101,7 @@ fn main() -> Result<()> {
         .iter()
         .flat_map(|(f, n)| [(*f).to_owned(), n.to_string()])
         .collect();
-    println!("Flags of both: {} -p 512 -n 128\n", flags.join(" "));
+    println!("Flags of both: {} -p 512 -n 128, {} sample(s) of each process\n", flags.join(" "), asked.samples);
     let mut costs = Vec::new();
     println!("| file | metric | gguf-bench | llama-bench | ratio, 95 % interval | ± | best/best | pairs |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|");
@@ -100,13 +109,15 @@ fn main() -> Result<()> {
         let name = model.file_name().unwrap_or(model.as_os_str()).to_string_lossy().into_owned();
         let enough = |pairs: &[(Sampled, Sampled)]| {
             let until = asked.until.map(|percent| percent / 100.0);
-            let known = |(_, of): &Metric| support::estimate(pairs, of).is_ok_and(|e| Some(relative(&e)) <= until);
+            let known = |(_, of): &Metric| {
+                support::estimate(pairs, |s| of(s).median_tps).is_ok_and(|e| Some(relative(&e)) <= until)
+            };
             until.is_some() && pairs.len() >= FEWEST_PAIRS && METRICS.iter().all(known)
         };
         let pairs = support::alternate_until(
             asked.pairs,
-            &mut || ours(model, &flags),
-            &mut || theirs(&llama_bench, model, &flags),
+            &mut || ours(model, &flags, asked.samples),
+            &mut || theirs(&llama_bench, model, &flags, asked.samples),
             enough,
         )?;
         for metric in &METRICS {
@@ -123,12 +134,12 @@ fn main() -> Result<()> {
 }
 
 /// One worker, as `compare` makes it.
-fn ours(model: &Path, flags: &[String]) -> Result<Sampled> {
+fn ours(model: &Path, flags: &[String], samples: usize) -> Result<Sampled> {
     let folder = tempfile::tempdir()?;
     // The order of the first round follows from the seed: the model itself comes first.
     let seed = (0..64).find(|&seed| order(2, 0, seed)[0] == 0).context("a seed that puts the model first")?;
     let mut words: Vec<String> = ["compare", &model.display().to_string(), COMPANION].map(Into::into).into();
-    words.extend(["-p", "512", "-n", "128", "--rounds", "1", "--inner", "1"].map(Into::into));
+    words.extend(["-p", "512", "-n", "128", "--rounds", "1", "--inner", &samples.to_string()].map(Into::into));
     // As llama-bench, which has nothing else loaded.
     words.extend(["--arrangement", "sequential", "--workers", "fresh"].map(Into::into));
     words.extend(["--prompts", "none", "--no-quality", "--quiet", "--seed"].map(Into::into));
@@ -141,16 +152,17 @@ fn ours(model: &Path, flags: &[String]) -> Result<Sampled> {
 
 fn sampled_by_us(run: &Run, ran: &Ran) -> Option<Sampled> {
     let analysis = analyse(run);
-    let value = |key: &str| analysis.models.first()?.metric(key)?.value;
+    let metric = |key: &str| analysis.models.first()?.metric(key);
+    let speed = |key: &str| Some(Speed { median_tps: metric(key)?.value?, best_tps: metric(key)?.best? });
     let visits = || run.rounds.iter().flat_map(|r| &r.visits);
     let visit = visits().find(|v| v.model == 0)?;
     let memory = visit.memory.as_ref();
     let end_ns = visits().map(|v| v.started_ns + v.duration_ns).max()?;
     let seconds = |ns: u64| ns as f64 / NS_PER_S;
     Some(Sampled {
-        pp_tps: value("pp512")?,
-        tg_tps: value("tg128")?,
-        peak_bytes: value("memory_peak"),
+        pp: speed("pp512")?,
+        tg: speed("tg128")?,
+        peak_bytes: metric("memory_peak")?.value,
         before_first_s: ran.wall_s - seconds(end_ns - visit.samples.first()?.at_ns),
         parent: Some(Parent {
             visit_s: seconds(visit.duration_ns),
@@ -160,14 +172,14 @@ fn sampled_by_us(run: &Run, ran: &Ran) -> Option<Sampled> {
     })
 }
 
-/// One process of llama-bench with one sample of each.
-fn theirs(program: &Path, model: &Path, flags: &[String]) -> Result<Sampled> {
-    let (ran, tests) = llama_bench(program, model, flags, 1)?;
+/// One process of llama-bench.
+fn theirs(program: &Path, model: &Path, flags: &[String], samples: usize) -> Result<Sampled> {
+    let (ran, tests) = llama_bench(program, model, flags, samples)?;
     let rate = |n_prompt: u64| tests.iter().find(|t| t.n_prompt == n_prompt).context("llama-bench gave no such test");
     let (pp, tg) = (rate(512)?, rate(0)?);
     Ok(Sampled {
-        pp_tps: pp.mean_tps,
-        tg_tps: tg.mean_tps,
+        pp: pp.speed()?,
+        tg: tg.speed()?,
         peak_bytes: ran.peak_bytes.map(|bytes| bytes as f64),
         before_first_s: ran.wall_s - (pp.total_ns + tg.total_ns) / NS_PER_S,
         parent: None,
@@ -180,6 +192,7 @@ struct Test {
     mean_tps: f64,
     deviation_tps: f64,
     total_ns: f64,
+    samples_tps: Vec<f64>,
 }
 
 fn llama_bench(program: &Path, model: &Path, flags: &[String], repetitions: usize) -> Result<(Ran, Vec<Test>)> {
@@ -195,6 +208,12 @@ fn llama_bench(program: &Path, model: &Path, flags: &[String], repetitions: usiz
             mean_tps: number("avg_ts")?,
             deviation_tps: number("stddev_ts")?,
             total_ns: number("avg_ns")? * repetitions as f64,
+            samples_tps: json["samples_ts"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(serde_json::Value::as_f64)
+                .collect(),
         })
     };
     let tests = ran.stdout.lines().filter(|line| line.starts_with('{')).map(test).collect::<Result<_>>()?;
@@ -213,10 +232,12 @@ fn theirs_repeated(program: &Path, model: &Path, flags: &[String], repetitions: 
 }
 
 fn fidelity(file: &str, (name, of): &Metric, pairs: &[(Sampled, Sampled)]) -> String {
-    let values = |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p))).collect::<Vec<f64>>();
+    let values =
+        |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p)).median_tps).collect::<Vec<f64>>();
     let (ours, theirs) = (values(|p| &p.0), values(|p| &p.1));
-    let best = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::max);
-    let (ratio, half) = if let Ok(e) = support::estimate(pairs, of) {
+    let best =
+        |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p)).best_tps).fold(f64::NAN, f64::max);
+    let (ratio, half) = if let Ok(e) = support::estimate(pairs, |s| of(s).median_tps) {
         (format!("{:.4} [{:.4}, {:.4}]", e.value, e.low, e.high), percent(relative(&e)))
     } else {
         let each: Vec<String> = ours.iter().zip(&theirs).map(|(o, t)| format!("{:.3}", o / t)).collect();
@@ -226,7 +247,7 @@ fn fidelity(file: &str, (name, of): &Metric, pairs: &[(Sampled, Sampled)]) -> St
         "| {file} | {name} | {} | {} | {ratio} | {half} | {:.4} | {} |",
         rate(stats::median(&ours)),
         rate(stats::median(&theirs)),
-        best(&ours) / best(&theirs),
+        best(|p| &p.0) / best(|p| &p.1),
         pairs.len()
     )
 }
@@ -267,6 +288,11 @@ fn cost(file: &str, pairs: &[(Sampled, Sampled)], long: &Long, repetitions: usiz
 }
 
 impl Test {
+    fn speed(&self) -> Result<Speed> {
+        let best_tps = self.samples_tps.iter().copied().fold(f64::NAN, f64::max);
+        Ok(Speed { median_tps: stats::median(&self.samples_tps)?, best_tps })
+    }
+
     /// Its own ±, which is the deviation of samples, and the interval of the mean that would follow were they independent.
     fn said(&self, repetitions: usize) -> String {
         let name = if self.n_prompt > 0 { "pp512" } else { "tg128" };
@@ -288,8 +314,8 @@ fn unit_spread(n: usize) -> Vec<f64> {
 
 /// How long our processes took until both medians were known this well; they are taken in the order they were run.
 fn until_precise(pairs: &[(Sampled, Sampled)]) -> String {
-    let width = |n: usize, of: &fn(&Sampled) -> f64| {
-        let values: Vec<f64> = pairs[..n].iter().map(|p| of(&p.0)).collect();
+    let width = |n: usize, of: &fn(&Sampled) -> &Speed| {
+        let values: Vec<f64> = pairs[..n].iter().map(|p| of(&p.0).median_tps).collect();
         stats::median_interval(&values, CONFIDENCE).map(|e| relative(&e))
     };
     let known = |&n: &usize| METRICS.iter().all(|(_, of)| width(n, of).is_ok_and(|w| w <= PRECISE));

@@ -22,6 +22,7 @@ pub fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
         _ if measured.is_empty() => out.push("Nothing could be measured.".into()),
         Some(o) if !o.metrics.is_empty() => {
             out.extend(fastest(run, analysis, o));
+            out.extend(overall(run, analysis, o));
             out.extend(smallest(analysis, o));
         }
         Some(o) => {
@@ -41,6 +42,18 @@ fn primary(run: &Run) -> Option<(&str, &'static str)> {
     let keys = synthetic(run);
     let find = |prefix| keys.iter().copied().find(|k| k.starts_with(prefix));
     find("tg").map(|k| (k, "generates")).or_else(|| find("pp").map(|k| (k, "processes prompts")))
+}
+
+/// One line over all synthetic workloads, for every candidate that has an interval there.
+fn overall(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
+    let of = |m: &ModelAnalysis| {
+        let shown = comparison(m.comparison("all_workloads")?)?;
+        Some(format!("{} {} {}", name(m), shown.value, shown.brackets?))
+    };
+    let each: Vec<String> = analysis.models.iter().filter_map(of).collect();
+    let keys: Vec<String> = synthetic(run).iter().map(|key| super::text::inert_line(key)).collect();
+    (!each.is_empty())
+        .then(|| format!("Over {} together, against {}: {}.", keys.join(" and "), name(original), each.join(", ")))
 }
 
 /// The candidate with the highest ratio, and what may be said of it.

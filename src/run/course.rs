@@ -1,7 +1,7 @@
 //! What the plan leaves to the first rounds: samples a round is worth, and whether workers are kept.
 
 use super::{
-    Bench, quality,
+    Bench, quality, stopping,
     visit::{Synthetic, synthetic},
 };
 use crate::{
@@ -14,8 +14,12 @@ use crate::{
 
 /// Rounds of the pilot: two mirrored pairs, the fewest whose spread is an estimate and not an accident.
 const PILOT_ROUNDS: u32 = 4;
-/// Never more samples of a workload in a round: past this a slow spell of the machine spoils a whole round.
-const MOST_INNER: usize = 32;
+/// Never more samples of a workload in a round.
+const MOST_INNER: f64 = 32.0;
+/// Nor more than fill this time: the two sides of a ratio are to see the same machine, which is another one some seconds later.
+const LONGEST_NS: f64 = 3e9;
+/// Forwards and backwards, once each.
+const FEWEST_INNER: u32 = 2;
 
 /// How rounds are run from here on.
 pub(super) struct Decided {
@@ -71,6 +75,7 @@ impl Decided {
         }
         if protocol.inner == InnerPolicy::Pilot {
             self.chosen = synthetic(bench.plan).filter_map(|work| choose(bench, run, work.workload)).collect();
+            self.afford(bench, run, done);
         }
         let load_ns = median(newest(run).filter_map(|v| v.load.as_ref().map(|l| l.model_ns + l.context_ns)));
         let work_ns: f64 = synthetic(bench.plan)
@@ -95,6 +100,30 @@ impl Decided {
     }
 }
 
+impl Decided {
+    /// Takes fewer samples where the least rounds would otherwise not fit the time.
+    fn afford(&mut self, bench: &Bench<'_>, run: &Run, done: u32) {
+        let protocol = &bench.plan.protocol;
+        let Some(budget_s) = protocol.budget_s else { return };
+        let rounds_left = protocol.min_rounds.saturating_sub(done);
+        if rounds_left == 0 {
+            return;
+        }
+        let left_ns = budget_s as f64 * 1e9 - bench.clock.now_ns() as f64 - stopping::quality_ns(run);
+        let models = run.models.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
+        let samples_ns = |count: &dyn Fn(&InnerChoice) -> u32| -> f64 {
+            self.chosen.iter().map(|choice| models * f64::from(count(choice)) * choice.sample_ns as f64).sum()
+        };
+        let once_ns = (stopping::pair_ns(run) / 2.0 - samples_ns(&|_| self.fixed)).max(0.0);
+        let affordable = (left_ns / f64::from(rounds_left) - once_ns) / samples_ns(&|choice| choice.samples).max(1.0);
+        if affordable < 1.0 {
+            for choice in &mut self.chosen {
+                choice.samples = even_below(f64::from(choice.samples) * affordable).max(FEWEST_INNER);
+            }
+        }
+    }
+}
+
 /// The most useful number of samples of a workload, from the rounds so far; `None` while they do not tell.
 fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> {
     let original = run.models.iter().position(|m| m.role == Role::Original)?;
@@ -112,10 +141,11 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> 
         whole(loading) + warming.sum::<u64>()
     };
     let round_ns = median(newest(run).map(once)).max(1.0);
-    let samples = pooled.optimal_inner(sample_ns, round_ns, MOST_INNER).ok()?;
+    let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_INNER)).max(FEWEST_INNER);
+    let samples = pooled.optimal_inner(sample_ns, round_ns, most as usize).ok()?;
     Some(InnerChoice {
         workload,
-        samples: even(u32::try_from(samples).ok()?),
+        samples: u32::try_from(samples).ok()?.next_multiple_of(2),
         pilot_rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
         within: pooled.within,
         between: pooled.between,
@@ -124,9 +154,15 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> 
     })
 }
 
-/// Forwards as often as backwards.
-fn even(samples: u32) -> u32 {
-    samples.next_multiple_of(2)
+/// The greatest even number up to this: forwards as often as backwards.
+fn even_below(samples: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small number, and the cast saturates"
+    )]
+    let whole = samples.max(0.0) as u32;
+    whole - whole % 2
 }
 
 /// ln ratio of each inner sample to the original's of the same number, by round.
@@ -190,5 +226,15 @@ impl Room {
             gib(self.needed_bytes),
             gib(self.available_bytes)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_come_in_pairs() {
+        assert_eq!([0.0, 1.9, 2.0, 5.3, 32.0, -3.0].map(even_below), [0, 0, 2, 4, 32, 0]);
     }
 }

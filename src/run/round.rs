@@ -4,7 +4,7 @@ use super::{
     Bench,
     course::Decided,
     schedule::{order, prompts_in},
-    visit::{Resident, Task, Visitor, synthetic},
+    visit::{Before, Resident, Task, Visitor, synthetic},
 };
 use crate::{
     event::{Event, Observer},
@@ -91,12 +91,13 @@ fn together(
     for visitor in visitors.iter_mut() {
         visitor.watch(&workers);
     }
+    let before = if visitors.len() > 1 { Before::Another } else { Before::Own };
     for work in synthetic(bench.plan) {
         for visitor in visitors.iter_mut() {
             visitor.prepare(work, observer);
         }
         for inner in 0..decided.inner(work.workload) {
-            in_turn(visitors, inner, |visitor| visitor.sample(work, inner, observer));
+            in_turn(visitors, inner, |visitor| visitor.sample(work, inner, before, observer));
         }
     }
     let asked = asked(bench.plan, round);

@@ -8,6 +8,9 @@ use crate::{
     stats::SplitMix64,
 };
 
+/// Rounds of which there is an interval at 95 %.
+const FEWEST_FOR_INTERVAL: u32 = 6;
+
 /// The order in which round `round` visits `n` models.
 #[must_use]
 pub fn order(n: usize, round: u32, seed: u64) -> Vec<usize> {
@@ -23,8 +26,8 @@ pub fn order(n: usize, round: u32, seed: u64) -> Vec<usize> {
 /// The prompts asked in round `round`, as indices into the plan's workloads.
 ///
 /// In turn means: both rounds of a mirrored pair ask the same ones, every category has some in every round so that its
-/// ratio is paired by round, and all have been asked when the prompt rounds are over. Of the category with the longest
-/// texts a round takes as few as that allows, of the others twice as many: long prompts cost most and are asked least often.
+/// ratio is paired by round, and all have been asked when the prompt rounds are over. The category with the longest texts costs
+/// most and is asked in as few rounds as an interval needs.
 #[must_use]
 pub fn prompts_in(plan: &Plan, round: u32) -> Vec<usize> {
     let protocol = &plan.protocol;
@@ -33,16 +36,16 @@ pub fn prompts_in(plan: &Plan, round: u32) -> Vec<usize> {
     }
     let categories = categories(plan);
     let longest = categories.iter().map(|c| c.mean_bytes).fold(0.0, f64::max);
-    let pairs = (protocol.prompt_rounds.min(protocol.max_rounds) / 2).max(1) as usize;
+    let rounds = protocol.prompt_rounds.min(protocol.max_rounds);
     let pair = (round / 2) as usize;
     let mut asked: Vec<usize> = Vec::new();
     for category in &categories {
         let n = category.members.len();
-        let fewest = n.div_ceil(pairs);
+        let rounds = if category.mean_bytes < longest { rounds } else { rounds.min(FEWEST_FOR_INTERVAL) };
         let turn = match protocol.prompt_turns {
             PromptTurns::All => n,
-            PromptTurns::InTurn if category.mean_bytes < longest => n.min(2 * fewest),
-            PromptTurns::InTurn => fewest,
+            PromptTurns::InTurn if round < rounds.next_multiple_of(2) => n.div_ceil((rounds / 2).max(1) as usize),
+            PromptTurns::InTurn => 0,
         };
         asked.extend((0..turn).map(|i| category.members[(pair * turn + i) % n]));
     }
@@ -94,10 +97,11 @@ mod tests {
         let asked: Vec<Vec<usize>> = (0..12).map(|round| prompts_in(&plan, round)).collect();
         let all: std::collections::BTreeSet<usize> = asked.iter().flatten().copied().collect();
         assert_eq!(all.len(), 9, "every prompt had its turn");
-        for pair in asked[..10].chunks(2) {
-            assert_eq!(pair[0], pair[1]);
-            let of = |category: &str| pair[0].iter().filter(|&&i| plan.workloads[i].id.starts_with(category)).count();
-            assert_eq!((of("short"), of("long")), (2, 1), "long prompts are asked least often");
+        for (pair, rounds) in asked[..10].chunks(2).enumerate() {
+            assert_eq!(rounds[0], rounds[1]);
+            let of = |category: &str| rounds[0].iter().filter(|&&i| plan.workloads[i].id.starts_with(category)).count();
+            let long = if pair < 3 { 2 } else { 0 };
+            assert_eq!((of("short"), of("long")), (1, long), "long prompts are asked in the fewest rounds");
         }
         assert!(asked[10].is_empty() && asked[11].is_empty());
     }

@@ -63,7 +63,7 @@ fn rounds_for(done: u32, width: f64, precision: f64) -> u32 {
 }
 
 /// Wall time of the newest mirrored pair.
-fn pair_ns(run: &Run) -> f64 {
+pub(super) fn pair_ns(run: &Run) -> f64 {
     let newest = run.rounds.len().saturating_sub(2);
     let visits = || run.rounds[newest..].iter().flat_map(|r| &r.visits);
     let begin = visits().map(|v| v.started_ns).min().unwrap_or(0);
@@ -73,7 +73,7 @@ fn pair_ns(run: &Run) -> f64 {
 
 /// What comparing outputs will take, when it follows: its windows, as far as they are known, at the speed of each model's prompt
 /// evaluation.
-fn quality_ns(run: &Run) -> f64 {
+pub(super) fn quality_ns(run: &Run) -> f64 {
     let Some(quality) = &run.plan.quality else { return 0.0 };
     let windows = quality.max_windows.unwrap_or(quality.min_windows) as f64 * f64::from(quality.n_ctx);
     let Some(prefill) = synthetic(&run.plan).find(|work| work.phase == crate::record::Phase::Prefill) else {

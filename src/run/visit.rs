@@ -39,6 +39,15 @@ pub(super) struct Task<'a> {
 /// A worker that has a model loaded and outlives the visit.
 pub(super) struct Resident(Box<dyn Worker>);
 
+/// Whose work came before a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// The same worker's.
+    Own,
+    /// Another worker's.
+    Another,
+}
+
 /// Why a visit goes no further.
 enum Stop {
     Failed(Stage, String),
@@ -133,8 +142,12 @@ impl<'a> Visitor<'a> {
     }
 
     /// Takes one sample.
-    pub(super) fn sample(&mut self, work: Synthetic<'_>, inner: u32, observer: &mut dyn Observer) {
+    pub(super) fn sample(&mut self, work: Synthetic<'_>, inner: u32, before: Before, observer: &mut dyn Observer) {
         self.attempt(|v| {
+            if before == Before::Another {
+                // Its threads sleep and its caches are full of another's weights: let it come to itself, untimed.
+                v.evaluate(work.to_wake(), v.seed(work.workload, u32::MAX / 2 - inner))?;
+            }
             v.step(observer, work.id, Some(work.phase));
             let at_ns = v.bench.clock.now_ns();
             let timing = v.evaluate(work, v.seed(work.workload, inner))?;
@@ -337,7 +350,11 @@ impl<'a> Visitor<'a> {
             return Err(Stop::Interrupted);
         }
         let worker = self.worker.as_mut().expect("nothing is attempted without a worker");
-        match worker.ask(request) {
+        // While it waits its memory stands still, and another worker may be timed.
+        self.sampler.iter().for_each(Sampler::work);
+        let answer = worker.ask(request);
+        self.sampler.iter().for_each(Sampler::rest);
+        match answer {
             Ok(Reply::Failed { stage, reason }) => {
                 let words = engine::last_words(&worker.log(), 2);
                 let said = if words.is_empty() { String::new() } else { format!("; llama.cpp: {}", words.join(" | ")) };

@@ -4,6 +4,9 @@ use crate::record::Phase;
 
 /// Tokens generated at a time while warming up: enough to settle, few enough to stop in time.
 const DECODE_TOKENS: u32 = 16;
+/// Enough to wake all threads and to touch every weight.
+const PREFILL_TO_WAKE: u32 = 32;
+const DECODE_TO_WAKE: u32 = 4;
 /// A repetition this much faster than the best before it shows that the worker was not warm yet.
 const STILL_GAINING: f64 = 0.05;
 /// However unsteady the machine, a warm-up ends after so many times its share.
@@ -14,6 +17,14 @@ pub(super) fn tokens(phase: Phase, n_tokens: u32) -> u32 {
     match phase {
         Phase::Prefill => n_tokens,
         Phase::Decode => n_tokens.min(DECODE_TOKENS),
+    }
+}
+
+/// Tokens that wake a worker which has been idle for a moment.
+pub(super) fn tokens_to_wake(phase: Phase, n_tokens: u32) -> u32 {
+    match phase {
+        Phase::Prefill => n_tokens.min(PREFILL_TO_WAKE),
+        Phase::Decode => n_tokens.min(DECODE_TO_WAKE),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use super::names;
 use crate::{
-    record::{CacheType, Device, EngineConfig, FlashAttention, Model, Run},
+    record::{Arrangement, Budget, CacheType, Device, EngineConfig, FlashAttention, Model, Run},
     report::{
-        format::{UNKNOWN, bytes, count, fixed},
+        format::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
     },
 };
@@ -109,10 +110,45 @@ fn parameters(run: &Run) -> Vec<(&'static str, String)> {
         ("Batch", format!("{n_batch} logical (-b), {n_ubatch} physical (-ub)")),
         ("KV cache", format!("K {} (-ctk), V {} (-ctv)", cache(*type_k), cache(*type_v))),
         ("Flash attention", flash.into()),
-        ("Rounds", format!("{} to {}, {} samples a visit", p.min_rounds, p.max_rounds, p.inner_samples)),
+        ("Rounds", rounds(run)),
+        ("Samples a visit", super::method::samples(run)),
+        ("Arrangement", arrangement(run)),
+        ("Stopped", format!("{}: precision asked for ±{}", names::ended(run.ended), percent(p.precision))),
         ("Warm-up", format!("{} ms a visit at least", p.warmup_ms)),
         ("Seed", run.plan.seed.to_string()),
     ]
+}
+
+fn rounds(run: &Run) -> String {
+    let p = &run.plan.protocol;
+    let planned = if p.min_rounds == p.max_rounds {
+        p.max_rounds.to_string()
+    } else {
+        format!("{} to {}", p.min_rounds, p.max_rounds)
+    };
+    let budget = match (p.budget_s, p.budget) {
+        (None, _) => String::new(),
+        (Some(seconds), Budget::Aim) => format!(", aiming at {seconds} s"),
+        (Some(seconds), Budget::Limit) => format!(", within {seconds} s"),
+    };
+    format!("{planned} planned{budget}; {} run", run.rounds.len())
+}
+
+/// How the models shared a round, and what was decided on the way.
+fn arrangement(run: &Run) -> String {
+    let p = &run.plan.protocol;
+    let course = run.course.as_ref();
+    let shared = match course.map_or(p.arrangement, |c| c.arrangement) {
+        Arrangement::Sequential => "one model after the other",
+        Arrangement::Alternating => "all models side by side, samples alternating",
+    };
+    let workers = match course.and_then(|c| c.resident_from_round) {
+        None => ", a fresh worker for each visit".to_owned(),
+        Some(0) => ", the same workers throughout".to_owned(),
+        Some(round) => format!(", the same workers from round {} on", round + 1),
+    };
+    let reasons = course.iter().flat_map(|c| &c.reasons).map(|reason| format!("; {}", inert_line(reason)));
+    format!("{shared}{workers}{}", reasons.collect::<String>())
 }
 
 fn cache(kind: CacheType) -> &'static str {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    record::{Run, Sampling},
-    report::format::percent,
+    record::{Arrangement, Protocol, Run, Sampling, Workload, datum},
+    report::{format::percent, text::inert_line},
 };
 
 /// Where METHODOLOGY.md can be read.
@@ -40,10 +40,14 @@ fn texts(run: &Run) -> Vec<String> {
             format!("with temperature {temperature}, top-p {top_p} and seed {}", run.plan.seed)
         }
     };
+    let arrangement = run.course.as_ref().map_or(p.arrangement, |course| course.arrangement);
     vec![
         "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into(),
-        "Every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
-        format!("A visit loads the model (timed), works untimed for at least {} ms, then takes {} samples of each workload; its datum is their median.", p.warmup_ms, p.inner_samples),
+        match arrangement {
+            Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
+            Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
+        },
+        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its datum is their median.", p.warmup_ms, samples(run)),
         "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
         "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
         format!("Rounds are the independent units. Absolute figures are medians over rounds with an order-statistic interval at {} confidence.", percent(p.confidence)),
@@ -52,6 +56,21 @@ fn texts(run: &Run) -> Vec<String> {
         "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),
         format!("Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.", p.prompt_rounds),
     ]
+}
+
+/// Samples in a visit, as planned and as the pilot chose: `2 samples, after the pilot 6 (pp512) and 14 (tg128)`.
+pub(super) fn samples(run: &Run) -> String {
+    let Protocol { inner_samples: n, .. } = run.plan.protocol;
+    let planned = format!("{n} sample{}", if n == 1 { "" } else { "s" });
+    let chosen: Vec<String> = run
+        .course
+        .iter()
+        .flat_map(|course| &course.inner)
+        .filter_map(|choice| Some((choice.samples, run.plan.workloads.get(choice.workload)?)))
+        .filter(|(_, Workload { kind, .. })| datum::synthetic_phase(kind).is_some())
+        .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))
+        .collect();
+    if chosen.is_empty() { planned } else { format!("{planned}, after the pilot {}", chosen.join(" and ")) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Unit},
-    report::text::inert_line,
+    report::{format::fixed, text::inert_line},
 };
 
 pub(super) fn metrics(analysis: &Analysis) -> Table {
@@ -18,6 +18,7 @@ pub(super) fn metrics(analysis: &Analysis) -> Table {
         Column::number("median", ""),
         Column::number("best seen", ""),
         Column::number("rounds", ""),
+        Column::number("took", "s"),
         Column::number("against the original", ""),
         Column::text("verdict"),
     ];
@@ -41,6 +42,7 @@ pub(super) fn metrics(analysis: &Analysis) -> Table {
                 Cell { verdict: None, ..cell },
                 Cell::maybe(metric.best, |v| scale.number(v), "not measured"),
                 Cell::number(metric.n.to_string(), metric.n as f64),
+                Cell::maybe(metric.cost_s, |s| fixed(s, 1), "came with other work"),
                 against,
                 Cell::text(verdict.unwrap_or_else(|| "—".into())),
             ]);

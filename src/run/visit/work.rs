@@ -78,6 +78,17 @@ impl Synthetic<'_> {
         Self { amount, ..self }
     }
 
+    /// A little of it, for a worker that has been idle.
+    pub(super) fn to_wake(self) -> Self {
+        let amount = match self.amount {
+            Amount::Alone(n_tokens) => Amount::Alone(warmup::tokens_to_wake(self.phase, n_tokens)),
+            Amount::Together(work) => {
+                Amount::Together(Together { n_tokens: warmup::tokens_to_wake(self.phase, work.n_tokens), ..work })
+            }
+        };
+        Self { amount, ..self }
+    }
+
     /// What a worker is asked; the seed decides which ids.
     pub(super) fn request(self, seed: u64) -> Request {
         match (self.amount, self.phase) {
