@@ -54,8 +54,9 @@ models: ## fetch the pinned models to measure, 94 MB
 example: build models ## make and compare the quantized versions of SmolLM2 that the README shows
 	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_0,Q2_K
 
-bench: build models $(MADE) ## measure how well this measures, against llama-bench on the PATH or in LLAMA_BENCH
+bench: build models $(MADE) ## measure how well this measures, against llama-bench and llama-perplexity on the PATH or in LLAMA_BENCH, LLAMA_PERPLEXITY
 	$(CARGO) bench $(filter-out --release,$(FLAGS)) --bench fidelity -- $(BENCHED) $(BENCH_ARGS)
+	$(CARGO) bench $(filter-out --release,$(FLAGS)) --bench quality -- $(firstword $(BENCHED)) $(lastword $(BENCHED)) --windows 20
 
 # One run of the program makes them all; what it measures on the way is not used.
 $(MADE): | build models

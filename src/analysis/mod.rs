@@ -27,7 +27,7 @@ pub use pareto::Axis;
 pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
 pub use recommend::{Advice, Check, Choice, Held, Limit, MAX_KLD_NATS, Obstacle, Place, Rule, Source, Standing};
-pub use selfcheck::{SelfCheck, selfcheck};
+pub use selfcheck::{Finding, SelfCheck, selfcheck};
 pub use verdict::{Verdict, Verdicts};
 pub use warning::{Warning, WarningKind};
 

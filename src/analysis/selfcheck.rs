@@ -21,11 +21,30 @@ pub struct SelfCheck {
     pub warnings: Vec<Warning>,
 }
 
+/// What that comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Nothing was found where there is nothing.
+    Passed,
+    /// A difference was found where there is none.
+    Failed,
+    /// Too few rounds for a single interval: nothing could have been found.
+    Undecided,
+}
+
 impl SelfCheck {
-    /// Whether nothing relevant was found where there is nothing.
+    /// What the verdicts come to.
     #[must_use]
-    pub fn passed(&self) -> bool {
-        self.differences.is_empty()
+    pub fn finding(&self) -> Finding {
+        let has_interval = |(_, c): &(String, Comparison)| c.verdict.is_some();
+        if !self.differences.is_empty() {
+            Finding::Failed
+        } else if self.equivalent.iter().chain(&self.unresolved).any(has_interval) {
+            Finding::Passed
+        } else {
+            Finding::Undecided
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use super::{
     machine, plan, print, quality,
     subjects::Source,
 };
-use crate::{analysis, prompts, report};
+use crate::{
+    analysis::{self, Finding},
+    prompts, report,
+};
 
 pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let SelfcheckArgs { model, mut measure } = args;
@@ -32,5 +35,5 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     if !stdout_taken {
         print(&format!("\n{text}"))?;
     }
-    Ok(if found.passed() { Exit::Fine } else { Exit::SelfcheckFailed })
+    Ok(if found.finding() == Finding::Passed { Exit::Fine } else { Exit::SelfcheckFailed })
 }

@@ -1,25 +1,34 @@
 //! The words of a self-check.
 
 use super::format;
-use crate::analysis::{Comparison, SelfCheck};
+use crate::analysis::{Comparison, Finding, SelfCheck};
 
 /// A paragraph for the verdict, a line for each metric, and what to do about this machine. Ends in a line end.
 #[must_use]
 pub fn selfcheck(found: &SelfCheck) -> String {
     let limit = format::percent(found.equivalence);
     let mut lines = Vec::new();
-    if found.passed() {
-        lines.push(format!(
-            "Self-check passed: no difference beyond {limit} where there is none, in {} rounds.",
+    lines.push(match found.finding() {
+        Finding::Passed => {
+            let of = found.equivalent.len() + found.unresolved.len();
+            let open = match found.unresolved.len() {
+                0 => String::new(),
+                n => format!("; {n} of {of} figures are too unsteady to exclude {limit}"),
+            };
+            format!("Self-check passed: no difference was found where there is none, in {} rounds{open}.", found.rounds)
+        }
+        Finding::Undecided => format!(
+            "Self-check UNDECIDED: {} rounds are too few for an interval, so nothing could have been found.",
             found.rounds
-        ));
-    } else {
-        let keys: Vec<&str> = found.differences.iter().map(|(key, _)| key.as_str()).collect();
-        lines.push(format!(
-            "Self-check FAILED: {} came out different by more than {limit} although both are the same file.",
-            keys.join(", ")
-        ));
-    }
+        ),
+        Finding::Failed => {
+            let keys: Vec<&str> = found.differences.iter().map(|(key, _)| key.as_str()).collect();
+            format!(
+                "Self-check FAILED: {} came out different by more than {limit} although both are the same file.",
+                keys.join(", ")
+            )
+        }
+    });
     let groups = [
         ("different", &found.differences),
         ("the same", &found.equivalent),
@@ -28,9 +37,12 @@ pub fn selfcheck(found: &SelfCheck) -> String {
     for (words, group) in groups {
         lines.extend(group.iter().map(|(key, c)| format!("  {key}: {words}, {}", interval(c))));
     }
-    if !found.passed() || !found.unresolved.is_empty() {
+    if !found.differences.is_empty() || !found.unresolved.is_empty() {
         lines.push("What helps on this machine:".into());
-        lines.extend(found.warnings.iter().map(|w| format!("  {}: {}", w.evidence, w.remedy)));
+        let mut advice: Vec<String> =
+            found.warnings.iter().map(|w| format!("  {}: {}", w.evidence, w.remedy)).collect();
+        advice.dedup();
+        lines.extend(advice);
         lines.push(
             "  close other programs, plug in the power supply, let it cool, leave it alone while it measures".into(),
         );
@@ -85,6 +97,18 @@ mod tests {
         assert!(text.starts_with("Self-check FAILED: tg128 came out different by more than"), "{text}");
         assert!(text.contains("tg128: different, 1.021× [1.012, 1.031] in 12 rounds"), "{text}");
         assert!(text.contains("other processes used 40 %: close them") && text.contains("--budget"), "{text}");
+    }
+
+    #[test]
+    fn without_an_interval_nothing_is_decided() {
+        let mut found = found(Verdict::NoRelevantDifference);
+        found.unresolved = std::mem::take(&mut found.equivalent);
+        found.rounds = 2;
+        for (_, c) in &mut found.unresolved {
+            (c.low, c.high, c.verdict) = (None, None, None);
+        }
+        let text = selfcheck(&found);
+        assert!(text.starts_with("Self-check UNDECIDED: 2 rounds") && text.contains("What helps"), "{text}");
     }
 
     #[test]

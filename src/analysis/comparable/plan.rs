@@ -1,7 +1,7 @@
 //! What differs between what was to be done: parameters, workloads, prompts, protocol, texts.
 
 use super::{Found, Weight, named};
-use crate::record::{EngineConfig, Plan, PromptText, Protocol, QualityPlan, Run, WorkloadKind};
+use crate::record::{Arrangement, EngineConfig, Plan, PromptText, Protocol, QualityPlan, Run, Workers, WorkloadKind};
 
 /// Enough of a prompt to know it by.
 const SHOWN_CHARACTERS: usize = 30;
@@ -88,6 +88,15 @@ fn protocol(found: &mut Found, old: &Protocol, new: &Protocol) {
         found.compare(Weight::Noteworthy, what, of(old), of(new));
     };
     note("samples in a round", &|p| p.inner_samples.to_string());
+    note("arrangement", &|p| match p.arrangement {
+        Arrangement::Sequential => "sequential".into(),
+        Arrangement::Alternating => "alternating".into(),
+    });
+    note("workers", &|p| match p.workers {
+        Workers::Fresh => "fresh".into(),
+        Workers::Resident => "resident".into(),
+        Workers::Auto => "auto".into(),
+    });
     note("rounds with prompts", &|p| p.prompt_rounds.to_string());
     note("warm-up", &|p| format!("{} ms", p.warmup_ms));
     note("confidence", &|p| p.confidence.to_string());
