@@ -113,7 +113,7 @@ fn parameters(run: &Run) -> Vec<(&'static str, String)> {
         ("Rounds", rounds(run)),
         ("Samples a visit", super::method::samples(run)),
         ("Arrangement", arrangement(run)),
-        ("Stopped", format!("{}: precision asked for ±{}", names::ended(run.ended), percent(p.precision))),
+        ("Stopped", format!("{}; ±{} was asked for", names::ended(run.ended), percent(p.precision))),
         ("Warm-up", format!("{} ms a visit at least", p.warmup_ms)),
         ("Seed", run.plan.seed.to_string()),
     ]
