@@ -34,7 +34,7 @@ pub use warning::{Warning, WarningKind};
 use serde::Serialize;
 use series::Series;
 
-use crate::record::{Ended, FORMAT, Outcome, Role, Run};
+use crate::record::{Ended, FORMAT, Outcome, Role, Run, Visit, datum};
 
 /// What a run says. The same run gives the same analysis, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -114,7 +114,7 @@ impl ModelAnalysis {
 /// Draws every conclusion the record supports.
 #[must_use]
 pub fn analyse(run: &Run) -> Analysis {
-    let original = run.models.iter().position(|m| m.role == Role::Original).unwrap_or(0);
+    let original = run.original().unwrap_or(0);
     let of_model = |model| {
         let mut own = series::of_model(run, model);
         own.extend(series::overall(run, &own));
@@ -192,8 +192,8 @@ fn analyse_model(
     }
 }
 
-fn visits(run: &Run, model: usize) -> impl Iterator<Item = &crate::record::Visit> {
-    run.rounds.iter().flat_map(|r| &r.visits).filter(move |v| v.model == model)
+fn visits(run: &Run, model: usize) -> impl Iterator<Item = &Visit> {
+    datum::visits(run, model).map(|(_, visit)| visit)
 }
 
 fn first_failure(run: &Run, model: usize) -> Outcome {

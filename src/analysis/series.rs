@@ -107,10 +107,9 @@ fn synthetic(run: &Run, model: usize, index: usize, workload: &Workload) -> Opti
     let mut series =
         series(run, model, &workload.id, Unit::TokensPerSecond, Better::Higher, |visit| datum::rate(visit, index));
     series.best = visits(run, model).flat_map(|visit| datum::inner_rates(visit, index)).reduce(f64::max);
-    let timed =
-        |v: &'_ Visit| v.samples.iter().chain(v.warmup.iter().flat_map(|w| &w.samples)).cloned().collect::<Vec<_>>();
-    let spent = visits(run, model).flat_map(timed).filter(|s| s.workload == index).map(|s| s.wall_ns).sum();
-    Some(series.costing(spent))
+    let warmups = visits(run, model).filter_map(|visit| visit.warmup.as_ref()).flat_map(|warmup| &warmup.samples);
+    let timed = visits(run, model).flat_map(|visit| &visit.samples).chain(warmups);
+    Some(series.costing(timed.filter(|s| s.workload == index).map(|s| s.wall_ns).sum()))
 }
 
 /// Cold loads are another experiment: they count only when there is no warm one.

@@ -73,6 +73,19 @@ pub struct Run {
     pub wishes: Option<Wishes>,
 }
 
+impl Run {
+    /// Index of the original; `None` in a record without one.
+    #[must_use]
+    pub fn original(&self) -> Option<usize> {
+        self.models.iter().position(|model| model.role == Role::Original)
+    }
+
+    /// Indices of the models beside `original` that have not failed.
+    pub fn candidates_left(&self, original: usize) -> impl Iterator<Item = usize> {
+        (0..self.models.len()).filter(move |&model| model != original && self.models[model].outcome == Outcome::Done)
+    }
+}
+
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::text::inert_line;
 use crate::{
-    record::{CacheType, DeviceInfo, FlashAttention, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
+    record::{DeviceInfo, FlashAttention, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
     stats,
     units::{GIB, MIB, NS_PER_S},
 };
@@ -152,8 +152,8 @@ fn parameters(run: &Run, n_threads: u32) -> Vec<(&'static str, Field)> {
         ("cpu_mask", text("0x0")),
         ("cpu_strict", Field::Truth(false)),
         ("poll", whole(50)),
-        ("type_k", text(cache(engine.type_k))),
-        ("type_v", text(cache(engine.type_v))),
+        ("type_k", text(engine.type_k.name())),
+        ("type_v", text(engine.type_v.name())),
         ("n_gpu_layers", Field::Integer(engine.n_gpu_layers.into())),
         ("n_cpu_moe", whole(0)),
         ("split_mode", text("layer")),
@@ -197,19 +197,6 @@ fn model_type(facts: Option<&ModelFacts>) -> String {
             format!("{} {size} {}", f.architecture, f.quant)
         },
     )
-}
-
-fn cache(of: CacheType) -> &'static str {
-    match of {
-        CacheType::F16 => "f16",
-        CacheType::Bf16 => "bf16",
-        CacheType::Q8_0 => "q8_0",
-        CacheType::Q4_0 => "q4_0",
-        CacheType::Q4_1 => "q4_1",
-        CacheType::Q5_0 => "q5_0",
-        CacheType::Q5_1 => "q5_1",
-        CacheType::Iq4Nl => "iq4_nl",
-    }
 }
 
 fn text(of: &str) -> Field {

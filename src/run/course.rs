@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     record::{
-        Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Role, Run, Visit, Workers,
+        Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Run, Visit, Workers,
         datum::{inner_rates, visits},
     },
     stats::{self, Components},
@@ -126,9 +126,9 @@ impl Decided {
 
 /// The most useful number of samples of a workload, from the rounds so far; `None` while they do not tell.
 fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> {
-    let original = run.models.iter().position(|m| m.role == Role::Original)?;
-    let candidates = (0..run.models.len()).filter(|&m| m != original && run.models[m].outcome == Outcome::Done);
-    let components: Vec<Components> = candidates
+    let original = run.original()?;
+    let components: Vec<Components> = run
+        .candidates_left(original)
         .filter_map(|candidate| Components::of_pilot(&log_ratios(run, workload, candidate, original)).ok())
         .collect();
     let mean = |of: fn(&Components) -> f64| stats::mean(&components.iter().map(of).collect::<Vec<_>>()).ok();

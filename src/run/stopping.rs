@@ -3,7 +3,7 @@
 use super::visit::synthetic;
 use crate::{
     record::{
-        Budget, Ended, Outcome, Role, Run, Visit,
+        Budget, Ended, Run, Visit,
         datum::{by_round, log_ratios, rate},
     },
     stats,
@@ -42,10 +42,9 @@ pub(super) fn look(run: &Run, done: u32, elapsed_ns: u64) -> Outlook {
 
 /// The widest half-width of ln ratio of the primary metrics: every candidate's synthetic workloads. `None` while one has no interval.
 pub(super) fn widest(run: &Run) -> Option<f64> {
-    let original = run.models.iter().position(|m| m.role == Role::Original)?;
-    let candidates = (0..run.models.len()).filter(|&m| m != original && run.models[m].outcome == Outcome::Done);
+    let original = run.original()?;
     let mut widest: Option<f64> = None;
-    for candidate in candidates {
+    for candidate in run.candidates_left(original) {
         for work in synthetic(&run.plan) {
             let series = |model| by_round(run, model, |visit: &Visit| rate(visit, work.workload));
             let d = log_ratios(&series(candidate), &series(original));

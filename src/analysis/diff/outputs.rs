@@ -7,7 +7,7 @@ use crate::{
         metric::{Better, Unit},
     },
     quality::precision::macro_mean,
-    record::{CandidateQuality, Role, Run, WindowMeans},
+    record::{CandidateQuality, Run, WindowMeans},
     stats::Estimate,
 };
 
@@ -16,12 +16,11 @@ type Windows<'a> = Vec<Vec<(&'a WindowMeans, &'a WindowMeans)>>;
 
 /// Perplexity, mean KLD and agreement where both records compared this model's output with the same original.
 pub(super) fn compare(old: &Run, new: &Run, pair: &Pair, pairs: &[Pair]) -> Vec<MetricDiff> {
-    let original = |run: &Run| run.models.iter().position(|m| m.role == Role::Original);
-    let same_original = pairs.iter().any(|p| Some(p.old) == original(old) && Some(p.new) == original(new));
+    let same_original = pairs.iter().any(|p| Some(p.old) == old.original() && Some(p.new) == new.original());
     if !same_original {
         return Vec::new();
     }
-    if Some(pair.new) == original(new) {
+    if Some(pair.new) == new.original() {
         // The original was evaluated beside each candidate: any that both have tells.
         let windows = pairs.iter().map(|p| common(old, new, p)).find(|windows| !windows.is_empty());
         return windows.iter().filter_map(|windows| perplexity(windows, new, |w| w.nll_base_nats)).collect();

@@ -11,7 +11,7 @@ use super::{
     ModelAnalysis,
     series::{self, Series},
 };
-use crate::record::{Role, Run, WorkloadKind};
+use crate::record::{Run, WorkloadKind};
 
 /// A warning in plain words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -127,7 +127,7 @@ fn speeds(run: &Run, model: usize) -> Vec<Series> {
 
 /// The original, or what stands first.
 fn original(run: &Run) -> usize {
-    run.models.iter().position(|m| m.role == Role::Original).unwrap_or(0)
+    run.original().unwrap_or(0)
 }
 
 /// A share of one as people read it.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::names;
 use crate::{
-    record::{Arrangement, Budget, CacheType, Device, EngineConfig, FlashAttention, Model, Run},
+    record::{Arrangement, Budget, Device, EngineConfig, FlashAttention, Model, Run},
     report::{
         format::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
@@ -108,7 +108,7 @@ fn parameters(run: &Run) -> Vec<(&'static str, String)> {
         ("Device", format!("{device}, {n_gpu_layers} layers (-ngl)")),
         ("Threads", format!("{n_threads} for generation (-t), {n_threads_batch} for prompts (-tb)")),
         ("Batch", format!("{n_batch} logical (-b), {n_ubatch} physical (-ub)")),
-        ("KV cache", format!("K {} (-ctk), V {} (-ctv)", cache(*type_k), cache(*type_v))),
+        ("KV cache", format!("K {} (-ctk), V {} (-ctv)", type_k.name(), type_v.name())),
         ("Flash attention", flash.into()),
         ("Rounds", rounds(run)),
         ("Samples a visit", super::method::samples(run)),
@@ -149,19 +149,6 @@ fn arrangement(run: &Run) -> String {
     };
     let reasons = course.iter().flat_map(|c| &c.reasons).map(|reason| format!("; {}", inert_line(reason)));
     format!("{shared}{workers}{}", reasons.collect::<String>())
-}
-
-fn cache(kind: CacheType) -> &'static str {
-    match kind {
-        CacheType::F16 => "f16",
-        CacheType::Bf16 => "bf16",
-        CacheType::Q8_0 => "q8_0",
-        CacheType::Q4_0 => "q4_0",
-        CacheType::Q4_1 => "q4_1",
-        CacheType::Q5_0 => "q5_0",
-        CacheType::Q5_1 => "q5_1",
-        CacheType::Iq4Nl => "iq4_nl",
-    }
 }
 
 fn model(m: &Model) -> Vec<(&'static str, String)> {

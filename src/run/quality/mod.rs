@@ -69,7 +69,7 @@ pub fn execute<E>(
         .zip(bench.files)
         .map(|(model, file)| memory::needed_bytes(model, file, &bench.plan.engine, plan.n_ctx))
         .collect();
-    let original = run.models.iter().position(|model| model.role == Role::Original);
+    let original = run.original();
     let mut results = candidates(run, original, inputs);
     let demand = Demand {
         original_bytes: original.filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
@@ -242,7 +242,7 @@ impl Pass<'_, '_> {
 
     fn job(&self) -> CompareJob {
         let bench = self.bench;
-        let original = self.run.models.iter().position(|model| model.role == Role::Original).unwrap_or(0);
+        let original = self.run.original().unwrap_or(0);
         CompareJob {
             base: match &self.inputs.logits {
                 Some(path) => Base::Logits(path.clone()),
