@@ -5,8 +5,9 @@
 //! ```
 //!
 //! In turn and in mirrored order: one worker of `gguf-bench compare` and one process of llama-bench (on the PATH, or `LLAMA_BENCH`)
-//! on the same file with the same flags. Both warm up with one whole prompt, then time pp512 as often as asked; then with a context
-//! of its own tg128. The datum of a process is the median of its samples. Prints tables to be pasted into the README.
+//! on the same file with the same flags, once for pp512 and once for tg128: a process of two seconds follows its counterpart
+//! sooner than one of five, and what else a shared machine does changes within seconds. The datum of a process is the median of
+//! its samples. Prints tables to be pasted into the README.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod support;
@@ -44,7 +45,7 @@ struct Asked {
     /// Samples of each process.
     #[arg(long, default_value_t = 1)]
     samples: usize,
-    /// Stop from 15 pairs on, once both half-widths are at most this, in per cent.
+    /// Stop from 15 pairs on, once the half-width is at most this, in per cent.
     #[arg(long, value_name = "PERCENT")]
     until: Option<f64>,
     /// Threads of both.
@@ -61,22 +62,29 @@ struct Asked {
     repetitions: usize,
 }
 
+/// What is timed, each in processes of its own.
+#[derive(Clone, Copy)]
+struct Timed {
+    name: &'static str,
+    /// Tokens of the prompt, and tokens generated, as both programs are told.
+    n_prompt: &'static str,
+    n_gen: &'static str,
+}
+
+const TIMED: [Timed; 2] =
+    [Timed { name: "pp512", n_prompt: "512", n_gen: "0" }, Timed { name: "tg128", n_prompt: "0", n_gen: "128" }];
+
 /// What one process of either program gave.
 struct Sampled {
-    pp: Speed,
-    tg: Speed,
+    /// Tokens a second in its samples.
+    median_tps: f64,
+    best_tps: f64,
     /// Peak of resident memory of the process that held the model.
     peak_bytes: Option<f64>,
     /// From the start of the program to its first sample, at most: what followed the last one is in it.
     before_first_s: f64,
     /// Of ours alone.
     parent: Option<Parent>,
-}
-
-/// Tokens a second in the samples of a process.
-struct Speed {
-    median_tps: f64,
-    best_tps: f64,
 }
 
 /// What measuring took.
@@ -89,9 +97,8 @@ struct Parent {
     cpu_share: Option<f64>,
 }
 
-/// A speed, and its name.
-type Metric = (&'static str, fn(&Sampled) -> &Speed);
-const METRICS: [Metric; 2] = [("pp512", |s| &s.pp), ("tg128", |s| &s.tg)];
+/// Ours and theirs.
+type Pair = (Sampled, Sampled);
 
 fn main() -> Result<()> {
     let asked = Asked::parse_from(std::iter::once("fidelity".into()).chain(support::arguments()));
@@ -101,30 +108,28 @@ fn main() -> Result<()> {
         .iter()
         .flat_map(|(f, n)| [(*f).to_owned(), n.to_string()])
         .collect();
-    println!("Flags of both: {} -p 512 -n 128, {} sample(s) of each process\n", flags.join(" "), asked.samples);
+    println!("Flags of both: {}, {} sample(s) of each process\n", flags.join(" "), asked.samples);
     let mut costs = Vec::new();
     println!("| file | metric | gguf-bench | llama-bench | ratio, 95 % interval | ± | best/best | pairs |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|");
     for model in &asked.models {
         let name = model.file_name().unwrap_or(model.as_os_str()).to_string_lossy().into_owned();
-        let enough = |pairs: &[(Sampled, Sampled)]| {
+        let enough = |pairs: &[Pair]| {
             let until = asked.until.map(|percent| percent / 100.0);
-            let known = |(_, of): &Metric| {
-                support::estimate(pairs, |s| of(s).median_tps).is_ok_and(|e| Some(relative(&e)) <= until)
-            };
-            until.is_some() && pairs.len() >= FEWEST_PAIRS && METRICS.iter().all(known)
+            let known = || support::estimate(pairs, |s| s.median_tps).is_ok_and(|e| Some(relative(&e)) <= until);
+            until.is_some() && pairs.len() >= FEWEST_PAIRS && known()
         };
-        let pairs = support::alternate_until(
-            asked.pairs,
-            &mut || ours(model, &flags, asked.samples),
-            &mut || theirs(&llama_bench, model, &flags, asked.samples),
-            enough,
-        )?;
-        for metric in &METRICS {
-            println!("{}", fidelity(&name, metric, &pairs));
+        for timed in TIMED {
+            let pairs = support::alternate_until(
+                asked.pairs,
+                &mut || ours(model, timed, &flags, asked.samples),
+                &mut || theirs(&llama_bench, model, timed, &flags, asked.samples),
+                enough,
+            )?;
+            println!("{}", fidelity(&name, timed, &pairs));
+            let long = theirs_repeated(&llama_bench, model, timed, &flags, asked.repetitions)?;
+            costs.extend(cost(&format!("{name} {}", timed.name), &pairs, &long, asked.repetitions));
         }
-        let long = theirs_repeated(&llama_bench, model, &flags, asked.repetitions)?;
-        costs.extend(cost(&name, &pairs, &long, asked.repetitions));
     }
     println!("\n| file | | gguf-bench | llama-bench |\n|---|---|--:|--:|");
     for row in costs {
@@ -134,12 +139,13 @@ fn main() -> Result<()> {
 }
 
 /// One worker, as `compare` makes it.
-fn ours(model: &Path, flags: &[String], samples: usize) -> Result<Sampled> {
+fn ours(model: &Path, timed: Timed, flags: &[String], samples: usize) -> Result<Sampled> {
     let folder = tempfile::tempdir()?;
     // The order of the first round follows from the seed: the model itself comes first.
     let seed = (0..64).find(|&seed| order(2, 0, seed)[0] == 0).context("a seed that puts the model first")?;
     let mut words: Vec<String> = ["compare", &model.display().to_string(), COMPANION].map(Into::into).into();
-    words.extend(["-p", "512", "-n", "128", "--rounds", "1", "--inner", &samples.to_string()].map(Into::into));
+    words.extend(["-p", timed.n_prompt, "-n", timed.n_gen].map(Into::into));
+    words.extend(["--rounds", "1", "--inner", &samples.to_string()].map(Into::into));
     // As llama-bench, which has nothing else loaded.
     words.extend(["--arrangement", "sequential", "--workers", "fresh"].map(Into::into));
     words.extend(["--prompts", "none", "--no-quality", "--quiet", "--seed"].map(Into::into));
@@ -147,21 +153,21 @@ fn ours(model: &Path, flags: &[String], samples: usize) -> Result<Sampled> {
     words.extend_from_slice(flags);
     let ran = support::run(support::gguf_bench(), &words)?;
     let run = read_run(&folder.path().join("run.json"))?;
-    sampled_by_us(&run, &ran).context("the run holds no samples of the model")
+    sampled_by_us(&run, timed, &ran).context("the run holds no samples of the model")
 }
 
-fn sampled_by_us(run: &Run, ran: &Ran) -> Option<Sampled> {
+fn sampled_by_us(run: &Run, timed: Timed, ran: &Ran) -> Option<Sampled> {
     let analysis = analyse(run);
     let metric = |key: &str| analysis.models.first()?.metric(key);
-    let speed = |key: &str| Some(Speed { median_tps: metric(key)?.value?, best_tps: metric(key)?.best? });
+    let speed = metric(timed.name)?;
     let visits = || run.rounds.iter().flat_map(|r| &r.visits);
     let visit = visits().find(|v| v.model == 0)?;
     let memory = visit.memory.as_ref();
     let end_ns = visits().map(|v| v.started_ns + v.duration_ns).max()?;
     let seconds = |ns: u64| ns as f64 / NS_PER_S;
     Some(Sampled {
-        pp: speed("pp512")?,
-        tg: speed("tg128")?,
+        median_tps: speed.value?,
+        best_tps: speed.best?,
         peak_bytes: metric("memory_peak")?.value,
         before_first_s: ran.wall_s - seconds(end_ns - visit.samples.first()?.at_ns),
         parent: Some(Parent {
@@ -173,78 +179,73 @@ fn sampled_by_us(run: &Run, ran: &Ran) -> Option<Sampled> {
 }
 
 /// One process of llama-bench.
-fn theirs(program: &Path, model: &Path, flags: &[String], samples: usize) -> Result<Sampled> {
-    let (ran, tests) = llama_bench(program, model, flags, samples)?;
-    let rate = |n_prompt: u64| tests.iter().find(|t| t.n_prompt == n_prompt).context("llama-bench gave no such test");
-    let (pp, tg) = (rate(512)?, rate(0)?);
+fn theirs(program: &Path, model: &Path, timed: Timed, flags: &[String], samples: usize) -> Result<Sampled> {
+    let (ran, test) = llama_bench(program, model, timed, flags, samples)?;
     Ok(Sampled {
-        pp: pp.speed()?,
-        tg: tg.speed()?,
+        median_tps: stats::median(&test.samples_tps)?,
+        best_tps: test.samples_tps.iter().copied().fold(f64::NAN, f64::max),
         peak_bytes: ran.peak_bytes.map(|bytes| bytes as f64),
-        before_first_s: ran.wall_s - (pp.total_ns + tg.total_ns) / NS_PER_S,
+        before_first_s: ran.wall_s - test.total_ns / NS_PER_S,
         parent: None,
     })
 }
 
 /// A test of llama-bench, by its own account.
 struct Test {
-    n_prompt: u64,
     mean_tps: f64,
     deviation_tps: f64,
     total_ns: f64,
     samples_tps: Vec<f64>,
 }
 
-fn llama_bench(program: &Path, model: &Path, flags: &[String], repetitions: usize) -> Result<(Ran, Vec<Test>)> {
-    let mut words: Vec<String> = ["-p", "512", "-n", "128", "-o", "jsonl", "-m"].map(Into::into).into();
+fn llama_bench(
+    program: &Path,
+    model: &Path,
+    timed: Timed,
+    flags: &[String],
+    repetitions: usize,
+) -> Result<(Ran, Test)> {
+    let mut words: Vec<String> = ["-p", timed.n_prompt, "-n", timed.n_gen, "-o", "jsonl", "-m"].map(Into::into).into();
     words.extend([model.display().to_string(), "-r".into(), repetitions.to_string()]);
     words.extend_from_slice(flags);
     let ran = support::run(program, &words)?;
-    let test = |line: &str| -> Result<Test> {
-        let json: serde_json::Value = serde_json::from_str(line)?;
-        let number = |key: &str| json[key].as_f64().with_context(|| format!("llama-bench gave no {key}"));
-        Ok(Test {
-            n_prompt: json["n_prompt"].as_u64().context("llama-bench gave no n_prompt")?,
-            mean_tps: number("avg_ts")?,
-            deviation_tps: number("stddev_ts")?,
-            total_ns: number("avg_ns")? * repetitions as f64,
-            samples_tps: json["samples_ts"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(serde_json::Value::as_f64)
-                .collect(),
-        })
+    let line = ran.stdout.lines().find(|line| line.starts_with('{')).context("llama-bench gave no row")?;
+    let json: serde_json::Value = serde_json::from_str(line)?;
+    let number = |key: &str| json[key].as_f64().with_context(|| format!("llama-bench gave no {key}"));
+    let samples = json["samples_ts"].as_array().into_iter().flatten();
+    let test = Test {
+        mean_tps: number("avg_ts")?,
+        deviation_tps: number("stddev_ts")?,
+        total_ns: number("avg_ns")? * repetitions as f64,
+        samples_tps: samples.filter_map(serde_json::Value::as_f64).collect(),
     };
-    let tests = ran.stdout.lines().filter(|line| line.starts_with('{')).map(test).collect::<Result<_>>()?;
-    Ok((ran, tests))
+    Ok((ran, test))
 }
 
-/// What `llama-bench -r 5` takes, and how well it then says it knows its values.
+/// What `llama-bench -r 5` takes, and how well it then says it knows its value.
 struct Long {
     wall_s: f64,
-    tests: Vec<Test>,
+    test: Test,
 }
 
-fn theirs_repeated(program: &Path, model: &Path, flags: &[String], repetitions: usize) -> Result<Long> {
-    let (ran, tests) = llama_bench(program, model, flags, repetitions)?;
-    Ok(Long { wall_s: ran.wall_s, tests })
+fn theirs_repeated(program: &Path, model: &Path, timed: Timed, flags: &[String], repetitions: usize) -> Result<Long> {
+    let (ran, test) = llama_bench(program, model, timed, flags, repetitions)?;
+    Ok(Long { wall_s: ran.wall_s, test })
 }
 
-fn fidelity(file: &str, (name, of): &Metric, pairs: &[(Sampled, Sampled)]) -> String {
-    let values =
-        |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p)).median_tps).collect::<Vec<f64>>();
+fn fidelity(file: &str, timed: Timed, pairs: &[Pair]) -> String {
+    let values = |side: fn(&Pair) -> &Sampled| pairs.iter().map(|p| side(p).median_tps).collect::<Vec<f64>>();
     let (ours, theirs) = (values(|p| &p.0), values(|p| &p.1));
-    let best =
-        |side: fn(&(Sampled, Sampled)) -> &Sampled| pairs.iter().map(|p| of(side(p)).best_tps).fold(f64::NAN, f64::max);
-    let (ratio, half) = if let Ok(e) = support::estimate(pairs, |s| of(s).median_tps) {
+    let best = |side: fn(&Pair) -> &Sampled| pairs.iter().map(|p| side(p).best_tps).fold(f64::NAN, f64::max);
+    let (ratio, half) = if let Ok(e) = support::estimate(pairs, |s| s.median_tps) {
         (format!("{:.4} [{:.4}, {:.4}]", e.value, e.low, e.high), percent(relative(&e)))
     } else {
         let each: Vec<String> = ours.iter().zip(&theirs).map(|(o, t)| format!("{:.3}", o / t)).collect();
         (format!("{} (six pairs give an interval)", each.join(", ")), "n/a".into())
     };
     format!(
-        "| {file} | {name} | {} | {} | {ratio} | {half} | {:.4} | {} |",
+        "| {file} | {} | {} | {} | {ratio} | {half} | {:.4} | {} |",
+        timed.name,
         rate(stats::median(&ours)),
         rate(stats::median(&theirs)),
         best(|p| &p.0) / best(|p| &p.1),
@@ -252,7 +253,7 @@ fn fidelity(file: &str, (name, of): &Metric, pairs: &[(Sampled, Sampled)]) -> St
     )
 }
 
-fn cost(file: &str, pairs: &[(Sampled, Sampled)], long: &Long, repetitions: usize) -> Vec<String> {
+fn cost(what_of: &str, pairs: &[Pair], long: &Long, repetitions: usize) -> Vec<String> {
     let median = |values: Vec<f64>| stats::median(&values);
     let ours = |of: fn(&Sampled) -> Option<f64>| median(pairs.iter().filter_map(|p| of(&p.0)).collect());
     let theirs = |of: fn(&Sampled) -> Option<f64>| median(pairs.iter().filter_map(|p| of(&p.1)).collect());
@@ -261,8 +262,7 @@ fn cost(file: &str, pairs: &[(Sampled, Sampled)], long: &Long, repetitions: usiz
     let share = |v: Result<f64, stats::Error>| v.map_or_else(|_| "n/a".into(), percent);
     let parent =
         |of: fn(&Parent) -> Option<f64>| share(median(pairs.iter().filter_map(|p| of(p.0.parent.as_ref()?)).collect()));
-    let said: Vec<String> = long.tests.iter().map(|t| t.said(repetitions)).collect();
-    let row = |what: &str, ours: String, theirs: String| format!("| {file} | {what} | {ours} | {theirs} |");
+    let row = |what: &str, ours: String, theirs: String| format!("| {what_of} | {what} | {ours} | {theirs} |");
     vec![
         row(
             "program start to first sample, at most",
@@ -280,26 +280,20 @@ fn cost(file: &str, pairs: &[(Sampled, Sampled)], long: &Long, repetitions: usiz
             "no parent".into(),
         ),
         row(
-            "wall time to ±1 % (95 %) of both speeds, against one run of -r",
+            "wall time to ±1 % (95 %), against one run of -r",
             until_precise(pairs),
-            format!("-r {repetitions}: {:.1} s, {}", long.wall_s, said.join("; ")),
+            format!("-r {repetitions}: {:.1} s, {}", long.wall_s, long.test.said(repetitions)),
         ),
     ]
 }
 
 impl Test {
-    fn speed(&self) -> Result<Speed> {
-        let best_tps = self.samples_tps.iter().copied().fold(f64::NAN, f64::max);
-        Ok(Speed { median_tps: stats::median(&self.samples_tps)?, best_tps })
-    }
-
     /// Its own ±, which is the deviation of samples, and the interval of the mean that would follow were they independent.
     fn said(&self, repetitions: usize) -> String {
-        let name = if self.n_prompt > 0 { "pp512" } else { "tg128" };
         let spread = self.deviation_tps / self.mean_tps;
         let t = stats::window_t(&unit_spread(repetitions), CONFIDENCE).map(|e| e.half_width());
         let interval = t.map_or_else(|_| "n/a".into(), |factor| percent(factor * spread));
-        format!("{name} σ {}, mean ± {interval}", percent(spread))
+        format!("σ {}, mean ± {interval}", percent(spread))
     }
 }
 
@@ -312,20 +306,19 @@ fn unit_spread(n: usize) -> Vec<f64> {
     values
 }
 
-/// How long our processes took until both medians were known this well; they are taken in the order they were run.
-fn until_precise(pairs: &[(Sampled, Sampled)]) -> String {
-    let width = |n: usize, of: &fn(&Sampled) -> &Speed| {
-        let values: Vec<f64> = pairs[..n].iter().map(|p| of(&p.0).median_tps).collect();
+/// How long our processes took until their median was known this well; they are taken in the order they were run.
+fn until_precise(pairs: &[Pair]) -> String {
+    let width = |n: usize| {
+        let values: Vec<f64> = pairs[..n].iter().map(|p| p.0.median_tps).collect();
         stats::median_interval(&values, CONFIDENCE).map(|e| relative(&e))
     };
-    let known = |&n: &usize| METRICS.iter().all(|(_, of)| width(n, of).is_ok_and(|w| w <= PRECISE));
     let took = |n: usize| -> f64 { pairs[..n].iter().filter_map(|p| Some(p.0.parent.as_ref()?.visit_s)).sum() };
-    if let Some(n) = (1..=pairs.len()).find(known) {
+    let n = pairs.len();
+    if let Some(n) = (1..=n).find(|&n| width(n).is_ok_and(|w| w <= PRECISE)) {
         return format!("{:.0} s, {n} processes", took(n));
     }
-    let n = pairs.len();
-    let widths = METRICS.map(|(name, of)| format!("{name} ± {}", width(n, &of).map_or_else(|_| "n/a".into(), percent)));
-    format!("not within {:.0} s, {n} processes: {}", took(n), widths.join("; "))
+    let reached = width(n).map_or_else(|_| "n/a".into(), percent);
+    format!("not within {:.0} s, {n} processes: ± {reached}", took(n))
 }
 
 /// Half the width of an interval over its value.

@@ -16,7 +16,9 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,8 +28,8 @@ use gguf_bench::{
     stats,
 };
 
-/// How often a running program is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often a running program is looked at: reading /proc for it and all below it takes CPU time from what is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Of every interval.
 const CONFIDENCE: f64 = 0.95;
 
@@ -81,15 +83,15 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<
     command.args(arguments).stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&err)?);
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {}", program.display()))?;
-    let (mut peaks, mut own_cpu_s) = (Vec::new(), None);
-    let status = loop {
-        look(&child, &mut peaks);
-        own_cpu_s = cpu_s(child.id()).or(own_cpu_s);
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::sleep(LOOK_EVERY);
-    };
+    let pid = child.id();
+    let (ended, wait) = mpsc::channel::<()>();
+    let (status, (peaks, own_cpu_s)) = thread::scope(|scope| {
+        let looks = scope.spawn(move || look_until(&wait, pid));
+        let status = child.wait();
+        drop(ended);
+        (status, looks.join().expect("looking does not panic"))
+    });
+    let status = status?;
     let wall_s = start.elapsed().as_secs_f64();
     let (stdout, stderr) = (text(&out)?, text(&err)?);
     if !status.success() {
@@ -98,6 +100,18 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<
     }
     let peak_bytes = (!peaks.is_empty()).then(|| peaks.iter().map(|peak| peak.1).sum());
     Ok(Ran { wall_s, peak_bytes, own_cpu_s, stdout, stderr })
+}
+
+/// Peaks of a program and of all below it, by process, and its own CPU time, until told that it has ended.
+fn look_until(ended: &mpsc::Receiver<()>, pid: u32) -> (Vec<(u32, u64)>, Option<f64>) {
+    let (mut peaks, mut own_cpu_s) = (Vec::new(), None);
+    loop {
+        look(pid, &mut peaks);
+        own_cpu_s = cpu_s(pid).or(own_cpu_s);
+        if ended.recv_timeout(LOOK_EVERY) != Err(mpsc::RecvTimeoutError::Timeout) {
+            return (peaks, own_cpu_s);
+        }
+    }
 }
 
 fn cpu_s(pid: u32) -> Option<f64> {
@@ -110,8 +124,8 @@ fn text(path: &Path) -> Result<String> {
 }
 
 /// Notes the peaks of a program and of all below it, by process.
-fn look(child: &Child, peaks: &mut Vec<(u32, u64)>) {
-    let mut rest = vec![child.id()];
+fn look(pid: u32, peaks: &mut Vec<(u32, u64)>) {
+    let mut rest = vec![pid];
     while let Some(pid) = rest.pop() {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
