@@ -24,12 +24,12 @@ fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
     if shared { there.saturating_add(machine.available_bytes) } else { there }
 }
 
-/// The parts of a model's memory that its header and the plan tell.
+/// The parts of a model's memory that its header and the plan tell, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Expected {
-    weights_bytes: u64,
-    kv_bytes: u64,
-    compute_bytes: u64,
+    weights: u64,
+    kv: u64,
+    compute: u64,
 }
 
 impl Expected {
@@ -39,23 +39,23 @@ impl Expected {
         let batch = u64::from(engine.n_ubatch.min(n_ctx.max(1)));
         let width = u64::from(facts.tokenizer.n_vocab) + u64::from(facts.n_embd.unwrap_or(0));
         Self {
-            weights_bytes: facts.weights_bytes,
-            kv_bytes: facts.expected_kv_bytes.unwrap_or(0),
-            compute_bytes: batch.saturating_mul(width).saturating_mul(4),
+            weights: facts.weights_bytes,
+            kv: facts.expected_kv_bytes.unwrap_or(0),
+            compute: batch.saturating_mul(width).saturating_mul(4),
         }
     }
 
     fn all(self) -> u64 {
-        self.weights_bytes.saturating_add(self.kv_bytes).saturating_add(self.compute_bytes)
+        self.weights.saturating_add(self.kv).saturating_add(self.compute)
     }
 
     fn too_much_for(self, available_bytes: u64) -> String {
         format!(
             "not enough memory: weights {} + KV cache {} + compute buffers {} = {}, {} is available; close programs, choose a \
              smaller quantization or shorter work (--pp, --tg), or try it all the same with --force",
-            size(self.weights_bytes),
-            size(self.kv_bytes),
-            size(self.compute_bytes),
+            size(self.weights),
+            size(self.kv),
+            size(self.compute),
             size(self.all()),
             size(available_bytes)
         )
@@ -73,7 +73,7 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = read_run(&path).expect("the fixture is a record");
         let subject = |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into() };
-        let subjects = run.models.iter().map(subject).collect();
+        let subjects = run.models.iter().filter(|m| m.outcome == Outcome::Done).map(subject).collect();
         (run, subjects)
     }
 
@@ -87,14 +87,14 @@ mod tests {
         let engine = EngineConfig { n_gpu_layers: 0, ..run.plan.engine.clone() };
         let largest = run.models[0].facts.as_ref().expect("facts").clone();
         let needed = Expected::of(&largest, &engine, 512);
-        assert!(needed.compute_bytes > 0 && needed.all() > largest.weights_bytes + needed.compute_bytes);
+        assert!(needed.compute > 0 && needed.all() > largest.weights_bytes + needed.compute);
         let of = |available_bytes| Machine { available_bytes, ..run.machine.clone() };
         refuse(&mut subjects, &of(needed.all()), &engine, 512);
         assert_eq!(refused(&subjects), [false; 4], "what just fits is tried");
         refuse(&mut subjects, &of(needed.all() - 1), &engine, 512);
         assert_eq!(refused(&subjects), [true, false, false, false], "the others are smaller");
         let Outcome::Failed { stage: Stage::Load, reason } = &subjects[0].model.outcome else { panic!("not at load") };
-        for part in [needed.weights_bytes, needed.kv_bytes, needed.compute_bytes, needed.all()] {
+        for part in [needed.weights, needed.kv, needed.compute, needed.all()] {
             assert!(reason.contains(&size(part)), "{} in {reason}", size(part));
         }
         assert!(reason.contains("--force"), "{reason}");

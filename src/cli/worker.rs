@@ -52,11 +52,7 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
     }
 }
 
-fn serve(
-    engine: &dyn engine::Engine,
-    devices: &dyn Fn() -> Vec<DeviceInfo>,
-    input: &mut dyn BufRead,
-) -> Result<Exit> {
+fn serve(engine: &dyn engine::Engine, devices: &dyn Fn() -> Vec<DeviceInfo>, input: &mut dyn BufRead) -> Result<Exit> {
     run::serve(engine, devices, input, &mut io::stdout().lock())?;
     Ok(Exit::Fine)
 }

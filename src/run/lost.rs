@@ -9,6 +9,8 @@ use crate::{engine::last_words, probe::Killer, units::MIB};
 
 /// Telling lines of a log that are kept.
 const WORDS: usize = 3;
+/// Windows ends a process whose stack overflowed with this code (`STATUS_STACK_OVERFLOW`); Unix has none above 255.
+const WINDOWS_STACK_OVERFLOW: u32 = 0xC000_00FD;
 
 /// A worker that is no more.
 #[derive(Debug, Error)]
@@ -138,8 +140,6 @@ impl Lost {
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
             return by_signal(signal, log, killer);
         }
-        // Unix counts codes up to 255; Windows ends a process whose stack overflowed with this one.
-        const WINDOWS_STACK_OVERFLOW: u32 = 0xC000_00FD;
         let words = LastWords::of(log);
         match status.code() {
             Some(code) if code.cast_unsigned() == WINDOWS_STACK_OVERFLOW => Self::StackOverflow { words },
@@ -150,7 +150,9 @@ impl Lost {
     /// Whether another worker may do better.
     pub(super) fn again(&self) -> Again {
         match self {
-            Self::NotStarted(_) | Self::OutOfMemory { .. } | Self::Killed { .. } | Self::Silent { .. } => Again::MayHelp,
+            Self::NotStarted(_) | Self::OutOfMemory { .. } | Self::Killed { .. } | Self::Silent { .. } => {
+                Again::MayHelp
+            }
             Self::AllocationRefused { .. }
             | Self::StackOverflow { .. }
             | Self::Aborted { .. }
@@ -174,7 +176,7 @@ fn by_signal(signal: i32, log: &str, killer: Killer) -> Lost {
     let words = LastWords::of(log);
     let says = |any: &[&str]| any.iter().any(|word| log.contains(word));
     let crashed = |meaning| Lost::Crashed { signal, meaning, words: words.clone() };
-    let killed = |meaning| Lost::Killed { signal, meaning, words: words.clone() };
+    let ended = |meaning| Lost::Killed { signal, meaning, words: words.clone() };
     match signal {
         // Rust's runtime says so and aborts.
         ABORT if says(&["overflowed its stack"]) => Lost::StackOverflow { words },
@@ -188,11 +190,11 @@ fn by_signal(signal: i32, log: &str, killer: Killer) -> Lost {
         KILL => match killer {
             Killer::Group { limit_bytes } => Lost::OutOfMemory { shortage: Shortage::Group(limit_bytes), words },
             Killer::Machine => Lost::OutOfMemory { shortage: Shortage::Machine, words },
-            Killer::Someone => killed("by a person or a program; the kernel killed nothing for want of memory"),
-            Killer::Unknown => killed("by the system, most likely for want of memory, or by a person"),
+            Killer::Someone => ended("by a person or a program; the kernel killed nothing for want of memory"),
+            Killer::Unknown => ended("by the system, most likely for want of memory, or by a person"),
         },
-        TERM => killed("asked to end"),
-        _ => killed("ended from outside"),
+        TERM => ended("asked to end"),
+        _ => ended("ended from outside"),
     }
 }
 
@@ -202,13 +204,9 @@ mod tests {
 
     use super::*;
 
-    fn of(raw: i32, log: &str, killer: Killer) -> Lost {
-        Lost::of(ExitStatus::from_raw(raw), log, killer)
-    }
-
-    /// A status as the kernel gives it: the signal in the low bits, the exit code above.
+    /// Of a status as the kernel gives it: the signal in the low bits, the exit code above.
     fn said(raw: i32, log: &str, killer: Killer) -> (String, Again) {
-        let lost = of(raw, log, killer);
+        let lost = Lost::of(ExitStatus::from_raw(raw), log, killer);
         (lost.to_string(), lost.again())
     }
 
@@ -216,7 +214,13 @@ mod tests {
     fn each_way_to_end_has_its_own_reason() {
         let assertion = "loading\nggml.c:1: GGML_ASSERT(n > 0) failed\n";
         for (raw, log, killer, expected, again) in [
-            (6, assertion, Killer::Someone, "aborted (signal 6); its last words: ggml.c:1: GGML_ASSERT", Again::Useless),
+            (
+                6,
+                assertion,
+                Killer::Someone,
+                "aborted (signal 6); its last words: ggml.c:1: GGML_ASSERT",
+                Again::Useless,
+            ),
             (6, "thread 'main' has overflowed its stack\n", Killer::Someone, "stack overflowed", Again::Useless),
             (6, "memory allocation of 8 bytes failed\n", Killer::Someone, "refused the memory", Again::Useless),
             (6, "what():  std::bad_alloc\n", Killer::Someone, "refused the memory", Again::Useless),

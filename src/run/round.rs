@@ -48,10 +48,8 @@ pub(super) fn make(
         if bench.interrupted() {
             break;
         }
-        let mut visitors: Vec<Visitor<'_>> = group
-            .iter()
-            .map(|&model| Visitor::begin(bench, task(bench, run, model), stable[model].take()))
-            .collect();
+        let mut visitors: Vec<Visitor<'_>> =
+            group.iter().map(|&model| Visitor::begin(bench, task(bench, run, model), stable[model].take())).collect();
         together(bench, index, decided, &mut visitors, observer);
         for visitor in visitors {
             let Over { visit, again, resident } = end(visitor, decided);

@@ -66,8 +66,7 @@ fn a_comparison_of_outputs_keeps_its_windows() {
 
 #[test]
 fn a_second_ctrl_c_ends_at_once_and_leaves_no_worker() {
-    let bench =
-        Bench::new("compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet");
+    let bench = Bench::new("compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet");
     let mut child = bench.spawn();
     let worker = busy_worker(child.id());
     send(child.id(), Signal::INT);

@@ -18,9 +18,8 @@ const LONG: &str = "compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none -
 /// A run of two scripted models, the second of which fails while generating.
 fn scripted(how: &str, options: &str) -> Bench {
     let model = r#""load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":5000,"answer":"one two three""#;
-    let script = format!(
-        r#"{{"models":{{"a.gguf":{{{model}}},"b.gguf":{{{model},"fail":{{"at":"decode","how":"{how}"}}}}}}}}"#
-    );
+    let script =
+        format!(r#"{{"models":{{"a.gguf":{{{model}}},"b.gguf":{{{model},"fail":{{"at":"decode","how":"{how}"}}}}}}}}"#);
     let pocket = std::fs::read(POCKET).unwrap();
     Bench::new(&format!("compare a.gguf b.gguf {SHORT} --script script.json {options}"))
         .file("a.gguf", &pocket)

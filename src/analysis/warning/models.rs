@@ -83,7 +83,8 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
 
 /// The second attempt's figures are as good as any; that there was a first is for the reader to know.
 pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
-    let lost: Vec<_> = datum::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
+    let lost: Vec<_> =
+        datum::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
     let (_, first) = lost.first()?;
     let rounds: Vec<String> = lost.iter().map(|(round, _)| round.to_string()).collect();
     let evidence = format!(

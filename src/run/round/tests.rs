@@ -1,6 +1,13 @@
 //! Workers that are lost: who gets a second attempt, and what the record says of the first.
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc, sync::Arc, sync::atomic::AtomicBool};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+    sync::atomic::AtomicBool,
+};
 
 use crate::{
     engine::{ModelScript, Script, ScriptedEngine},
@@ -21,7 +28,7 @@ struct Flaky {
     inner: SimulatedLauncher,
     fate: Rc<Fate>,
     /// Fails so many launches first.
-    unstarted: RefCell<u32>,
+    unstarted: Cell<u32>,
     loads: Rc<RefCell<BTreeMap<String, u32>>>,
 }
 
@@ -34,8 +41,8 @@ struct FlakyWorker {
 
 impl Launcher for Flaky {
     fn launch(&self) -> Result<Box<dyn Worker>, Lost> {
-        if let Some(left) = self.unstarted.borrow().checked_sub(1) {
-            self.unstarted.replace(left);
+        if let Some(left) = self.unstarted.get().checked_sub(1) {
+            self.unstarted.set(left);
             return Err(Lost::NotStarted(std::io::ErrorKind::WouldBlock.into()));
         }
         let (fate, loads) = (Rc::clone(&self.fate), Rc::clone(&self.loads));
@@ -87,7 +94,7 @@ fn measured(
     let launcher = Flaky {
         inner: SimulatedLauncher::new(engine),
         fate: Rc::new(fate),
-        unstarted: RefCell::new(unstarted),
+        unstarted: Cell::new(unstarted),
         loads: Rc::clone(&loads),
     };
     let mut plan = plan();
