@@ -39,7 +39,7 @@ fn ctrl_c_and_sigterm_save_what_was_measured() {
 #[test]
 fn the_sample_under_way_is_finished() {
     let bench = Bench::new(
-        "compare {pocket} {pocket} --arrangement sequential --rounds 500 --pp 8192 --tg 0 --prompts none --no-quality --out out --quiet",
+        "compare {pocket} {pocket} --arrangement sequential --rounds 500 --pp 4096 --tg 0 --prompts none --no-quality --out out --quiet",
     );
     let child = bench.spawn();
     let worker = busy_worker(child.id());

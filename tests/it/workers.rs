@@ -100,7 +100,7 @@ fn a_worker_killed_from_outside_twice_is_a_row() {
 #[test]
 fn a_worker_killed_once_costs_an_attempt_and_no_figure() {
     let bench = Bench::new(
-        "compare {pocket} {pocket} --quick --arrangement sequential --pp 4096 --tg 0 --inner 3 --prompts none --no-quality --out out --json out.json",
+        "compare {pocket} {pocket} --quick --arrangement sequential --pp 2048 --tg 0 --inner 3 --prompts none --no-quality --out out --json out.json",
     );
     let child = bench.spawn();
     send(busy_worker(child.id()), Signal::KILL);
@@ -134,7 +134,7 @@ fn no_busy_worker_outlives_its_parent() {
 /// As far as processes can tell, this is what a laptop's lid does.
 #[test]
 fn processes_that_are_stopped_together_are_not_silent() {
-    let line = format!("{SHORT} --timeout 10").replace("--pp 8", "--pp 16384").replace("--tg 4", "--tg 0");
+    let line = format!("{SHORT} --timeout 10").replace("--pp 8", "--pp 3072").replace("--tg 4", "--tg 0");
     let bench = Bench::new(&format!("compare {{pocket}} {{pocket}} {line}"));
     let child = bench.spawn();
     let parent = child.id();
