@@ -143,6 +143,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         run::quality::execute(&bench, &quality.inputs, &mut run, observer.as_mut(), &mut save)?;
         if interrupt.load(Ordering::Relaxed) {
             run.ended = Ended::Interrupted;
+            save(&run)?;
         }
     }
     drop(observer);
