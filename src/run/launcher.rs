@@ -149,7 +149,7 @@ impl Process {
             }
             if silent >= limit.after {
                 self.kill();
-                return Err(Lost::Silent { limit, words: LastWords::of(&self.log.read()) });
+                return Err(Lost::Silent { limit, words: LastWords::last(&self.log.read()) });
             }
         }
     }

@@ -106,15 +106,24 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// The telling lines of a worker's log.
+/// Some lines of a worker's log.
 #[derive(Debug, Clone, Default)]
 pub struct LastWords(Vec<String>);
 
 impl LastWords {
-    /// The most telling of a log.
+    /// The most telling lines of the log of a process that gave up by itself.
     #[must_use]
-    pub fn of(log: &str) -> Self {
+    pub fn telling(log: &str) -> Self {
         Self(last_words(log, WORDS))
+    }
+
+    /// The last lines of the log of one that was ended: none of them is the reason, but they say what it was at.
+    #[must_use]
+    pub fn last(log: &str) -> Self {
+        let mut lines: Vec<String> =
+            log.lines().rev().map(str::trim).filter(|l| !l.is_empty()).take(WORDS).map(str::to_owned).collect();
+        lines.reverse();
+        Self(lines)
     }
 }
 
@@ -140,7 +149,7 @@ impl Lost {
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
             return by_signal(signal, log, killer);
         }
-        let words = LastWords::of(log);
+        let words = LastWords::telling(log);
         match status.code() {
             Some(code) if code.cast_unsigned() == WINDOWS_STACK_OVERFLOW => Self::StackOverflow { words },
             code => Self::Exited { code: code.unwrap_or(-1), words },
@@ -173,10 +182,10 @@ fn by_signal(signal: i32, log: &str, killer: Killer) -> Lost {
     const FPE: i32 = Signal::FPE.as_raw();
     const SEGV: i32 = Signal::SEGV.as_raw();
     const TERM: i32 = Signal::TERM.as_raw();
-    let words = LastWords::of(log);
+    let (words, last) = (LastWords::telling(log), LastWords::last(log));
     let says = |any: &[&str]| any.iter().any(|word| log.contains(word));
     let crashed = |meaning| Lost::Crashed { signal, meaning, words: words.clone() };
-    let ended = |meaning| Lost::Killed { signal, meaning, words: words.clone() };
+    let ended = |meaning| Lost::Killed { signal, meaning, words: last.clone() };
     match signal {
         // Rust's runtime says so and aborts.
         ABORT if says(&["overflowed its stack"]) => Lost::StackOverflow { words },
@@ -188,8 +197,8 @@ fn by_signal(signal: i32, log: &str, killer: Killer) -> Lost {
         FPE => crashed("an arithmetic error"),
         SEGV => crashed("memory that is not its own"),
         KILL => match killer {
-            Killer::Group { limit_bytes } => Lost::OutOfMemory { shortage: Shortage::Group(limit_bytes), words },
-            Killer::Machine => Lost::OutOfMemory { shortage: Shortage::Machine, words },
+            Killer::Group { limit_bytes } => Lost::OutOfMemory { shortage: Shortage::Group(limit_bytes), words: last },
+            Killer::Machine => Lost::OutOfMemory { shortage: Shortage::Machine, words: last },
             Killer::Someone => ended("by a person or a program; the kernel killed nothing for want of memory"),
             Killer::Unknown => ended("by the system, most likely for want of memory, or by a person"),
         },
@@ -229,6 +238,7 @@ mod tests {
             (4, "", Killer::Someone, "instruction this CPU does not have", Again::Useless),
             (9, "", Killer::Machine, "the machine ran out of memory", Again::MayHelp),
             (9, "", Killer::Someone, "signal 9 (by a person or a program", Again::MayHelp),
+            (9, "error: not this\na\nb\nc\n", Killer::Machine, "its last words: a | b | c", Again::MayHelp),
             (9, "", Killer::Unknown, "signal 9 (by the system, most likely", Again::MayHelp),
             (15, "", Killer::Someone, "signal 15 (asked to end)", Again::MayHelp),
             (3 << 8, "bye\n", Killer::Someone, "exit code 3; its last words: bye", Again::Useless),
