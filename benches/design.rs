@@ -15,7 +15,7 @@ use std::{
     hint::black_box,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use gguf_bench::{
@@ -27,7 +27,7 @@ use gguf_bench::{
         WorkloadKind,
         datum::{by_round, log_ratios, rate},
     },
-    run::{self, Bench, ProcessLauncher},
+    run::{self, Bench, Deadline, ProcessLauncher},
     stats,
 };
 
@@ -235,11 +235,8 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         |name: &str, role| Model { name: name.into(), file: name.into(), role, facts: None, outcome: Outcome::Done };
     run.models = vec![model("a", Role::Original), model("b", Role::Candidate)];
     (run.rounds, run.quality) = (Vec::new(), None);
-    let launcher = ProcessLauncher {
-        program: env!("CARGO_BIN_EXE_gguf-bench").into(),
-        arguments: vec!["worker".into(), "serve".into()],
-        timeout: Duration::from_mins(10),
-    };
+    let arguments = ["worker", "--tied", "serve"].map(String::from).into();
+    let launcher = ProcessLauncher::new(env!("CARGO_BIN_EXE_gguf-bench").into(), arguments, Deadline::Learned);
     let plan = run.plan.clone();
     let files = [options.original.clone(), candidate.to_owned()];
     let bench = Bench {

@@ -226,9 +226,13 @@ pub(super) struct MeasureArgs {
     /// Seed of the order of models and of the token ids
     #[arg(long, default_value_t = 42, value_name = "N", help_heading = "Work")]
     pub(super) seed: u64,
-    /// Longest silence of a worker before it is stopped, in seconds
-    #[arg(long, default_value_t = 600, value_name = "S", help_heading = "Work")]
-    pub(super) timeout: u64,
+    /// Longest silence of a worker before it is stopped, in seconds [default: 20 times what the same work took before, at least
+    /// 60; 1800 for what was not seen before]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work")]
+    pub(super) timeout: Option<u64>,
+    /// Load even what is expected not to fit in memory
+    #[arg(long, help_heading = "Work")]
+    pub(super) force: bool,
 
     #[command(flatten)]
     pub(super) generation: super::generation::GenerationArgs,
@@ -322,6 +326,9 @@ pub(super) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
+    /// End at once when stdin does: the parent is gone.
+    #[arg(long)]
+    pub(super) tied: bool,
     #[command(subcommand)]
     pub(super) job: WorkerJob,
 }

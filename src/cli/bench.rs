@@ -2,19 +2,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, atomic::Ordering},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{
     args::{CompareArgs, MeasureArgs, SweepArgs},
     exit::Exit,
-    fetch,
+    fetch, fits, interrupt,
     machine::{self, Here},
     outputs::Outputs,
     plan::{self, Setting},
@@ -107,8 +103,11 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         return Ok(None);
     }
     check_some_can_run(&subjects)?;
-    subjects::expect_kv_cache(&mut subjects, &plan, plan::largest_synthetic_context(&plan));
-    refuse_what_does_not_fit(&mut subjects, here.machine.available_bytes);
+    let n_ctx = plan::largest_synthetic_context(&plan);
+    subjects::expect_kv_cache(&mut subjects, &plan, n_ctx);
+    if !args.force {
+        fits::refuse(&mut subjects, &here.machine, &plan.engine, n_ctx);
+    }
     let outputs = Outputs::open(args)?;
     let mut observer = observer(args);
     subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
@@ -129,9 +128,9 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         quality: None,
         wishes: args.wishes.record(),
     };
-    let launcher = machine::launcher(args.script.as_ref(), Duration::from_secs(args.timeout))?;
+    let launcher = machine::launcher(args.script.as_ref(), args.timeout)?;
     let (plan, devices) = (run.plan.clone(), run.machine.devices.clone());
-    let interrupt = interrupt()?;
+    let interrupt = interrupt::interrupt()?;
     let bench =
         Bench { plan: &plan, files: &files, launcher: &launcher, clock, devices: &devices, interrupt: &interrupt };
     let mut save = |run: &Run| record::write_run(&outputs.record(), run);
@@ -144,6 +143,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         run::quality::execute(&bench, &quality.inputs, &mut run, observer.as_mut(), &mut save)?;
         if interrupt.load(Ordering::Relaxed) {
             run.ended = Ended::Interrupted;
+            save(&run)?;
         }
     }
     drop(observer);
@@ -184,45 +184,9 @@ fn check_some_can_run(subjects: &[Subject]) -> Result<()> {
     bail!("{}", reasons.join("\n       "))
 }
 
-/// A model that can't fit would be killed by the system, and others with it.
-fn refuse_what_does_not_fit(subjects: &mut [Subject], available_bytes: u64) {
-    for subject in subjects {
-        let Some(facts) = &subject.model.facts else { continue };
-        let kv = facts.expected_kv_bytes.unwrap_or(0);
-        if facts.weights_bytes + kv > available_bytes {
-            let reason = format!(
-                "not enough memory: weights {} and KV cache {} need {}, {} is available; close programs or choose a smaller quantization",
-                preview::size(facts.weights_bytes),
-                preview::size(kv),
-                preview::size(facts.weights_bytes + kv),
-                preview::size(available_bytes)
-            );
-            subject.model.outcome = Outcome::Failed { stage: record::Stage::Load, reason };
-        }
-    }
-}
-
 /// The progress display, when someone is looking.
 pub(super) fn observer(args: &MeasureArgs) -> Box<dyn Observer> {
     if args.quiet { Box::new(Silent) } else { Progress::on_stderr().map_or(Box::new(Silent), |p| Box::new(p) as _) }
-}
-
-/// The first Ctrl-C lets the sample under way finish and saves; the second ends at once.
-fn interrupt() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    #[expect(
-        clippy::exit,
-        clippy::disallowed_methods,
-        reason = "a second Ctrl-C means at once; the record of finished rounds is on disk"
-    )]
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("handle Ctrl-C")?;
-    Ok(flag)
 }
 
 /// Where hashes are kept between runs: the person's cache folder, when there is one.

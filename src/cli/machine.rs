@@ -8,7 +8,7 @@ use super::worker::Description;
 use crate::{
     probe,
     record::{Build, Machine},
-    run::{self, ProcessLauncher},
+    run::{self, Deadline, ProcessLauncher},
 };
 
 /// Identity of this binary and this machine.
@@ -19,7 +19,7 @@ pub(super) struct Here {
 
 /// Reads both. llama.cpp is asked in a process of its own: here it would hold device memory.
 pub(super) fn here() -> Result<Here> {
-    let said = run::run_to_end(&program()?, &["worker".into(), "describe".into()], Duration::from_mins(1))
+    let said = run::run_to_end(&program()?, &worker("describe"), Duration::from_mins(1))
         .context("ask llama.cpp for its devices")?;
     let Description { devices, system_info } =
         serde_json::from_slice(&said).context("understand llama.cpp's devices")?;
@@ -31,13 +31,19 @@ pub(super) fn program() -> Result<PathBuf> {
     std::env::current_exe().context("find this executable")
 }
 
-/// Starts workers of this executable.
-pub(super) fn launcher(script: Option<&PathBuf>, timeout: Duration) -> Result<ProcessLauncher> {
-    let mut arguments = vec!["worker".into(), "serve".into()];
+/// What this executable is told to be a worker that ends when this process does.
+pub(super) fn worker(job: &str) -> Vec<String> {
+    ["worker", "--tied", job].map(String::from).into()
+}
+
+/// Starts workers of this executable, which may be silent for so many seconds, or as long as is learned.
+pub(super) fn launcher(script: Option<&PathBuf>, timeout_s: Option<u64>) -> Result<ProcessLauncher> {
+    let mut arguments = worker("serve");
     if let Some(script) = script {
         arguments.extend(["--script".into(), script.display().to_string()]);
     }
-    Ok(ProcessLauncher { program: program()?, arguments, timeout })
+    let deadline = timeout_s.map_or(Deadline::Learned, |seconds| Deadline::Fixed(Duration::from_secs(seconds)));
+    Ok(ProcessLauncher::new(program()?, arguments, deadline))
 }
 
 fn build(system_info: String) -> Build {

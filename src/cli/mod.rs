@@ -9,9 +9,11 @@ mod diff;
 mod doctor;
 mod exit;
 mod fetch;
+mod fits;
 mod generation;
 mod guide;
 mod inspect;
+mod interrupt;
 mod machine;
 mod outputs;
 mod plan;
@@ -87,7 +89,7 @@ fn run(command: Command) -> Result<Exit> {
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;
             print(&String::from_utf8_lossy(&page))
         }
-        Command::Worker(args) => worker::run(&args.job),
+        Command::Worker(args) => worker::run(&args),
     }
 }
 

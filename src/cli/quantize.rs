@@ -109,7 +109,7 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &Request<'_>) 
         bail!("{} is the original itself: choose another --keep folder", path.display());
     }
     let partial = path.with_extension("gguf.partial");
-    let mut arguments: Vec<String> = vec!["worker".into(), "quantize".into()];
+    let mut arguments = machine::worker("quantize");
     arguments.extend([original.display().to_string(), partial.display().to_string(), to.name.into()]);
     arguments.extend(["--threads".into(), request.n_threads.to_string()]);
     if request.allow_requantize {

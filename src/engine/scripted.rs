@@ -73,6 +73,12 @@ pub enum HowItFails {
     Abort,
     /// It never returns.
     Hang,
+    /// It calls itself until its stack is used up.
+    Overflow,
+    /// It is refused memory that it can't do without.
+    Starve,
+    /// It ends the process with a code.
+    Exit,
 }
 
 /// The engine. Sessions share its virtual clock and its machine.
@@ -172,6 +178,13 @@ impl ScriptedSession {
                 HowItFails::Hang => loop {
                     std::thread::park();
                 },
+                HowItFails::Overflow => {
+                    overflow(&[0; 1024]);
+                    Ok(())
+                }
+                HowItFails::Starve => std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u64; 1 << 20]>()),
+                #[expect(clippy::disallowed_methods, reason = "a process that ends is what is asked for")]
+                HowItFails::Exit => std::process::exit(3),
             },
             _ => Ok(()),
         }
@@ -181,6 +194,15 @@ impl ScriptedSession {
         let wall_ns = self.pass(ns_per_token * n_tokens as u64);
         Timing { n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX), wall_ns, native_ns: Some(wall_ns) }
     }
+}
+
+/// Each call holds the one before, so that none can be left out.
+fn overflow(held: &[u8; 1024]) {
+    let own = std::hint::black_box([held[0].wrapping_add(1); 1024]);
+    if std::hint::black_box(true) {
+        overflow(&own);
+    }
+    std::hint::black_box(own);
 }
 
 fn scripted_error(stage: Stage) -> Error {

@@ -1,4 +1,4 @@
-//! The memory a control group leaves to this process: limits of cgroup v1 and v2, the group's ancestors included.
+//! The memory a control group leaves to this process: limits of cgroup v1 and v2, the group's ancestors included, and its kills.
 
 use std::{
     fs,
@@ -17,13 +17,34 @@ pub struct MemoryLimit {
 /// The tightest limit on this process's memory; `None` when no group sets one.
 #[must_use]
 pub fn memory_limit() -> Option<MemoryLimit> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let limits = chains(&mounts, &groups).into_iter().flat_map(|chain| {
+    let limits = own_chains().into_iter().flat_map(|chain| {
         let files = chain.files;
         chain.folders.into_iter().filter_map(move |folder| files.read(&folder))
     });
     tightest(limits)
+}
+
+/// How often the kernel killed for want of memory, counters that only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct GroupKills {
+    /// Processes of the group this process is in.
+    pub(super) killed: u64,
+    /// How often the group or one of its ancestors reached its limit.
+    pub(super) limit_hits: u64,
+}
+
+/// Kills in the group this process is in; `None` where no memory controller counts them.
+pub(super) fn kills() -> Option<GroupKills> {
+    own_chains().iter().find_map(|Chain { files, folders }| {
+        let killed = files.killed(folders.first()?)?;
+        let limit_hits = folders.iter().filter_map(|folder| files.limit_hits(folder)).sum();
+        Some(GroupKills { killed, limit_hits })
+    })
+}
+
+fn own_chains() -> Vec<Chain> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/self/{name}"));
+    read("mountinfo").and_then(|mounts| Ok(chains(&mounts, &read("cgroup")?))).unwrap_or_default()
 }
 
 fn tightest(limits: impl Iterator<Item = MemoryLimit>) -> Option<MemoryLimit> {
@@ -51,12 +72,32 @@ impl Files {
         let limit_bytes = read(limit)?.trim().parse().ok().filter(|&bytes: &u64| bytes < 1 << 62)?;
         let used: u64 = read(usage)?.trim().parse().ok()?;
         let stat = read("memory.stat").unwrap_or_default();
-        let field = |name: &str| {
-            stat.lines().filter_map(|line| line.split_once(' ')).find(|(key, _)| *key == name)?.1.parse::<u64>().ok()
-        };
-        let cache = field(active).unwrap_or(0).saturating_add(field(inactive).unwrap_or(0));
+        let cache = field(&stat, active).unwrap_or(0).saturating_add(field(&stat, inactive).unwrap_or(0));
         Some(MemoryLimit { limit_bytes, headroom_bytes: limit_bytes.saturating_sub(used.saturating_sub(cache)) })
     }
+
+    /// Processes the kernel killed in this group.
+    fn killed(self, folder: &Path) -> Option<u64> {
+        let name = match self {
+            Self::V1 => "memory.oom_control",
+            Self::V2 => "memory.events",
+        };
+        field(&fs::read_to_string(folder.join(name)).ok()?, "oom_kill")
+    }
+
+    /// How often this group's usage came up to its limit; of v2, and nothing could be given back.
+    fn limit_hits(self, folder: &Path) -> Option<u64> {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+        match self {
+            Self::V1 => read("memory.failcnt")?.trim().parse().ok(),
+            Self::V2 => field(&read("memory.events")?, "oom"),
+        }
+    }
+}
+
+/// A value of a file of lines `key value`.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().filter_map(|line| line.split_once(' ')).find(|(key, _)| *key == name)?.1.trim().parse().ok()
 }
 
 /// A group and its ancestors as far as they are mounted here.
@@ -153,6 +194,18 @@ mod tests {
         assert_eq!(Files::V1.read(dir.path()), None);
         write("memory.limit_in_bytes", "500\n");
         assert_eq!(Files::V1.read(dir.path()), Some(MemoryLimit { limit_bytes: 500, headroom_bytes: 0 }));
+    }
+
+    #[test]
+    fn kills_and_hits_of_both_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        assert_eq!((Files::V2.killed(dir.path()), Files::V1.limit_hits(dir.path())), (None, None));
+        write("memory.events", "low 0\nhigh 4\nmax 90\noom 3\noom_kill 2\noom_group_kill 0\n");
+        assert_eq!((Files::V2.killed(dir.path()), Files::V2.limit_hits(dir.path())), (Some(2), Some(3)));
+        write("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
+        write("memory.failcnt", "812\n");
+        assert_eq!((Files::V1.killed(dir.path()), Files::V1.limit_hits(dir.path())), (Some(5), Some(812)));
     }
 
     #[test]

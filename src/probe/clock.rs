@@ -16,6 +16,9 @@ pub trait Clock: Send + Sync {
 }
 
 /// The system's monotonic clock, counted from when it was made. Copies share that start.
+///
+/// Setting the time of day does not move it. On Linux (`CLOCK_MONOTONIC`) and macOS (`CLOCK_UPTIME_RAW`) it stands still while the
+/// machine sleeps, so that a suspended laptop adds nothing to a sample; Windows' counter may go on.
 #[derive(Debug, Clone, Copy)]
 pub struct Monotonic {
     origin: Instant,
@@ -100,6 +103,7 @@ impl fmt::Display for UtcTime {
 
 /// The wall time now.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock, and the only label it makes")]
 pub fn utc_now() -> UtcTime {
     UtcTime(jiff::Timestamp::now())
 }

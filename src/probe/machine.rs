@@ -13,7 +13,7 @@ pub fn machine(devices: Vec<DeviceInfo>) -> Machine {
     let read = |path: &str| fs::read_to_string(path).ok();
     let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
     let (ram_bytes, free_bytes) = read("/proc/meminfo").and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory);
-    let limit = cgroup::memory_limit();
+    let Limits { limit_bytes, headroom_bytes } = Limits::now();
     Machine {
         os: read("/etc/os-release")
             .and_then(|text| pretty_name(&text))
@@ -26,19 +26,49 @@ pub fn machine(devices: Vec<DeviceInfo>) -> Machine {
         logical_cpus: cpus::logical(),
         allowed_cpus: cpus::allowed().cpus,
         ram_bytes,
-        memory_limit_bytes: limit.map(|l| l.limit_bytes).filter(|&bytes| bytes < ram_bytes),
-        available_bytes: limit.map_or(free_bytes, |l| l.headroom_bytes.min(free_bytes)),
+        memory_limit_bytes: limit_bytes.filter(|&bytes| bytes < ram_bytes),
+        available_bytes: headroom_bytes.map_or(free_bytes, |bytes| bytes.min(free_bytes)),
         governor: cpus::governor(),
         on_battery: on_battery(Path::new("/sys/class/power_supply")),
         devices,
     }
 }
 
-/// Memory that could be used without swapping, now, bytes: the system's and the control group's word, whichever is less.
+/// Memory that could be used without swapping, now, bytes: the system's, the control group's and `ulimit -v`'s word, whichever
+/// is least.
 #[must_use]
 pub fn available_bytes() -> u64 {
     let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory).1;
-    cgroup::memory_limit().map_or(system, |limit| limit.headroom_bytes.min(system))
+    Limits::now().headroom_bytes.map_or(system, |bytes| bytes.min(system))
+}
+
+/// What is set below the machine's own memory; `None` where nothing is.
+struct Limits {
+    limit_bytes: Option<u64>,
+    headroom_bytes: Option<u64>,
+}
+
+impl Limits {
+    fn now() -> Self {
+        let group = cgroup::memory_limit();
+        let process = address_space_limit();
+        let least = |a: Option<u64>, b: Option<u64>| [a, b].into_iter().flatten().min();
+        Self {
+            limit_bytes: least(group.map(|g| g.limit_bytes), process),
+            headroom_bytes: least(group.map(|g| g.headroom_bytes), process),
+        }
+    }
+}
+
+/// What every process started here may map at most (`ulimit -v`): a fresh worker has all of it.
+#[cfg(target_os = "linux")]
+fn address_space_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::As).current
+}
+
+#[cfg(not(target_os = "linux"))]
+fn address_space_limit() -> Option<u64> {
+    None
 }
 
 /// Installed and available memory from the text of /proc/meminfo.

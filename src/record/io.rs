@@ -92,6 +92,7 @@ fn check(run: &Run) -> Result<(), String> {
             .samples
             .iter()
             .chain(warmup)
+            .chain(visit.retried.iter().flat_map(|r| &r.samples))
             .map(|s| s.workload)
             .chain(visit.generations.iter().map(|g| g.workload))
             .chain(visit.skipped.iter().map(|s| s.workload));

@@ -21,7 +21,7 @@ pub struct Machine {
     pub allowed_cpus: u32,
     /// Installed memory.
     pub ram_bytes: u64,
-    /// The cgroup's memory limit, when there is one below the installed memory.
+    /// The memory limit of the cgroup or of `ulimit -v`, whichever is less, when it is below the installed memory.
     pub memory_limit_bytes: Option<u64>,
     /// Memory that could be used without swapping, at the start.
     pub available_bytes: u64,

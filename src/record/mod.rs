@@ -32,7 +32,7 @@ pub use quality::{
 };
 pub use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
-    Phase, Round, Sample, Skipped, Stage, Visit, Warmup,
+    Phase, Retried, Round, Sample, Skipped, Stage, Visit, Warmup,
 };
 pub use wishes::{Prefer, Wishes};
 

@@ -41,6 +41,22 @@ pub struct Visit {
     pub skipped: Vec<Skipped>,
     /// The machine around this visit.
     pub conditions: Conditions,
+    /// The first attempt, when its worker was lost and this is the second; absent otherwise, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried: Option<Retried>,
+}
+
+/// An attempt at a visit that was made again, since what ended its worker may pass: a kill from outside, silence, a failed start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retried {
+    /// What was being done.
+    pub stage: Stage,
+    /// What became of the worker.
+    pub reason: String,
+    /// How long the attempt lasted.
+    pub duration_ns: u64,
+    /// What it measured until then: in no result, since the second attempt measured the same.
+    pub samples: Vec<Sample>,
 }
 
 /// A prompt that was not asked: with its answer it is longer than the model allows.

@@ -1,19 +1,28 @@
 //! Worker processes: started from this executable, asked and answered line by line, killed when silent too long.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    cell::RefCell,
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
+    rc::Rc,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
 };
 
-use tempfile::NamedTempFile;
-use thiserror::Error;
+use tempfile::{NamedTempFile, TempPath};
 
-use super::protocol::{Reply, Request};
-use crate::engine::last_words;
+use super::{
+    deadline::{Deadline, Experience, Limit, Origin, Work, subject_of},
+    lost::{LastWords, Lost},
+    protocol::{Reply, Request},
+};
+use crate::probe::{Clock, Monotonic, OomKills};
+
+/// Silence is counted in turns of this.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Starts workers.
 pub trait Launcher {
@@ -45,68 +54,29 @@ pub trait Worker {
     fn log(&self) -> String;
 }
 
-/// A worker that is no more.
-#[derive(Debug, Error)]
-pub enum Lost {
-    /// It could not be started.
-    #[error("the worker process could not be started: {0}")]
-    NotStarted(#[source] std::io::Error),
-    /// It ended by a signal.
-    #[error("the worker was killed by signal {signal} ({meaning}){words}")]
-    Killed {
-        /// Number of the signal.
-        signal: i32,
-        /// What that most often means.
-        meaning: &'static str,
-        /// Last words of its log.
-        words: LastWords,
-    },
-    /// It ended by itself.
-    #[error("the worker ended with exit code {code}{words}")]
-    Exited {
-        /// Its exit code.
-        code: i32,
-        /// Last words of its log.
-        words: LastWords,
-    },
-    /// It said nothing for too long and was killed.
-    #[error("the worker said nothing for {seconds} s and was stopped (--timeout allows longer){words}")]
-    Silent {
-        /// How long it was waited for.
-        seconds: u64,
-        /// Last words of its log.
-        words: LastWords,
-    },
-    /// It said something that is no reply.
-    #[error("the worker said something unexpected: {0}")]
-    Nonsense(String),
-}
-
-/// The telling lines of a worker's log.
-#[derive(Debug, Clone, Default)]
-pub struct LastWords(Vec<String>);
-
-impl std::fmt::Display for LastWords {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, "; its last words: {}", self.0.join(" | ")) }
-    }
-}
-
 /// Starts this executable again with a hidden subcommand.
 #[derive(Debug, Clone)]
 pub struct ProcessLauncher {
-    /// This executable.
-    pub program: PathBuf,
-    /// The hidden subcommand and its options.
-    pub arguments: Vec<String>,
-    /// How long a worker may be silent.
-    pub timeout: Duration,
+    program: PathBuf,
+    arguments: Vec<String>,
+    deadline: Deadline,
+    /// Of all its workers, the earlier ones too.
+    experience: Rc<RefCell<Experience>>,
+}
+
+impl ProcessLauncher {
+    /// This executable, the hidden subcommand and its options, and how long its processes may be silent.
+    #[must_use]
+    pub fn new(program: PathBuf, arguments: Vec<String>, deadline: Deadline) -> Self {
+        Self { program, arguments, deadline, experience: Rc::default() }
+    }
 }
 
 impl Launcher for ProcessLauncher {
     fn launch(&self) -> Result<Box<dyn Worker>, Lost> {
-        let mut worker = ProcessWorker::start(self).map_err(Lost::NotStarted)?;
-        match worker.wait()? {
+        let process = Process::start(&self.program, &self.arguments).map_err(Lost::NotStarted)?;
+        let mut worker = ProcessWorker { process, launcher: self.clone(), subject: String::new(), windows: None };
+        match worker.hear(Some(Work::start()), None)? {
             Reply::Ready => Ok(Box::new(worker)),
             other => Err(Lost::Nonsense(format!("{other:?}"))),
         }
@@ -116,85 +86,80 @@ impl Launcher for ProcessLauncher {
 /// Runs this executable to its end and returns what it printed.
 ///
 /// # Errors
-/// When it can't be started, fails, or takes longer than `timeout`.
+/// When it can't be started, fails, or is silent for longer than `timeout`.
 pub fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, Lost> {
-    let launcher = ProcessLauncher { program: program.into(), arguments: arguments.to_vec(), timeout };
-    let mut worker = ProcessWorker::start(&launcher).map_err(Lost::NotStarted)?;
+    let mut process = Process::start(program, arguments).map_err(Lost::NotStarted)?;
     let mut printed = Vec::new();
-    loop {
-        match worker.replies.recv_timeout(timeout) {
-            Ok(line) => printed.extend(line.bytes().chain(*b"\n")),
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => return Err(worker.silent()),
-        }
+    while let Some(line) = process.line(Limit { after: timeout, origin: Origin::Given })? {
+        printed.extend(line.bytes().chain(*b"\n"));
     }
-    match worker.child.wait() {
+    match process.child.wait() {
         Ok(status) if status.success() => Ok(printed),
-        Ok(status) => Err(lost(status, worker.last_words())),
+        Ok(_) => Err(process.obituary()),
         Err(e) => Err(Lost::NotStarted(e)),
     }
 }
 
-struct ProcessWorker {
+/// A process of this executable, its output read by a thread.
+struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
-    replies: Receiver<String>,
-    log: NamedTempFile,
-    timeout: Duration,
+    lines: Receiver<String>,
+    log: Log,
+    kills: OomKills,
 }
 
-impl ProcessWorker {
+impl Process {
     #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
-    fn start(launcher: &ProcessLauncher) -> std::io::Result<Self> {
-        let log = NamedTempFile::new()?;
-        let mut command = Command::new(&launcher.program);
-        command
-            .args(&launcher.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(log.reopen()?));
+    fn start(program: &Path, arguments: &[String]) -> io::Result<Self> {
+        let (log, stderr) = Log::new()?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(stderr));
         // Ctrl-C in a terminal is for the parent: it decides whether the sample under way is finished.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let kills = OomKills::now();
         let mut child = command.spawn()?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("was piped");
-        let (send, replies) = channel();
+        let (send, lines) = channel();
         // A blocked read can't be given up; a thread waits in it so that we can stop waiting.
         thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let Ok(line) = line else { break };
-                if send.send(line).is_err() {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                     break;
                 }
             }
         });
-        Ok(Self { child, stdin, replies, log, timeout: launcher.timeout })
+        Ok(Self { child, stdin, lines, log, kills })
     }
 
-    fn wait(&mut self) -> Result<Reply, Lost> {
-        match self.replies.recv_timeout(self.timeout) {
-            Ok(line) => serde_json::from_str(&line).map_err(|e| Lost::Nonsense(e.to_string())),
-            Err(RecvTimeoutError::Timeout) => Err(self.silent()),
-            Err(RecvTimeoutError::Disconnected) => Err(self.obituary()),
+    /// The next line of its output; `None` at the end.
+    ///
+    /// Silence is counted in turns, each no longer than it was meant to be: while the machine sleeps, or while a person has
+    /// stopped both processes, neither works and no turn passes.
+    fn line(&mut self, limit: Limit) -> Result<Option<String>, Lost> {
+        let turn = TURN.min(limit.after / 4).max(Duration::from_millis(1));
+        let mut silent = Duration::ZERO;
+        loop {
+            match self.lines.recv_timeout(turn) {
+                Ok(line) => return Ok(Some(line)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => silent += turn,
+            }
+            if silent >= limit.after {
+                self.kill();
+                return Err(Lost::Silent { limit, words: LastWords::last(&self.log.read()) });
+            }
         }
     }
 
-    fn silent(&mut self) -> Lost {
-        self.kill();
-        Lost::Silent { seconds: self.timeout.as_secs(), words: self.last_words() }
-    }
-
-    /// Why a worker whose output ended is no more.
+    /// Why a process whose output ended is no more.
     fn obituary(&mut self) -> Lost {
         match self.child.wait() {
-            Ok(status) => lost(status, self.last_words()),
+            Ok(status) => Lost::of(status, &self.log.read(), OomKills::now().killer_since(self.kills)),
             Err(e) => Lost::NotStarted(e),
         }
-    }
-
-    fn last_words(&self) -> LastWords {
-        LastWords(last_words(&self.log(), 3))
     }
 
     fn kill(&mut self) {
@@ -204,57 +169,91 @@ impl ProcessWorker {
     }
 }
 
-fn lost(status: ExitStatus, words: LastWords) -> Lost {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return Lost::Killed { signal, meaning: meaning(signal), words };
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Closing its input ends it; a stopped one is killed all the same.
+        self.stdin = None;
+        self.kill();
     }
-    Lost::Exited { code: status.code().unwrap_or(-1), words }
 }
 
-#[cfg(unix)]
-fn meaning(signal: i32) -> &'static str {
-    match signal {
-        4 => "an instruction this CPU does not have",
-        6 => "llama.cpp aborted",
-        7 => "the file shrank or could not be read while mapped",
-        9 => "by the system, most likely for want of memory, or by a person",
-        11 => "llama.cpp crashed",
-        15 => "asked to end",
-        _ => "ended from outside",
+/// What a process writes to stderr, in a file that goes with us even when we are killed, where the system can do that.
+struct Log {
+    file: File,
+    _path: Option<TempPath>,
+}
+
+impl Log {
+    /// The log, and the process's end of it.
+    fn new() -> io::Result<(Self, File)> {
+        let file = NamedTempFile::new()?;
+        let stderr = file.reopen()?;
+        let (file, path) = file.into_parts();
+        // Elsewhere an open file can't lose its name.
+        let path = if cfg!(unix) { None } else { Some(path) };
+        Ok((Self { file, _path: path }, stderr))
+    }
+
+    fn read(&self) -> String {
+        let mut file = &self.file;
+        let mut bytes = Vec::new();
+        // What can't be read is not there: a reason without its last words is still one.
+        let _ = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// A worker process and what it was told to hold.
+struct ProcessWorker {
+    process: Process,
+    launcher: ProcessLauncher,
+    subject: String,
+    windows: Option<Work>,
+}
+
+impl ProcessWorker {
+    /// Waits for a reply as long as this work may take, and learns from what it took.
+    fn hear(&mut self, work: Option<Work>, request: Option<&Request>) -> Result<Reply, Lost> {
+        let ProcessLauncher { deadline, experience, .. } = &self.launcher;
+        let limit = experience.borrow().limit(*deadline, work.as_ref());
+        let clock = Monotonic::start();
+        let Some(line) = self.process.line(limit)? else { return Err(self.process.obituary()) };
+        let took = Duration::from_nanos(clock.now_ns());
+        let reply = serde_json::from_str(&line).map_err(|e| Lost::Nonsense(e.to_string()))?;
+        if let Some(work) = work {
+            experience.borrow_mut().learn(work, took, request, &reply);
+        }
+        Ok(reply)
     }
 }
 
 impl Worker for ProcessWorker {
     fn ask(&mut self, request: &Request) -> Result<Reply, Lost> {
+        if let Some(subject) = subject_of(request) {
+            self.subject = subject;
+        }
+        if let Request::Compare(job) = request {
+            self.windows = Work::windows(job);
+        }
         let mut line = serde_json::to_vec(request).map_err(|e| Lost::Nonsense(e.to_string()))?;
         line.push(b'\n');
-        if let Some(stdin) = &mut self.stdin
+        if let Some(stdin) = &mut self.process.stdin
             && stdin.write_all(&line).and_then(|()| stdin.flush()).is_err()
         {
-            return Err(self.obituary());
+            return Err(self.process.obituary());
         }
-        self.wait()
+        self.hear(Some(Work::of(&self.subject, request)), Some(request))
     }
 
     fn next_reply(&mut self) -> Result<Reply, Lost> {
-        self.wait()
+        self.hear(self.windows.clone(), None)
     }
 
     fn pid(&self) -> Option<u32> {
-        Some(self.child.id())
+        Some(self.process.child.id())
     }
 
     fn log(&self) -> String {
-        let bytes = std::fs::read(self.log.path()).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-impl Drop for ProcessWorker {
-    fn drop(&mut self) {
-        // Closing its input ends an idle worker; a busy or hung one is killed.
-        self.stdin = None;
-        self.kill();
+        self.process.log.read()
     }
 }

@@ -1,7 +1,9 @@
 //! Measuring: rounds of workers in mirrored order, from a plan to the record. Draws no conclusion.
 
 mod course;
+mod deadline;
 mod launcher;
+mod lost;
 mod protocol;
 pub mod quality;
 mod round;
@@ -15,7 +17,9 @@ mod visit;
 mod warmup;
 mod worker;
 
-pub use launcher::{Launcher, Lost, ProcessLauncher, Worker, run_to_end};
+pub use deadline::{Deadline, Limit, Origin};
+pub use launcher::{Launcher, ProcessLauncher, Worker, run_to_end};
+pub use lost::{LastWords, Lost, Shortage};
 pub use protocol::{Answered, Reply, Request, Together};
 pub use schedule::{order, prompts_in};
 pub use simulated::SimulatedLauncher;

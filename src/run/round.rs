@@ -3,8 +3,9 @@
 use super::{
     Bench,
     course::Decided,
+    lost::Again,
     schedule::{order, prompts_in},
-    visit::{Before, Resident, Task, Visitor, synthetic},
+    visit::{Before, Over, Resident, Task, Visitor, synthetic},
 };
 use crate::{
     event::{Event, Observer},
@@ -37,6 +38,7 @@ pub(super) fn make(
     let steps = steps(bench.plan, index, decided) * u32::try_from(models.len()).unwrap_or(u32::MAX);
     observer.on(Event::Round { index, of: decided.expected_rounds, steps });
     let mut round = Round { index, visits: Vec::new() };
+    let mut lost = Vec::new();
     // Alone in a group is sequential; all in one group is alternating.
     let group_size = match decided.arrangement {
         Arrangement::Sequential => 1,
@@ -46,34 +48,43 @@ pub(super) fn make(
         if bench.interrupted() {
             break;
         }
-        let visitors = group.iter().map(|&model| {
-            let info = &run.models[model];
-            let task = Task {
-                model,
-                name: &info.name,
-                path: &bench.files[model],
-                file_bytes: info.facts.as_ref().map_or(0, |f| f.file_bytes),
-            };
-            Visitor::begin(bench, task, stable[model].take())
-        });
-        let mut visitors: Vec<Visitor<'_>> = visitors.collect();
+        let mut visitors: Vec<Visitor<'_>> =
+            group.iter().map(|&model| Visitor::begin(bench, task(bench, run, model), stable[model].take())).collect();
         together(bench, index, decided, &mut visitors, observer);
-        for (&model, visitor) in group.iter().zip(visitors) {
-            let visit = if decided.resident {
-                let (visit, worker) = visitor.keep();
-                stable[model] = worker;
-                visit
-            } else {
-                visitor.close()
-            };
-            round.visits.push(visit);
+        for visitor in visitors {
+            let Over { visit, again, resident } = end(visitor, decided);
+            stable[visit.model] = resident;
+            let visits = if again == Again::MayHelp { &mut lost } else { &mut round.visits };
+            visits.push(visit);
         }
+    }
+    // Once, and when the others are done: what ended it may have passed by then.
+    for first in lost {
+        if bench.interrupted() {
+            round.visits.push(first);
+            continue;
+        }
+        let mut visitor = Visitor::again(bench, task(bench, run, first.model), first);
+        together(bench, index, decided, std::slice::from_mut(&mut visitor), observer);
+        let Over { visit, resident, .. } = end(visitor, decided);
+        stable[visit.model] = resident;
+        round.visits.push(visit);
     }
     for visit in &round.visits {
         run.models[visit.model].outcome = visit.outcome.clone();
     }
     observer.on(Event::RoundDone);
     round
+}
+
+fn task<'a>(bench: &'a Bench<'_>, run: &'a Run, model: usize) -> Task<'a> {
+    let info = &run.models[model];
+    let file_bytes = info.facts.as_ref().map_or(0, |f| f.file_bytes);
+    Task { model, name: &info.name, path: &bench.files[model], file_bytes }
+}
+
+fn end(visitor: Visitor<'_>, decided: &Decided) -> Over {
+    if decided.resident { visitor.keep() } else { visitor.close() }
 }
 
 /// Measures a group: each of its samples in every worker before the next, forwards and backwards in turn.
@@ -138,3 +149,6 @@ fn steps(plan: &Plan, round: u32, decided: &Decided) -> u32 {
     // The load and each warm-up are steps of their own.
     1 + synthetic(plan).map(|work| 1 + decided.inner(work.workload)).sum::<u32>() + prompts
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::{
-    launcher::{Launcher, Lost, Worker},
+    launcher::{Launcher, Worker},
+    lost::Lost,
     protocol::{Reply, Request},
     worker::handle,
 };

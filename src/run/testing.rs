@@ -87,6 +87,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         generations: Vec::new(),
         skipped: Vec::new(),
         conditions: Conditions::default(),
+        retried: None,
     };
     let round = |(index, (&a, &b)): (usize, (&f64, &f64))| Round {
         index: u32::try_from(index).unwrap_or(u32::MAX),

@@ -1,25 +1,29 @@
 //! One visit: a worker loads one model, warms up, is timed at what it is told, and ends. Whoever arranges a round decides when.
 
 mod fit;
+mod talk;
 mod work;
 
 pub(super) use work::{Synthetic, synthetic};
 
 use std::{path::Path, sync::Arc};
 
+use talk::{Stop, sample, unexpected};
+
 use super::{
     Bench,
     launcher::Worker,
+    lost::Again,
     protocol::{Answered, Reply, Request},
     warmup::Steadiness,
 };
 use crate::{
-    engine::{self, Timing},
+    engine,
     event::{Event, Observer},
     probe::{self, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     record::{
-        Conditions, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, Outcome, Phase, PromptText,
-        Sample, Stage, Visit, Warmup,
+        Conditions, FinishReason, Generation, Load, MemoryReading, Outcome, Phase, PromptText, Retried, Stage, Visit,
+        Warmup,
     },
 };
 
@@ -48,17 +52,20 @@ pub(super) enum Before {
     Another,
 }
 
-/// Why a visit goes no further.
-enum Stop {
-    Failed(Stage, String),
-    Interrupted,
+/// A visit that is over.
+pub(super) struct Over {
+    pub(super) visit: Visit,
+    /// Whether it failed in a way that may not come again.
+    pub(super) again: Again,
+    /// Its worker, when it lives on.
+    pub(super) resident: Option<Resident>,
 }
 
 /// Where a visit stands. After a failure or an interruption everything asked of it is skipped; what was measured stays.
 enum State {
     Ready,
     Interrupted,
-    Failed,
+    Failed(Again),
 }
 
 /// A visit under way.
@@ -92,6 +99,7 @@ impl<'a> Visitor<'a> {
             generations: Vec::new(),
             skipped: Vec::new(),
             conditions: Conditions::default(),
+            retried: None,
         };
         Self {
             bench,
@@ -107,6 +115,16 @@ impl<'a> Visitor<'a> {
         }
     }
 
+    /// The same visit once more, after one whose worker was lost: what that one measured is kept apart.
+    pub(super) fn again(bench: &'a Bench<'a>, task: Task<'a>, first: Visit) -> Self {
+        let mut visitor = Self::begin(bench, task, None);
+        if let Outcome::Failed { stage, reason } = first.outcome {
+            let Visit { duration_ns, samples, .. } = first;
+            visitor.visit.retried = Some(Retried { stage, reason, duration_ns, samples });
+        }
+        visitor
+    }
+
     /// Its worker's process, when there is one.
     pub(super) fn pid(&self) -> Option<u32> {
         self.worker.as_ref().and_then(|worker| worker.pid())
@@ -119,7 +137,7 @@ impl<'a> Visitor<'a> {
         }
         match self.bench.launcher.launch() {
             Ok(worker) => self.worker = Some(worker),
-            Err(lost) => return self.stop(Stop::Failed(Stage::Launch, lost.to_string())),
+            Err(lost) => return self.stop(Stop::lost(Stage::Launch, &lost)),
         }
         self.attempt(|v| v.load(observer));
     }
@@ -195,7 +213,7 @@ impl<'a> Visitor<'a> {
 
     /// Reads what a worker can say while everything is still allocated: buffers, and the machine since [`Self::watch`].
     pub(super) fn account(&mut self, workers: &[u32]) {
-        if let (Some(worker), false) = (&self.worker, matches!(self.state, State::Failed)) {
+        if let (Some(worker), false) = (&self.worker, self.failed()) {
             self.visit.buffers = engine::buffers(&worker.log());
             if let Some(watch) = self.watch.take() {
                 self.visit.conditions = watch.end(self.bench.clock.now_ns(), workers);
@@ -204,23 +222,31 @@ impl<'a> Visitor<'a> {
     }
 
     /// Ends the visit and the worker.
-    pub(super) fn close(mut self) -> Visit {
+    pub(super) fn close(mut self) -> Over {
         // Also a visit cut short by the person has a peak worth keeping.
-        if let (Some(worker), false) = (&mut self.worker, matches!(self.state, State::Failed)) {
+        let alive = !self.failed();
+        if let Some(worker) = self.worker.as_mut().filter(|_| alive) {
             match worker.ask(&Request::Close) {
                 Ok(closed) => self.memory(closed),
-                Err(lost) => self.stop(Stop::Failed(Stage::Decode, lost.to_string())),
+                Err(lost) => self.stop(Stop::lost(Stage::Decode, &lost)),
             }
         }
-        self.visit.duration_ns = self.bench.clock.now_ns() - self.visit.started_ns;
-        self.visit
+        Over { resident: None, ..self.keep() }
     }
 
     /// Ends the visit and hands the worker on, unless it failed.
-    pub(super) fn keep(mut self) -> (Visit, Option<Resident>) {
+    pub(super) fn keep(mut self) -> Over {
         self.visit.duration_ns = self.bench.clock.now_ns() - self.visit.started_ns;
-        let alive = !matches!(self.state, State::Failed);
-        (self.visit, self.worker.filter(|_| alive).map(Resident))
+        let again = match self.state {
+            State::Failed(again) => again,
+            State::Ready | State::Interrupted => Again::Useless,
+        };
+        let resident = if self.failed() { None } else { self.worker.map(Resident) };
+        Over { visit: self.visit, again, resident }
+    }
+
+    fn failed(&self) -> bool {
+        matches!(self.state, State::Failed(_))
     }
 
     fn attempt(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Stop>) {
@@ -235,8 +261,8 @@ impl<'a> Visitor<'a> {
     fn stop(&mut self, stop: Stop) {
         match stop {
             Stop::Interrupted => self.state = State::Interrupted,
-            Stop::Failed(stage, reason) => {
-                self.state = State::Failed;
+            Stop::Failed { stage, reason, again } => {
+                self.state = State::Failed(again);
                 self.visit.outcome = Outcome::Failed { stage, reason };
             }
         }
@@ -289,14 +315,6 @@ impl<'a> Visitor<'a> {
         Ok(())
     }
 
-    fn evaluate(&mut self, work: Synthetic<'_>, seed: u64) -> Result<Timing, Stop> {
-        let stage = if work.phase == Phase::Prefill { Stage::Prefill } else { Stage::Decode };
-        match self.ask(stage, &work.request(seed))? {
-            Reply::Timed(timing) => Ok(timing),
-            _ => Err(unexpected(stage)),
-        }
-    }
-
     fn answered(&mut self, workload: usize, answer: Answered, at_ns: u64) {
         self.visit.samples.push(sample(workload, Phase::Prefill, 0, answer.prefill, at_ns));
         if let Some(decode) = answer.decode {
@@ -314,85 +332,4 @@ impl<'a> Visitor<'a> {
             margins_nats: answer.margins_nats,
         });
     }
-
-    fn context(&mut self, n_ctx: u32) -> Result<u64, Stop> {
-        match self.ask(Stage::Context, &Request::Context { n_ctx })? {
-            Reply::Context { context_ns } => Ok(context_ns),
-            _ => Err(unexpected(Stage::Context)),
-        }
-    }
-
-    fn memory(&mut self, closed: Reply) {
-        let Reply::Closed { peak_rss_bytes, devices_free_bytes } = closed else { return };
-        let (Some(sampler), Some(after_load)) = (self.sampler.take(), self.after_load) else { return };
-        let seen = sampler.stop();
-        let devices = self.bench.devices.iter().filter(|d| d.kind != "cpu").filter_map(|d| {
-            let (_, free) = devices_free_bytes.iter().find(|(name, _)| *name == d.name)?;
-            Some(DeviceMemory {
-                name: d.name.clone(),
-                free_before_bytes: d.memory_free_bytes,
-                free_after_bytes: *free,
-                total_bytes: d.memory_total_bytes,
-            })
-        });
-        self.visit.memory = Some(Memory {
-            initial: self.initial,
-            after_load,
-            peak_rss_bytes: peak_rss_bytes.max(seen.peak_rss_bytes),
-            sampling_cost_ns: seen.cost_ns,
-            series: seen.series,
-            devices: devices.collect(),
-        });
-    }
-
-    fn ask(&mut self, stage: Stage, request: &Request) -> Result<Reply, Stop> {
-        if self.bench.interrupted() {
-            return Err(Stop::Interrupted);
-        }
-        let worker = self.worker.as_mut().expect("nothing is attempted without a worker");
-        // While it waits its memory stands still, and another worker may be timed.
-        self.sampler.iter().for_each(Sampler::work);
-        let answer = worker.ask(request);
-        self.sampler.iter().for_each(Sampler::rest);
-        match answer {
-            Ok(Reply::Failed { stage, reason }) => {
-                let words = engine::last_words(&worker.log(), 2);
-                let said = if words.is_empty() { String::new() } else { format!("; llama.cpp: {}", words.join(" | ")) };
-                Err(Stop::Failed(stage, format!("{reason}{said}")))
-            }
-            Ok(reply) => Ok(reply),
-            Err(lost) => Err(Stop::Failed(stage, lost.to_string())),
-        }
-    }
-
-    /// The same ids for every model and round; others for every workload and repetition, so that nothing can be cached.
-    fn seed(&self, workload: usize, inner: u32) -> u64 {
-        self.bench.plan.seed ^ ((workload as u64) << 32) ^ u64::from(inner)
-    }
-
-    /// Tells the display and the memory series what begins; returns the memory at that moment.
-    fn step(&self, observer: &mut dyn Observer, what: &str, phase: Option<Phase>) -> MemoryReading {
-        observer.on(Event::Step { model: self.task.name, what, phase });
-        self.mark(what)
-    }
-
-    fn mark(&self, what: &str) -> MemoryReading {
-        self.sampler.as_ref().and_then(|s| s.mark(what)).unwrap_or_default()
-    }
-}
-
-fn sample(workload: usize, phase: Phase, inner: u32, timing: Timing, at_ns: u64) -> Sample {
-    Sample {
-        workload,
-        phase,
-        inner,
-        n_tokens: timing.n_tokens,
-        wall_ns: timing.wall_ns,
-        native_ns: timing.native_ns,
-        at_ns,
-    }
-}
-
-fn unexpected(stage: Stage) -> Stop {
-    Stop::Failed(stage, "the worker answered another question".into())
 }

@@ -1,37 +1,79 @@
-//! Ctrl-C: the sample under way is finished, what was measured is saved, the exit code is 130, no worker is left.
-#![cfg(unix)]
+//! Ctrl-C: the sample under way is finished, what was measured is saved, the exit code is 130, no worker is left. A second one ends
+//! at once.
+#![cfg(target_os = "linux")]
 
-use std::{
-    fs, thread,
-    time::{Duration, SystemTime},
-};
+use std::{fs, thread, time::Duration};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::Bench;
+use crate::support::{
+    Bench, Ran,
+    processes::{busy_worker, is_alive, send, wait_until},
+};
 
-#[test]
-fn ctrl_c_saves_what_was_measured() {
-    let bench = Bench::new(
-        "compare {pocket} {pocket} --rounds 500 --pp 32 --tg 8 --prompts none --no-quality --out out --quiet",
-    );
-    let mut child = bench.spawn();
-    let record = bench.folder.path().join("out/run.json");
-    wait_until(|| fs::read_to_string(&record).is_ok_and(|text| text.contains("\"index\":1")));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let code = child.wait().unwrap().code();
-    assert_eq!(code, Some(130));
-    let run: Value = serde_json::from_str(&fs::read_to_string(&record).unwrap()).unwrap();
+/// The record of a run that was interrupted and says so.
+fn interrupted(ran: &Ran) -> Value {
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    let run = ran.json("out/run.json");
     assert_eq!(run["ended"], "interrupted");
-    assert!(run["rounds"].as_array().unwrap().len() >= 2);
-    assert!(bench.folder.path().join("out/report.html").exists(), "what there is is reported");
+    assert!(ran.folder.path().join("out/report.html").exists(), "what there is is reported");
+    run
 }
 
-fn wait_until(done: impl Fn() -> bool) {
-    let start = SystemTime::now();
-    while !done() {
-        assert!(start.elapsed().unwrap() < Duration::from_mins(2), "it never came");
-        thread::sleep(Duration::from_millis(20));
+#[test]
+fn ctrl_c_and_sigterm_save_what_was_measured() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let bench = Bench::new(
+            "compare {pocket} {pocket} --rounds 500 --pp 32 --tg 8 --prompts none --no-quality --out out --quiet",
+        );
+        let child = bench.spawn();
+        let record = bench.folder.path().join("out/run.json");
+        wait_until("a second round", || fs::read_to_string(&record).is_ok_and(|text| text.contains("\"index\":1")));
+        send(child.id(), signal);
+        let run = interrupted(&bench.ran(child));
+        assert!(run["rounds"].as_array().unwrap().len() >= 2);
     }
+}
+
+#[test]
+fn the_sample_under_way_is_finished() {
+    let bench = Bench::new(
+        "compare {pocket} {pocket} --arrangement sequential --rounds 500 --pp 4096 --tg 0 --prompts none --no-quality --out out --quiet",
+    );
+    let child = bench.spawn();
+    let worker = busy_worker(child.id());
+    send(child.id(), Signal::INT);
+    let run = interrupted(&bench.ran(child));
+    let visits = run["rounds"][0]["visits"].as_array().unwrap();
+    assert_eq!(visits.len(), 1, "no other model was begun");
+    assert_eq!(visits[0]["outcome"], "done");
+    let warmup = visits[0]["warmup"]["samples"].as_array().unwrap().len();
+    assert!(warmup + visits[0]["samples"].as_array().unwrap().len() >= 1, "{}", visits[0]);
+    assert!(!is_alive(worker));
+}
+
+#[test]
+fn a_comparison_of_outputs_keeps_its_windows() {
+    let bench = Bench::new("quality {pocket} {pocket} --quality-precision 0 -t 1 --out out --quiet");
+    let child = bench.spawn();
+    let worker = busy_worker(child.id());
+    send(child.id(), Signal::INT);
+    let run = interrupted(&bench.ran(child));
+    assert_eq!(run["quality"]["results"][0]["stopped"], "interrupted");
+    assert!(!is_alive(worker));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once_and_leaves_no_worker() {
+    let bench = Bench::new("compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet");
+    let mut child = bench.spawn();
+    let worker = busy_worker(child.id());
+    send(child.id(), Signal::INT);
+    thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none() && is_alive(worker), "the sample under way takes minutes");
+    send(child.id(), Signal::INT);
+    let took = wait_until("all is over", || !is_alive(worker));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }

@@ -58,6 +58,8 @@ pub enum WarningKind {
     PromptTooLong,
     /// A peak came close to what there was.
     MemoryNearFull,
+    /// A worker was lost and its visit made again.
+    Retried,
     /// Made from a file that was itself quantized.
     Requantized,
 }
@@ -81,6 +83,7 @@ impl WarningKind {
             Self::TokenizersDiffer => "tokenizers_differ",
             Self::PromptTooLong => "prompt_too_long",
             Self::MemoryNearFull => "memory_near_full",
+            Self::Retried => "retried",
             Self::Requantized => "requantized",
         }
     }
@@ -104,6 +107,7 @@ pub(super) fn find(run: &Run, models: &[ModelAnalysis]) -> Vec<Warning> {
         found.extend(models::cache_mixed(run, index));
         found.extend(models::prompts_too_long(run, index));
         found.extend(models::memory_near_full(run, model));
+        found.extend(models::retried(run, index));
         found.extend(models::requantized(run, index));
     }
     found

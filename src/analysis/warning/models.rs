@@ -3,7 +3,7 @@
 use super::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{ModelAnalysis, visits},
-    record::{CacheState, Model, Run, Skipped},
+    record::{CacheState, Model, Run, Skipped, datum},
 };
 
 /// A peak beyond this share of what was available is close to failing.
@@ -79,6 +79,26 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
             "close other programs, or choose a smaller context or quantization",
         )
     })
+}
+
+/// The second attempt's figures are as good as any; that there was a first is for the reader to know.
+pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
+    let lost: Vec<_> =
+        datum::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
+    let (_, first) = lost.first()?;
+    let rounds: Vec<String> = lost.iter().map(|(round, _)| round.to_string()).collect();
+    let evidence = format!(
+        "its worker was lost and the visit made again in {} {}: {}",
+        if lost.len() == 1 { "round" } else { "rounds" },
+        rounds.join(", "),
+        first.reason
+    );
+    Some(of_model(
+        WarningKind::Retried,
+        &run.models[model].name,
+        evidence,
+        "the figures are the second attempt's; free memory, or find out what ended the first",
+    ))
 }
 
 pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {

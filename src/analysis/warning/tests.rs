@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::{
     analysis::{Analysis, analyse},
-    record::{CacheState, Phase, Sample, Visit, read_run},
+    record::{CacheState, Phase, Retried, Sample, Stage, Visit, read_run},
 };
 
 /// The fixture, steady and with inner samples alike: nothing to warn of.
@@ -121,6 +121,24 @@ fn swap() {
     let mut page = clean();
     page.rounds[3].visits[1].conditions.swap_in_bytes = Some(4096);
     assert_eq!(warnings(&page), []);
+}
+
+#[test]
+fn a_visit_that_was_made_again() {
+    let retried = |stage| Retried { stage, reason: "killed by signal 9".into(), duration_ns: 1, samples: Vec::new() };
+    let once = one(|r| {
+        let visit = r.rounds[4].visits.iter_mut().find(|v| v.model == 1).expect("Q8_0");
+        visit.retried = Some(retried(Stage::Decode));
+    });
+    assert_eq!((once.kind, once.model.as_deref()), (WarningKind::Retried, Some("Q8_0")));
+    assert_eq!(once.evidence, "its worker was lost and the visit made again in round 5: killed by signal 9");
+    let twice = one(|r| {
+        for round in [2, 4] {
+            let visit = r.rounds[round].visits.iter_mut().find(|v| v.model == 1).expect("Q8_0");
+            visit.retried = Some(retried(Stage::Load));
+        }
+    });
+    assert!(twice.evidence.contains("in rounds 3, 5: "), "{}", twice.evidence);
 }
 
 #[test]

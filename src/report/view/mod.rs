@@ -196,6 +196,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         WarningKind::DebugBuild
         | WarningKind::CpuFeaturesUnused
         | WarningKind::MoreThreadsThanCpus
+        | WarningKind::Retried
         | WarningKind::BusyMachine => None,
     }
 }

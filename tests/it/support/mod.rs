@@ -1,6 +1,8 @@
 //! Runs the real binary in a folder of its own, on the bundled model and on files made from it.
 
 pub(crate) mod hub;
+#[cfg(target_os = "linux")]
+pub(crate) mod processes;
 
 use std::{
     fs,
@@ -19,6 +21,7 @@ pub(crate) const POCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/mod
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
     args: Vec<String>,
+    through: Vec<String>,
 }
 
 /// What a run left behind.
@@ -40,12 +43,18 @@ impl Bench {
         if measures && args.len() > 1 && !line.contains("--help") {
             args.extend(["-t".into(), "1".into()]);
         }
-        Self { folder: TempDir::new().unwrap(), args }
+        Self { folder: TempDir::new().unwrap(), args, through: Vec::new() }
     }
 
     /// One more word, as it is.
     pub(crate) fn arg(mut self, word: impl AsRef<Path>) -> Self {
         self.args.push(word.as_ref().display().to_string());
+        self
+    }
+
+    /// Started by another program, which is given the command line; what was named before is started by this one.
+    pub(crate) fn through(mut self, program: &[&str]) -> Self {
+        self.through.splice(0..0, program.iter().map(|&word| word.to_owned()));
         self
     }
 
@@ -56,8 +65,13 @@ impl Bench {
     }
 
     pub(crate) fn run(self) -> Ran {
-        let output = self.command().output().unwrap();
-        let Output { status, stdout, stderr } = output;
+        let child = self.spawn();
+        self.ran(child)
+    }
+
+    /// What a process of this command line left behind, once it has ended.
+    pub(crate) fn ran(self, child: Child) -> Ran {
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         Ran {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8(stdout).unwrap(),
@@ -71,8 +85,11 @@ impl Bench {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gguf-bench"));
+        let words: Vec<&str> =
+            self.through.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_gguf-bench")]).collect();
+        let mut command = Command::new(words[0]);
         command
+            .args(&words[1..])
             .args(&self.args)
             .current_dir(self.folder.path())
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))

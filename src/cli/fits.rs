@@ -1,0 +1,124 @@
+//! Before anything is loaded: what each model is expected to take, held against what there is.
+
+use super::{preview::size, subjects::Subject};
+use crate::{
+    record::{EngineConfig, Machine, ModelFacts, Outcome, Stage},
+    run,
+};
+
+/// Fails the models that can't fit: the system would kill their workers, and perhaps others with them.
+pub(super) fn refuse(subjects: &mut [Subject], machine: &Machine, engine: &EngineConfig, n_ctx: u32) {
+    let available_bytes = available_bytes(machine, engine);
+    for model in subjects.iter_mut().map(|s| &mut s.model).filter(|m| m.outcome == Outcome::Done) {
+        let Some(expected) = model.facts.as_ref().map(|facts| Expected::of(facts, engine, n_ctx)) else { continue };
+        if expected.all() > available_bytes {
+            model.outcome = Outcome::Failed { stage: Stage::Load, reason: expected.too_much_for(available_bytes) };
+        }
+    }
+}
+
+/// Where it is computed. Layers that stay on the CPU are the machine's to hold.
+fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
+    let there = run::quality::available_bytes(machine, engine);
+    let shared = engine.n_gpu_layers > 0 && machine.devices.iter().any(|device| device.kind == "gpu");
+    if shared { there.saturating_add(machine.available_bytes) } else { there }
+}
+
+/// The parts of a model's memory that its header and the plan tell, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Expected {
+    weights: u64,
+    kv: u64,
+    compute: u64,
+}
+
+impl Expected {
+    fn of(facts: &ModelFacts, engine: &EngineConfig, n_ctx: u32) -> Self {
+        // The largest tensors of llama.cpp's graph are the logits of a micro-batch, beside one of its width; they are f32, and
+        // what comes before reuses their place.
+        let batch = u64::from(engine.n_ubatch.min(n_ctx.max(1)));
+        let width = u64::from(facts.tokenizer.n_vocab) + u64::from(facts.n_embd.unwrap_or(0));
+        Self {
+            weights: facts.weights_bytes,
+            kv: facts.expected_kv_bytes.unwrap_or(0),
+            compute: batch.saturating_mul(width).saturating_mul(4),
+        }
+    }
+
+    fn all(self) -> u64 {
+        self.weights.saturating_add(self.kv).saturating_add(self.compute)
+    }
+
+    fn too_much_for(self, available_bytes: u64) -> String {
+        format!(
+            "not enough memory: weights {} + KV cache {} + compute buffers {} = {}, {} is available; close programs, choose a \
+             smaller quantization or shorter work (--pp, --tg), or try it all the same with --force",
+            size(self.weights),
+            size(self.kv),
+            size(self.compute),
+            size(self.all()),
+            size(available_bytes)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::record::{DeviceInfo, Run, read_run};
+
+    fn run_and_subjects() -> (Run, Vec<Subject>) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let run = read_run(&path).expect("the fixture is a record");
+        let subject = |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into() };
+        let subjects = run.models.iter().filter(|m| m.outcome == Outcome::Done).map(subject).collect();
+        (run, subjects)
+    }
+
+    fn refused(subjects: &[Subject]) -> Vec<bool> {
+        subjects.iter().map(|s| s.model.outcome != Outcome::Done).collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_its_sum() {
+        let (run, mut subjects) = run_and_subjects();
+        let engine = EngineConfig { n_gpu_layers: 0, ..run.plan.engine.clone() };
+        let largest = run.models[0].facts.as_ref().expect("facts").clone();
+        let needed = Expected::of(&largest, &engine, 512);
+        assert!(needed.compute > 0 && needed.all() > largest.weights_bytes + needed.compute);
+        let of = |available_bytes| Machine { available_bytes, ..run.machine.clone() };
+        refuse(&mut subjects, &of(needed.all()), &engine, 512);
+        assert_eq!(refused(&subjects), [false; 4], "what just fits is tried");
+        refuse(&mut subjects, &of(needed.all() - 1), &engine, 512);
+        assert_eq!(refused(&subjects), [true, false, false, false], "the others are smaller");
+        let Outcome::Failed { stage: Stage::Load, reason } = &subjects[0].model.outcome else { panic!("not at load") };
+        for part in [needed.weights, needed.kv, needed.compute, needed.all()] {
+            assert!(reason.contains(&size(part)), "{} in {reason}", size(part));
+        }
+        assert!(reason.contains("--force"), "{reason}");
+    }
+
+    #[test]
+    fn a_gpu_has_its_own_memory_and_shares_layers_with_the_machine() {
+        let (run, _) = run_and_subjects();
+        let gpu = DeviceInfo {
+            name: "CUDA0".into(),
+            description: String::new(),
+            kind: "gpu".into(),
+            backend: "CUDA".into(),
+            memory_total_bytes: 100,
+            memory_free_bytes: 80,
+        };
+        let machine = Machine { available_bytes: 1000, devices: vec![gpu], ..run.machine };
+        let engine = |n_gpu_layers| EngineConfig {
+            device: crate::record::Device::Auto,
+            n_gpu_layers,
+            ..run.plan.engine.clone()
+        };
+        assert_eq!(available_bytes(&machine, &engine(-1)), 80);
+        assert_eq!(available_bytes(&machine, &engine(10)), 1080);
+        assert_eq!(available_bytes(&machine, &engine(0)), 1000);
+    }
+}

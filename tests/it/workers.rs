@@ -1,0 +1,151 @@
+//! Workers that die, hang or are left alone: each end has its reason, one attempt more where that may help, and no orphan.
+#![cfg(target_os = "linux")]
+
+use std::{thread, time::Duration};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{
+    Bench, POCKET, Ran,
+    processes::{busy_worker, is_alive, send, wait_until, workers},
+};
+
+const SHORT: &str = "--quick --pp 8 --tg 4 --prompts none --no-quality --out out";
+/// A sample of minutes.
+const LONG: &str = "compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet";
+
+/// A run of two scripted models, the second of which fails while generating.
+fn scripted(how: &str, options: &str) -> Bench {
+    let model = r#""load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":5000,"answer":"one two three""#;
+    let script =
+        format!(r#"{{"models":{{"a.gguf":{{{model}}},"b.gguf":{{{model},"fail":{{"at":"decode","how":"{how}"}}}}}}}}"#);
+    let pocket = std::fs::read(POCKET).unwrap();
+    Bench::new(&format!("compare a.gguf b.gguf {SHORT} --script script.json {options}"))
+        .file("a.gguf", &pocket)
+        .file("b.gguf", &pocket)
+        .file("script.json", script.as_bytes())
+}
+
+fn visits(run: &Value, model: u64) -> Vec<&Value> {
+    let all = run["rounds"].as_array().unwrap().iter().flat_map(|r| r["visits"].as_array().unwrap());
+    all.filter(|v| v["model"] == model).collect()
+}
+
+/// The one failed visit of the second model, after the first was measured to the end.
+fn failed(ran: &Ran) -> Value {
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    let run = ran.json("out/run.json");
+    assert_eq!(visits(&run, 0).len(), 2);
+    let [visit] = visits(&run, 1)[..] else { panic!("one visit") };
+    assert_eq!(visit["outcome"]["failed"]["stage"], "decode");
+    assert_eq!(visit["samples"].as_array().unwrap().len(), 1, "what was measured before stays");
+    visit.clone()
+}
+
+fn reason(failed: &Value) -> &str {
+    failed["reason"].as_str().unwrap()
+}
+
+#[test]
+fn each_end_has_its_reason_and_what_would_repeat_is_not_tried_again() {
+    for (how, expected) in [
+        ("abort", "the worker aborted (signal 6)"),
+        ("overflow", "the worker's stack overflowed; its last words: "),
+        ("starve", "refused the memory it asked for and aborted (signal 6); its last words: memory allocation of"),
+        ("exit", "the worker ended with exit code 3"),
+    ] {
+        let visit = failed(&scripted(how, "").run());
+        let reason = reason(&visit["outcome"]["failed"]);
+        assert!(reason.contains(expected), "{how}: {reason}");
+        assert!(visit["retried"].is_null(), "{how}: {visit}");
+    }
+}
+
+#[test]
+fn a_silent_worker_is_stopped_and_tried_once_more() {
+    let ran = scripted("hang", "--timeout 1 --json out.json").run();
+    let visit = failed(&ran);
+    for failed in [&visit["outcome"]["failed"], &visit["retried"]] {
+        assert!(reason(failed).contains("said nothing for 1 s (--timeout) and was stopped"), "{failed}");
+    }
+    assert_eq!(visit["retried"]["stage"], "decode");
+    let warnings = ran.json("out.json")["warnings"].clone();
+    let of_b = |w: &&Value| w["kind"] == "retried" && w["model"] == "b";
+    assert_eq!(warnings.as_array().unwrap().iter().filter(of_b).count(), 1, "{warnings}");
+}
+
+#[test]
+fn a_worker_killed_from_outside_twice_is_a_row() {
+    let bench = scripted("hang", "");
+    let child = bench.spawn();
+    let parent = child.id();
+    for _ in 0..2 {
+        // The other model's workers come and go in milliseconds; the one that hangs stays.
+        wait_until("a worker hangs", || {
+            let before = workers(parent);
+            thread::sleep(Duration::from_millis(500));
+            !before.is_empty() && workers(parent) == before
+        });
+        for worker in workers(parent) {
+            send(worker, Signal::KILL);
+        }
+    }
+    let visit = failed(&bench.ran(child));
+    for failed in [&visit["outcome"]["failed"], &visit["retried"]] {
+        assert!(reason(failed).contains("signal 9 (by a person or a program"), "{failed}");
+    }
+}
+
+#[test]
+fn a_worker_killed_once_costs_an_attempt_and_no_figure() {
+    let bench = Bench::new(
+        "compare {pocket} {pocket} --quick --arrangement sequential --pp 2048 --tg 0 --inner 3 --prompts none --no-quality --out out --json out.json",
+    );
+    let child = bench.spawn();
+    send(busy_worker(child.id()), Signal::KILL);
+    let ran = bench.ran(child).ok();
+    let run = ran.json("out/run.json");
+    let all: Vec<&Value> = [0, 1].into_iter().flat_map(|model| visits(&run, model)).collect();
+    assert_eq!(all.len(), 4);
+    assert!(all.iter().all(|v| v["outcome"] == "done" && v["samples"].as_array().unwrap().len() == 3));
+    let retried: Vec<&Value> = all.iter().map(|v| &v["retried"]).filter(|r| !r.is_null()).collect();
+    let [retried] = retried[..] else { panic!("{retried:?}") };
+    assert!(reason(retried).contains("killed by signal 9"), "{retried}");
+    let warnings = ran.json("out.json")["warnings"].clone();
+    assert!(warnings.as_array().unwrap().iter().any(|w| w["kind"] == "retried"), "{warnings}");
+    assert!(ran.stdout.contains("made again"), "the terminal says it:\n{}", ran.stdout);
+}
+
+#[test]
+fn no_busy_worker_outlives_its_parent() {
+    let quality = "quality {pocket} {pocket} --quality-precision 0 -t 1 --out out --quiet";
+    for line in [LONG, quality] {
+        let bench = Bench::new(line);
+        let mut child = bench.spawn();
+        let worker = busy_worker(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let took = wait_until("the worker is gone", || !is_alive(worker));
+        assert!(took < Duration::from_secs(2), "{line}: {took:?}");
+    }
+}
+
+/// As far as processes can tell, this is what a laptop's lid does.
+#[test]
+fn processes_that_are_stopped_together_are_not_silent() {
+    let line = format!("{SHORT} --timeout 10").replace("--pp 8", "--pp 3072").replace("--tg 4", "--tg 0");
+    let bench = Bench::new(&format!("compare {{pocket}} {{pocket}} {line}"));
+    let child = bench.spawn();
+    let parent = child.id();
+    busy_worker(parent);
+    let stopped: Vec<u32> = std::iter::once(parent).chain(workers(parent)).collect();
+    stopped.iter().for_each(|&pid| send(pid, Signal::STOP));
+    thread::sleep(Duration::from_secs(12));
+    stopped.iter().rev().for_each(|&pid| send(pid, Signal::CONT));
+    let ran = bench.ran(child).ok();
+    let run = ran.json("out/run.json");
+    for visit in [0, 1].into_iter().flat_map(|model| visits(&run, model)) {
+        assert!(visit["retried"].is_null(), "{visit}");
+    }
+}
