@@ -24,7 +24,7 @@ struct Asked<'a> {
 /// Makes a round. A model that failed before is not visited again: it would fail the same way and cost the others their time.
 pub(super) fn make(
     bench: &Bench<'_>,
-    run: &mut Run,
+    run: &Run,
     index: u32,
     decided: &Decided,
     stable: &mut Stable,
@@ -68,9 +68,6 @@ pub(super) fn make(
             };
             round.visits.push(visit);
         }
-    }
-    for visit in &round.visits {
-        run.models[visit.model].outcome = visit.outcome.clone();
     }
     observer.on(Event::RoundDone);
     round

@@ -19,6 +19,7 @@ pub(crate) const POCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/mod
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
     args: Vec<String>,
+    shell: Option<String>,
 }
 
 /// What a run left behind.
@@ -40,7 +41,17 @@ impl Bench {
         if measures && args.len() > 1 && !line.contains("--help") {
             args.extend(["-t".into(), "1".into()]);
         }
-        Self { folder: TempDir::new().unwrap(), args }
+        Self { folder: TempDir::new().unwrap(), args, shell: None }
+    }
+
+    /// The same in a folder that is there.
+    pub(crate) fn at(folder: TempDir, line: &str) -> Self {
+        Self { folder, ..Self::new(line) }
+    }
+
+    /// Started by a shell that runs this script, where `"$@"` is the command.
+    pub(crate) fn within(self, script: &str) -> Self {
+        Self { shell: Some(script.into()), ..self }
     }
 
     /// One more word, as it is.
@@ -71,7 +82,11 @@ impl Bench {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gguf-bench"));
+        let program = env!("CARGO_BIN_EXE_gguf-bench");
+        let mut command = Command::new(if self.shell.is_some() { "sh" } else { program });
+        if let Some(script) = &self.shell {
+            command.args(["-c", script, "sh", program]);
+        }
         command
             .args(&self.args)
             .current_dir(self.folder.path())
