@@ -247,7 +247,7 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         devices: &[],
         interrupt: &AtomicBool::new(false),
     };
-    run::execute(&bench, &mut run, observer, &mut |_| Ok::<(), std::convert::Infallible>(()))
+    run::execute(&bench, &mut run, observer, &mut |_, _| Ok::<(), std::convert::Infallible>(()))
         .expect("nothing is saved");
     assert!(run.models.iter().all(|m| m.outcome == Outcome::Done), "{:?}", run.models);
     black_box(analysis::analyse(&run));

@@ -19,7 +19,7 @@ use gguf_bench::{
     probe::Virtual,
     record::{
         self, Arrangement, Budget, Ended, InnerPolicy, Outcome, Plan, PromptTurns, Protocol, Role, Run, Workers,
-        Workload, WorkloadKind,
+        Workload, WorkloadKind, journal::Entry,
     },
     run::{self, Bench, SimulatedLauncher},
 };
@@ -117,7 +117,8 @@ fn measure(seed: u64, factor: f64, arrangement: Arrangement, max_rounds: u32) ->
         devices: &[],
         interrupt: &interrupt,
     };
-    run::execute(&bench, &mut run, &mut Silent, &mut |_: &Run| Ok::<(), Infallible>(())).expect("nothing is saved");
+    run::execute(&bench, &mut run, &mut Silent, &mut |_: &Run, _: &Entry| Ok::<(), Infallible>(()))
+        .expect("nothing is saved");
     let analysis = analysis::analyse(&run);
     (run, analysis)
 }

@@ -26,6 +26,7 @@ Examples:
   gguf-bench demo                                     try it on the bundled model
   gguf-bench compare model-F16.gguf model-Q4_K_M.gguf compare two files
   gguf-bench sweep model-F16.gguf --types Q8_0,Q4_K_M quantize, then compare
+  gguf-bench resume results/2026-11-23T05-20-11Z      go on after a kill, a crash or Ctrl-C
   gguf-bench report results/*/run.json --format md    render a record again";
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +39,8 @@ pub(super) enum Command {
     Sweep(SweepArgs),
     /// Compare the output of quantized checkpoints with the original's, token by token; no speed
     Quality(QualityArgs),
+    /// Go on with a run that was killed or stopped, from its folder
+    Resume(super::resume::ResumeArgs),
     /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4 when it can't
     Selfcheck(SelfcheckArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text
@@ -148,24 +151,11 @@ const SPEED_ONLY: [&str; 18] = [
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct MeasureArgs {
-    /// Folder for run.json, report.html, report.md and summary.csv [default: results/<UTC time>]
+    /// Folder for run.jsonl, run.json, report.html, report.md and summary.csv [default: results/<UTC time>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(super) out: Option<PathBuf>,
-    /// Write the analysis as JSON (- = stdout)
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
-    pub(super) json: Option<PathBuf>,
-    /// Write one CSV row a metric (- = stdout)
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
-    pub(super) csv: Option<PathBuf>,
-    /// Write Markdown (- = stdout)
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
-    pub(super) md: Option<PathBuf>,
-    /// Write the HTML report (- = stdout)
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
-    pub(super) html: Option<PathBuf>,
-    /// No progress display
-    #[arg(short, long, help_heading = "Output")]
-    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) results: super::outputs::ResultArgs,
     /// Print the plan, the memory it needs and an estimate of the time; measure nothing
     #[arg(long, help_heading = "Output")]
     pub(super) dry_run: bool,

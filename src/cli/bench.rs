@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
 };
 
 use anyhow::{Result, bail};
@@ -12,20 +12,20 @@ use super::{
     exit::Exit,
     fetch, fits, interrupt,
     machine::{self, Here},
-    outputs::Outputs,
+    outputs::{Outputs, ResultArgs},
     plan::{self, Setting},
     preview,
     progress::Progress,
     quality,
     quantize::{self, Workshop},
+    session::{self, Finished, Needs, Session},
     subjects::{self, Source, Subject},
 };
 use crate::{
     event::{Observer, Silent},
-    probe::{self, Clock, Monotonic},
+    probe::{self, Monotonic},
     prompts,
-    record::{self, Ended, FORMAT, Outcome, Plan, Run},
-    run::{self, Bench},
+    record::{self, Ended, FORMAT, Outcome, Plan, Run, journal::Begun},
 };
 
 /// Samples of a quick round of models whose samples last a second or so.
@@ -77,21 +77,15 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
-/// A run that is over, and where its reports go.
-pub(super) struct Finished {
-    pub(super) run: Run,
-    pub(super) outputs: Outputs,
-}
-
-/// Measures, saves after every round, reports.
+/// Measures, keeps every round, reports.
 pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
     let args = job.args;
-    let Some(Finished { run, outputs }) = take(job)? else { return Ok(Exit::Fine) };
-    outputs.report(&run, args)?;
-    Ok(exit(&run))
+    let Some(finished) = take(job)? else { return Ok(Exit::Fine) };
+    finished.report(&args.results)?;
+    Ok(exit(&finished.run))
 }
 
-/// Measures and saves after every round; `None` when the plan alone was to be shown.
+/// Measures and keeps every round; `None` when the plan alone was to be shown.
 pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
     let Job { args, plan, here, sources, quality } = job;
     let mut subjects = subjects::find(&sources);
@@ -109,12 +103,13 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         fits::refuse(&mut subjects, &here.machine, &plan.engine, n_ctx);
     }
     let outputs = Outputs::open(args)?;
+    let mut journal = session::claim(&outputs)?;
     let mut observer = observer(args);
     subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
 
-    let clock: Arc<dyn Clock> = Arc::new(Monotonic::start());
+    let devices = here.machine.devices.clone();
     let (models, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.model, s.path)).unzip();
-    let mut run = Run {
+    let run = Run {
         format: FORMAT,
         build: here.build,
         machine: here.machine,
@@ -126,28 +121,14 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         ended: Ended::Unfinished,
         course: None,
         quality: None,
+        resumed: Vec::new(),
         wishes: args.wishes.record(),
     };
-    let launcher = machine::launcher(args.script.as_ref(), args.timeout)?;
-    let (plan, devices) = (run.plan.clone(), run.machine.devices.clone());
+    let needs = Needs::new(args, &files, quality.inputs);
     let interrupt = interrupt::interrupt()?;
-    let bench =
-        Bench { plan: &plan, files: &files, launcher: &launcher, clock, devices: &devices, interrupt: &interrupt };
-    let mut save = |run: &Run| record::write_run(&outputs.record(), run);
-    if plan.protocol.max_rounds > 0 {
-        run::execute(&bench, &mut run, observer.as_mut(), &mut save)?;
-    } else {
-        run.ended = Ended::RoundsDone;
-    }
-    if run.ended != Ended::Interrupted {
-        run::quality::execute(&bench, &quality.inputs, &mut run, observer.as_mut(), &mut save)?;
-        if interrupt.load(Ordering::Relaxed) {
-            run.ended = Ended::Interrupted;
-            save(&run)?;
-        }
-    }
-    drop(observer);
-    Ok(Some(Finished { run, outputs }))
+    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&needs)? })?;
+    let clock = Arc::new(Monotonic::start());
+    Session { run, outputs, journal, needs, devices, clock, interrupt, observer }.measure().map(Some)
 }
 
 /// How a run went, as an exit code.
@@ -186,12 +167,17 @@ fn check_some_can_run(subjects: &[Subject]) -> Result<()> {
 
 /// The progress display, when someone is looking.
 pub(super) fn observer(args: &MeasureArgs) -> Box<dyn Observer> {
+    watcher(&args.results)
+}
+
+/// The same, for whoever does not plan.
+pub(super) fn watcher(args: &ResultArgs) -> Box<dyn Observer> {
     if args.quiet { Box::new(Silent) } else { Progress::on_stderr().map_or(Box::new(Silent), |p| Box::new(p) as _) }
 }
 
 /// Where hashes are kept between runs: the person's cache folder, when there is one.
 #[expect(clippy::disallowed_methods, reason = "configuration is read in cli")]
-fn hash_cache() -> Option<PathBuf> {
+pub(super) fn hash_cache() -> Option<PathBuf> {
     let var = |name| std::env::var(name).ok().filter(|v| Path::new(v).is_absolute());
     let base = var("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
         let home = PathBuf::from(var("HOME").or_else(|| var("LOCALAPPDATA"))?);

@@ -1,6 +1,6 @@
 //! diff: two records of the same models against each other, and the gate for CI.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -47,7 +47,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
     if [&args.json, &args.md].into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         bail!("only one of --json and --md can be written to stdout");
     }
-    let (old, new) = (read(&args.old)?, read(&args.new)?);
+    let (old, new) = (record::read_run(&args.old)?, record::read_run(&args.new)?);
     let mut diff = diff(&old, &new);
     refuse(&diff, &old, &new, args.force)?;
     if let Err(error) = diff.hold_against(&args.fail_if) {
@@ -69,12 +69,6 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
     } else {
         Exit::Fine
     })
-}
-
-/// A record, or the one in the folder of a run.
-fn read(path: &Path) -> Result<Run> {
-    let file: PathBuf = if path.is_dir() { path.join("run.json") } else { path.into() };
-    Ok(record::read_run(&file)?)
 }
 
 /// A ratio of different work would be believed.

@@ -22,7 +22,9 @@ mod progress;
 mod quality;
 mod quantize;
 mod report;
+mod resume;
 mod selfcheck;
+mod session;
 mod subjects;
 mod values;
 mod wishes;
@@ -73,6 +75,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Compare(args) => bench::compare(&args),
         Command::Sweep(args) => bench::sweep(&args),
         Command::Quality(args) => quality::run(&args),
+        Command::Resume(args) => resume::run(&args),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Report(args) => report::run(&args),
         Command::Card(args) => card::run(&args),

@@ -6,6 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::{args::MeasureArgs, exit::Exit, print};
 use crate::{
@@ -16,7 +18,8 @@ use crate::{
 };
 
 /// Under which names results are kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Layout {
     /// run.json and its reports in one folder.
     #[default]
@@ -30,6 +33,60 @@ pub(super) enum Layout {
     },
 }
 
+/// What is written besides the run's own files, and what is shown meanwhile.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ResultArgs {
+    /// Write the analysis as JSON (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    json: Option<PathBuf>,
+    /// Write one CSV row a metric (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    csv: Option<PathBuf>,
+    /// Write Markdown (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    md: Option<PathBuf>,
+    /// Write the HTML report (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    html: Option<PathBuf>,
+    /// No progress display
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
+}
+
+/// Whether stdout is one of the formats', so that nothing else may be printed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stdout {
+    Free,
+    Taken,
+}
+
+impl ResultArgs {
+    fn formats(&self) -> impl Iterator<Item = (&Path, Format)> {
+        let Self { json, csv, md, html, .. } = self;
+        let all = [(json, Format::Json), (csv, Format::Csv), (md, Format::Markdown), (html, Format::Html)];
+        all.into_iter().filter_map(|(path, format)| Some((path.as_deref()?, format)))
+    }
+
+    /// Whether one of them goes to stdout.
+    pub(super) fn stdout(&self) -> Stdout {
+        if self.formats().any(|(path, _)| path.as_os_str() == "-") { Stdout::Taken } else { Stdout::Free }
+    }
+
+    /// Checks before anything slow starts that there are folders to write to.
+    pub(super) fn check(&self) -> Result<()> {
+        for (path, _) in self.formats().filter(|(path, _)| path.as_os_str() != "-") {
+            let parent = folder_of(path);
+            if !parent.is_dir() {
+                bail!("there is no folder {} to write {} to", parent.display(), path.display());
+            }
+        }
+        if self.formats().filter(|(path, _)| path.as_os_str() == "-").count() > 1 {
+            bail!("only one of --json, --csv, --md and --html can be written to stdout");
+        }
+        Ok(())
+    }
+}
+
 /// Where the results of a run go: folders that are made and writable.
 pub(super) struct Outputs {
     record: PathBuf,
@@ -39,70 +96,65 @@ pub(super) struct Outputs {
 impl Outputs {
     /// Makes the folder and checks that it can be written to, before anything slow starts.
     pub(super) fn open(args: &MeasureArgs) -> Result<Self> {
-        let outputs = Self::of(args);
+        let folder = || args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
+        let outputs = Self::of(&args.layout, folder);
         let option = if args.layout == Layout::Folder { "--out" } else { "--output" };
         let reports = outputs.reports.iter().map(|(path, _)| path);
         for path in std::iter::once(&outputs.record).chain(reports) {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = folder_of(path);
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("make the folder {} (choose another with {option})", folder.display()))?;
             tempfile::NamedTempFile::new_in(folder)
                 .with_context(|| format!("write to {} (choose another with {option})", folder.display()))?;
         }
-        let extras = [&args.json, &args.csv, &args.md, &args.html];
-        for path in extras.into_iter().flatten().filter(|p| p.as_os_str() != "-") {
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            if !parent.is_dir() {
-                bail!("there is no folder {} to write {} to", parent.display(), path.display());
-            }
-        }
-        if extras.into_iter().flatten().filter(|p| p.as_os_str() == "-").count() > 1 {
-            bail!("only one of --json, --csv, --md and --html can be written to stdout");
-        }
+        args.results.check()?;
         Ok(outputs)
     }
 
-    fn of(args: &MeasureArgs) -> Self {
-        if let Layout::Files { record, report } = &args.layout {
+    /// The files of a layout; `folder` is asked for where the layout does not say.
+    pub(super) fn of(layout: &Layout, folder: impl FnOnce() -> PathBuf) -> Self {
+        if let Layout::Files { record, report } = layout {
             let reports = report.iter().map(|path| (path.clone(), Format::Html)).collect();
             return Self { record: record.clone(), reports };
         }
-        let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
+        let folder = folder();
         let standard = [("report.html", Format::Html), ("report.md", Format::Markdown), ("summary.csv", Format::Csv)];
         let reports = standard.map(|(name, format)| (folder.join(name), format)).into();
         Self { record: folder.join("run.json"), reports }
     }
 
     /// The record.
-    pub(super) fn record(&self) -> PathBuf {
-        self.record.clone()
+    pub(super) fn record(&self) -> &Path {
+        &self.record
     }
 
-    /// Writes every report and prints what the person asked for; says whether stdout was taken by one of the formats.
-    pub(super) fn report(&self, run: &Run, args: &MeasureArgs) -> Result<bool> {
+    /// The journal: run.jsonl beside run.json.
+    pub(super) fn journal(&self) -> PathBuf {
+        let taken = self.record.extension().is_some_and(|extension| extension == "jsonl");
+        self.record.with_extension(if taken { "journal.jsonl" } else { "jsonl" })
+    }
+
+    /// Writes every report and prints what the person asked for. Whatever can't be written, the rest is, and the terminal is told.
+    pub(super) fn report(&self, run: &Run, args: &ResultArgs) -> Result<Stdout> {
         let analysis = analysis::analyse(run);
-        for (path, format) in &self.reports {
-            write(path, *format, run, &analysis)?;
-        }
-        let extras = [
-            (&args.json, Format::Json),
-            (&args.csv, Format::Csv),
-            (&args.md, Format::Markdown),
-            (&args.html, Format::Html),
-        ];
-        let mut stdout_taken = false;
-        for (path, format) in extras {
-            let Some(path) = path else { continue };
-            stdout_taken |= path.as_os_str() == "-";
-            write(path, format, run, &analysis)?;
-        }
-        if !stdout_taken {
-            let page = self.reports.iter().find(|(_, format)| *format == Format::Html);
+        let own = self.reports.iter().map(|(path, format)| (path.as_path(), *format));
+        let failed: Vec<String> = own
+            .chain(args.formats())
+            .filter_map(|(path, format)| write(path, format, run, &analysis).err())
+            .map(|error| format!("{error:#}"))
+            .collect();
+        let stdout = args.stdout();
+        if stdout == Stdout::Free {
+            let page = self.reports.iter().find(|(path, format)| *format == Format::Html && path.is_file());
             let options = Options { written: page.map(|(path, _)| path.display().to_string()), ..for_terminal() };
             print(&report::render(Format::Text, run, &analysis, &options)?)?;
         }
-        Ok(stdout_taken)
+        if failed.is_empty() { Ok(stdout) } else { bail!("{}", failed.join("\n       ")) }
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Renders to a file, or to stdout for `-`.

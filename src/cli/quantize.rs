@@ -121,6 +121,9 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &Request<'_>) 
         let _ = std::fs::remove_file(&partial);
         return Err(lost.into());
     }
+    std::fs::File::open(&partial)
+        .and_then(|file| file.sync_all())
+        .with_context(|| format!("write {}", path.display()))?;
     std::fs::rename(&partial, path).with_context(|| format!("name {}", path.display()))
 }
 

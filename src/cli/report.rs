@@ -67,7 +67,7 @@ impl From<FormatArg> for Format {
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
-    let path = if args.run.is_dir() { args.run.join("run.json") } else { args.run.clone() };
+    let path = record::locate(&args.run);
     let mut run = record::read_run(&path)?;
     let typed = args.wishes.record().is_some() || args.max_kld.is_some();
     if typed {

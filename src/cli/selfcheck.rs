@@ -4,14 +4,18 @@ use anyhow::Result;
 
 use super::{
     args::SelfcheckArgs,
-    bench::{self, Finished, Job},
+    bench::{self, Job},
     exit::Exit,
-    machine, plan, print, quality,
+    machine,
+    outputs::Stdout,
+    plan, print, quality,
     subjects::Source,
 };
 use crate::{
     analysis::{self, Finding},
-    prompts, report,
+    prompts,
+    record::Run,
+    report,
 };
 
 pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
@@ -24,15 +28,20 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let plan = plan::plan(&measure, &bench::setting(&here, 2), &quality)?;
     let sources = vec![Source::found(&model), Source::found(&model)];
     let job = Job { args: &measure, plan, here, sources, quality };
-    let Some(Finished { run, outputs }) = bench::take(job)? else { return Ok(Exit::Fine) };
-    let stdout_taken = outputs.report(&run, &measure)?;
-    let exit = bench::exit(&run);
+    let Some(finished) = bench::take(job)? else { return Ok(Exit::Fine) };
+    let stdout = finished.report(&measure.results)?;
+    conclude(&finished.run, stdout)
+}
+
+/// Whether the model was seen to differ from itself.
+pub(super) fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
+    let exit = bench::exit(run);
     if exit != Exit::Fine {
         return Ok(exit);
     }
-    let found = analysis::selfcheck(&analysis::analyse(&run));
+    let found = analysis::selfcheck(&analysis::analyse(run));
     let text = report::selfcheck(&found);
-    if !stdout_taken {
+    if stdout == Stdout::Free {
         print(&format!("\n{text}"))?;
     }
     Ok(if found.finding() == Finding::Passed { Exit::Fine } else { Exit::SelfcheckFailed })

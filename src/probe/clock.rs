@@ -39,6 +39,27 @@ impl Clock for Monotonic {
     }
 }
 
+/// A monotonic clock that goes on where an earlier one was left. Copies share its start.
+#[derive(Debug, Clone, Copy)]
+pub struct Continued {
+    before_ns: u64,
+    since: Monotonic,
+}
+
+impl Continued {
+    /// A clock that shows `before_ns` now.
+    #[must_use]
+    pub fn after(before_ns: u64) -> Self {
+        Self { before_ns, since: Monotonic::start() }
+    }
+}
+
+impl Clock for Continued {
+    fn now_ns(&self) -> u64 {
+        self.before_ns.saturating_add(self.since.now_ns())
+    }
+}
+
 /// A clock that moves only when told to, for the scripted engine and tests. Clones show the same time.
 #[derive(Debug, Clone, Default)]
 pub struct Virtual {

@@ -16,7 +16,7 @@ pub mod process;
 pub mod sampler;
 pub mod storage;
 
-pub use clock::{Clock, Monotonic, UtcTime, Virtual, utc_now};
+pub use clock::{Clock, Continued, Monotonic, UtcTime, Virtual, utc_now};
 pub use conditions::Watch;
 pub use host::{Host, host};
 pub use machine::machine;

@@ -1,4 +1,4 @@
-//! How the rounds were really run, and why: what the plan left to the first of them.
+//! How the rounds were really run, and why: what the plan left to the first of them, and where the run was taken up again.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,15 @@ pub struct Course {
     pub inner: Vec<InnerChoice>,
     /// Why, one sentence a decision.
     pub reasons: Vec<String>,
+}
+
+/// A run that had been killed or stopped was taken up again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The first round that was made after it.
+    pub from_round: u32,
+    /// When, UTC, RFC 3339. A label: nothing is computed from it.
+    pub at_utc: String,
 }
 
 /// How many samples of a workload a round is worth (Kalibera & Jones 2013).

@@ -7,6 +7,7 @@ mod comparison;
 mod course;
 pub mod datum;
 mod io;
+pub mod journal;
 mod machine;
 mod model;
 mod plan;
@@ -18,8 +19,8 @@ pub use build::Build;
 pub use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
-pub use course::{Course, InnerChoice};
-pub use io::{ReadError, WriteError, read_run, write_atomically, write_run};
+pub use course::{Course, InnerChoice, Resumed};
+pub use io::{ReadError, WriteError, locate, read_run, write_atomically, write_run};
 pub use machine::{Conditions, DeviceInfo, Machine};
 pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
 pub use plan::{
@@ -68,6 +69,9 @@ pub struct Run {
     /// What quantizing did to the output, when that was measured.
     #[serde(default)]
     pub quality: Option<Quality>,
+    /// When and where the run was taken up again after it had ended too early.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumed>,
     /// By what a model is to be recommended, when the person said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wishes: Option<Wishes>,

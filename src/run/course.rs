@@ -109,7 +109,7 @@ impl Decided {
         if rounds_left == 0 {
             return;
         }
-        let left_ns = budget_s as f64 * 1e9 - bench.clock.now_ns() as f64 - stopping::quality_ns(run);
+        let left_ns = budget_s as f64 * 1e9 - run.elapsed_ns() as f64 - stopping::quality_ns(run);
         let models = run.models.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
         let samples_ns = |count: &dyn Fn(&InnerChoice) -> u32| -> f64 {
             self.chosen.iter().map(|choice| models * f64::from(count(choice)) * choice.sample_ns as f64).sum()

@@ -1,4 +1,4 @@
-//! Measuring: rounds of workers in mirrored order, from a plan to the record. Draws no conclusion.
+//! Measuring: rounds of workers in mirrored order, from a plan to the record, or from where a record ends. Draws no conclusion.
 
 mod course;
 mod deadline;
@@ -36,7 +36,7 @@ use std::{
 use crate::{
     event::Observer,
     probe::Clock,
-    record::{DeviceInfo, Ended, Outcome, Plan, Run},
+    record::{Course, DeviceInfo, Ended, Outcome, Plan, Run, journal::Entry},
 };
 
 /// What measuring needs besides the record it fills.
@@ -47,7 +47,7 @@ pub struct Bench<'a> {
     pub files: &'a [PathBuf],
     /// Starts workers.
     pub launcher: &'a dyn Launcher,
-    /// Our clock, at 0 when the run began.
+    /// Our clock, at 0 when the run began; what passed between a kill and going on does not count.
     pub clock: Arc<dyn Clock>,
     /// The devices, as they were before the run.
     pub devices: &'a [DeviceInfo],
@@ -61,7 +61,17 @@ impl Bench<'_> {
     }
 }
 
-/// Runs the rounds of the plan and adds them to `run`; after each, `save` is given the run.
+/// Keeps what was just added to the run, before anything else is measured.
+pub type Save<'s, E> = dyn FnMut(&Run, &Entry) -> Result<(), E> + 's;
+
+/// Adds an entry to the run and keeps it. What can't be kept is in the run all the same.
+fn note<E>(run: &mut Run, entry: &Entry, save: &mut Save<'_, E>) -> Result<(), E> {
+    run.apply(entry);
+    save(run, entry)
+}
+
+/// Runs the rounds of the plan that `run` does not have and adds them; each is given to `save` before the next begins. Rounds that
+/// it has are gone through as if they had just been measured, so that what they decided is decided again.
 ///
 /// # Errors
 /// What `save` returned; what was measured until then is in `run`.
@@ -69,34 +79,52 @@ pub fn execute<E>(
     bench: &Bench<'_>,
     run: &mut Run,
     observer: &mut dyn Observer,
-    save: &mut dyn FnMut(&Run) -> Result<(), E>,
+    save: &mut Save<'_, E>,
 ) -> Result<(), E> {
+    let mut noted = run.course.take();
+    let mut recorded = run.take_back(0).into_iter();
     let mut decided = course::Decided::at_start(bench, run);
     let mut stable: round::Stable = run.models.iter().map(|_| None).collect();
-    run.ended = Ended::RoundsDone;
+    run.ended = Ended::Unfinished;
+    let mut ended = Ended::RoundsDone;
     for index in 0..bench.plan.protocol.max_rounds {
-        let round = round::make(bench, run, index, &decided, &mut stable, observer);
-        if !round.visits.is_empty() {
-            run.rounds.push(round);
+        if let Some(round) = recorded.next() {
+            run.apply(&Entry::Round(round));
+        } else {
+            note_course(run, &mut noted, save)?;
+            let round = round::make(bench, run, index, &decided, &mut stable, observer);
+            if !round.visits.is_empty() {
+                let cut = bench.interrupted();
+                note(run, &if cut { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
+            }
         }
-        save(run)?;
-        if let Some(ended) = cut_short(bench, run) {
-            run.ended = ended;
+        let up_to_date = recorded.len() == 0;
+        if let Some(why) = cut_short(bench, run).filter(|_| up_to_date) {
+            ended = why;
             break;
         }
         let done = index + 1;
         // Decisions fall between mirrored pairs: half a pair is not balanced.
         if done % 2 == 0 {
             decided.learn(bench, run, done);
-            let outlook = stopping::look(run, done, bench.clock.now_ns());
+            let outlook = stopping::look(run, done, run.elapsed_ns());
             decided.expected_rounds = outlook.expected_rounds;
-            if let Some(ended) = outlook.ended {
-                run.ended = ended;
+            if let Some(why) = outlook.ended.filter(|_| up_to_date) {
+                ended = why;
                 break;
             }
         }
     }
-    save(run)
+    note_course(run, &mut noted, save)?;
+    run.ended = ended;
+    Ok(())
+}
+
+/// Keeps what was decided since it was `noted` last.
+fn note_course<E>(run: &mut Run, noted: &mut Option<Course>, save: &mut Save<'_, E>) -> Result<(), E> {
+    let Some(course) = run.course.clone().filter(|course| noted.as_ref() != Some(course)) else { return Ok(()) };
+    *noted = Some(course.clone());
+    note(run, &Entry::Course(course), save)
 }
 
 fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
@@ -106,5 +134,97 @@ fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
         Some(Ended::NothingLeft)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::{collections::BTreeMap, convert::Infallible};
+
+    use super::*;
+    use crate::{
+        engine::{ModelScript, Script, ScriptedEngine},
+        event::Silent,
+        probe::Virtual,
+        record::InnerPolicy,
+    };
+
+    fn script() -> Script {
+        let model = |prefill_ns_per_token| ModelScript {
+            load_ns: 1000,
+            prefill_ns_per_token,
+            decode_ns_per_token: 1,
+            answer: String::new(),
+            logit_noise: 0.0,
+            fail: None,
+        };
+        let models = [("original.gguf", model(30_000)), ("candidate.gguf", model(20_000))];
+        Script {
+            models: models.map(|(name, model)| (name.to_owned(), model)).into_iter().collect::<BTreeMap<_, _>>(),
+            noise: None,
+        }
+    }
+
+    fn before_the_first_round() -> Run {
+        let mut run = testing::run_of_rates(&[], &[]);
+        let protocol = &mut run.plan.protocol;
+        (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 12, InnerPolicy::Pilot);
+        protocol.inner_samples = 2;
+        run
+    }
+
+    /// Measures what is left, on a clock that goes on where the record ends; returns the record and what was added to it.
+    fn measured(mut run: Run) -> (Run, Vec<Entry>) {
+        let clock = Virtual::default();
+        clock.set(run.elapsed_ns());
+        let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script(), clock.clone()));
+        let files = ["original.gguf", "candidate.gguf"].map(PathBuf::from);
+        let (plan, interrupt) = (run.plan.clone(), AtomicBool::new(false));
+        let bench = Bench {
+            plan: &plan,
+            files: &files,
+            launcher: &launcher,
+            clock: Arc::new(clock),
+            devices: &[],
+            interrupt: &interrupt,
+        };
+        let mut entries = Vec::new();
+        let mut save = |_: &Run, entry: &Entry| -> Result<(), Infallible> {
+            entries.push(entry.clone());
+            Ok(())
+        };
+        execute(&bench, &mut run, &mut Silent, &mut save).unwrap();
+        (run, entries)
+    }
+
+    #[test]
+    fn going_on_after_any_entry_gives_the_run_that_was_not_interrupted() {
+        let (whole, entries) = measured(before_the_first_round());
+        assert_eq!((whole.rounds.len(), whole.ended), (6, Ended::Precise));
+        assert_eq!(whole.course.as_ref().map(|course| course.inner.len()), Some(1), "the pilot decided");
+        assert_eq!(entries.len(), 8, "six rounds, and what was decided before the first and after the fourth");
+        for n in 0..=entries.len() {
+            let mut run = before_the_first_round();
+            entries[..n].iter().for_each(|entry| run.apply(entry));
+            let (again, added) = measured(run);
+            assert_eq!(again, whole, "after {n} entries");
+            assert_eq!(added, entries[n..], "after {n} entries");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_ends_the_run_and_stays_in_the_record() {
+        let mut run = before_the_first_round();
+        let clock = Virtual::default();
+        let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script(), clock.clone()));
+        let files = ["original.gguf", "candidate.gguf"].map(PathBuf::from);
+        let (plan, interrupt) = (run.plan.clone(), AtomicBool::new(false));
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let bench =
+            Bench { plan: &plan, files: &files, launcher: &launcher, clock, devices: &[], interrupt: &interrupt };
+        let mut full = |run: &Run, _: &Entry| if run.rounds.len() == 3 { Err("the disk is full") } else { Ok(()) };
+        assert_eq!(execute(&bench, &mut run, &mut Silent, &mut full), Err("the disk is full"));
+        assert_eq!((run.rounds.len(), run.ended), (3, Ended::Unfinished));
     }
 }

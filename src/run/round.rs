@@ -25,7 +25,7 @@ struct Asked<'a> {
 /// Makes a round. A model that failed before is not visited again: it would fail the same way and cost the others their time.
 pub(super) fn make(
     bench: &Bench<'_>,
-    run: &mut Run,
+    run: &Run,
     index: u32,
     decided: &Decided,
     stable: &mut Stable,
@@ -69,9 +69,6 @@ pub(super) fn make(
         let Over { visit, resident, .. } = end(visitor, decided);
         stable[visit.model] = resident;
         round.visits.push(visit);
-    }
-    for visit in &round.visits {
-        run.models[visit.model].outcome = visit.outcome.clone();
     }
     observer.on(Event::RoundDone);
     round

@@ -136,6 +136,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         rounds: original.iter().zip(candidate).enumerate().map(round).collect(),
         ended: Ended::Unfinished,
         course: None,
+        resumed: Vec::new(),
         wishes: None,
         quality: None,
     }

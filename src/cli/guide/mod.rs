@@ -17,7 +17,7 @@ use super::{
     bench, card,
     exit::Exit,
     finish, llama_spelling,
-    outputs::{self, Layout},
+    outputs::{self, Layout, Stdout},
     print,
 };
 use crate::{
@@ -108,8 +108,7 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
     }
     let run = record::read_run(record)?;
     let analysis = analysis::analyse(&run);
-    let MeasureArgs { json, csv, md, html, .. } = &args.measure;
-    if ![json, csv, md, html].into_iter().flatten().any(|path| path.as_os_str() == "-") {
+    if args.measure.results.stdout() == Stdout::Free {
         print(&report::guide::terminal(&analysis, &outputs::for_terminal()))?;
     }
     save(record, &run, &analysis)?;

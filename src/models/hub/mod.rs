@@ -9,7 +9,7 @@ pub use error::HubError;
 pub use name::{HubName, Pick};
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -233,11 +233,22 @@ impl Client<'_> {
                 ApiError::RequestError(error) if matches!(*error, ureq::Error::StatusCode(_)) => {
                     self.failure(repo, &error)
                 }
+                ApiError::IoError(source) => self.io_failure(file, source),
                 other => HubError::Cut { file: file.into(), reason: other.to_string() },
             },
             ApiError::LockAcquisition(path) => HubError::Busy { file: file.into(), lock: path },
-            ApiError::IoError(source) => HubError::Cache { path: self.hub.cache.clone(), source },
+            ApiError::IoError(source) => self.io_failure(file, source),
             other => self.strange(format!("{file}: {other}")),
+        }
+    }
+
+    /// The client does not say whether it was the disk or the network.
+    fn io_failure(&self, file: &str, source: io::Error) -> HubError {
+        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        if [StorageFull, QuotaExceeded, FileTooLarge, ReadOnlyFilesystem, PermissionDenied].contains(&source.kind()) {
+            HubError::Cache { path: self.hub.cache.clone(), source }
+        } else {
+            HubError::Cut { file: file.into(), reason: source.to_string() }
         }
     }
 

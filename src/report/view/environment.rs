@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::names;
 use crate::{
-    record::{Arrangement, Budget, Device, EngineConfig, FlashAttention, Model, Run},
+    record::{Arrangement, Budget, Device, EngineConfig, FlashAttention, Model, Resumed, Run},
     report::{
         format::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
@@ -131,7 +131,11 @@ fn rounds(run: &Run) -> String {
         (Some(seconds), Budget::Aim) => format!(", aiming at {seconds} s"),
         (Some(seconds), Budget::Limit) => format!(", within {seconds} s"),
     };
-    format!("{planned} planned{budget}; {} run", run.rounds.len())
+    let again = |resumed: &Resumed| {
+        format!("; taken up again from round {} on at {}", resumed.from_round + 1, inert_line(&resumed.at_utc))
+    };
+    let resumed: String = run.resumed.iter().map(again).collect();
+    format!("{planned} planned{budget}; {} run{resumed}", run.rounds.len())
 }
 
 /// How the models shared a round, and what was decided on the way.

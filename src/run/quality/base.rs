@@ -1,11 +1,22 @@
 //! Where the original's rows come from, and where they go besides being compared.
 
-use std::{borrow::Cow, fs::File, io::BufWriter, num::NonZeroUsize};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fs::File,
+    io::BufWriter,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use super::{models::Open, rows::BadRow, rows::Rows, texts::Reader};
 use crate::{
     engine::WindowToken,
-    quality::{batch::BatchError, cache::Cache, logits_file::LogitsWriter},
+    quality::{
+        batch::BatchError,
+        cache::Cache,
+        logits_file::{LogitsFileError, LogitsWriter},
+    },
 };
 
 /// The original's rows of one piece.
@@ -113,8 +124,8 @@ impl<'m> BaseSource<'m> {
 
 /// Where the original's rows go besides being compared.
 pub(super) enum Sink {
-    /// A file in llama-perplexity's format.
-    File(LogitsWriter<BufWriter<File>>),
+    /// A file in llama-perplexity's format, and the name it gets when it is whole.
+    File(LogitsWriter<BufWriter<File>>, PathBuf),
     /// The cache that candidates will be compared with.
     Cache(Cache),
 }
@@ -132,9 +143,10 @@ impl Sink {
     ) -> Result<(), String> {
         let (BaseRows::Logits(logits) | BaseRows::Stored(logits)) = &rows.base else { return Ok(()) };
         match self {
-            Self::File(writer) => {
+            Self::File(writer, path) => {
                 let mut rows = logits.chunks_exact(rows.n_vocab.get());
-                rows.try_for_each(|row| writer.write_row(row)).map_err(|error| error.to_string())
+                let written = rows.try_for_each(|row| writer.write_row(row));
+                written.map_err(|error| unwritten(path, &error))
             }
             Self::Cache(cache) => cache.add(logits, rows.targets, threads).map_err(|error| match error {
                 BatchError::Base { row, reason } | BatchError::Candidate { row, reason, .. } => {
@@ -144,4 +156,10 @@ impl Sink {
             }),
         }
     }
+}
+
+/// Which file could not be written, and why.
+pub(super) fn unwritten(path: &Path, error: &LogitsFileError) -> String {
+    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    format!("write {}: {why}", path.display())
 }

@@ -66,7 +66,7 @@ fn keep(
     let clock = Monotonic::start();
     let mut pass = pass(job, &ground, base, Vec::new(), &clock)?;
     pass.sinks.push(Sink::Cache(Cache::with_capacity(n_vocab, top_k, positions)));
-    pass.sinks.extend(writer(job, &ground)?.map(Sink::File));
+    pass.sinks.extend(writer(job, &ground)?);
     let scored = windows(job, &ground, &mut pass, send)?;
     let compared = Compared {
         results: Vec::new(),
@@ -77,7 +77,7 @@ fn keep(
         peak_rss_bytes: None,
     };
     let sinks = std::mem::take(&mut pass.sinks);
-    let cache = save(job, sinks)?.expect("a cache was among them");
+    let cache = save(sinks)?.expect("a cache was among them");
     Ok((ground, cache, compared))
 }
 

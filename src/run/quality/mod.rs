@@ -21,8 +21,10 @@ pub(super) use serve::serve;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    Bench, Lost,
+    Bench, Lost, Save, note,
     protocol::{Reply, Request},
 };
 use crate::{
@@ -32,11 +34,12 @@ use crate::{
     record::{
         CandidateQuality, Model, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run,
         Sharing, Stage, TextQuality, WindowMeans,
+        journal::{Compared as Finished, Entry},
     },
 };
 
 /// What a comparison needs besides the bench and the record it fills.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// The plan's texts, as they are tokenized.
     pub texts: Vec<String>,
@@ -50,8 +53,8 @@ pub struct Inputs {
     pub pace: Option<Pace>,
 }
 
-/// Compares the output of every candidate that can be compared and adds what came out to `run`; after each worker, `save` is
-/// given the run.
+/// Compares the output of every candidate that can be compared and was not yet, and adds what came out to `run`; what each worker
+/// found is given to `save` before the next begins.
 ///
 /// # Errors
 /// What `save` returned; what was compared until then is in `run`.
@@ -60,9 +63,54 @@ pub fn execute<E>(
     inputs: &Inputs,
     run: &mut Run,
     observer: &mut dyn Observer,
-    save: &mut dyn FnMut(&Run) -> Result<(), E>,
+    save: &mut Save<'_, E>,
 ) -> Result<(), E> {
     let Some(plan) = bench.plan.quality.clone() else { return Ok(()) };
+    if run.quality.is_none() {
+        let quality = at_start(bench, inputs, run, &plan);
+        note(run, &Entry::Quality(Box::new(quality)), save)?;
+    }
+    let Some(quality) = &run.quality else { return Ok(()) };
+    // Exact values and lower bounds could not be held against each other: what was decided at first holds for those who are left.
+    let sharing = quality.sharing;
+    let left = left(&quality.results);
+    let nothing_to_do = left.is_empty() && (inputs.save_logits.is_none() || !quality.workers.is_empty());
+    let mut groups: Vec<Vec<usize>> = match sharing {
+        _ if nothing_to_do => Vec::new(),
+        Sharing::Repeated { .. } => left.iter().map(|&candidate| vec![candidate]).collect(),
+        Sharing::Shared { .. } | Sharing::Cached { .. } => vec![left],
+    };
+    groups.reverse();
+    while let Some(group) = groups.pop() {
+        if bench.interrupted() {
+            break;
+        }
+        let mut pass = Pass { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
+        let (mut worker, mut alone) = (None, None);
+        match pass.make() {
+            Ok(done) => worker = Some(done),
+            Err(Broken::Interrupted) => {}
+            // One of several may have taken the worker down: each gets one of its own.
+            Err(Broken::Lost(_)) if group.len() > 1 => {
+                groups.extend(group.iter().rev().map(|&candidate| vec![candidate]));
+                continue;
+            }
+            Err(Broken::Lost(reason) | Broken::Failed(reason)) => {
+                for &candidate in &group {
+                    fail(run, candidate, &reason);
+                }
+                // Without candidates the original's log-probabilities were wanted, and nobody else can say that there are none.
+                alone = group.is_empty().then_some(Outcome::Failed { stage: Stage::Quality, reason });
+            }
+        }
+        let entry = Entry::Compared(Box::new(finished(run, &group, worker, alone)));
+        note(run, &entry, save)?;
+    }
+    Ok(())
+}
+
+/// Which models can be compared, and how many are held in memory together.
+fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -> Quality {
     let needs: Vec<u64> = run
         .models
         .iter()
@@ -73,18 +121,17 @@ pub fn execute<E>(
     let mut results = candidates(run, original, inputs);
     let demand = Demand {
         original_bytes: original.filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
-        candidates_bytes: done(&results).into_iter().map(|candidate| needs[candidate]).collect(),
-        cache_bytes: memory::cache_bytes(&plan),
+        candidates_bytes: left(&results).into_iter().map(|candidate| needs[candidate]).collect(),
+        cache_bytes: memory::cache_bytes(plan),
         available_bytes: memory::available_bytes(&run.machine, &bench.plan.engine),
     };
-    let sharing = memory::sharing(&plan, &demand);
+    let sharing = memory::sharing(plan, &demand);
     for result in results.iter_mut().filter(|result| result.outcome == Outcome::Done) {
-        if let Some(reason) = memory::too_large(&plan, &demand, sharing, needs[result.candidate]) {
+        if let Some(reason) = memory::too_large(plan, &demand, sharing, needs[result.candidate]) {
             result.outcome = Outcome::Failed { stage: Stage::Quality, reason };
         }
     }
-    let fit = done(&results);
-    run.quality = Some(Quality {
+    Quality {
         texts: Vec::new(),
         reference: inputs.logits.as_ref().map_or(Reference::Original, |path| Reference::LogitsFile {
             file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -92,35 +139,19 @@ pub fn execute<E>(
         sharing,
         workers: Vec::new(),
         results,
-    });
-
-    let nothing_to_do = fit.is_empty() && inputs.save_logits.is_none();
-    let mut groups: Vec<Vec<usize>> = match sharing {
-        _ if nothing_to_do => Vec::new(),
-        Sharing::Repeated { .. } => fit.iter().map(|&candidate| vec![candidate]).collect(),
-        Sharing::Shared { .. } | Sharing::Cached { .. } => vec![fit],
-    };
-    groups.reverse();
-    while let Some(group) = groups.pop() {
-        if bench.interrupted() {
-            break;
-        }
-        let mut pass = Pass { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
-        match pass.make() {
-            Ok(()) | Err(Broken::Interrupted) => {}
-            // One of several may have taken the worker down: each gets one of its own.
-            Err(Broken::Lost(_)) if group.len() > 1 => {
-                groups.extend(group.iter().rev().map(|&candidate| vec![candidate]));
-            }
-            Err(Broken::Lost(reason) | Broken::Failed(reason)) => {
-                for candidate in group {
-                    fail(run, candidate, &reason);
-                }
-            }
-        }
-        save(run)?;
     }
-    save(run)
+}
+
+/// What is known of a group once its worker is done.
+fn finished(run: &Run, group: &[usize], worker: Option<QualityWorker>, original: Option<Outcome>) -> Finished {
+    let quality = run.quality.iter();
+    let results = quality.clone().flat_map(|quality| &quality.results);
+    Finished {
+        texts: quality.flat_map(|quality| &quality.texts).cloned().collect(),
+        worker,
+        original,
+        results: results.filter(|result| group.contains(&result.candidate)).cloned().collect(),
+    }
 }
 
 /// Every candidate, and whether it may be compared.
@@ -137,9 +168,12 @@ fn candidates(run: &Run, original: Option<usize>, inputs: &Inputs) -> Vec<Candid
     candidates.map(one).collect()
 }
 
-/// Those that can still be compared.
-fn done(results: &[CandidateQuality]) -> Vec<usize> {
-    results.iter().filter(|result| result.outcome == Outcome::Done).map(|result| result.candidate).collect()
+/// Those that can be compared and were not, or not to the end.
+fn left(results: &[CandidateQuality]) -> Vec<usize> {
+    let waits = |result: &&CandidateQuality| {
+        result.outcome == Outcome::Done && matches!(result.stopped, None | Some(QualityStop::Interrupted))
+    };
+    results.iter().filter(waits).map(|result| result.candidate).collect()
 }
 
 /// Why a candidate may not be compared, from the headers.
@@ -195,7 +229,7 @@ struct Pass<'a, 'b> {
 }
 
 impl Pass<'_, '_> {
-    fn make(&mut self) -> Result<(), Broken> {
+    fn make(&mut self) -> Result<QualityWorker, Broken> {
         let job = self.job();
         let mut worker = self.bench.launcher.launch()?;
         let mut reply = worker.ask(&Request::Compare(Box::new(job)))?;
@@ -222,8 +256,7 @@ impl Pass<'_, '_> {
                     }
                 }
                 Reply::Compared(compared) => {
-                    self.keep(*compared);
-                    return Ok(());
+                    return Ok(self.keep(*compared));
                 }
                 Reply::Failed { reason, .. } => {
                     let words = engine::last_words(&worker.log(), 2);
@@ -300,7 +333,7 @@ impl Pass<'_, '_> {
         self.windows_ahead() * passes
     }
 
-    fn keep(&mut self, compared: Compared) {
+    fn keep(&mut self, compared: Compared) -> QualityWorker {
         for (&candidate, own) in self.group.iter().zip(compared.results) {
             let Some(result) = result_of(self.run, candidate) else { continue };
             result.stopped = own.stopped;
@@ -311,15 +344,13 @@ impl Pass<'_, '_> {
                 result.outcome = Outcome::Failed { stage: Stage::Quality, reason };
             }
         }
-        if let Some(quality) = &mut self.run.quality {
-            quality.workers.push(QualityWorker {
-                candidates: self.group.to_vec(),
-                wall_ns: compared.wall_ns,
-                evaluate_ns: compared.evaluate_ns,
-                n_windows: compared.n_windows,
-                n_evaluated: Some(compared.n_evaluated),
-                peak_rss_bytes: compared.peak_rss_bytes,
-            });
+        QualityWorker {
+            candidates: self.group.to_vec(),
+            wall_ns: compared.wall_ns,
+            evaluate_ns: compared.evaluate_ns,
+            n_windows: compared.n_windows,
+            n_evaluated: Some(compared.n_evaluated),
+            peak_rss_bytes: compared.peak_rss_bytes,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    base::{BaseSource, Sink},
+    base::{BaseSource, Sink, unwritten},
     cached,
     job::{Base, CandidateResult, CompareJob, Compared, Hold, Statistics, Until},
     models::{Open, with_models},
@@ -47,7 +47,11 @@ pub(crate) fn serve(engine: &dyn Engine, job: &CompareJob, send: &mut Send<'_>) 
     match compared {
         Ok(compared) => send(&Reply::Compared(Box::new(compared))),
         Err(Stop::Talk(error)) => Err(error),
-        Err(Stop::Failed { stage, reason }) => send(&Reply::Failed { stage, reason }),
+        Err(Stop::Failed { stage, reason }) => {
+            // Half a file is worth nothing; that it could not be removed is not the news.
+            let _ = job.save_logits.as_deref().map(|path| std::fs::remove_file(partial(path)));
+            send(&Reply::Failed { stage, reason })
+        }
     }
 }
 
@@ -101,11 +105,11 @@ fn side_by_side(
     send(&Reply::Texts(ground.texts.described()))?;
     let clock = Monotonic::start();
     let mut pass = pass(job, &ground, base, candidates, &clock)?;
-    pass.sinks.extend(writer(job, &ground)?.map(Sink::File));
+    pass.sinks.extend(writer(job, &ground)?);
     let scored = windows(job, &ground, &mut pass, send)?;
     let wall_ns = clock.now_ns();
     let sinks = std::mem::take(&mut pass.sinks);
-    save(job, sinks)?;
+    save(sinks)?;
     let stopped = scored.stopped;
     let of = |candidate| result(candidate, &pass.base, &ground.texts, stopped);
     Ok(Compared {
@@ -275,7 +279,7 @@ fn with_context(
 }
 
 /// Begins the file of the original's log-probabilities, under another name until it is whole.
-pub(super) fn writer(job: &CompareJob, ground: &Ground) -> Result<Option<LogitsWriter<BufWriter<File>>>, String> {
+pub(super) fn writer(job: &CompareJob, ground: &Ground) -> Result<Option<Sink>, String> {
     let Some(path) = &job.save_logits else { return Ok(None) };
     let begin = || -> Result<_, LogitsFileError> {
         let (texts, windows) = (&ground.texts, ground.order.len());
@@ -283,21 +287,20 @@ pub(super) fn writer(job: &CompareJob, ground: &Ground) -> Result<Option<LogitsW
         let tokens = &texts.tokens(0)[..windows * texts.shape.n_ctx()];
         LogitsWriter::new(BufWriter::new(File::create(partial(path))?), header, tokens)
     };
-    begin().map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    let writer = begin().map_err(|error| unwritten(path, &error))?;
+    Ok(Some(Sink::File(writer, path.clone())))
 }
 
 /// Ends the files and gives them their names; what was kept in memory is returned.
-pub(super) fn save(job: &CompareJob, sinks: Vec<Sink>) -> Result<Option<Cache>, String> {
+pub(super) fn save(sinks: Vec<Sink>) -> Result<Option<Cache>, String> {
     let mut kept = None;
     for sink in sinks {
-        match (sink, &job.save_logits) {
-            (Sink::File(writer), Some(path)) => {
-                let named = |error: LogitsFileError| format!("{}: {error}", path.display());
-                drop(writer.finish().map_err(named)?);
-                std::fs::rename(partial(path), path).map_err(|error| named(error.into()))?;
+        match sink {
+            Sink::File(writer, path) => {
+                drop(writer.finish().map_err(|error| unwritten(&path, &error))?);
+                std::fs::rename(partial(&path), &path).map_err(|error| unwritten(&path, &error.into()))?;
             }
-            (Sink::Cache(cache), _) => kept = Some(cache),
-            (Sink::File(_), None) => {}
+            Sink::Cache(cache) => kept = Some(cache),
         }
     }
     Ok(kept)

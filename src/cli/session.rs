@@ -1,0 +1,203 @@
+//! A run under way: what it needs besides its plan, everything it finishes kept at once, and what is told however it ends.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::UNIX_EPOCH,
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    args::MeasureArgs,
+    machine,
+    outputs::{Layout, Outputs, ResultArgs, Stdout},
+};
+use crate::{
+    event::Observer,
+    probe::Clock,
+    record::{
+        self, DeviceInfo, Ended, Run, WriteError,
+        journal::{Entry, JournalFile},
+    },
+    run::{self, Bench, quality::Inputs},
+};
+
+/// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Needs {
+    /// The models' files, in the order of the record's models.
+    pub(super) files: Vec<PathBuf>,
+    /// Where results go; in a folder, the journal's own.
+    pub(super) layout: Layout,
+    pub(super) inputs: Inputs,
+    /// What the logits file was, of which the record holds no hash.
+    pub(super) logits: Option<Stamp>,
+    script: Option<PathBuf>,
+    timeout_s: Option<u64>,
+}
+
+/// What shows that a file was not written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    bytes: u64,
+    modified_ns: Option<u64>,
+}
+
+impl Stamp {
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Some(Self { bytes: meta.len(), modified_ns: since.and_then(|since| u64::try_from(since.as_nanos()).ok()) })
+    }
+}
+
+impl Needs {
+    pub(super) fn new(args: &MeasureArgs, files: &[PathBuf], inputs: Inputs) -> Self {
+        let layout = match &args.layout {
+            Layout::Folder => Layout::Folder,
+            Layout::Files { record, report } => {
+                Layout::Files { record: absolute(record), report: report.as_deref().map(absolute) }
+            }
+        };
+        let logits = inputs.logits.as_deref().and_then(Stamp::of);
+        let inputs = Inputs {
+            logits: inputs.logits.as_deref().map(absolute),
+            save_logits: inputs.save_logits.as_deref().map(absolute),
+            ..inputs
+        };
+        let files = files.iter().map(|path| absolute(path)).collect();
+        let script = args.script.as_deref().map(absolute);
+        Self { files, layout, inputs, logits, script, timeout_s: args.timeout }
+    }
+}
+
+/// A name that no Unicode spells can't be kept, and would be told as missing.
+fn absolute(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    PathBuf::from(absolute.to_string_lossy().into_owned())
+}
+
+/// Takes hold of the place where results go. What another run left there unfinished is not written over.
+pub(super) fn claim(outputs: &Outputs) -> Result<JournalFile> {
+    let path = outputs.journal();
+    let mut journal = JournalFile::create(&path)?;
+    let before = journal.read().with_context(|| {
+        format!("look at what an earlier run left (choose another folder, or delete {})", path.display())
+    })?;
+    if let Some(run) = before.map(|before| before.run).filter(|run| !run.is_finished() && has_results(run)) {
+        bail!(
+            "{} holds a run of {} that is not finished: go on with `gguf-bench resume {}`, choose another folder, or delete it",
+            path.display(),
+            rounds(&run),
+            target(outputs).display()
+        );
+    }
+    Ok(journal)
+}
+
+fn has_results(run: &Run) -> bool {
+    !run.rounds.is_empty() || run.quality.iter().any(|quality| !quality.workers.is_empty())
+}
+
+fn rounds(run: &Run) -> String {
+    match run.rounds.len() {
+        1 => "1 round".into(),
+        n => format!("{n} rounds"),
+    }
+}
+
+/// What a person gives to `resume`.
+fn target(outputs: &Outputs) -> PathBuf {
+    let journal = outputs.journal();
+    match journal.parent() {
+        Some(folder) if journal.ends_with("run.jsonl") && !folder.as_os_str().is_empty() => folder.into(),
+        _ => journal,
+    }
+}
+
+/// Everything that is ready when the first round begins.
+pub(super) struct Session {
+    pub(super) run: Run,
+    pub(super) outputs: Outputs,
+    pub(super) journal: JournalFile,
+    pub(super) needs: Needs,
+    /// As they are now.
+    pub(super) devices: Vec<DeviceInfo>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) observer: Box<dyn Observer>,
+}
+
+/// A run that is over, where its reports go, and why it could not be kept, when that is why it is over.
+pub(super) struct Finished {
+    pub(super) run: Run,
+    outputs: Outputs,
+    unsaved: Option<WriteError>,
+}
+
+impl Session {
+    /// Measures what is left of the plan. A disk that takes no more ends the run; what was measured is in what is returned.
+    pub(super) fn measure(self) -> Result<Finished> {
+        let Self { mut run, outputs, mut journal, needs, devices, clock, interrupt, mut observer } = self;
+        let launcher = machine::launcher(needs.script.as_ref(), needs.timeout_s)?;
+        let plan = run.plan.clone();
+        let bench = Bench {
+            plan: &plan,
+            files: &needs.files,
+            launcher: &launcher,
+            clock,
+            devices: &devices,
+            interrupt: &interrupt,
+        };
+        let mut save = |run: &Run, entry: &Entry| keep(&mut journal, outputs.record(), run, entry);
+        let mut measured = Ok(());
+        if plan.protocol.max_rounds > 0 {
+            measured = run::execute(&bench, &mut run, observer.as_mut(), &mut save);
+        } else {
+            run.ended = Ended::RoundsDone;
+        }
+        if measured.is_ok() && run.ended != Ended::Interrupted {
+            measured = run::quality::execute(&bench, &needs.inputs, &mut run, observer.as_mut(), &mut save);
+            if interrupt.load(Ordering::Relaxed) {
+                run.ended = Ended::Interrupted;
+            }
+        }
+        drop(observer);
+        let kept = measured.and_then(|()| journal.append(&Entry::Ended(run.ended)));
+        if kept.is_err() {
+            run.ended = Ended::Unfinished;
+        }
+        let written = record::write_run(outputs.record(), &run);
+        Ok(Finished { run, outputs, unsaved: kept.and(written).err() })
+    }
+}
+
+/// Keeps an entry in the journal, and now and then the whole record beside it: after 1, 2, 4, 8 rounds, so that all of them together
+/// cost no more than the last.
+fn keep(journal: &mut JournalFile, record: &Path, run: &Run, entry: &Entry) -> Result<(), WriteError> {
+    journal.append(entry)?;
+    if matches!(entry, Entry::Round(_)) && run.rounds.len().is_power_of_two() {
+        // The journal has it all; that the record can't be written is told when it must be.
+        let _ = record::write_run(record, run);
+    }
+    Ok(())
+}
+
+impl Finished {
+    /// Writes every report and tells the person, also of a run that could not be kept.
+    pub(super) fn report(&self, args: &ResultArgs) -> Result<Stdout> {
+        let reported = self.outputs.report(&self.run, args);
+        let Some(error) = &self.unsaved else { return reported };
+        let others = reported.err().map(|error| format!("\n       {error:#}")).unwrap_or_default();
+        bail!(
+            "{error}: what was measured until then is shown, and not all of it is on the disk; make room, then `gguf-bench resume {}` \
+             goes on{others}",
+            target(&self.outputs).display()
+        )
+    }
+}

@@ -1,0 +1,164 @@
+//! Writing a journal: locked against a second program, every line on the disk before the next thing is measured.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::{Begun, Entry, Journal};
+use crate::record::io::{ReadError, WriteError, sync_folder};
+
+/// Why a journal can't be had.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Another program writes to it.
+    #[error("{path} is being written by another gguf-bench: wait for it, or end it", path = path.display())]
+    Busy {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It can't be opened.
+    #[error("open {path}: {source}", path = path.display())]
+    Open {
+        /// The journal.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A journal that this program alone writes to, for as long as it is there. The system lifts the lock of a program that was killed.
+#[derive(Debug)]
+pub struct JournalFile {
+    path: PathBuf,
+    file: File,
+    /// What counts of it; whatever follows is half a line.
+    whole_bytes: u64,
+}
+
+impl JournalFile {
+    /// Opens a journal, which is made when there is none.
+    ///
+    /// # Errors
+    /// When it can't be opened, or another program has it.
+    pub fn create(path: &Path) -> Result<Self, LockError> {
+        Self::lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+    }
+
+    /// Opens a journal that must be there.
+    ///
+    /// # Errors
+    /// When it can't be opened, or another program has it.
+    pub fn open(path: &Path) -> Result<Self, LockError> {
+        Self::lock(path, OpenOptions::new().read(true).write(true))
+    }
+
+    fn lock(path: &Path, options: &OpenOptions) -> Result<Self, LockError> {
+        let error = |source| LockError::Open { path: path.into(), source };
+        let file = options.open(path).map_err(error)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path: path.into(), file, whole_bytes: 0 }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Busy { path: path.into() }),
+            // Some network folders know no locks; there two programs can't be told apart, and one must be able to measure.
+            Err(TryLockError::Error(source)) if source.kind() == io::ErrorKind::Unsupported => {
+                Ok(Self { path: path.into(), file, whole_bytes: 0 })
+            }
+            Err(TryLockError::Error(source)) => Err(error(source)),
+        }
+    }
+
+    /// What stands in it; `None` when not even its first line is whole. What is appended later follows the last whole line.
+    ///
+    /// # Errors
+    /// As [`Journal::parse`].
+    pub fn read(&mut self) -> Result<Option<Journal>, ReadError> {
+        let mut text = Vec::new();
+        let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut text));
+        read.map_err(|source| ReadError::Io { path: self.path.clone(), source })?;
+        let journal = Journal::parse(&self.path, &text)?;
+        self.whole_bytes = journal.as_ref().map_or(0, |journal| journal.whole_bytes);
+        Ok(journal)
+    }
+
+    /// Begins it with a run, in place of whatever stood in it.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn begin(&mut self, begun: Begun) -> Result<(), WriteError> {
+        self.whole_bytes = 0;
+        self.append(&Entry::Begun(Box::new(begun)))?;
+        // A name that is not on the disk leads to no line that is.
+        sync_folder(&self.path);
+        Ok(())
+    }
+
+    /// Adds an entry and returns when it is on the disk. After a failure the entries before it are what counts.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), WriteError> {
+        let written = serde_json::to_vec(entry).map_err(io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.put(&line).map(|()| line.len() as u64)
+        });
+        match written {
+            Ok(bytes) => {
+                self.whole_bytes += bytes;
+                Ok(())
+            }
+            Err(source) => {
+                // Half a line is passed over by whoever reads; that it could not be cut off is not the news.
+                let _ = self.file.set_len(self.whole_bytes);
+                Err(WriteError { path: self.path.clone(), source })
+            }
+        }
+    }
+
+    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file.set_len(self.whole_bytes)?;
+        self.file.seek(SeekFrom::Start(self.whole_bytes))?;
+        self.file.write_all(line)?;
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::record::Ended;
+
+    #[test]
+    fn half_a_line_is_cut_off_by_the_next_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.jsonl");
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let mut run = crate::record::read_run(&fixture).unwrap();
+        run.take_back(0);
+        JournalFile::create(&path).unwrap().begin(Begun { run, inputs: serde_json::Value::Null }).unwrap();
+        let mut text = fs::read(&path).unwrap();
+        text.extend(b"{\"round\":{\"index\":0,\"visits\":[");
+        fs::write(&path, &text).unwrap();
+        let mut journal = JournalFile::open(&path).unwrap();
+        assert!(journal.read().unwrap().unwrap().run.rounds.is_empty());
+        journal.append(&Entry::Ended(Ended::Budget)).unwrap();
+        assert_eq!(journal.read().unwrap().unwrap().run.ended, Ended::Budget);
+        assert!(fs::read_to_string(&path).unwrap().ends_with("}}\n{\"ended\":\"budget\"}\n"));
+    }
+
+    #[test]
+    fn a_second_one_is_refused_until_the_first_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.jsonl");
+        assert!(matches!(JournalFile::open(&path), Err(LockError::Open { .. })), "there is none yet");
+        let first = JournalFile::create(&path).unwrap();
+        assert!(matches!(JournalFile::create(&path), Err(LockError::Busy { .. })));
+        drop(first);
+        assert!(JournalFile::open(&path).unwrap().read().unwrap().is_none());
+    }
+}

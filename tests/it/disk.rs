@@ -1,0 +1,166 @@
+//! A disk that takes no more, at every place where something is written: no half file under a final name, the path is named, what
+//! was measured is told all the same, and the exit code is not 0.
+#![cfg(target_os = "linux")]
+
+use std::{fs, os::unix::fs::FileTypeExt, path::Path};
+
+use crate::support::{
+    Bench, POCKET, Ran,
+    hub::{Hub, Manner},
+    quants,
+};
+
+const SCRIPT: &str = r#"{"models":{
+  "a.gguf":{"load_ns":1000000,"prefill_ns_per_token":3000000,"decode_ns_per_token":60000000,"answer":"one two three"},
+  "b.gguf":{"load_ns":1000000,"prefill_ns_per_token":2000000,"decode_ns_per_token":40000000,"answer":"one two three"}}}"#;
+
+const RUN: &str = "--prompts none --no-quality --script script.json --out out --quiet";
+
+/// No file may become longer than so many blocks of 512 bytes; writing on is an error, not a signal.
+fn up_to(blocks: u32) -> String {
+    format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"")
+}
+
+fn scripted(options: &str) -> Bench {
+    let pocket = fs::read(POCKET).unwrap();
+    Bench::new(&format!("compare a.gguf b.gguf {RUN} {options}"))
+        .file("script.json", SCRIPT.as_bytes())
+        .file("a.gguf", &pocket)
+        .file("b.gguf", &pocket)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// The error names the file and the reason, and the terminal has the table.
+fn assert_told(ran: &Ran, words: &[&str]) {
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(words.iter().all(|word| ran.stderr.contains(word)), "{words:?}: {}", ran.stderr);
+    assert!(ran.stdout.contains("tg128") && ran.stdout.contains("rounds"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_journal_that_cannot_grow_ends_the_run_and_what_there_is_is_told() {
+    let ran = scripted("--rounds 200 --precision 0%").within(&up_to(160)).run();
+    assert_told(&ran, &["out/run.jsonl", "File too large", "gguf-bench resume out", "out/report.html"]);
+    let out = ran.folder.path().join("out");
+    assert!(!out.join("report.html").exists(), "a report that did not fit is not there");
+    assert!(names(&out).iter().all(|name| !name.starts_with('.')), "no half file: {:?}", names(&out));
+    let text = fs::read_to_string(out.join("run.jsonl")).unwrap();
+    assert!(text.ends_with('\n'), "no half line");
+    let rounds = text.lines().filter(|line| line.starts_with("{\"round\"")).count();
+    assert!(rounds >= 2 && text.len() <= 160 * 512, "{rounds} rounds, {} bytes", text.len());
+    // The record that fitted is whole, and older than the journal at most.
+    if let Ok(record) = fs::read_to_string(out.join("run.json")) {
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(record["ended"], "unfinished");
+    }
+    // With room again, it goes on.
+    let again = Bench::at(ran.folder, "resume out --quiet");
+    let mut child = again.spawn();
+    let grown = || fs::read_to_string(again.folder.path().join("out/run.jsonl")).unwrap().len() > text.len() + 100_000;
+    let start = std::time::Instant::now();
+    while !grown() && start.elapsed().as_secs() < 120 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(grown());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_full_disk_under_the_folder_is_the_same() {
+    // The mount is seen by the command alone; its files are copied out when it is over.
+    let script = "mkdir out kept && mount -t tmpfs -o size=128k full out || exit 77; \"$@\"; code=$?; cp -r out/. kept; exit $code";
+    let ran =
+        scripted("--rounds 200 --precision 0%").within(&format!("exec unshare -rm sh -c '{script}' sh \"$@\"")).run();
+    if ran.code == 77 || ran.stderr.contains("unshare") {
+        // Not everyone may mount; the limit on a file's size above is the same error at the same places.
+        return;
+    }
+    assert_told(&ran, &["out/", "No space left on device", "gguf-bench resume out"]);
+    let kept = ran.folder.path().join("kept");
+    let text = fs::read_to_string(kept.join("run.jsonl")).unwrap();
+    assert!(text.ends_with('\n') && text.lines().all(|line| line.ends_with('}')), "whole lines only");
+    assert!(names(&kept).iter().all(|name| !name.starts_with('.')), "no half file: {:?}", names(&kept));
+}
+
+#[test]
+fn a_folder_that_is_read_only_is_told_before_anything_starts() {
+    let script = "mkdir out && mount -t tmpfs -o ro none out || exit 77; exec \"$@\"";
+    let ran = scripted("--rounds 2").within(&format!("exec unshare -rm sh -c '{script}' sh \"$@\"")).run();
+    if ran.code == 77 || ran.stderr.contains("unshare") {
+        return;
+    }
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("write to out") && ran.stderr.contains("Read-only file system"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--out") && ran.stdout.is_empty(), "{}", ran.stderr);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_costs_itself_only() {
+    let ran = scripted("--rounds 2 --json /dev/full --md out.md").run();
+    assert_told(&ran, &["/dev/full", "No space left on device"]);
+    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device(), "a device stays one");
+    assert!(ran.read("out.md").contains("tg128"), "the others are written");
+    assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
+    let ran = scripted("--rounds 2").within("exec \"$@\" > /dev/full").run();
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
+}
+
+#[test]
+fn hashes_that_cannot_be_remembered_cost_nothing() {
+    // The cache's folder would lie under a file.
+    scripted("--rounds 2").file("cache", b"").run().ok();
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_a_row_and_no_file() {
+    let line =
+        "sweep {pocket} --types Q8_0,Q2_K --keep kept --quick --pp 8 --tg 4 --prompts none --no-quality --out out";
+    // Q8_0 takes 4.6 MB, Q2_K 2 MB.
+    let ran = Bench::new(line).within(&up_to(8000)).run();
+    assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
+    let run = ran.json("out/run.json");
+    let failed = &run["models"][1]["outcome"]["failed"];
+    assert_eq!(failed["stage"], "quantize");
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.contains("pocket-4m-Q8_0.gguf") && reason.contains("write"), "{reason}");
+    assert_eq!(names(&ran.folder.path().join("kept")), ["pocket-4m-Q2_K.gguf"]);
+    assert!(run["models"][2]["outcome"] == "done" && ran.stdout.contains("Q2_K"));
+}
+
+#[test]
+fn log_probabilities_that_do_not_fit_leave_no_file() {
+    let text = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts/quality/pocket");
+    let text = fs::read_dir(text).unwrap().next().unwrap().unwrap().path();
+    for candidate in [None, Some(&quants()[0])] {
+        let line = "quality {pocket} --save-logits base.bin --max-windows 8 --out out -t 1 --text";
+        let bench = Bench::new(line).arg(&text);
+        let bench = if let Some(candidate) = candidate { bench.arg(candidate) } else { bench };
+        let ran = bench.within(&up_to(2000)).run();
+        assert!(ran.code == 1 || ran.code == 5, "{} {}", ran.code, ran.stderr);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(told.contains("base.bin") && told.contains("File too large"), "{told}");
+        let left = names(ran.folder.path());
+        assert!(left.iter().all(|name| !name.starts_with("base.bin")), "{left:?}");
+    }
+}
+
+#[test]
+fn a_download_that_does_not_fit_is_named_with_its_place() {
+    let hub = Hub::start().with("owner/big-GGUF", Manner::Good, &[("big-Q4_K_M.gguf", &[7; 60_000])]);
+    let script = format!("export HF_ENDPOINT={} HF_HOME=\"$PWD/hf\"; {}", hub.endpoint, up_to(32));
+    let ran = Bench::new("compare owner/big-GGUF owner/big-GGUF --quick --out out").within(&script).run();
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stderr.contains("hf/hub") && ran.stderr.contains("File too large"), "{}", ran.stderr);
+    let snapshots = ran.folder.path().join("hf/hub/models--owner--big-GGUF/snapshots");
+    assert!(!snapshots.exists(), "no file under its final name");
+    assert!(!ran.folder.path().join("out").exists(), "nothing was begun");
+}
