@@ -6,7 +6,7 @@ use super::{
     args::SelfcheckArgs,
     bench::{self, Finished, Job},
     exit::Exit,
-    machine, plan, print, quality,
+    machine, plan, quality, say,
     subjects::Source,
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let found = analysis::selfcheck(&analysis::analyse(&run));
     let text = report::selfcheck(&found);
     if !stdout_taken {
-        print(&format!("\n{text}"))?;
+        say(&format!("\n{text}"))?;
     }
     Ok(if found.finding() == Finding::Passed { Exit::Fine } else { Exit::SelfcheckFailed })
 }
