@@ -14,7 +14,10 @@ SMOLLM2 := vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf
 BENCHED := $(addprefix vendor/cache/bench/SmolLM2-135M-Instruct-,F16.gguf Q8_0.gguf Q4_K_M.gguf)
 MADE := vendor/cache/bench/made/run.json
 BENCH_ARGS ?=
-SOURCES := build.rs src tests benches templates prompts vendor/*.py
+SOURCES := build.rs src tests benches fuzz/src fuzz/fuzz_targets templates prompts vendor/*.py
+# Each reads what others wrote; fuzz/seeds/ holds what each begins with.
+FUZZED := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+SECONDS ?= 60
 
 # RUSTFLAGS, even empty, replaces the flags of .cargo/config.toml, and llama.cpp would not be built for this CPU.
 ifneq ($(origin RUSTFLAGS),undefined)
@@ -25,7 +28,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser build models example bench tools clean
+.PHONY: help demo test test-browser deny hostile fuzz build models example bench tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,9 +44,24 @@ test: tools models ## run every check of the project
 	$(CARGO) test $(FLAGS)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(FLAGS) --no-deps
 	$(MAKE) test-browser
+	@if command -v cargo-deny >/dev/null; then $(MAKE) deny; else echo 'cargo-deny is not installed: licences and advisories were not checked'; fi
 
 test-browser: build ## open reports in a headless Chromium, which is installed when it is missing
 	GGUF_BENCH=$(abspath $(PROGRAM)) $(PYTHON) -B -m unittest discover --quiet --start-directory tests/browser
+
+deny: ## check licences, sources and versions of what this depends on, with cargo-deny
+	$(CARGO) deny check licenses bans sources
+	@if $(CARGO) deny fetch db; then $(CARGO) deny check --disable-fetch advisories; else echo 'the database of advisories could not be reached: they were not checked'; fi
+
+hostile: tools ## run 200 damaged models, rather than the few of `make test`, and say what came of them
+	MUTATED_RUNS=200 $(CARGO) test $(FLAGS) --test it mutated -- --nocapture --test-threads 1
+
+fuzz: $(addprefix fuzz-,$(FUZZED)) ## fuzz what reads others' files, each for SECONDS (60), with cargo-fuzz and a nightly compiler
+
+fuzz-%:
+	@mkdir -p fuzz/corpus/$*
+	$(CARGO) +nightly fuzz run --fuzz-dir fuzz $* fuzz/corpus/$* fuzz/seeds/$* -- \
+		-max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -malloc_limit_mb=256
 
 build: tools ## build the program, and before it what llama.cpp needs
 	$(CARGO) build $(FLAGS)

@@ -24,4 +24,5 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod stats;
+pub mod text;
 pub mod units;

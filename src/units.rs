@@ -2,6 +2,8 @@
 
 /// Bytes in a GiB.
 pub const GIB: f64 = 1_073_741_824.0;
+/// Bytes in a KiB.
+pub const KIB: f64 = 1024.0;
 /// Bytes in a MiB.
 pub const MIB: f64 = 1_048_576.0;
 /// Nanoseconds in a second.

@@ -9,10 +9,11 @@ use std::{
 /// Module -> modules of the crate it may import besides itself.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
+    ("text", &[]),
     ("stats", &[]),
     ("record", &["units", "stats"]),
     ("event", &["record"]),
-    ("gguf", &["units", "record"]),
+    ("gguf", &["units", "text", "record"]),
     ("prompts", &["units", "record"]),
     ("probe", &["units", "stats", "record"]),
     // A quality number is a statistic of logits.
@@ -23,12 +24,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("run", &["units", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts"]),
     // The precision a comparison stops at is the precision the report gives, by the same pure function.
     ("analysis", &["units", "stats", "record", "quality"]),
-    ("report", &["units", "stats", "record", "analysis"]),
+    ("report", &["units", "text", "stats", "record", "analysis"]),
     (
         "cli",
         &[
-            "units", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts", "run",
-            "analysis", "report",
+            "units", "text", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts",
+            "run", "analysis", "report",
         ],
     ),
 ];
@@ -175,6 +176,25 @@ fn unsafe_code_lives_in_one_file_and_says_why_it_is_safe() {
             assert_eq!(blocks, 0, "{file} has unsafe code");
         }
     }
+}
+
+/// What is typed, downloaded or read from a file never meets a shell: one file starts processes, of one program, this one.
+#[test]
+fn processes_are_started_in_one_place_and_none_is_a_shell() {
+    const SHELLS: [&str; 6] = ["\"sh\"", "\"bash\"", "\"/bin/sh\"", "\"cmd\"", "\"powershell\"", "\"env\""];
+    let mut starts = Vec::new();
+    for (file, text) in sources() {
+        let tests = file.contains("/tests") || file.ends_with("_tests.rs");
+        for line in without_tests(&text).lines().filter(|line| !tests && !line.trim_start().starts_with("//")) {
+            if line.contains("Command::new(") {
+                starts.push((file.clone(), line.trim().to_owned()));
+            }
+            assert!(!SHELLS.iter().any(|shell| line.contains(shell)), "{file} names a shell: {line}");
+        }
+    }
+    let (files, lines): (BTreeSet<String>, Vec<String>) = starts.into_iter().unzip();
+    assert_eq!(files.into_iter().collect::<Vec<_>>(), ["run/launcher.rs"]);
+    assert!(lines.iter().all(|line| line.contains("Command::new(&launcher.program)")), "{lines:?}");
 }
 
 #[test]

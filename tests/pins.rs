@@ -48,6 +48,20 @@ fn crates_are_those_of_cargo_lock() {
     }
 }
 
+/// What is built is what was locked: from the registry alone, each crate by its checksum.
+#[test]
+fn every_crate_comes_from_the_registry_with_a_checksum() {
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let lock = read(lock);
+        let packages = lock["package"].as_array().unwrap().iter().map(|package| package.as_table().unwrap());
+        let (own, others): (Vec<&Table>, Vec<&Table>) = packages.partition(|package| !package.contains_key("source"));
+        assert!(own.len() == 1 && others.len() > 20, "this package alone has no source: {own:?}");
+        let sources: BTreeSet<&str> = others.iter().map(|package| text(package, "source")).collect();
+        assert!(sources.len() == 1 && sources.iter().all(|source| source.starts_with("registry+")), "{sources:?}");
+        assert!(others.iter().all(|package| is_sha256(text(package, "checksum"))));
+    }
+}
+
 #[test]
 fn cargo_toml_asks_for_exactly_the_pinned_crates() {
     let manifest = read("Cargo.toml");

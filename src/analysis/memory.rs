@@ -2,10 +2,14 @@
 
 use serde::Serialize;
 
-use super::{series, visits};
+use super::{
+    series::{self, total},
+    visits,
+};
 use crate::{
     record::{Buffer, DeviceMemory, Memory, Run, Visit},
     stats,
+    units::KIB,
 };
 
 /// Memory of one model. Medians over rounds, except minimum and maximum, in bytes of resident memory unless named otherwise.
@@ -68,7 +72,7 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
     let peak_bytes = stats::median(&peaks).ok()?;
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;
-    let sum = |of: fn(&Buffer) -> u64| last.buffers.iter().map(of).sum::<u64>();
+    let sum = |of: fn(&Buffer) -> u64| total(last.buffers.iter().map(of));
     let facts = run.models[model].facts.as_ref();
     Some(MemorySummary {
         initial_bytes,
@@ -79,7 +83,7 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
         std_bytes: of_series(standard_deviation)?,
         increase_bytes: peak_bytes - initial_bytes,
         peak_bytes,
-        peak_anon_bytes: medians(&|m| m.series.anon_kib.iter().max().map(|kib| (kib * 1024) as f64)),
+        peak_anon_bytes: medians(&|m| m.series.anon_kib.iter().max().map(|kib| *kib as f64 * KIB)),
         peak_file_bytes: medians(&greatest_file_part),
         buffers: last.buffers.clone(),
         totals: BufferTotals {
@@ -87,7 +91,7 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
             context_bytes: sum(|b| b.context_bytes),
             compute_bytes: sum(|b| b.compute_bytes),
         },
-        expected_bytes: facts.and_then(|f| Some(f.weights_bytes + f.expected_kv_bytes?)),
+        expected_bytes: facts.and_then(|f| Some(f.weights_bytes.saturating_add(f.expected_kv_bytes?))),
         devices: last.memory.as_ref()?.devices.clone(),
         readings_per_s: readings_per_second(&visits)?,
         sampling_cpu_share: sampling_share(&visits),
@@ -103,13 +107,13 @@ fn extreme(visits: &[&Visit], pick: fn(f64, f64) -> f64) -> Option<f64> {
 fn loaded_readings(memory: &Memory) -> Vec<f64> {
     let from = memory.series.marks.iter().find(|(_, what)| what == "loaded").map_or(0, |(at, _)| *at);
     let series = &memory.series;
-    let bytes = |kib: &u64| (kib * 1024) as f64;
+    let bytes = |kib: &u64| *kib as f64 * KIB;
     series.at_ms.iter().zip(&series.rss_kib).filter(|(at, _)| **at >= from).map(|(_, kib)| bytes(kib)).collect()
 }
 
 fn greatest_file_part(memory: &Memory) -> Option<f64> {
     let parts = memory.series.rss_kib.iter().zip(&memory.series.anon_kib);
-    parts.map(|(rss, anon)| rss.saturating_sub(*anon)).max().map(|kib| (kib * 1024) as f64)
+    parts.map(|(rss, anon)| rss.saturating_sub(*anon)).max().map(|kib| kib as f64 * KIB)
 }
 
 fn standard_deviation(values: &[f64]) -> Option<f64> {
@@ -128,7 +132,7 @@ fn readings_per_second(visits: &[&Visit]) -> Option<f64> {
 }
 
 fn sampling_share(visits: &[&Visit]) -> Option<f64> {
-    let costs: Option<u64> = visits.iter().map(|v| v.memory.as_ref()?.sampling_cost_ns).sum();
-    let total: u64 = visits.iter().map(|v| v.duration_ns).sum();
-    (total > 0).then_some(costs? as f64 / total as f64)
+    let costs: Option<Vec<u64>> = visits.iter().map(|v| v.memory.as_ref()?.sampling_cost_ns).collect();
+    let spent = total(visits.iter().map(|v| v.duration_ns));
+    (spent > 0).then_some(total(costs?) as f64 / spent as f64)
 }

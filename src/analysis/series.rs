@@ -54,8 +54,8 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
             let key = format!("{category}/{suffix}");
             let belongs = |s: &&Sample| s.phase == phase && members.contains(&s.workload);
             let rate = |visit: &Visit| total_rate(visit.samples.iter().filter(belongs));
-            let spent = visits(run, model).flat_map(|v| &v.samples).filter(belongs).map(|s| s.wall_ns).sum();
-            all.push(series(run, model, &key, Unit::TokensPerSecond, Better::Higher, rate).costing(spent));
+            let spent = visits(run, model).flat_map(|v| &v.samples).filter(belongs).map(|s| s.wall_ns);
+            all.push(series(run, model, &key, Unit::TokensPerSecond, Better::Higher, rate).costing(total(spent)));
         }
     }
     all.retain(|s| !s.by_round.is_empty());
@@ -109,7 +109,7 @@ fn synthetic(run: &Run, model: usize, index: usize, workload: &Workload) -> Opti
     series.best = visits(run, model).flat_map(|visit| datum::inner_rates(visit, index)).reduce(f64::max);
     let warmups = visits(run, model).filter_map(|visit| visit.warmup.as_ref()).flat_map(|warmup| &warmup.samples);
     let timed = visits(run, model).flat_map(|visit| &visit.samples).chain(warmups);
-    Some(series.costing(timed.filter(|s| s.workload == index).map(|s| s.wall_ns).sum()))
+    Some(series.costing(total(timed.filter(|s| s.workload == index).map(|s| s.wall_ns))))
 }
 
 /// Cold loads are another experiment: they count only when there is no warm one.
@@ -119,7 +119,7 @@ fn load(run: &Run, model: usize) -> Series {
         let load = visit.load.as_ref()?;
         (!any_warm || load.cache == CacheState::Warm).then_some(load.model_ns as f64 / NS_PER_S)
     })
-    .costing(visits(run, model).filter_map(|v| v.load.as_ref()).map(|l| l.model_ns + l.context_ns).sum())
+    .costing(total(visits(run, model).filter_map(|v| v.load.as_ref()).flat_map(|l| [l.model_ns, l.context_ns])))
 }
 
 /// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone make the absolute value.
@@ -137,8 +137,13 @@ pub(super) fn peak(run: &Run, model: usize) -> Series {
 /// Exact where the kernel says, else the greatest reading.
 fn peak_rss(visit: &Visit) -> Option<f64> {
     let memory = visit.memory.as_ref()?;
-    let sampled = memory.series.rss_kib.iter().max().map(|kib| kib * 1024);
+    let sampled = memory.series.rss_kib.iter().max().map(|kib| kib.saturating_mul(1024));
     memory.peak_rss_bytes.or(sampled).map(|bytes| bytes as f64)
+}
+
+/// A sum that stays at its largest: a record that someone sent may hold any number.
+pub(super) fn total(parts: impl IntoIterator<Item = u64>) -> u64 {
+    parts.into_iter().fold(0, u64::saturating_add)
 }
 
 fn device_memory(visit: &Visit) -> Option<f64> {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use clap::Args;
 
-use super::{exit::Exit, outputs, print};
+use super::{exit::Exit, outputs, say};
 use crate::{
     analysis::diff::{Diff, Limit, diff},
     record::{self, Run},
@@ -60,7 +60,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
         outputs::put(path, &text)?;
     }
     if !stdout_taken {
-        print(&report::diff::terminal(&diff, outputs::for_terminal().width))?;
+        say(&report::diff::terminal(&diff, outputs::for_terminal().width))?;
     }
     Ok(if diff.fails() {
         Exit::Regressed

@@ -4,7 +4,7 @@ use std::{fmt::Write, thread, time::Duration};
 
 use anyhow::Result;
 
-use super::{args::DoctorArgs, exit::Exit, machine, print};
+use super::{args::DoctorArgs, exit::Exit, machine, say, say_json};
 use crate::{
     probe::{
         self, Clock, Monotonic, Watch,
@@ -25,11 +25,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let conditions = watch.end(clock.now_ns(), &[]);
     let now = Now { conditions, timer_ns: resolution_ns(&clock), host: probe::host() };
     let checks = check(&here.machine, &here.build, &now);
-    if args.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&checks)?))
-    } else {
-        print(&describe(&here.build, &checks)?)
-    }
+    if args.json { say_json(&checks) } else { say(&describe(&here.build, &checks)?) }
 }
 
 fn describe(build: &Build, checks: &[Check]) -> Result<String> {

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::{args::InspectArgs, exit::Exit, fetch, preview::size, print};
+use super::{args::InspectArgs, exit::Exit, fetch, preview::size, say, say_json};
 use crate::{
     event::Silent,
-    gguf::{self, Facts, Heads, printable},
+    gguf::{self, Facts, Heads},
     models,
+    text::printable,
 };
 
 pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
@@ -16,9 +17,9 @@ pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
     let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
     let facts = model.facts();
     if args.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&facts)?));
+        return say_json(&facts);
     }
-    print(&describe(&file.display().to_string(), &facts)?)
+    say(&describe(&file.display().to_string(), &facts)?)
 }
 
 fn describe(file: &str, facts: &Facts) -> Result<String> {

@@ -34,10 +34,13 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
+use serde::Serialize;
 
 use args::{Cli, Command};
 use exit::Exit;
 pub use guide::{benchmark_model, run_benchmark, visualize_benchmark};
+
+use crate::text::{inert_json, inert_text};
 
 /// Runs the program on the process's arguments.
 #[must_use]
@@ -66,7 +69,8 @@ fn usage(error: &str) -> Exit {
 
 #[expect(clippy::print_stderr, reason = "the one place where an error is told")]
 fn tell(error: &str) {
-    eprintln!("error: {}", console::strip_ansi_codes(error));
+    // It may quote what others wrote: names, paths, answers of a server, the last words of a log.
+    eprintln!("error: {}", inert_text(error));
 }
 
 fn run(command: Command) -> Result<Exit> {
@@ -94,6 +98,16 @@ fn run(command: Command) -> Result<Exit> {
         }
         Command::Worker(args) => worker::run(&args),
     }
+}
+
+/// Words for a person to stdout: what others wrote in them steers no terminal.
+fn say(words: &str) -> Result<Exit> {
+    print(&inert_text(words))
+}
+
+/// A value as indented JSON to stdout, likewise.
+fn say_json(value: &impl Serialize) -> Result<Exit> {
+    print(&format!("{}\n", inert_json(&serde_json::to_string_pretty(value)?)))
 }
 
 /// Results go to stdout, and nothing else does.

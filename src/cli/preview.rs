@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::{exit::Exit, machine::Here, plan::largest_synthetic_context, print, subjects::Subject};
+use super::{exit::Exit, machine::Here, plan::largest_synthetic_context, say, subjects::Subject};
 use crate::{
     engine::QuantType,
     gguf,
@@ -67,7 +67,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                         )
                         .ok()
                 });
-                let total = facts.weights_bytes + kv.unwrap_or(0);
+                let total = facts.weights_bytes.saturating_add(kv.unwrap_or(0));
                 writeln!(
                     text,
                     "  {}  {}, {:.2} bits per weight: weights {} + KV cache {} = {} of {} available",
@@ -91,7 +91,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
         writeln!(text, "  to be made of it: {}", types.iter().map(|t| t.name).collect::<Vec<_>>().join(", "))?;
     }
     writeln!(text, "\nTime: {}", time_words(protocol, seconds))?;
-    print(&text)
+    say(&text)
 }
 
 fn rounds_words(protocol: &Protocol) -> String {

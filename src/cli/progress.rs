@@ -5,7 +5,10 @@ use std::{io::IsTerminal, time::Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::preview::size;
-use crate::event::{Event, Observer};
+use crate::{
+    event::{Event, Observer},
+    text::inert_line,
+};
 
 /// A bar for the whole run: how far it is, what is being timed, how long it still takes.
 pub(super) struct Progress {
@@ -50,6 +53,11 @@ impl Progress {
         Some(Self { bar, started: now(), at: Place::default() })
     }
 
+    /// Names of models, prompts and downloads are others' words.
+    fn say(&self, words: &str) {
+        self.bar.set_message(inert_line(words));
+    }
+
     fn draw(&self, model: &str, what: &str) {
         let share = self.at.share();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
@@ -61,7 +69,7 @@ impl Progress {
             String::new()
         };
         let Place { round, rounds, .. } = self.at;
-        self.bar.set_message(format!("round {} of {rounds}, {model}: {what}{left}", round + 1));
+        self.say(&format!("round {} of {rounds}, {model}: {what}{left}", round + 1));
     }
 
     /// Outputs are compared after the rounds, or instead of them: the bar begins anew.
@@ -73,7 +81,7 @@ impl Progress {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
         self.bar.set_position((share * LENGTH) as u64);
         let elapsed_s = self.started.elapsed().as_secs_f64();
-        self.bar.set_message(windows_words(model, done, of, elapsed_s));
+        self.say(&windows_words(model, done, of, elapsed_s));
     }
 }
 
@@ -98,13 +106,13 @@ impl Observer for Progress {
         match event {
             Event::Hashing { model, done_bytes, total_bytes } => {
                 let percent = done_bytes as f64 / total_bytes.max(1) as f64 * 100.0;
-                self.bar.set_message(format!("checksum of {model}: {percent:.0} %"));
+                self.say(&format!("checksum of {model}: {percent:.0} %"));
             }
             Event::Downloading { file, done_bytes, total_bytes } => {
                 let (done, total) = (size(done_bytes), size(total_bytes));
-                self.bar.set_message(format!("downloading {file}: {done} of {total}"));
+                self.say(&format!("downloading {file}: {done} of {total}"));
             }
-            Event::Quantizing { to } => self.bar.set_message(format!("quantizing to {to}")),
+            Event::Quantizing { to } => self.say(&format!("quantizing to {to}")),
             Event::Round { index, of, steps } => {
                 if index == 0 {
                     self.started = now();
@@ -134,6 +142,23 @@ mod tests {
         assert_eq!(windows_words(None, 0, 40, 1.0), "comparing outputs: window 0 of 40");
         let words = windows_words(Some("Q4_K_M"), 10, 40, 5.0);
         assert_eq!(words, "comparing outputs of Q4_K_M: window 10 of 40, at most about 15 s left");
+    }
+
+    #[test]
+    fn what_others_named_steers_no_terminal() {
+        let mut progress = Progress { bar: ProgressBar::hidden(), started: now(), at: Place::default() };
+        let name = "a\u{1b}[2J\u{9b}2J\r\u{202e}b";
+        for event in [
+            Event::Hashing { model: name, done_bytes: 1, total_bytes: 2 },
+            Event::Downloading { file: name, done_bytes: 1, total_bytes: 2 },
+            Event::Quantizing { to: name },
+            Event::Step { model: name, what: name, phase: None },
+            Event::Windows { model: Some(name), done: 1, of: 2 },
+        ] {
+            progress.on(event);
+            let shown = progress.bar.message();
+            assert!(shown.contains('a') && !shown.contains(['\u{1b}', '\u{9b}', '\r', '\u{202e}']), "{shown:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use super::{exit::Exit, outputs, print, values::not_negative, wishes::WishArgs};
+use super::{exit::Exit, outputs, say, values::not_negative, wishes::WishArgs};
 use crate::{
     analysis, record,
     report::{self, Format, LlamaBench},
@@ -80,7 +80,11 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
             std::fs::read_to_string(template).with_context(|| format!("read the template {}", template.display()))?;
         let text = report::render_template(&template.to_string_lossy(), &source, &run, &analysis)
             .with_context(|| format!("the template {}", template.display()))?;
-        return outputs::put(args.out.as_deref().unwrap_or("-".as_ref()), &text);
+        return match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
+            Some(path) => outputs::put(path, &text),
+            // The analysis that a template may name holds the record's own letters.
+            None => say(&text),
+        };
     }
     let format = if args.recommend { Format::Recommendation } else { args.format.into() };
     let beside = || path.with_file_name("report.html");
@@ -88,7 +92,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
         (Some(path), _) => outputs::write(path, format, &run, &analysis)?,
         (None, Format::Html) => {
             outputs::write(&beside(), format, &run, &analysis)?;
-            print(&format!("{}\n", beside().display()))?;
+            say(&format!("{}\n", beside().display()))?;
         }
         (None, _) => outputs::write("-".as_ref(), format, &run, &analysis)?,
     }

@@ -14,7 +14,7 @@ use super::{
     interrupt,
     machine::{self, Here},
     outputs::{Outputs, ResultArgs, Stdout},
-    print, selfcheck,
+    say, selfcheck,
     session::{Finished, Needs, Session, Stamp},
     subjects::{self, Subject},
 };
@@ -87,7 +87,7 @@ fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
 fn again(run: &Run, outputs: &Outputs, args: &ResultArgs) -> Result<Exit> {
     record::write_run(outputs.record(), run)?;
     if outputs.report(run, args)? == Stdout::Free {
-        print("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
+        say("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
     }
     Ok(Exit::Fine)
 }

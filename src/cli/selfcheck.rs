@@ -8,7 +8,7 @@ use super::{
     exit::Exit,
     machine,
     outputs::Stdout,
-    plan, print, quality,
+    plan, quality, say,
     subjects::Source,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(super) fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
     let found = analysis::selfcheck(&analysis::analyse(run));
     let text = report::selfcheck(&found);
     if stdout == Stdout::Free {
-        print(&format!("\n{text}"))?;
+        say(&format!("\n{text}"))?;
     }
     Ok(if found.finding() == Finding::Passed { Exit::Fine } else { Exit::SelfcheckFailed })
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     event::{Event, Observer},
-    gguf::{self, printable},
-    models,
+    gguf, models,
     record::{Model, ModelFacts, Outcome, Plan, Role, Stage, TensorGroup, TokenizerFacts},
+    text::printable,
 };
 
 /// A model to be measured, and where it lies.

@@ -9,14 +9,17 @@ use llama_cpp_2::{
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
     model::{LlamaChatMessage, LlamaModel, params::LlamaModelParams},
-    sampling::LlamaSampler,
     token::LlamaToken,
 };
 
-use super::{Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken, ffi, params::context_params};
+use super::{
+    Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken, ffi,
+    logits::{are_logits, margin_nats},
+    params::{context_params, sampler},
+};
 use crate::{
     probe::Clock,
-    record::{Device, DeviceInfo, EngineConfig, Sampling},
+    record::{Device, DeviceInfo, EngineConfig, Sampling, Stage},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -178,18 +181,39 @@ impl<'m> LlamaSession<'m> {
         Ok(())
     }
 
-    /// How far the best logit lies above the second, which are equally far apart as log-probabilities, in nats.
-    /// A NaN would make any choice meaningless and some samplers abort.
-    fn margin_nats(&mut self, position: usize) -> Result<f32, Error> {
-        let (mut best, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for &logit in self.context()?.get_logits_ith(-1) {
-            if logit.is_nan() {
-                return Err(Error::NotANumber { position });
+    /// The logits after the last token evaluated.
+    fn last_logits(&mut self) -> Result<&[f32], Error> {
+        if self.n_past == 0 { Err(Error::NoTokens) } else { Ok(self.context()?.get_logits_ith(-1)) }
+    }
+
+    /// By how much the best logit leads the second, in nats.
+    fn margin(&mut self, stage: Stage) -> Result<f32, Error> {
+        let margin = margin_nats(self.last_logits()?);
+        margin.ok_or_else(|| self.not_a_number(stage))
+    }
+
+    /// Refuses an output that is none. Reads the last row only, outside of what is timed.
+    fn check_output(&mut self, stage: Stage) -> Result<(), Error> {
+        let fine = are_logits(self.last_logits()?);
+        if fine { Ok(()) } else { Err(self.not_a_number(stage)) }
+    }
+
+    fn not_a_number(&self, stage: Stage) -> Error {
+        Error::NotANumber { stage, n_tokens: usize::try_from(self.n_past).unwrap_or(0) }
+    }
+
+    fn time_prefill(&mut self, ids: &[LlamaToken]) -> Result<Timing, Error> {
+        self.timed(ids.len(), |s| s.prefill_ids(ids))
+    }
+
+    fn time_decode(&mut self, ids: &[LlamaToken]) -> Result<Timing, Error> {
+        self.timed(ids.len(), |s| {
+            for id in ids.chunks(1) {
+                s.evaluate(id)?;
+                s.context()?.synchronize();
             }
-            second = second.max(logit.min(best));
-            best = best.max(logit);
-        }
-        Ok(best - second)
+            Ok(())
+        })
     }
 }
 
@@ -225,19 +249,13 @@ impl Session for LlamaSession<'_> {
     }
 
     fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
-        let ids = ids(tokens);
-        self.timed(ids.len(), |s| s.prefill_ids(&ids))
+        let timing = self.time_prefill(&ids(tokens))?;
+        self.check_output(Stage::Prefill).map(|()| timing)
     }
 
     fn decode(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
-        let ids = ids(tokens);
-        self.timed(ids.len(), |s| {
-            for id in ids.chunks(1) {
-                s.evaluate(id)?;
-                s.context()?.synchronize();
-            }
-            Ok(())
-        })
+        let timing = self.time_decode(&ids(tokens))?;
+        self.check_output(Stage::Decode).map(|()| timing)
     }
 
     fn tokenize_prompt(&self, text: &str) -> Result<PromptTokens, Error> {
@@ -263,8 +281,8 @@ impl Session for LlamaSession<'_> {
         let mut sampler = sampler(sampling, seed);
         self.clear();
         let start = self.clock.now_ns();
-        let prefill = self.prefill(prompt)?;
-        let mut margin = self.margin_nats(0)?;
+        let prefill = self.time_prefill(&ids(prompt))?;
+        let mut margin = self.margin(Stage::Prefill)?;
         let mut next = sampler.sample(self.context()?, -1);
         let ttft_ns = self.clock.now_ns() - start;
 
@@ -290,11 +308,11 @@ impl Session for LlamaSession<'_> {
                 break;
             }
             let since = self.clock.now_ns();
-            let step = self.decode(&[next.0])?;
+            let step = self.time_decode(&[next])?;
             decode.n_tokens += 1;
             decode.wall_ns += step.wall_ns;
             decode.native_ns = decode.native_ns.zip(step.native_ns).map(|(a, b)| a + b);
-            margin = self.margin_nats(answer.tokens.len())?;
+            margin = self.margin(Stage::Decode)?;
             next = sampler.sample(self.context()?, -1);
             answer.inter_token_ns.push(self.clock.now_ns() - since);
         }
@@ -346,33 +364,26 @@ impl Session for LlamaSession<'_> {
     }
 
     fn evaluate_together(&mut self, batches: &[Vec<WindowToken>]) -> Result<Timing, Error> {
-        self.timed(batches.iter().map(Vec::len).sum(), |s| {
+        let n_tokens = batches.iter().map(Vec::len).sum();
+        let timing = self.timed(n_tokens, |s| {
             for batch in batches {
                 s.evaluate_windows(batch)?;
                 s.context()?.synchronize();
             }
             Ok(())
-        })
+        })?;
+        if are_logits(self.window_logits()) {
+            return Ok(timing);
+        }
+        // Of prompts only the ends are wanted.
+        let decoding = batches.last().is_some_and(|batch| batch.iter().all(|token| token.wanted));
+        Err(Error::NotANumber { stage: if decoding { Stage::Decode } else { Stage::Prefill }, n_tokens })
     }
 
     fn window_logits(&self) -> &[f32] {
         match &self.context {
             Some(context) if self.n_rows > 0 => ffi::all_logits(context, self.n_rows),
             _ => &[],
-        }
-    }
-}
-
-fn sampler(sampling: &Sampling, seed: u64) -> LlamaSampler {
-    match *sampling {
-        Sampling::Greedy => LlamaSampler::greedy(),
-        Sampling::TopP { temperature, top_p } => {
-            let seed = u32::try_from(seed & u64::from(u32::MAX)).expect("masked to 32 bits");
-            LlamaSampler::chain_simple([
-                LlamaSampler::top_p(top_p, 1),
-                LlamaSampler::temp(temperature),
-                LlamaSampler::dist(seed),
-            ])
         }
     }
 }

@@ -6,6 +6,7 @@
 mod ffi;
 mod llama;
 mod log;
+mod logits;
 mod noise;
 mod params;
 mod quantize;
@@ -51,13 +52,13 @@ pub trait Session {
     /// Evaluates `tokens` after those already there, in batches of `n_batch`, one synchronize at the end.
     ///
     /// # Errors
-    /// When llama.cpp fails to decode.
+    /// When llama.cpp fails to decode, or the output is not a number.
     fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error>;
 
     /// Evaluates `tokens` one after another, a synchronize after each.
     ///
     /// # Errors
-    /// When llama.cpp fails to decode.
+    /// When llama.cpp fails to decode, or the output is not a number.
     fn decode(&mut self, tokens: &[i32]) -> Result<Timing, Error>;
 
     /// The tokens of a prompt: through the model's chat template when it has one, plain otherwise.
@@ -94,7 +95,7 @@ pub trait Session {
     /// Evaluates batches of at most `n_ubatch` tokens of the windows, a synchronize after each.
     ///
     /// # Errors
-    /// When llama.cpp fails to decode.
+    /// When llama.cpp fails to decode, or the output is not a number.
     fn evaluate_together(&mut self, batches: &[Vec<WindowToken>]) -> Result<Timing, Error>;
 
     /// The logits of the tokens last evaluated that were wanted, in their order: `[wanted, vocabulary]`, row-major.
@@ -217,12 +218,19 @@ pub enum Error {
         /// The context.
         n_ctx: u32,
     },
-    /// The model's logits are not numbers: the file is damaged, or its arithmetic overflowed.
-    #[error("the model's output is not a number at generated token {position}")]
+    /// The model's logits are not numbers: how fast it computes nothing would mislead.
+    #[error(
+        "the model's output after {n_tokens} tokens is not a number: the file is damaged, or its arithmetic overflowed"
+    )]
     NotANumber {
-        /// Which token of the answer.
-        position: usize,
+        /// What was being done.
+        stage: Stage,
+        /// Tokens evaluated till then.
+        n_tokens: usize,
     },
+    /// There is nothing to evaluate: a tokenizer may give no token for a text.
+    #[error("there is no token to evaluate: the model's tokenizer gives none for the text")]
+    NoTokens,
     /// Something was asked of a session without a context.
     #[error("no context is open")]
     NoContext,
@@ -236,8 +244,9 @@ impl Error {
             Self::Start { .. } => Stage::Launch,
             Self::NoDevice { .. } | Self::Load { .. } => Stage::Load,
             Self::Context { .. } | Self::NoContext => Stage::Context,
-            Self::Decode { n_tokens: 1, .. } | Self::NotANumber { .. } => Stage::Decode,
-            Self::Decode { .. } | Self::TooLong { .. } => Stage::Prefill,
+            Self::NotANumber { stage, .. } => *stage,
+            Self::Decode { n_tokens: 1, .. } => Stage::Decode,
+            Self::Decode { .. } | Self::TooLong { .. } | Self::NoTokens => Stage::Prefill,
         }
     }
 }

@@ -1,10 +1,13 @@
-//! llama.cpp's context parameters from the plan's.
+//! llama.cpp's context parameters and samplers from the plan's.
 
 use std::num::NonZeroU32;
 
-use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::{
+    context::params::{KvCacheType, LlamaContextParams},
+    sampling::LlamaSampler,
+};
 
-use crate::record::{CacheType, EngineConfig, FlashAttention};
+use crate::record::{CacheType, EngineConfig, FlashAttention, Sampling};
 
 pub(super) fn context_params(config: &EngineConfig, n_ctx: u32) -> LlamaContextParams {
     let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
@@ -37,5 +40,19 @@ fn cache_type(t: CacheType) -> KvCacheType {
         CacheType::Q5_0 => KvCacheType::Q5_0,
         CacheType::Q5_1 => KvCacheType::Q5_1,
         CacheType::Iq4Nl => KvCacheType::IQ4_NL,
+    }
+}
+
+pub(super) fn sampler(sampling: &Sampling, seed: u64) -> LlamaSampler {
+    match *sampling {
+        Sampling::Greedy => LlamaSampler::greedy(),
+        Sampling::TopP { temperature, top_p } => {
+            let seed = u32::try_from(seed & u64::from(u32::MAX)).expect("masked to 32 bits");
+            LlamaSampler::chain_simple([
+                LlamaSampler::top_p(top_p, 1),
+                LlamaSampler::temp(temperature),
+                LlamaSampler::dist(seed),
+            ])
+        }
     }
 }

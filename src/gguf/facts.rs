@@ -16,7 +16,7 @@ use super::value::Value;
 /// Elements in a block of the K-quants.
 const K_BLOCK: u64 = 256;
 
-/// Facts about a model. Strings are as in the file: print them through [`super::printable`].
+/// Facts about a model. Strings are as in the file: print them through [`printable`](crate::text::printable).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
     /// GGUF version.
@@ -126,7 +126,8 @@ pub struct ChatTemplate {
 
 impl Facts {
     /// The facts in `headers`, the parts of one model in order: the first, which has the metadata, and the rest.
-    pub(super) fn of(first: &Header, rest: &[&Header]) -> Self {
+    #[must_use]
+    pub fn of(first: &Header, rest: &[&Header]) -> Self {
         let metadata = &first.metadata;
         let headers = || std::iter::once(first).chain(rest.iter().copied());
         let tensors = || headers().flat_map(|header| &header.tensors);

@@ -139,7 +139,7 @@ impl Shape {
         match self.sliding_window {
             Some(window) if PLAIN_WITHOUT_WINDOW.contains(&architecture) => Err(KvUnknown::SlidingWindow { window }),
             None if PLAIN_WITHOUT_WINDOW.contains(&architecture) => Ok(()),
-            _ => Err(KvUnknown::Architecture { architecture: super::printable(architecture) }),
+            _ => Err(KvUnknown::Architecture { architecture: crate::text::printable(architecture) }),
         }
     }
 }

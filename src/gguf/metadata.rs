@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::error::Error;
-use super::printable::printable;
 use super::reader::{MAX_HEADER_BYTES, Reader};
 use super::value::{Digest, Text, Value, ValueType};
+use crate::text::printable;
 
 /// The most keys a header may have; models in use have a hundred.
 const MAX_KEYS: u64 = 1 << 14;

@@ -1,8 +1,8 @@
 //! GGUF headers read without loading a model: what a file is, what it holds, and whether it is whole.
 //!
 //! Files are untrusted. Every count and length is checked against the file before anything is allocated by it, names reach errors only
-//! through [`printable`], and reading stops at 64 MiB of header. Tensor data is never read. Versions 2 and 3, little-endian; the checks
-//! are llama.cpp's (`gguf.cpp`), so a file accepted here is not refused there for its layout.
+//! through [`printable`](crate::text::printable), and reading stops at 64 MiB of header. Tensor data is never read. Versions 2 and 3,
+//! little-endian; the checks are llama.cpp's (`gguf.cpp`), so a file accepted here is not refused there for its layout.
 
 mod error;
 mod facts;
@@ -13,7 +13,6 @@ mod kv_cache;
 mod metadata;
 mod mix;
 mod model;
-mod printable;
 mod reader;
 mod tensor;
 mod tokenizer;
@@ -34,7 +33,6 @@ pub use kv_cache::KvUnknown;
 pub use metadata::Metadata;
 pub use mix::{Class, MixRow, Totals};
 pub use model::{Model, Part};
-pub use printable::printable;
 pub use tensor::Tensor;
 pub use tokenizer::Tokenizer;
 pub use types::GgmlType;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::facts::Facts;
 use super::header::Header;
-use super::printable::printable;
+use crate::text::printable;
 
 /// The most parts a name can count, with five digits.
 const MAX_PARTS: u64 = 99_999;

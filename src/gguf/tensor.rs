@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::error::Error;
-use super::printable::printable;
 use super::reader::Reader;
 use super::types::GgmlType;
+use crate::text::printable;
 
 /// The most tensors a file may have; the largest models in use have some thousands.
 const MAX_TENSORS: u64 = 1 << 17;

@@ -8,7 +8,7 @@ use super::metadata::Metadata;
 use super::reader::sha256;
 use super::value::Value;
 
-/// Facts about a tokenizer. Strings are as in the file: print them through [`super::printable`].
+/// Facts about a tokenizer. Strings are as in the file: print them through [`printable`](crate::text::printable).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tokenizer {
     /// `tokenizer.ggml.model`, like `gpt2`.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::printable::printable;
+use crate::text::printable;
 
 /// The types of metadata values, by GGUF's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

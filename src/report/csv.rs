@@ -1,6 +1,6 @@
 //! CSV: one row a metric, plain numbers, RFC 4180 quoting, formula injection closed.
 
-use super::text::inert_line;
+use super::text::{inert_line, not_a_formula};
 use crate::analysis::{Analysis, Comparison, MetricSummary, ModelAnalysis, Unit, Verdict};
 
 const HEAD: &str = "model,metric,value,low,high,best,unit,n,ratio,ratio_low,ratio_high,verdict";
@@ -59,12 +59,8 @@ fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| v.to_string()).unwrap_or_default()
 }
 
-/// A spreadsheet takes a field that begins like a formula for one: an apostrophe before it makes it text.
 fn field(text: &str) -> String {
-    let mut text = inert_line(text);
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
-        text.insert(0, '\'');
-    }
+    let text = not_a_formula(inert_line(text));
     if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 

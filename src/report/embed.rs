@@ -1,6 +1,9 @@
 //! The record inside the page: as JSON that no parser of HTML can mistake, thinned when it is too large to send.
 
-use crate::record::{MemorySeries, Run};
+use crate::{
+    record::{MemorySeries, Run},
+    text::inert_json,
+};
 
 /// Most bytes of the record in a page; with charts and tables the page stays under 1.5 MB.
 const MOST: usize = 800_000;
@@ -45,8 +48,7 @@ pub(super) fn embed(run: &Run) -> Result<Embedded, serde_json::Error> {
 
 /// Inside JSON these signs occur in strings only, where an escape means the same.
 fn inert(json: &str) -> String {
-    let escaped = json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
-    escaped.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    inert_json(json).replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
 #[cfg(test)]

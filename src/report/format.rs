@@ -4,14 +4,13 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Comparison, MetricSummary, Unit},
-    units::{GIB, MIB},
+    units::{GIB, KIB, MIB},
 };
 
 /// What stands for a number that is not known.
 pub const UNKNOWN: &str = "n/a";
 /// Between groups of three digits: narrow and without a line break.
 const THIN: char = '\u{202f}';
-const KIB: f64 = 1024.0;
 
 /// `value` with so many decimals, groups of three digits and U+2212 as minus.
 #[must_use]

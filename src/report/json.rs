@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::guide::{self, Metrics};
-use crate::analysis::Analysis;
+use crate::{analysis::Analysis, text::inert_json};
 
 /// The analysis, and the same in the words of the benchmarking guide.
 #[derive(Serialize)]
@@ -18,7 +18,8 @@ struct Document<'a> {
 /// # Errors
 /// When a value can't be written as JSON.
 pub(super) fn render(analysis: &Analysis) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(&Document { analysis, guide: guide::metrics(analysis) })?;
+    let document = Document { analysis, guide: guide::metrics(analysis) };
+    let mut text = inert_json(&serde_json::to_string_pretty(&document)?);
     text.push('\n');
     Ok(text)
 }

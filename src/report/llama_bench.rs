@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::text::inert_line;
+use super::text::{inert_line, not_a_formula};
 use crate::{
     record::{DeviceInfo, FlashAttention, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
     stats,
@@ -258,7 +258,11 @@ fn names(row: &Row<'_>) -> Vec<&'static str> {
 }
 
 fn csv(rows: &[Row<'_>]) -> String {
-    let quote = |field: &Field| format!("\"{}\"", field.plain().replace('"', "\"\""));
+    let plain = |field: &Field| match field {
+        Field::Text(text) => not_a_formula(text.clone()),
+        other => other.plain(),
+    };
+    let quote = |field: &Field| format!("\"{}\"", plain(field).replace('"', "\"\""));
     let head = rows.first().map_or(String::new(), |r| names(r).join(",") + "\n");
     let line = |r: &Row<'_>| r.fields.iter().map(|(_, f)| quote(f)).collect::<Vec<_>>().join(",") + "\n";
     head + &rows.iter().map(line).collect::<String>()
@@ -287,14 +291,18 @@ fn markdown(run: &Run, rows: &[Row<'_>]) -> String {
         let size = if bytes >= GIB { format!("{:.2} GiB", bytes / GIB) } else { format!("{:.2} MiB", bytes / MIB) };
         let params = if params >= 1e9 { format!("{:.2} B", params / 1e9) } else { format!("{:.2} M", params / 1e6) };
         let rate = format!("{:.2} ± {:.2}", row.rate.mean, row.rate.deviation);
-        let model = model_type(row.facts).replace('|', "\\|");
+        // Of the signs of Markdown only those that a name of llama-bench's never holds: its rows stay as it writes them.
+        let cell = |text: &str| {
+            let text = inert_line(text).replace('<', "&lt;").replace('@', "&#64;");
+            ['|', '`', '['].iter().fold(text, |text, &sign| text.replace(sign, &format!("\\{sign}")))
+        };
         let _ = writeln!(
             out,
             "| {:<30} | {size:>10} | {params:>10} | {:<10} | {:>7} | {:>15} | {rate:>20} |",
-            inert_line(&model),
-            backends(run),
+            cell(&model_type(row.facts)),
+            cell(&backends(run)),
             row.n_threads,
-            row.test.replace('|', "\\|")
+            cell(&row.test)
         );
     }
     let _ = writeln!(out, "\nbuild: llama-cpp-sys-2-{} (0)", inert_line(&run.build.llama_cpp_sys_2));

@@ -1,27 +1,6 @@
-//! Makes strings that others wrote harmless and short: names, prompts, answers and metadata are hostile input.
+//! Strings that others wrote, short and harmless where they are put: in tables, in a shell, in a spreadsheet.
 
-/// Whether a character could steer a terminal, hide text or turn its direction.
-fn steers(c: char) -> bool {
-    let invisible = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-    c.is_control() || invisible
-}
-
-/// One line of text without control characters: line ends and tabs become spaces, the rest the replacement character.
-pub(super) fn inert_line(text: &str) -> String {
-    let plain = |c| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if steers(c) => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(plain).collect::<String>().trim().to_owned()
-}
-
-/// Text of several lines: as [`inert_line`], but line ends and tabs stay.
-pub(super) fn inert_text(text: &str) -> String {
-    let plain = |c| if c != '\n' && c != '\t' && steers(c) { '\u{fffd}' } else { c };
-    text.replace("\r\n", "\n").chars().map(plain).collect()
-}
+pub(super) use crate::text::{inert_line, inert_text};
 
 /// At most `most` characters, cut in the middle: names of models differ at their ends.
 pub(super) fn shorten(text: &str, most: usize) -> String {
@@ -52,15 +31,16 @@ pub(super) fn shell(words: &[String]) -> String {
     words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
+/// Text that no spreadsheet takes for a formula: an apostrophe before it makes it text.
+pub(super) fn not_a_formula(text: String) -> String {
+    // Spreadsheets pass over spaces at the start, and take the wide forms of the signs for the signs.
+    let begins = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    if begins { format!("'{text}") } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escape_sequences_are_inert() {
-        assert_eq!(inert_line("a\u{1b}[31mb\r\nc\u{202e}d\u{7}"), "a\u{fffd}[31mb  c\u{fffd}d\u{fffd}");
-        assert_eq!(inert_text("a\r\n\tb\u{9b}1m"), "a\n\tb\u{fffd}1m");
-    }
 
     #[test]
     fn names_keep_their_ends() {
@@ -68,6 +48,14 @@ mod tests {
         assert_eq!(shorten("F16", 12), "F16");
         assert_eq!(shorten("ääää", 3), "ä…ä");
         assert_eq!(clip("abc", 2), ("ab".into(), Some(3)));
+    }
+
+    #[test]
+    fn formulas_become_text() {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\u{a0}=1", "＝1"] {
+            assert_eq!(not_a_formula(formula.into()), format!("'{formula}"));
+        }
+        assert_eq!(not_a_formula("a=1".into()), "a=1");
     }
 
     #[test]

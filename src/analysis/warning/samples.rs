@@ -67,7 +67,10 @@ pub(super) fn outliers(run: &Run) -> Option<Warning> {
                 let off = (values[at] - middle).exp_m1();
                 let sign = if off > 0.0 { "+" } else { "−" };
                 let what = format!("{} of {}", own.key, run.models[model].name);
-                found.push((off.abs(), format!("{what} in round {} ({sign}{})", points[at].0 + 1, percent(off.abs()))));
+                found.push((
+                    off.abs(),
+                    format!("{what} in round {} ({sign}{})", points[at].0.saturating_add(1), percent(off.abs())),
+                ));
             }
         }
     }

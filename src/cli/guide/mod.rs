@@ -18,7 +18,7 @@ use super::{
     exit::Exit,
     finish, llama_spelling,
     outputs::{self, Layout, Stdout},
-    print,
+    print, say,
 };
 use crate::{
     analysis::{self, Analysis},
@@ -81,9 +81,9 @@ fn run(args: RunBenchmark) -> Result<Exit> {
         return Ok(exit);
     }
     if no_open || desktop() == Desktop::None || browser::open(&report) == Desktop::None {
-        print(&format!("Results: {}\nReport:  {}\n", record.display(), report.display()))?;
+        say(&format!("Results: {}\nReport:  {}\n", record.display(), report.display()))?;
     } else {
-        print(&format!("Results: {}\nReport:  {} (opened in the browser)\n", record.display(), report.display()))?;
+        say(&format!("Results: {}\nReport:  {} (opened in the browser)\n", record.display(), report.display()))?;
     }
     Ok(exit)
 }
@@ -136,7 +136,7 @@ fn visualize(args: &VisualizeBenchmark) -> Result<Exit> {
         .with_context(|| format!("make the folder {}", args.output_dir.display()))?;
     let path: PathBuf = args.output_dir.join(REPORT);
     outputs::write(&path, Format::Html, &run, &analysis)?;
-    print(&format!("{}\n", path.display()))
+    say(&format!("{}\n", path.display()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 mod facts;
 mod hostile;
-mod mutate;
 mod split;
 mod truncate;
 

@@ -26,6 +26,9 @@ pub enum LogitsFileError {
     /// The system refused.
     #[error("cannot read or write log-probabilities")]
     Io(#[from] std::io::Error),
+    /// A folder, FIFO, socket or device.
+    #[error("no file of log-probabilities: it is not a regular file")]
+    NotAFile,
     /// Another kind of file.
     #[error("no file of log-probabilities: it does not begin with `_logits_`")]
     Magic,

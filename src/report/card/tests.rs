@@ -117,6 +117,8 @@ fn names_from_files_inject_nothing() {
     assert_eq!(head(&card).as_mapping_get("license").unwrap().as_str(), Some("mit"));
     assert!(!card.contains("<script>") || card.contains("name: \"x"));
     assert_eq!(card.lines().filter(|line| *line == "---").count(), 2);
+    run.models[1].file = "../../etc/x/..\\..\\y.gguf".into();
+    assert!(!badge_file(&analyse(&run), 1).contains(['/', '\\']), "a picture lies beside its card");
     let picture = badge(&analyse(&run), 1);
     assert!(picture.starts_with("<svg") && !picture.contains("<script>"));
 }

@@ -50,7 +50,7 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
 
 /// llama.cpp's sum over buffers in host memory and on devices.
 fn account(m: &MemorySummary) -> f64 {
-    (m.totals.weights_bytes + m.totals.context_bytes + m.totals.compute_bytes) as f64
+    m.totals.weights_bytes as f64 + m.totals.context_bytes as f64 + m.totals.compute_bytes as f64
 }
 
 fn legend(canvas: &mut Canvas<'_>) {

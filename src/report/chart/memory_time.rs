@@ -13,6 +13,7 @@ use crate::{
         text::{inert_line, shorten},
         view::names::name,
     },
+    units::KIB,
 };
 
 const STRIP: i32 = 110;
@@ -22,7 +23,6 @@ const FOOT: i32 = 28;
 const LEFT: i32 = 54;
 /// Most points of an outline: more can't be seen.
 const MOST: usize = 400;
-const KIB: f64 = 1024.0;
 
 pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let strips: Vec<(String, &MemorySeries)> =

@@ -21,6 +21,7 @@ use crate::{
         diff::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, Passing, Side},
     },
     record::Outcome,
+    text::inert_json,
 };
 
 pub use markdown::render as markdown;
@@ -31,7 +32,7 @@ pub use terminal::render as terminal;
 /// # Errors
 /// When a value can't be written as JSON.
 pub fn json(diff: &Diff) -> Result<String, super::Error> {
-    let mut text = serde_json::to_string_pretty(diff)?;
+    let mut text = inert_json(&serde_json::to_string_pretty(diff)?);
     text.push('\n');
     Ok(text)
 }

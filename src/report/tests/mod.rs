@@ -1,9 +1,11 @@
 //! Tests of whole reports: snapshots of a synthetic run, the page's structure, and hostile input.
 
+mod absurd;
 mod cautions;
 pub(in crate::report) mod fixture;
 mod formats;
 mod hostile;
+mod mutate;
 mod page;
 mod real;
 mod snapshots;

@@ -7,7 +7,7 @@ use crate::{
     report::{Format, Options, chart, render},
 };
 
-fn real() -> Run {
+pub(super) fn real() -> Run {
     let page = include_str!("../../../examples/smollm2.html");
     let (_, after) = page.split_once("id=\"record\">").expect("a record");
     serde_json::from_str(after.split("</script>").next().expect("it ends")).expect("a record")

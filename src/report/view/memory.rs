@@ -70,7 +70,7 @@ pub(super) fn buffers(analysis: &Analysis) -> Table {
     let mut rows = Vec::new();
     for (m, s) in all() {
         for b in &s.buffers {
-            let total = b.weights_bytes + b.context_bytes + b.compute_bytes;
+            let total = b.weights_bytes.saturating_add(b.context_bytes).saturating_add(b.compute_bytes);
             let place = if b.host { "" } else { " (device)" };
             let mut row = vec![Cell::text(name(m)), Cell::text(format!("{}{place}", inert_line(&b.name)))];
             row.extend([b.weights_bytes, b.context_bytes, b.compute_bytes, total].map(cell));

@@ -15,6 +15,10 @@ pub(super) type Reader = LogitsReader<BufReader<File>>;
 
 /// Opens a file of log-probabilities.
 pub(super) fn open_logits(path: &Path) -> Result<Reader, LogitsFileError> {
+    // To open a FIFO would be to wait for whoever writes to it.
+    if !path.metadata()?.is_file() {
+        return Err(LogitsFileError::NotAFile);
+    }
     LogitsReader::new(BufReader::new(File::open(path)?))
 }
 

@@ -1,6 +1,10 @@
 //! Runs the real binary in a folder of its own, on the bundled model and on files made from it.
 
+#[cfg(unix)]
+pub(crate) mod gguf;
 pub(crate) mod hub;
+#[cfg(unix)]
+pub(crate) mod mutate;
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
 

@@ -1,0 +1,43 @@
+//! The modules of gguf-bench that read what others wrote, compiled here without llama.cpp, so that nothing else has to be instrumented.
+//!
+//! They are those of the program's lower layers, which import nothing above them; `tests/architecture.rs` there sees to it.
+#![allow(dead_code, missing_docs, reason = "the program checks its own sources")]
+
+#[path = "../../src/analysis/mod.rs"]
+pub mod analysis;
+#[path = "../../src/gguf/mod.rs"]
+pub mod gguf;
+#[path = "../../src/prompts/mod.rs"]
+pub mod prompts;
+#[path = "../../src/quality/mod.rs"]
+pub mod quality;
+#[path = "../../src/record/mod.rs"]
+pub mod record;
+#[path = "../../src/report/mod.rs"]
+pub mod report;
+#[path = "../../src/stats/mod.rs"]
+pub mod stats;
+#[path = "../../src/text.rs"]
+pub mod text;
+#[path = "../../src/units.rs"]
+pub mod units;
+
+#[path = "../../src/report/tests/mutate.rs"]
+pub mod mutate;
+
+use std::{fs, path::PathBuf, sync::OnceLock};
+
+/// The input as a file: what reads paths is fuzzed as it is called. One file a process and name, in memory where there is such a folder.
+///
+/// # Panics
+/// When the file can't be written.
+pub fn on_disk(name: &str, input: &[u8]) -> PathBuf {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let memory = tempfile::tempdir_in("/dev/shm");
+        memory.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+    });
+    let path = folder.path().join(name);
+    fs::write(&path, input).expect("a temporary file");
+    path
+}

@@ -1,0 +1,49 @@
+//! Records that someone changed: what they say may be absurd, but every form of the report of what can be read comes out.
+
+use super::{mutate::change, real::real};
+use crate::{
+    analysis,
+    record::{Role, read_run},
+    report::{Format, LlamaBench, Options, card, diff, render},
+    stats::SplitMix64,
+};
+
+const RECORDS: usize = 150;
+
+#[test]
+fn every_changed_record_that_can_be_read_can_be_reported() {
+    let mut run = real();
+    run.rounds.truncate(2);
+    for text in run.quality.iter_mut().flat_map(|quality| &mut quality.results).flat_map(|result| &mut result.texts) {
+        text.windows.truncate(3);
+    }
+    let whole = serde_json::to_value(&run).expect("a record is JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json");
+    let mut random = SplitMix64::new(11);
+    let (mut read, mut made) = (0, 0);
+    while read < RECORDS {
+        made += 1;
+        assert!(made < 20 * RECORDS, "{read} of {made} could be read");
+        let mut record = whole.clone();
+        for _ in 0..=random.below(3) {
+            change(&mut record, &mut random);
+        }
+        serde_json::to_writer(std::fs::File::create(&path).expect("a file"), &record).expect("a full disk?");
+        let Ok(run) = read_run(&path) else { continue };
+        read += 1;
+        let found = analysis::analyse(&run);
+        for format in [Format::Html, Format::Markdown, Format::Csv, Format::Json, Format::Text, Format::Recommendation]
+        {
+            let text = render(format, &run, &found, &Options::default()).expect("it renders");
+            assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{format:?}");
+        }
+        render(Format::LlamaBench(LlamaBench::Markdown), &run, &found, &Options::default()).expect("it renders");
+        for model in (0..run.models.len()).filter(|&model| run.models[model].role == Role::Candidate) {
+            let card = card::update(None, &run, &found, model).expect("a new card can be written");
+            assert!(!card.contains(['\u{1b}', '\u{9b}', '\u{202e}']));
+        }
+        let against_itself = analysis::diff::diff(&run, &run);
+        let _ = (diff::terminal(&against_itself, 80), diff::markdown(&against_itself));
+    }
+}
