@@ -30,5 +30,9 @@ pub(super) fn render(analysis: &Analysis) -> Result<String, serde_json::Error> {
 /// # Errors
 /// When it can't be written as JSON.
 pub(super) fn schema() -> Result<String, serde_json::Error> {
-    schema::document::<Document<'_>>("report", "What a run of gguf-bench says: report --format json", Contract::Serialize)
+    schema::document::<Document<'_>>(
+        "report",
+        "What a run of gguf-bench says: report --format json",
+        Contract::Serialize,
+    )
 }

@@ -65,12 +65,7 @@ fn common(several: &Several, kind: &str) -> Option<String> {
     best.map(|(key, _)| key)
 }
 
-fn chart(
-    several: &Several,
-    labels: &[Label],
-    (kind, what): (&str, &str),
-    key: &str,
-) -> Result<Option<Chart>, Error> {
+fn chart(several: &Several, labels: &[Label], (kind, what): (&str, &str), key: &str) -> Result<Option<Chart>, Error> {
     let strips: Vec<Strip> = several.models.iter().filter_map(|m| strip(m, key, labels)).collect();
     if strips.is_empty() {
         return Ok(None);
@@ -172,7 +167,8 @@ fn axis(canvas: &mut Canvas<'_>, labels: &[Label], at: &[i32], y: i32) {
     for i in order {
         let (x, label) = (at[i], &labels[i]);
         canvas.line(Ink::Muted, (x, y), (x, y + 4), 1);
-        let rows = [(&label.letter, y + 12, Ink::Text, &mut letter_free), (&label.when, y + 26, Ink::Muted, &mut day_free)];
+        let rows =
+            [(&label.letter, y + 12, Ink::Text, &mut letter_free), (&label.when, y + 26, Ink::Muted, &mut day_free)];
         for (text, y, ink, free) in rows {
             let half = Face::Small.width(text) / 2;
             if x - half > *free {

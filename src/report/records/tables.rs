@@ -37,10 +37,11 @@ fn is_output(row: &MetricRow) -> bool {
 
 /// Every section with a row.
 pub(super) fn sections(several: &Several, labels: &[Label]) -> Vec<Section> {
-    let of = |id: &'static str, title: &'static str, lead: &'static str, caption: &str, wanted: fn(&MetricRow) -> bool| {
-        let table = table(several, labels, &format!("{id}-table"), caption, wanted);
-        Section { id, title, lead, tables: vec![table] }
-    };
+    let of =
+        |id: &'static str, title: &'static str, lead: &'static str, caption: &str, wanted: fn(&MetricRow) -> bool| {
+            let table = table(several, labels, &format!("{id}-table"), caption, wanted);
+            Section { id, title, lead, tables: vec![table] }
+        };
     let mut all = vec![
         of(
             "speed",
@@ -74,7 +75,16 @@ fn table(several: &Several, labels: &[Label], id: &str, caption: &str, wanted: f
     let mut columns = vec![Column::text("model"), Column::text("metric")];
     let last = labels.len().saturating_sub(1);
     // Where width is short, the first record and the last say most.
-    let rank = |i: usize| u8::try_from(if i == last { 0 } else if i == 0 { 1 } else { 1 + last - i }).unwrap_or(u8::MAX);
+    let rank = |i: usize| {
+        u8::try_from(if i == last {
+            0
+        } else if i == 0 {
+            1
+        } else {
+            1 + last - i
+        })
+        .unwrap_or(u8::MAX)
+    };
     columns.extend(labels.iter().enumerate().map(|(i, label)| Column::number(&label.title, "").rank(rank(i))));
     let rows_of = |model: &ModelRows| -> Vec<Vec<Cell>> {
         model.metrics.iter().filter(|m| wanted(m)).map(|m| row(&model.name, m)).collect()

@@ -58,7 +58,10 @@ fn days_are_called_by_their_day_and_machines_by_their_cpu() {
     assert_eq!(titles(&days()), ["A 2026-01-02", "B 2026-02-03"]);
     let cpu = "Synthetic\u{a0}CPU\u{a0}8-Core";
     let other = "Another\u{a0}CPU…re\u{a0}Processor";
-    assert_eq!(titles(&machines()), [format!("A {cpu} 2026-01-02"), format!("B {other}"), format!("C {cpu} 2026-02-03")]);
+    assert_eq!(
+        titles(&machines()),
+        [format!("A {cpu} 2026-01-02"), format!("B {other}"), format!("C {cpu} 2026-02-03")]
+    );
     let twice = several(&[run(), run()]).expect("records");
     assert_eq!(titles(&twice), ["A 2026-01-02 03:04", "B 2026-01-02 03:04"]);
 }

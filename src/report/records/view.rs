@@ -114,8 +114,7 @@ fn sentence(several: &Several, record: usize, labels: &[Label]) -> String {
         (count(|v| matches!(v, Verdict::NotResolved { .. })), "not resolved"),
     ];
     let judged: usize = parts.iter().map(|(n, _)| n).sum();
-    let mut said: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let mut said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if compared > judged {
         said.push(format!("{} from too few rounds for an interval", compared - judged));
     }
