@@ -6,7 +6,7 @@ pub(in crate::report) mod fixture;
 mod formats;
 mod hostile;
 mod mutate;
-mod page;
+pub(in crate::report) mod page;
 mod real;
 mod snapshots;
 mod wording;
