@@ -1,6 +1,30 @@
-//! Which prompts a model can be asked: with their answers they must fit the context it was trained for. None is cut.
+//! What a model can be asked: prompts with their answers, and work at a depth, must fit the context it was trained for. None is cut.
 
-use crate::record::{PromptText, Skipped};
+use super::{Stop, Visitor, work::Synthetic};
+use crate::record::{Phase, PromptText, Skipped};
+
+impl Visitor<'_> {
+    /// Does work, unless it is at a depth that the model was not trained for: that is noted, once, and not done.
+    pub(super) fn attempt_if_it_fits(
+        &mut self,
+        work: Synthetic<'_>,
+        attempt: impl FnOnce(&mut Self) -> Result<(), Stop>,
+    ) {
+        match too_deep(work, self.n_ctx_train) {
+            Some(skipped) if !self.visit.skipped.contains(&skipped) => self.visit.skipped.push(skipped),
+            Some(_) => {}
+            None => self.attempt(attempt),
+        }
+    }
+}
+
+/// Work at a depth that does not fit; without a depth it is llama-bench's, which does not ask what a model was trained for.
+fn too_deep(work: Synthetic<'_>, n_ctx_train: u32) -> Option<Skipped> {
+    let n_ctx_needed = work.n_tokens();
+    let fits = work.n_depth() == 0 || n_ctx_train == 0 || n_ctx_needed <= n_ctx_train;
+    let n_prompt = if work.phase == Phase::Prefill { n_ctx_needed } else { work.n_depth() };
+    (!fits).then_some(Skipped { workload: work.workload, n_prompt, n_ctx_needed, n_ctx_train })
+}
 
 /// The context for those that fit, and those that do not.
 #[derive(Debug)]
