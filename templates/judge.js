@@ -75,10 +75,10 @@
     };
 
     // Keys count only while the focus is here, so that they are free everywhere else.
-    const keys = { 1: "left", 2: "right", 0: "neither" };
+    const keys = new Map([["1", "left"], ["2", "right"], ["0", "neither"]]);
     desk.addEventListener("keydown", (event) => {
       if (part("begin").hidden === false || event.ctrlKey || event.altKey || event.metaKey) return;
-      if (keys[event.key]) vote(keys[event.key]);
+      if (keys.has(event.key)) vote(keys.get(event.key));
       else if (event.key === "Backspace") takeBack();
       else return;
       event.preventDefault();

@@ -81,7 +81,7 @@ fn weights_a_token(facts: &ModelFacts) -> Option<u64> {
 
 /// Bytes of one token in the KV cache.
 fn kv_of_one_token(run: &Run, facts: &ModelFacts) -> Option<f64> {
-    let n_ctx = run.plan.largest_synthetic_context().next_multiple_of(CONTEXT_STEP);
+    let n_ctx = run.plan.largest_synthetic_context(facts.n_ctx_train).next_multiple_of(CONTEXT_STEP);
     (n_ctx > 0).then_some(facts.expected_kv_bytes? as f64 / f64::from(n_ctx))
 }
 
@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn without_a_measurement_there_is_none() {
-        let run = crate::record::Run { machine: crate::record::Machine { memory_bandwidth: None, ..measured().machine }, ..measured() };
+        let run = crate::record::Run {
+            machine: crate::record::Machine { memory_bandwidth: None, ..measured().machine },
+            ..measured()
+        };
         assert_eq!(crate::analysis::analyse(&run).roofline, None);
     }
 }

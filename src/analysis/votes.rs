@@ -225,8 +225,10 @@ pub fn count(run: &Run, cast: &Cast) -> Result<Vec<VoteCount>, VotesError> {
     let judged: BTreeSet<usize> = pairs().map(|(_, candidate)| candidate).collect();
     let confidence = adjusted(run.plan.protocol.confidence, judged.len());
     let tally = |&candidate: &usize| {
-        let votes = |better| number(cast.votes.iter().filter(|v| v.candidate == candidate && v.better == better).count());
-        let of = |pairs: &mut dyn Iterator<Item = (usize, usize)>| number(pairs.filter(|(_, c)| *c == candidate).count());
+        let votes =
+            |better| number(cast.votes.iter().filter(|v| v.candidate == candidate && v.better == better).count());
+        let of =
+            |pairs: &mut dyn Iterator<Item = (usize, usize)>| number(pairs.filter(|(_, c)| *c == candidate).count());
         let (losses, wins) = (votes(Preferred::Original), votes(Preferred::Candidate));
         let share = stats::wilson(wins.into(), u64::from(wins) + u64::from(losses), run.plan.protocol.confidence).ok();
         let p_value = stats::sign_test(wins, losses).ok();

@@ -107,14 +107,15 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         return Ok(None);
     }
     check_some_can_run(&subjects)?;
-    subjects::expect_kv_cache(&mut subjects, &plan, plan.largest_synthetic_context());
+    subjects::expect_kv_cache(&mut subjects, &plan);
     refuse_what_does_not_fit(&mut subjects, here.machine.available_bytes);
     let outputs = Outputs::open(args)?;
     let mut observer = observer(args);
     subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
 
     let mut here = here;
-    here.machine.memory_bandwidth = args.script.is_none().then(|| machine::memory_bandwidth(&plan, &here.machine)).flatten();
+    here.machine.memory_bandwidth =
+        args.script.is_none().then(|| machine::memory_bandwidth(&plan, &here.machine)).flatten();
     let clock: Arc<dyn Clock> = Arc::new(Monotonic::start());
     let (models, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.model, s.path)).unzip();
     let mut run = Run {

@@ -60,10 +60,10 @@ impl GenerationArgs {
                 0 => format!("{prefix}{n}"),
                 depth => format!("{prefix}{n}{DEPTH}{depth}"),
             };
-            let prompts = lengths(pp)
-                .map(move |n| Workload { id: id("pp", n), kind: WorkloadKind::Pp { n_tokens: n, n_depth } });
-            let answers = lengths(tg)
-                .map(move |n| Workload { id: id("tg", n), kind: WorkloadKind::Tg { n_tokens: n, n_depth } });
+            let prompts =
+                lengths(pp).map(move |n| Workload { id: id("pp", n), kind: WorkloadKind::Pp { n_tokens: n, n_depth } });
+            let answers =
+                lengths(tg).map(move |n| Workload { id: id("tg", n), kind: WorkloadKind::Tg { n_tokens: n, n_depth } });
             prompts.chain(answers)
         };
         depths.into_iter().flat_map(at).collect()

@@ -30,7 +30,9 @@ pub(super) fn here() -> Result<Here> {
 pub(super) fn memory_bandwidth(plan: &Plan, machine: &Machine) -> Option<MemoryBandwidth> {
     let on_cpu = match plan.engine.device {
         Device::Cpu => true,
-        Device::Auto => machine.devices.iter().all(|d| d.kind == "cpu" || d.kind == "accelerator") || plan.engine.n_gpu_layers == 0,
+        Device::Auto => {
+            machine.devices.iter().all(|d| d.kind == "cpu" || d.kind == "accelerator") || plan.engine.n_gpu_layers == 0
+        }
         Device::Cuda | Device::Metal | Device::Vulkan => false,
     };
     let generates = plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Tg { .. }));

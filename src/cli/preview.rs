@@ -9,7 +9,8 @@ use crate::{
     engine::QuantType,
     gguf,
     record::{
-        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptText, Protocol, QualityPlan, Role, Workers, WorkloadKind,
+        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptText, Protocol, QualityPlan, Role, Workers,
+        WorkloadKind,
     },
     report::format,
     run,
@@ -64,7 +65,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                     m.facts()
                         .shape
                         .kv_cache_bytes(
-                            plan.largest_synthetic_context(),
+                            plan.largest_synthetic_context(facts.n_ctx_train),
                             plan.engine.type_k.into(),
                             plan.engine.type_v.into(),
                         )
@@ -106,9 +107,8 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
 
 /// Work at a depth that the model's training does not allow, and the context it needs.
 fn too_deep<'a>(plan: &'a Plan, facts: &ModelFacts) -> Vec<(&'a str, u32)> {
-    let most = facts.n_ctx_train.unwrap_or(u32::MAX);
-    let deep = plan.workloads.iter().filter(|w| w.kind.depth().is_some_and(|depth| depth > 0));
-    deep.filter_map(|w| Some((w.id.as_str(), w.kind.n_ctx().filter(|n| *n > most)?))).collect()
+    let deep = plan.workloads.iter().filter(|w| w.kind.is_too_deep(facts.n_ctx_train));
+    deep.filter_map(|w| Some((w.id.as_str(), w.kind.n_ctx()?))).collect()
 }
 
 fn rounds_words(protocol: &Protocol) -> String {
@@ -200,15 +200,16 @@ fn visit_seconds(plan: &Plan, facts: &ModelFacts, kv_bytes: u64) -> f64 {
     // Each token of a prompt is held against those before it, twice: scores, and what they weigh.
     let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
     let attend = 4.0 * width / operations_per_s;
-    let prefill_after = |n: u32, depth: u32| {
-        f64::from(n) * (prefill + attend * (f64::from(depth) + f64::from(n) / 2.0))
-    };
-    let cached = kv_bytes as f64 / f64::from(plan.largest_synthetic_context().max(1)) / ASSUMED_BANDWIDTH;
+    let prefill_after =
+        |n: u32, depth: u32| f64::from(n) * (prefill + attend * (f64::from(depth) + f64::from(n) / 2.0));
+    let cached =
+        kv_bytes as f64 / f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1)) / ASSUMED_BANDWIDTH;
     let repeats = f64::from(plan.protocol.inner_samples + 1);
     let prompt =
         |p: &PromptText| p.text.len() as f64 / ASSUMED_CHARS_PER_TOKEN * prefill + f64::from(p.max_new_tokens) * decode;
     let asked = run::prompts_in(plan, 0);
     let seconds = plan.workloads.iter().enumerate().map(|(index, w)| match &w.kind {
+        kind if kind.is_too_deep(facts.n_ctx_train) => 0.0,
         // The tokens before are evaluated once for each context, and read again with each token generated.
         WorkloadKind::Pp { n_tokens, n_depth } => {
             prefill_after(*n_depth, 0) + prefill_after(*n_tokens, *n_depth) * repeats

@@ -84,10 +84,11 @@ pub(super) fn compare_with_file(subjects: &mut Vec<Subject>, file: &Path) {
 }
 
 /// Adds what depends on the plan: the KV cache to expect.
-pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32) {
+pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan) {
     for subject in subjects {
         let Some(facts) = &mut subject.model.facts else { continue };
         let Ok(model) = gguf::Model::read(&subject.path) else { continue };
+        let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
         let types = (plan.engine.type_k.into(), plan.engine.type_v.into());
         facts.expected_kv_bytes = model.facts().shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
     }
@@ -96,7 +97,7 @@ pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32)
 /// Hashes every model that can be measured; the hashes are kept between runs.
 pub(super) fn hash(subjects: &mut [Subject], cache: Option<&Path>, observer: &mut dyn Observer) {
     for subject in subjects {
-        let Subject { model, path } = subject;
+        let Subject { model, path, .. } = subject;
         let Some(facts) = &mut model.facts else { continue };
         let Ok(resolved) = models::resolve(&path.to_string_lossy()) else { continue };
         let total_bytes = facts.file_bytes;

@@ -137,9 +137,12 @@ mod tests {
     #[test]
     fn caches_of_several_dies_count_once_a_thread() {
         let dir = tempfile::tempdir().unwrap();
-        for (cpu, level, size, shared) in
-            [("cpu0", 2, "512K", "0"), ("cpu0", 3, "32768K", "0-1"), ("cpu1", 3, "32768K", "0-1"), ("cpu2", 3, "32768K", "2-3")]
-        {
+        for (cpu, level, size, shared) in [
+            ("cpu0", 2, "512K", "0"),
+            ("cpu0", 3, "32768K", "0-1"),
+            ("cpu1", 3, "32768K", "0-1"),
+            ("cpu2", 3, "32768K", "2-3"),
+        ] {
             let index = dir.path().join(cpu).join("cache").join(format!("index{level}"));
             fs::create_dir_all(&index).unwrap();
             fs::write(index.join("level"), format!("{level}\n")).unwrap();

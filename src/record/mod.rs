@@ -23,8 +23,8 @@ pub use io::{ReadError, WriteError, read_run, write_atomically, write_run};
 pub use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
 pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
 pub use plan::{
-    Arrangement, Budget, CONTEXT_STEP, CacheType, DEPTH, Device, EngineConfig, FlashAttention, InnerPolicy, Plan, PromptText, PromptTurns,
-    Protocol, Sampling, Workers, Workload, WorkloadKind,
+    Arrangement, Budget, CONTEXT_STEP, CacheType, DEPTH, Device, EngineConfig, FlashAttention, InnerPolicy, Plan,
+    PromptText, PromptTurns, Protocol, Sampling, Workers, Workload, WorkloadKind,
 };
 pub use quality::{
     CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, QualityWorker,

@@ -26,10 +26,12 @@ pub struct Plan {
 pub const CONTEXT_STEP: u32 = 256;
 
 impl Plan {
-    /// The longest context any synthetic workload needs, over all its sequences; 0 without one.
+    /// The longest context any synthetic workload needs, over all its sequences, of a model trained for so many tokens (`None`: that is
+    /// not known); 0 without one.
     #[must_use]
-    pub fn largest_synthetic_context(&self) -> u32 {
-        self.workloads.iter().filter_map(|w| w.kind.n_ctx()).max().unwrap_or(0)
+    pub fn largest_synthetic_context(&self, n_ctx_train: Option<u32>) -> u32 {
+        let done = self.workloads.iter().filter(|w| !w.kind.is_too_deep(n_ctx_train));
+        done.filter_map(|w| w.kind.n_ctx()).max().unwrap_or(0)
     }
 
     /// Whether a workload is among those by which a run stops and a model is judged first: synthetic, and at the least depth there is.
@@ -115,6 +117,13 @@ impl WorkloadKind {
             }
             Self::Prompt(_) => None,
         }
+    }
+
+    /// Whether it is at a depth at which it exceeds what a model was trained for, so that it is not done. Without a depth it is
+    /// llama-bench's work, which does not ask.
+    #[must_use]
+    pub fn is_too_deep(&self, n_ctx_train: Option<u32>) -> bool {
+        self.depth().is_some_and(|depth| depth > 0) && n_ctx_train.is_some_and(|most| self.n_ctx() > Some(most))
     }
 
     /// Tokens in the context before the work of one sequence; `None` of all other work.

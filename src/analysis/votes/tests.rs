@@ -65,7 +65,15 @@ fn votes_are_counted_and_held_against_chance() {
     assert!((clear.p_value.unwrap() - 2.0 * 13.0 / 4096.0).abs() < 1e-12);
     assert_eq!(clear.verdict, Preference::Original);
     assert!(clear.low.unwrap() < 1.0 / 12.0 && clear.high.unwrap() > 1.0 / 12.0);
-    let open = count(&|i| if i < 4 { Preferred::Neither } else if i < 9 { Preferred::Candidate } else { Preferred::Original });
+    let open = count(&|i| {
+        if i < 4 {
+            Preferred::Neither
+        } else if i < 9 {
+            Preferred::Candidate
+        } else {
+            Preferred::Original
+        }
+    });
     assert_eq!((open.neither, open.candidate_preferred, open.verdict), (4, 5, Preference::NotResolved));
     let none = count(&|_| Preferred::Neither);
     assert_eq!((none.candidate_share, none.p_value, none.verdict), (None, None, Preference::NotResolved));

@@ -62,7 +62,8 @@ pub(super) struct Figure<'a> {
 /// # Errors
 /// When the canvas fails.
 pub(super) fn draw(figure: &Figure<'_>) -> Result<String, Error> {
-    let names: Vec<String> = figure.panels.first().map_or(Vec::new(), |p| p.curves.iter().map(|c| c.name.clone()).collect());
+    let names: Vec<String> =
+        figure.panels.first().map_or(Vec::new(), |p| p.curves.iter().map(|c| c.name.clone()).collect());
     let top = legend_height(names.len());
     let height = top + i32::try_from(figure.panels.len()).unwrap_or(0) * PANEL;
     let axis = Across::holding(figure);
@@ -80,7 +81,8 @@ fn described(figure: &Figure<'_>) -> String {
         let values: Vec<String> = curve.points.iter().map(|p| format!("{} at {}", sig3(p.y), whole(p.x))).collect();
         format!("{}, {}: {}", panel.title, curve.name, values.join(", "))
     };
-    let all = figure.panels.iter().flat_map(|p| p.curves.iter().filter(|c| !c.points.is_empty()).map(move |c| of(p, c)));
+    let all =
+        figure.panels.iter().flat_map(|p| p.curves.iter().filter(|c| !c.points.is_empty()).map(move |c| of(p, c)));
     all.collect::<Vec<_>>().join("; ")
 }
 

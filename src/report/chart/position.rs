@@ -34,7 +34,8 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     }
     let (id, title) = ("chart-position", "Tokens a second of answers, by position in the context");
     let panels = vec![Panel { title: "generation".into(), curves }];
-    let svg = draw(&Figure { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
+    let svg =
+        draw(&Figure { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
     let note = format!(
         "More is better. Marks: median over all answers and rounds in {width} tokens of context, by our clock from token to token, sampling \
          included. Whiskers: from the slowest tenth to the fastest. Different prompts reach different positions."

@@ -63,7 +63,10 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 28), "MiB read a token");
         canvas.text(Ink::Muted, Face::Small, Anchor::Start, (LEFT + 4, roof - 4), "tokens a second");
     })?;
-    let note = format!("Logarithmic. The nearer a model lies to the line, the less is left to gain on this memory. {}", measured(&roofline.bandwidth));
+    let note = format!(
+        "Logarithmic. The nearer a model lies to the line, the less is left to gain on this memory. {}",
+        measured(&roofline.bandwidth)
+    );
     Ok(Some(Chart { id: id.into(), section: "bandwidth", title, note, svg }))
 }
 
@@ -84,5 +87,11 @@ fn place(analysis: &Analysis, roofline: &Roofline, row: &RooflineRow) -> Option<
 
 fn bound_legend(canvas: &mut Canvas<'_>, y: i32, bound: &str) {
     canvas.line(Ink::Text, (2, y), (22, y), 2);
-    canvas.text(Ink::Text, Face::Normal, Anchor::Start, (30, y), &shorten(bound, usize::try_from(WIDTH / 8).unwrap_or(60)));
+    canvas.text(
+        Ink::Text,
+        Face::Normal,
+        Anchor::Start,
+        (30, y),
+        &shorten(bound, usize::try_from(WIDTH / 8).unwrap_or(60)),
+    );
 }

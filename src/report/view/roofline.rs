@@ -43,7 +43,7 @@ pub(super) fn shares(analysis: &Analysis) -> Table {
 }
 
 fn notes(Roofline { bandwidth, rows }: &Roofline) -> Vec<String> {
-    let mut notes = vec![measured(bandwidth)];
+    let mut notes = vec![format!("{} Intervals are those of the speed.", measured(bandwidth))];
     if rows.iter().any(|r| r.share > 1.0) {
         let cache = bandwidth.cache_bytes.map_or(String::new(), |b| format!(" of {}", bytes(b as f64)));
         notes.push(format!("Over 100 % is possible where weights stay in the CPU's cache{cache} from token to token."));
@@ -54,11 +54,12 @@ fn notes(Roofline { bandwidth, rows }: &Roofline) -> Vec<String> {
 /// How the bandwidth was measured, with the figure.
 pub(in crate::report) fn measured(bandwidth: &MemoryBandwidth) -> String {
     let MemoryBandwidth { bytes_per_s, n_threads, buffer_bytes, cache_bytes, passes } = bandwidth;
-    let cache = cache_bytes
-        .map_or_else(|| "the caches' size is not known".to_owned(), |b| format!("last-level cache {}", bytes(b as f64)));
+    let cache = cache_bytes.map_or_else(
+        || "the caches' size is not known".to_owned(),
+        |b| format!("last-level cache {}", bytes(b as f64)),
+    );
     format!(
-        "The memory gave {} GiB/s: {n_threads} threads reading {} ({cache}), the best of {passes} passes, before the first round. \
-         Intervals are those of the speed.",
+        "The memory gave {} GiB/s: {n_threads} threads reading {} ({cache}), the best of {passes} passes, before the first round.",
         sig3(bytes_per_s / GIB),
         bytes(*buffer_bytes as f64)
     )

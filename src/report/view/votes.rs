@@ -49,7 +49,8 @@ pub(super) fn counts(analysis: &Analysis) -> Table {
         ])
     };
     let rows = analysis.votes.iter().flatten().filter_map(of).collect();
-    let mut table = Table::new("votes-table", "Preferences of a reader who did not know whose answers they were", columns, rows);
+    let mut table =
+        Table::new("votes-table", "Preferences of a reader who did not know whose answers they were", columns, rows);
     table.notes = vec![
         "Interval: Wilson. Sign test: two-sided, exact, over the prompts with a preference; the verdict is adjusted for the number of \
          candidates. One reader and these prompts: others may prefer otherwise."
@@ -64,7 +65,9 @@ pub(in crate::report) fn sentences(analysis: &Analysis) -> Vec<String> {
         let (base, own) = (name(original(analysis)?), name(analysis.models.get(v.candidate)?));
         let decided = v.original_preferred + v.candidate_preferred;
         let Some(p) = v.p_value else {
-            return Some(format!("Judged blind, no answer of {own} was preferred to {base}'s, nor the other way round."));
+            return Some(format!(
+                "Judged blind, no answer of {own} was preferred to {base}'s, nor the other way round."
+            ));
         };
         let (won, of_whom) = match v.verdict {
             Preference::Original => (v.original_preferred, &base),

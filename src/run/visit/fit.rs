@@ -10,20 +10,19 @@ impl Visitor<'_> {
         work: Synthetic<'_>,
         attempt: impl FnOnce(&mut Self) -> Result<(), Stop>,
     ) {
-        match too_deep(work, self.n_ctx_train) {
-            Some(skipped) if !self.visit.skipped.contains(&skipped) => self.visit.skipped.push(skipped),
-            Some(_) => {}
-            None => self.attempt(attempt),
+        let kind = &self.bench.plan.workloads[work.workload].kind;
+        let n_ctx_train = self.n_ctx_train;
+        // A model that does not say what it was trained for takes what it gets.
+        if !kind.is_too_deep(Some(n_ctx_train).filter(|n| *n > 0)) {
+            return self.attempt(attempt);
+        }
+        let n_ctx_needed = work.n_tokens();
+        let n_prompt = if work.phase == Phase::Prefill { Some(n_ctx_needed) } else { kind.depth() };
+        let skipped = Skipped { workload: work.workload, n_prompt: n_prompt.unwrap_or(0), n_ctx_needed, n_ctx_train };
+        if !self.visit.skipped.contains(&skipped) {
+            self.visit.skipped.push(skipped);
         }
     }
-}
-
-/// Work at a depth that does not fit; without a depth it is llama-bench's, which does not ask what a model was trained for.
-fn too_deep(work: Synthetic<'_>, n_ctx_train: u32) -> Option<Skipped> {
-    let n_ctx_needed = work.n_tokens();
-    let fits = work.n_depth() == 0 || n_ctx_train == 0 || n_ctx_needed <= n_ctx_train;
-    let n_prompt = if work.phase == Phase::Prefill { n_ctx_needed } else { work.n_depth() };
-    (!fits).then_some(Skipped { workload: work.workload, n_prompt, n_ctx_needed, n_ctx_train })
 }
 
 /// The context for those that fit, and those that do not.

@@ -67,14 +67,6 @@ impl Synthetic<'_> {
         }
     }
 
-    /// Tokens in the context before those that are timed; 0 of sequences side by side, which bring their own context.
-    pub(super) fn n_depth(self) -> u32 {
-        match self.amount {
-            Amount::Alone { n_depth, .. } => n_depth,
-            Amount::Together(_) => 0,
-        }
-    }
-
     /// One repetition of its warm-up.
     pub(super) fn for_warmup(self) -> Self {
         let amount = match self.amount {
