@@ -49,7 +49,7 @@ pub(super) fn of(run: &Run, models: &[ModelAnalysis]) -> Option<Roofline> {
             let WorkloadKind::Tg { n_tokens, n_depth } = workload.kind else { continue };
             let Some(MetricSummary { value: Some(tps), low, high, .. }) = model.metric(&workload.id) else { continue };
             // The first token generated reads one entry beyond the depth, the last one n.
-            let attended = f64::from(n_depth) + (f64::from(n_tokens) + 1.0) / 2.0;
+            let attended = f64::from(n_depth) + f64::midpoint(1.0, f64::from(n_tokens));
             let kv_bytes = kv_of_one_token(run, facts).map(|bytes| bytes * attended);
             let bytes = weights_bytes as f64 + kv_bytes.unwrap_or(0.0);
             let share = |tps: f64| tps * bytes / bandwidth.bytes_per_s;

@@ -1,6 +1,6 @@
 //! Answers judged by a person who did not know whose they were: what is asked, and what the votes say.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -195,11 +195,16 @@ fn id(run: &Run) -> String {
         part(&model.name);
         for (workload, w) in run.plan.workloads.iter().enumerate() {
             if let (WorkloadKind::Prompt(prompt), Some(answer)) = (&w.kind, first_answer(run, index, workload)) {
-                [&prompt.text, &answer.text].into_iter().for_each(|text| part(text));
+                part(&prompt.text);
+                part(&answer.text);
             }
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Counts votes, a row a candidate that could be judged.

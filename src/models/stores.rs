@@ -88,7 +88,7 @@ pub fn find(
 ) -> Result<Option<Stored>, StoreError> {
     Ok(match named(name, stores)? {
         Named::Path => None,
-        Named::Stored(stored) => Some(stored),
+        Named::Stored(here) => Some(here),
         Named::OnHub(asked, hub) => Some(Stored { path: hub::fetch(&asked, hub, progress)?, label: None }),
     })
 }
@@ -100,7 +100,7 @@ pub fn find(
 pub fn look(name: &str, stores: &Stores) -> Result<Seen, StoreError> {
     Ok(match named(name, stores)? {
         Named::Path => Seen::Path,
-        Named::Stored(stored) => Seen::Here(stored),
+        Named::Stored(here) => Seen::Here(here),
         Named::OnHub(asked, hub) => match hub::look(&asked, hub)? {
             hub::Whereabouts::Here(path) => Seen::Here(Stored { path, label: None }),
             hub::Whereabouts::There(missing) => Seen::OnHub(missing),
