@@ -50,7 +50,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
     let plan = plan::plan(&args.measure, &setting(&here, 1 + args.quantized.len()), &quality)?;
     let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
-    let sources = fetch::sources(names, observer(&args.measure).as_mut());
+    let sources = fetch::sources(names, fetch::Downloads::of(&args.measure), observer(&args.measure).as_mut());
     measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
@@ -59,11 +59,11 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
     let plan = plan::plan(&args.measure, &setting(&here, 1 + args.types.len()), &quality)?;
     let types = quantize::types(&args.types)?;
-    let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     if args.measure.dry_run {
-        let sources = vec![Source::found(&original)];
+        let sources = fetch::sources([&*args.original], fetch::Downloads::Announced, &mut Silent);
         return preview::show(&subjects::find(&sources), &plan, &here, &types);
     }
+    let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     let workshop = Workshop::open(args.keep.as_deref())?;
     let mut observer = observer(&args.measure);
     let request = quantize::Request {
@@ -97,16 +97,18 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         return Ok(None);
     }
     check_some_can_run(&subjects)?;
-    let n_ctx = plan::largest_synthetic_context(&plan);
-    subjects::expect_kv_cache(&mut subjects, &plan, n_ctx);
+    subjects::expect_kv_cache(&mut subjects, &plan);
     if !args.force {
-        fits::refuse(&mut subjects, &here.machine, &plan.engine, n_ctx);
+        fits::refuse(&mut subjects, &here.machine, &plan);
     }
     let outputs = Outputs::open(args)?;
     let mut journal = session::claim(&outputs)?;
     let mut observer = observer(args);
     subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
 
+    let mut here = here;
+    here.machine.memory_bandwidth =
+        args.script.is_none().then(|| machine::memory_bandwidth(&plan, &here.machine)).flatten();
     let devices = here.machine.devices.clone();
     let (models, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.model, s.path)).unzip();
     let run = Run {

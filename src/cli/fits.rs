@@ -2,15 +2,16 @@
 
 use super::{preview::size, subjects::Subject};
 use crate::{
-    record::{EngineConfig, Machine, ModelFacts, Outcome, Stage},
+    record::{EngineConfig, Machine, ModelFacts, Outcome, Plan, Stage},
     run,
 };
 
 /// Fails the models that can't fit: the system would kill their workers, and perhaps others with them.
-pub(super) fn refuse(subjects: &mut [Subject], machine: &Machine, engine: &EngineConfig, n_ctx: u32) {
-    let available_bytes = available_bytes(machine, engine);
+pub(super) fn refuse(subjects: &mut [Subject], machine: &Machine, plan: &Plan) {
+    let available_bytes = available_bytes(machine, &plan.engine);
     for model in subjects.iter_mut().map(|s| &mut s.model).filter(|m| m.outcome == Outcome::Done) {
-        let Some(expected) = model.facts.as_ref().map(|facts| Expected::of(facts, engine, n_ctx)) else { continue };
+        let Some(facts) = &model.facts else { continue };
+        let expected = Expected::of(facts, &plan.engine, plan.largest_synthetic_context(facts.n_ctx_train));
         if expected.all() > available_bytes {
             model.outcome = Outcome::Failed { stage: Stage::Load, reason: expected.too_much_for(available_bytes) };
         }
@@ -72,7 +73,7 @@ mod tests {
     fn run_and_subjects() -> (Run, Vec<Subject>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = read_run(&path).expect("the fixture is a record");
-        let subject = |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into() };
+        let subject = |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into(), pending: None };
         let subjects = run.models.iter().filter(|m| m.outcome == Outcome::Done).map(subject).collect();
         (run, subjects)
     }
@@ -86,12 +87,14 @@ mod tests {
         let (run, mut subjects) = run_and_subjects();
         let engine = EngineConfig { n_gpu_layers: 0, ..run.plan.engine.clone() };
         let largest = run.models[0].facts.as_ref().expect("facts").clone();
-        let needed = Expected::of(&largest, &engine, 512);
+        let plan = Plan { engine, ..run.plan.clone() };
+        let n_ctx = plan.largest_synthetic_context(largest.n_ctx_train);
+        let needed = Expected::of(&largest, &plan.engine, n_ctx);
         assert!(needed.compute > 0 && needed.all() > largest.weights_bytes + needed.compute);
         let of = |available_bytes| Machine { available_bytes, ..run.machine.clone() };
-        refuse(&mut subjects, &of(needed.all()), &engine, 512);
+        refuse(&mut subjects, &of(needed.all()), &plan);
         assert_eq!(refused(&subjects), [false; 4], "what just fits is tried");
-        refuse(&mut subjects, &of(needed.all() - 1), &engine, 512);
+        refuse(&mut subjects, &of(needed.all() - 1), &plan);
         assert_eq!(refused(&subjects), [true, false, false, false], "the others are smaller");
         let Outcome::Failed { stage: Stage::Load, reason } = &subjects[0].model.outcome else { panic!("not at load") };
         for part in [needed.weights, needed.kv, needed.compute, needed.all()] {

@@ -28,6 +28,7 @@ mod selfcheck;
 mod session;
 mod subjects;
 mod values;
+mod votes;
 mod wishes;
 mod worker;
 

@@ -47,7 +47,7 @@ pub(super) fn embed(run: &Run) -> Result<Embedded, serde_json::Error> {
 }
 
 /// Inside JSON these signs occur in strings only, where an escape means the same.
-fn inert(json: &str) -> String {
+pub(super) fn inert(json: &str) -> String {
     inert_json(json).replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 

@@ -2,6 +2,7 @@
 
 mod course;
 mod deadline;
+mod depth;
 mod launcher;
 mod lost;
 mod protocol;

@@ -9,6 +9,7 @@ mod support;
 
 mod cli;
 mod compare;
+mod depth;
 mod diff;
 mod disk;
 mod failures;
@@ -28,4 +29,5 @@ mod rounds;
 mod schema;
 mod sweep;
 mod untrusted;
+mod votes;
 mod workers;

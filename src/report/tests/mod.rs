@@ -5,6 +5,7 @@ mod cautions;
 pub(in crate::report) mod fixture;
 mod formats;
 mod hostile;
+mod measured;
 mod mutate;
 pub(in crate::report) mod page;
 mod real;
