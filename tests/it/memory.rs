@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Bench, Ran};
+use crate::support::{Bench, Ran, skipped};
 
 /// A prompt whose KV cache is larger than any machine's memory.
 const HUGE: &str = "compare {pocket} {pocket} --quick --pp 2000000000 --tg 0 --prompts none --no-quality --out out";
@@ -69,7 +69,7 @@ fn an_address_space_limit_is_counted_and_running_into_it_is_a_reason() {
 #[test]
 fn a_control_groups_limit_is_counted_and_its_kills_are_told_from_others() {
     let Some(group) = Group::new(300 << 20) else {
-        return eprintln!("SKIPPED: no control group with a memory limit can be made here");
+        return skipped("no control group with a memory limit can be made here");
     };
     let enter = format!("echo $$ > '{}'; exec \"$@\"", group.0.join("cgroup.procs").display());
     let limited = |line: &str| Bench::new(line).through(&["sh", "-c", &enter, "sh"]).run();

@@ -3,7 +3,7 @@
 
 use std::{fs, process::Command};
 
-use crate::support::{Bench, POCKET, Ran, quants};
+use crate::support::{Bench, POCKET, Ran, quants, skipped};
 
 const ALONE: [&str; 4] = ["unshare", "--map-root-user", "--net", "--"];
 const COMPARE: &str = "compare {pocket} --quick --pp 16 --tg 4 --inner 1 --max-new-tokens 4 --max-windows 4 --out out";
@@ -12,7 +12,7 @@ const COMPARE: &str = "compare {pocket} --quick --pp 16 --tg 4 --inner 1 --max-n
 fn can_be_alone() -> bool {
     let can = Command::new("unshare").args(&ALONE[1..]).arg("true").status().is_ok_and(|s| s.success());
     if !can {
-        eprintln!("SKIPPED: unshare can make no network namespace here");
+        skipped("unshare can make no network namespace here");
     }
     can
 }
@@ -63,7 +63,7 @@ fn no_socket_of_the_internet_is_opened_but_for_a_model_by_name() {
     };
     let can_trace = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success());
     if !can_trace {
-        return eprintln!("SKIPPED: strace is not installed, or may not trace");
+        return skipped("strace is not installed, or may not trace");
     }
     let (ran, internet) = traced(Bench::new(COMPARE).arg(&quants()[0])).unwrap();
     ran.ok();

@@ -140,9 +140,13 @@ fn processes_that_are_stopped_together_are_not_silent() {
     let parent = child.id();
     busy_worker(parent);
     let stopped: Vec<u32> = std::iter::once(parent).chain(workers(parent)).collect();
-    stopped.iter().for_each(|&pid| send(pid, Signal::STOP));
+    for &pid in &stopped {
+        send(pid, Signal::STOP);
+    }
     thread::sleep(Duration::from_secs(12));
-    stopped.iter().rev().for_each(|&pid| send(pid, Signal::CONT));
+    for &pid in stopped.iter().rev() {
+        send(pid, Signal::CONT);
+    }
     let ran = bench.ran(child).ok();
     let run = ran.json("out/run.json");
     for visit in [0, 1].into_iter().flat_map(|model| visits(&run, model)) {

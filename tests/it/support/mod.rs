@@ -10,6 +10,7 @@ pub(crate) mod processes;
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -137,6 +138,11 @@ impl Ran {
     pub(crate) fn stdout_json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// Says that something can't be tested here, past what the test runner keeps to itself.
+pub(crate) fn skipped(why: &str) {
+    writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
 }
 
 /// `Q8_0`, `Q4_K_M` and `Q2_K` of the bundled model, made once.
