@@ -27,6 +27,9 @@ use crate::{
     run::{self, Bench, quality::Inputs},
 };
 
+/// Longest silence of a worker when nothing was said.
+const SILENCE_S: u64 = 600;
+
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Needs {
@@ -38,7 +41,7 @@ pub(super) struct Needs {
     /// What the logits file was, of which the record holds no hash.
     pub(super) logits: Option<Stamp>,
     script: Option<PathBuf>,
-    timeout_s: u64,
+    timeout_s: Option<u64>,
 }
 
 /// What shows that a file was not written to.
@@ -72,7 +75,7 @@ impl Needs {
         };
         let files = files.iter().map(|path| absolute(path)).collect();
         let script = args.script.as_deref().map(absolute);
-        Self { files, layout, inputs, logits, script, timeout_s: args.timeout }
+        Self { files, layout, inputs, logits, script, timeout_s: Some(args.timeout) }
     }
 }
 
@@ -144,7 +147,8 @@ impl Session {
     /// Measures what is left of the plan. A disk that takes no more ends the run; what was measured is in what is returned.
     pub(super) fn measure(self) -> Result<Finished> {
         let Self { mut run, outputs, mut journal, needs, devices, clock, interrupt, mut observer } = self;
-        let launcher = machine::launcher(needs.script.as_ref(), Duration::from_secs(needs.timeout_s))?;
+        let launcher =
+            machine::launcher(needs.script.as_ref(), Duration::from_secs(needs.timeout_s.unwrap_or(SILENCE_S)))?;
         let plan = run.plan.clone();
         let bench = Bench {
             plan: &plan,

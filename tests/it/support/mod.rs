@@ -19,7 +19,7 @@ pub(crate) const POCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/mod
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
     args: Vec<String>,
-    shell: Option<String>,
+    through: Vec<String>,
 }
 
 /// What a run left behind.
@@ -41,22 +41,18 @@ impl Bench {
         if measures && args.len() > 1 && !line.contains("--help") {
             args.extend(["-t".into(), "1".into()]);
         }
-        Self { folder: TempDir::new().unwrap(), args, shell: None }
-    }
-
-    /// The same in a folder that is there.
-    pub(crate) fn at(folder: TempDir, line: &str) -> Self {
-        Self { folder, ..Self::new(line) }
-    }
-
-    /// Started by a shell that runs this script, where `"$@"` is the command.
-    pub(crate) fn within(self, script: &str) -> Self {
-        Self { shell: Some(script.into()), ..self }
+        Self { folder: TempDir::new().unwrap(), args, through: Vec::new() }
     }
 
     /// One more word, as it is.
     pub(crate) fn arg(mut self, word: impl AsRef<Path>) -> Self {
         self.args.push(word.as_ref().display().to_string());
+        self
+    }
+
+    /// Started by another program, which is given the command line; what was named before is started by this one.
+    pub(crate) fn through(mut self, program: &[&str]) -> Self {
+        self.through.splice(0..0, program.iter().map(|&word| word.to_owned()));
         self
     }
 
@@ -82,17 +78,23 @@ impl Bench {
     }
 
     fn command(&self) -> Command {
-        let program = env!("CARGO_BIN_EXE_gguf-bench");
-        let mut command = Command::new(if self.shell.is_some() { "sh" } else { program });
-        if let Some(script) = &self.shell {
-            command.args(["-c", script, "sh", program]);
-        }
+        let words: Vec<&str> =
+            self.through.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_gguf-bench")]).collect();
+        let mut command = Command::new(words[0]);
         command
+            .args(&words[1..])
             .args(&self.args)
             .current_dir(self.folder.path())
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .stdin(Stdio::null());
         command
+    }
+}
+
+/// A command line that runs in a folder that is there.
+impl Bench {
+    pub(crate) fn at(folder: TempDir, line: &str) -> Self {
+        Self { folder, ..Self::new(line) }
     }
 }
 
