@@ -141,7 +141,7 @@ impl Outputs {
         let failed: Vec<String> = own
             .chain(args.formats())
             .filter_map(|(path, format)| write(path, format, run, &analysis).err())
-            .map(|error| format!("{error:#}"))
+            .map(|error| super::in_words(&error))
             .collect();
         let stdout = args.stdout();
         if stdout == Stdout::Free {

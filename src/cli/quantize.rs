@@ -120,6 +120,10 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &Request<'_>) 
     if let Err(lost) = made {
         // Half a file is worth nothing; that it could not be removed is not the news.
         let _ = std::fs::remove_file(&partial);
+        // All that llama.cpp says of a disk.
+        if lost.to_string().contains("iostream error") {
+            bail!("write {}: the disk is full, most likely ({lost})", path.display());
+        }
         return Err(lost.into());
     }
     std::fs::File::open(&partial)

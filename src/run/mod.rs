@@ -139,7 +139,6 @@ fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::{collections::BTreeMap, convert::Infallible};
 

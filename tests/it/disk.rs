@@ -21,6 +21,16 @@ fn up_to(blocks: u32) -> String {
     format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"")
 }
 
+/// What a shell runs, where `"$@"` is the command.
+fn sh(script: &str) -> [&str; 4] {
+    ["sh", "-c", script, "sh"]
+}
+
+/// The same where this script may mount what the command alone sees; it ends with 77 where it may not.
+fn apart(script: &str) -> [&str; 6] {
+    ["unshare", "-rm", "sh", "-c", script, "sh"]
+}
+
 fn scripted(options: &str) -> Bench {
     let pocket = fs::read(POCKET).unwrap();
     Bench::new(&format!("compare a.gguf b.gguf {RUN} {options}"))
@@ -45,7 +55,7 @@ fn assert_told(ran: &Ran, words: &[&str]) {
 
 #[test]
 fn a_journal_that_cannot_grow_ends_the_run_and_what_there_is_is_told() {
-    let ran = scripted("--rounds 200 --precision 0%").within(&up_to(160)).run();
+    let ran = scripted("--rounds 200 --precision 0%").through(&sh(&up_to(160))).run();
     assert_told(&ran, &["out/run.jsonl", "File too large", "gguf-bench resume out", "out/report.html"]);
     let out = ran.folder.path().join("out");
     assert!(!out.join("report.html").exists(), "a report that did not fit is not there");
@@ -76,8 +86,7 @@ fn a_journal_that_cannot_grow_ends_the_run_and_what_there_is_is_told() {
 fn a_full_disk_under_the_folder_is_the_same() {
     // The mount is seen by the command alone; its files are copied out when it is over.
     let script = "mkdir out kept && mount -t tmpfs -o size=128k full out || exit 77; \"$@\"; code=$?; cp -r out/. kept; exit $code";
-    let ran =
-        scripted("--rounds 200 --precision 0%").within(&format!("exec unshare -rm sh -c '{script}' sh \"$@\"")).run();
+    let ran = scripted("--rounds 200 --precision 0%").through(&apart(script)).run();
     if ran.code == 77 || ran.stderr.contains("unshare") {
         // Not everyone may mount; the limit on a file's size above is the same error at the same places.
         return;
@@ -92,7 +101,7 @@ fn a_full_disk_under_the_folder_is_the_same() {
 #[test]
 fn a_folder_that_is_read_only_is_told_before_anything_starts() {
     let script = "mkdir out && mount -t tmpfs -o ro none out || exit 77; exec \"$@\"";
-    let ran = scripted("--rounds 2").within(&format!("exec unshare -rm sh -c '{script}' sh \"$@\"")).run();
+    let ran = scripted("--rounds 2").through(&apart(script)).run();
     if ran.code == 77 || ran.stderr.contains("unshare") {
         return;
     }
@@ -108,7 +117,7 @@ fn a_report_that_cannot_be_written_costs_itself_only() {
     assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device(), "a device stays one");
     assert!(ran.read("out.md").contains("tg128"), "the others are written");
     assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
-    let ran = scripted("--rounds 2").within("exec \"$@\" > /dev/full").run();
+    let ran = scripted("--rounds 2").through(&sh("exec \"$@\" > /dev/full")).run();
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
     assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
@@ -125,13 +134,13 @@ fn a_checkpoint_that_does_not_fit_is_a_row_and_no_file() {
     let line =
         "sweep {pocket} --types Q8_0,Q2_K --keep kept --quick --pp 8 --tg 4 --prompts none --no-quality --out out";
     // Q8_0 takes 4.6 MB, Q2_K 2 MB.
-    let ran = Bench::new(line).within(&up_to(8000)).run();
+    let ran = Bench::new(line).through(&sh(&up_to(8000))).run();
     assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
     let run = ran.json("out/run.json");
     let failed = &run["models"][1]["outcome"]["failed"];
     assert_eq!(failed["stage"], "quantize");
     let reason = failed["reason"].as_str().unwrap();
-    assert!(reason.contains("pocket-4m-Q8_0.gguf") && reason.contains("write"), "{reason}");
+    assert!(reason.contains("kept/pocket-4m-Q8_0.gguf") && reason.contains("disk is full"), "{reason}");
     assert_eq!(names(&ran.folder.path().join("kept")), ["pocket-4m-Q2_K.gguf"]);
     assert!(run["models"][2]["outcome"] == "done" && ran.stdout.contains("Q2_K"));
 }
@@ -144,10 +153,10 @@ fn log_probabilities_that_do_not_fit_leave_no_file() {
         let line = "quality {pocket} --save-logits base.bin --max-windows 8 --out out -t 1 --text";
         let bench = Bench::new(line).arg(&text);
         let bench = if let Some(candidate) = candidate { bench.arg(candidate) } else { bench };
-        let ran = bench.within(&up_to(2000)).run();
+        let ran = bench.through(&sh(&up_to(2000))).run();
         assert!(ran.code == 1 || ran.code == 5, "{} {}", ran.code, ran.stderr);
-        let told = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(told.contains("base.bin") && told.contains("File too large"), "{told}");
+        let told = ran.read("out/run.json");
+        assert!(told.contains("base.bin") && told.contains("File too large"), "{}", ran.stdout);
         let left = names(ran.folder.path());
         assert!(left.iter().all(|name| !name.starts_with("base.bin")), "{left:?}");
     }
@@ -155,9 +164,9 @@ fn log_probabilities_that_do_not_fit_leave_no_file() {
 
 #[test]
 fn a_download_that_does_not_fit_is_named_with_its_place() {
-    let hub = Hub::start().with("owner/big-GGUF", Manner::Good, &[("big-Q4_K_M.gguf", &[7; 60_000])]);
+    let hub = Hub::start().with("owner/big-GGUF", Manner::Good, &[("big-Q4_K_M.gguf", &vec![7; 60_000])]);
     let script = format!("export HF_ENDPOINT={} HF_HOME=\"$PWD/hf\"; {}", hub.endpoint, up_to(32));
-    let ran = Bench::new("compare owner/big-GGUF owner/big-GGUF --quick --out out").within(&script).run();
+    let ran = Bench::new("compare owner/big-GGUF owner/big-GGUF --quick --out out").through(&sh(&script)).run();
     assert_eq!(ran.code, 1, "{}", ran.stdout);
     assert!(ran.stderr.contains("hf/hub") && ran.stderr.contains("File too large"), "{}", ran.stderr);
     let snapshots = ran.folder.path().join("hf/hub/models--owner--big-GGUF/snapshots");

@@ -64,11 +64,6 @@ impl Bench {
         Self { folder, ..Self::new(line) }
     }
 
-    /// Started by a shell that runs this script, where `"$@"` is the command.
-    pub(crate) fn within(self, script: &str) -> Self {
-        self.through(&["sh", "-c", script, "sh"])
-    }
-
     /// One more word, as it is.
     pub(crate) fn arg(mut self, word: impl AsRef<Path>) -> Self {
         self.args.push(word.as_ref().display().to_string());
@@ -118,6 +113,13 @@ impl Bench {
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .stdin(Stdio::null());
         command
+    }
+}
+
+/// A command line that runs in a folder that is there.
+impl Bench {
+    pub(crate) fn at(folder: TempDir, line: &str) -> Self {
+        Self { folder, ..Self::new(line) }
     }
 }
 
