@@ -50,7 +50,7 @@ test-browser: build ## open reports in a headless Chromium, which is installed w
 	GGUF_BENCH=$(abspath $(PROGRAM)) $(PYTHON) -B -m unittest discover --quiet --start-directory tests/browser
 
 deny: ## check licences, sources and versions of what this depends on, with cargo-deny
-	$(CARGO) deny check licenses bans sources
+	$(CARGO) deny check --hide-inclusion-graph licenses bans sources
 	@if $(CARGO) deny fetch db; then $(CARGO) deny check --disable-fetch advisories; else echo 'the database of advisories could not be reached: they were not checked'; fi
 
 hostile: tools ## run 200 damaged models, rather than the few of `make test`, and say what came of them

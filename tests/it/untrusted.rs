@@ -16,7 +16,8 @@ const ATTACK: &str = "=x\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\r\u{202e}\u{
 
 /// What stdout and stderr may hold: nothing that steers.
 fn check_inert(ran: &Ran, what: &str) {
-    for text in [&ran.stdout, &ran.stderr] {
+    // CSV ends its lines in both.
+    for text in [&ran.stdout, &ran.stderr].map(|text| text.replace("\r\n", "\n")) {
         let found = text.chars().find(|&c| {
             (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
         });
@@ -127,7 +128,9 @@ fn a_record_sent_by_someone() {
             assert!(cells.clone().any(|cell| cell.starts_with("'=x")), "{format}:\n{}", ran.stdout);
         }
         if format == "md" || format == "llama-bench-md" {
-            assert!(!ran.stdout.contains("<script"), "{format}:\n{}", ran.stdout);
+            // In a block of code nothing is markup.
+            let outside = ran.stdout.split("```sh\n").next().unwrap();
+            assert!(!outside.contains("<script"), "{format}:\n{}", ran.stdout);
         }
     }
     for line in [

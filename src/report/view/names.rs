@@ -25,7 +25,18 @@ pub fn original(analysis: &Analysis) -> Option<&ModelAnalysis> {
 /// Why a model has no figures, in a few words; `None` when it did not fail.
 #[must_use]
 pub fn failure(model: &ModelAnalysis) -> Option<String> {
-    match &model.outcome {
+    words(&model.outcome)
+}
+
+/// Why a model that was measured was not compared; `None` when it was, or nothing was to be.
+#[must_use]
+pub fn comparison_failure(model: &ModelAnalysis) -> Option<String> {
+    let compared = model.quality.as_ref().filter(|_| model.outcome == Outcome::Done)?;
+    words(&compared.outcome)
+}
+
+fn words(outcome: &Outcome) -> Option<String> {
+    match outcome {
         Outcome::Done => None,
         Outcome::Failed { stage, reason } => {
             Some(format!("failed {}: {}", doing(*stage), shorten(&inert_line(reason), 600)))

@@ -1,7 +1,7 @@
 //! The summary: one row a model, each figure with its interval and its ratio to the original.
 
 use super::{
-    names::{failure, name, original, why_missing},
+    names::{comparison_failure, failure, name, original, why_missing},
     quality,
     table::{Cell, Column, Table},
 };
@@ -70,7 +70,13 @@ pub fn table(run: &Run, analysis: &Analysis) -> Table {
         title: "Every model, each figure against the original".into(),
         columns,
         rows: analysis.models.iter().map(row).collect(),
-        notes: analysis.models.iter().filter_map(|m| Some(format!("{} {}.", name(m), failure(m)?))).collect(),
+        notes: analysis
+            .models
+            .iter()
+            .flat_map(|m| {
+                [failure(m), comparison_failure(m)].into_iter().flatten().map(|why| format!("{} {why}.", name(m)))
+            })
+            .collect(),
     }
 }
 
