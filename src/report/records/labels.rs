@@ -30,9 +30,8 @@ pub(in crate::report) fn labels(several: &Several) -> Vec<Label> {
         let machine_again = others().any(|other| other.machine == record.machine);
         let told = match (one_machine, machine_again) {
             (true, _) => when.clone(),
-            // A head breaks at spaces; the name of a machine stays in one piece.
-            (false, true) => format!("{} {when}", machine.replace(' ', "\u{a0}")),
-            (false, false) => machine.replace(' ', "\u{a0}"),
+            (false, true) => format!("{machine} {when}"),
+            (false, false) => machine.clone(),
         };
         let letter = letter(i);
         Label { title: format!("{letter} {told}"), letter, when, machine }

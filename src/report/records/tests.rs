@@ -56,8 +56,7 @@ fn titles(several: &Several) -> Vec<String> {
 #[test]
 fn days_are_called_by_their_day_and_machines_by_their_cpu() {
     assert_eq!(titles(&days()), ["A 2026-01-02", "B 2026-02-03"]);
-    let cpu = "Synthetic\u{a0}CPU\u{a0}8-Core";
-    let other = "Another\u{a0}CPU…re\u{a0}Processor";
+    let (cpu, other) = ("Synthetic CPU 8-Core", "Another CPU…re Processor");
     assert_eq!(
         titles(&machines()),
         [format!("A {cpu} 2026-01-02"), format!("B {other}"), format!("C {cpu} 2026-02-03")]
@@ -78,7 +77,7 @@ fn every_width_holds_and_says_what_it_leaves_out() {
     for width in [50, 80, 130, 200] {
         let text = rendered(Form::Text, &machines(), width);
         assert!(text.lines().all(|l| l.chars().count() <= usize::from(width)), "{width}:\n{text}");
-        assert_eq!(text.contains("Not shown at this width"), width < 100, "{width}:\n{text}");
+        assert_eq!(text.contains("Not shown at this width"), width < 80, "{width}:\n{text}");
     }
     let coloured = render(Form::Text, &days(), &Options { colour: Colour::Always, ..Options::default() });
     assert!(coloured.expect("it renders").contains("\u{1b}[31m"), "the slower model is coloured");
@@ -133,7 +132,9 @@ fn charts_have_a_point_a_record_and_a_line_a_machine() {
 #[test]
 fn times_that_are_none_are_drawn_in_turn() {
     let mut records = [run(), next_month(), next_month()];
-    records.iter_mut().for_each(|r| r.started_utc = "yesterday".into());
+    for record in &mut records {
+        record.started_utc = "yesterday".into();
+    }
     let found = several(&records).expect("records");
     let charts = chart::by_date(&found, &labels(&found)).expect("they can be drawn");
     assert_eq!(charts[0].svg.matches("<circle").count(), 4 * 3);
@@ -161,7 +162,9 @@ fn hostile() -> Run {
     run.build.version = long();
     run.build.llama_cpp_sys_2 = ATTACK.into();
     run.build.options.insert(ATTACK.into(), ATTACK.into());
-    run.plan.workloads.iter_mut().for_each(|w| w.id = format!("pp{}{ATTACK}", w.id));
+    for workload in &mut run.plan.workloads {
+        workload.id = format!("pp{}{{{{ 7*191 }}}}{ATTACK}", workload.id);
+    }
     for (i, model) in run.models.iter_mut().enumerate() {
         model.name = format!("={i}{}", if i == 2 { long() } else { ATTACK.into() });
     }

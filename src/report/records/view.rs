@@ -10,7 +10,7 @@ use crate::{
     analysis::{
         Verdict,
         comparable::{Difference, Weight},
-        several::{Recorded, Several, Standing},
+        several::{MetricRow, ModelRows, Recorded, Several, Standing},
     },
     report::{
         diff::side,
@@ -25,7 +25,7 @@ use crate::{
 pub struct View {
     /// `F16, Q8_0 and 3 more on one machine, 2026-01-02 to 2026-02-03`.
     pub title: String,
-    /// How the records after the first stand to it, a sentence each.
+    /// How the records after the first stand to it, a sentence each, then what no record has.
     pub sentences: Vec<String>,
     /// What ratios and brackets are.
     pub basis: String,
@@ -58,7 +58,10 @@ impl View {
         let records = several.records.iter().zip(&labels);
         Self {
             title: title(several, &labels),
-            sentences: (1..several.records.len()).map(|i| sentence(several, i, &labels)).collect(),
+            sentences: (1..several.records.len())
+                .map(|i| sentence(several, i, &labels))
+                .chain(unmeasured(several))
+                .collect(),
             basis: basis(several, &labels),
             records: records.map(|(record, label)| shown(record, label, &labels)).collect(),
             sections: tables::sections(several, &labels),
@@ -86,40 +89,62 @@ fn title(several: &Several, labels: &[Label]) -> String {
     }
 }
 
-/// `B against A: of 8 speeds 3 are faster and 1 slower, 4 show no relevant difference.`
+/// `B against A, 8 speeds compared: 1 slower (Q8_0 tg128), 7 not resolved.`
 fn sentence(several: &Several, record: usize, labels: &[Label]) -> String {
     let (own, first) = (&labels[record].letter, &labels[0].letter);
-    let speeds = several.models.iter().flat_map(|m| &m.metrics).filter(|row| tables::is_speed(row));
-    let standings: Vec<&Standing> = speeds.map(|row| &row.readings[record].against_first).collect();
-    let compared = standings.iter().filter(|s| matches!(s, Standing::Compared { .. })).count();
-    if compared == 0 {
-        let because = standings.iter().find_map(|s| match s {
-            Standing::Forbidden { by } => Some(format!(": {}", shorten(&inert_line(by), 80))),
+    let of_model = |m: &ModelRows| -> Vec<(String, Standing)> {
+        let name = |row: &MetricRow| shorten(&inert_line(&format!("{} {}", m.name, row.metric)), 40);
+        let speeds = m.metrics.iter().filter(|row| tables::is_speed(row));
+        speeds.map(|row| (name(row), row.readings[record].against_first.clone())).collect()
+    };
+    let standings: Vec<(String, Standing)> = several.models.iter().flat_map(of_model).collect();
+    let judged = |(name, standing): &'_ (String, Standing)| match standing {
+        Standing::Compared { verdict, .. } => Some((name.clone(), *verdict)),
+        Standing::First | Standing::Forbidden { .. } | Standing::NothingToCompare => None,
+    };
+    let compared: Vec<(String, Option<Verdict>)> = standings.iter().filter_map(judged).collect();
+    let n = compared.len();
+    if n == 0 {
+        let because = standings.iter().find_map(|(_, s)| match s {
+            Standing::Forbidden { by } => Some(format!("{} differs", shorten(&inert_line(by), 80))),
             Standing::First | Standing::Compared { .. } | Standing::NothingToCompare => None,
         });
-        let because = because.map_or_else(|| ": no model has a speed in both".into(), |why| why + " differs");
-        return format!("No speed of {own} is compared with {first}{because}.");
+        let because = because.unwrap_or_else(|| "no model has a speed in both".into());
+        return format!("No speed of {own} is compared with {first}: {because}.");
     }
-    let count = |wanted: fn(&Verdict) -> bool| {
-        let verdicts = standings.iter().filter_map(|s| match s {
-            Standing::Compared { verdict, .. } => verdict.as_ref(),
-            Standing::First | Standing::Forbidden { .. } | Standing::NothingToCompare => None,
-        });
-        verdicts.filter(|v| wanted(v)).count()
+    let those = |wanted: Verdict| -> Vec<&str> {
+        compared.iter().filter(|(_, verdict)| *verdict == Some(wanted)).map(|(name, _)| name.as_str()).collect()
     };
-    let parts = [
-        (count(|v| *v == Verdict::Faster), "faster"),
-        (count(|v| *v == Verdict::Slower), "slower"),
-        (count(|v| *v == Verdict::NoRelevantDifference), "without a relevant difference"),
-        (count(|v| matches!(v, Verdict::NotResolved { .. })), "not resolved"),
-    ];
-    let judged: usize = parts.iter().map(|(n, _)| n).sum();
-    let mut said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    if compared > judged {
-        said.push(format!("{} from too few rounds for an interval", compared - judged));
+    let mut said = Vec::new();
+    for (wanted, word) in [(Verdict::Faster, "faster"), (Verdict::Slower, "slower")] {
+        let names = those(wanted);
+        if !names.is_empty() {
+            said.push(format!("{} {word} ({})", names.len(), listed(&names)));
+        }
     }
-    let speeds = if compared == 1 { "speed" } else { "speeds" };
-    format!("{own} against {first}, {compared} {speeds} compared: {}.", said.join(", "))
+    let count = |wanted: fn(Option<Verdict>) -> bool| compared.iter().filter(|(_, verdict)| wanted(*verdict)).count();
+    let rest = [
+        (count(|v| v == Some(Verdict::NoRelevantDifference)), "without a relevant difference"),
+        (count(|v| matches!(v, Some(Verdict::NotResolved { .. }))), "not resolved"),
+        (count(|v| v.is_none()), "from too few rounds for an interval"),
+    ];
+    said.extend(rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    let speeds = if n == 1 { "speed" } else { "speeds" };
+    format!("{own} against {first}, {n} {speeds} compared: {}.", said.join(", "))
+}
+
+/// At most three of them.
+fn listed(names: &[&str]) -> String {
+    match names.len() {
+        0..=3 => names.join(", "),
+        n => format!("{} and {} more", names[..3].join(", "), n - 3),
+    }
+}
+
+/// Models that no record has a figure of.
+fn unmeasured(several: &Several) -> impl Iterator<Item = String> {
+    let without = several.models.iter().filter(|m| m.metrics.is_empty());
+    without.map(|m| format!("{} could be measured in none of the records.", shorten(&inert_line(&m.name), 40)))
 }
 
 fn basis(several: &Several, labels: &[Label]) -> String {
