@@ -1,5 +1,6 @@
 //! What of a model's speed is left at a depth of context, paired by round with its speed at the least depth.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::series::Series;
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Speed at a depth over speed at the least depth of the same work.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Retained {
     /// The metric's key: `tg128 @ d4096`.
     pub key: String,

@@ -3,13 +3,14 @@
 //! Generating one token of one sequence reads every weight once and computes little with it, so bandwidth is what bounds it
 //! (the roofline model: Williams, Waterman & Patterson 2009, at an intensity of about two operations a weight).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ModelAnalysis, metric::MetricSummary};
 use crate::record::{CONTEXT_STEP, MemoryBandwidth, ModelFacts, Run, WorkloadKind};
 
 /// Generation of every model against the memory.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Roofline {
     /// What the memory gives, and how that was measured.
     pub bandwidth: MemoryBandwidth,
@@ -18,7 +19,7 @@ pub struct Roofline {
 }
 
 /// One model's generation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RooflineRow {
     /// Index into the models.
     pub model: usize,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -82,7 +83,7 @@ pub struct Vote {
 }
 
 /// What the votes say of one candidate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct VoteCount {
     /// Index into the models.
     pub candidate: usize,
@@ -109,7 +110,7 @@ pub struct VoteCount {
 }
 
 /// What may be concluded of a person's preferences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preference {
     /// The original's answers were preferred.

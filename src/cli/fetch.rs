@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 use super::{args::MeasureArgs, preview, subjects::Source};
 use crate::{
     event::{Event, Observer},
-    gguf,
     models::{
         self, Stores,
         hub::{ENDPOINT, HubSettings, Missing, Network, Progress},
         stores::{Seen, StoreError, Stored},
     },
     record::{Outcome, Stage},
+    text::printable,
 };
 
 /// Whether what is not here may be fetched.
@@ -83,7 +83,7 @@ fn failed(name: &str, error: &StoreError) -> Source {
 
 /// `would be fetched: m-00001-of-00002.gguf, m-00002-of-00002.gguf, 3.21 GiB`.
 fn to_fetch(missing: &[Missing]) -> String {
-    let files = missing.iter().map(|m| gguf::printable(&m.file)).collect::<Vec<_>>().join(", ");
+    let files = missing.iter().map(|m| printable(&m.file)).collect::<Vec<_>>().join(", ");
     let bytes: Option<u64> = missing.iter().map(|m| m.bytes).sum();
     let size = bytes.map_or_else(|| "the Hub does not say how large".into(), preview::size);
     format!("would be fetched: {files}, {size}")

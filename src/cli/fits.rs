@@ -73,7 +73,8 @@ mod tests {
     fn run_and_subjects() -> (Run, Vec<Subject>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = read_run(&path).expect("the fixture is a record");
-        let subject = |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into(), pending: None };
+        let subject =
+            |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into(), pending: None };
         let subjects = run.models.iter().filter(|m| m.outcome == Outcome::Done).map(subject).collect();
         (run, subjects)
     }

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     analysis::comparable,
     event::Observer,
-    gguf::printable,
     probe::{self, Continued},
+    text::printable,
     record::{
         self, Model, Outcome, Resumed, Run,
         journal::{Entry, Journal, JournalFile},
@@ -123,7 +123,7 @@ fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec
         if !path.exists() {
             bail!("{} is not there any more{}", path.display(), made_here(run, needs, path));
         }
-        let mut subject = [Subject { model: model.clone(), path: path.clone() }];
+        let mut subject = [Subject { model: model.clone(), path: path.clone(), pending: None }];
         if let Some(facts) = &mut subject[0].model.facts {
             facts.sha256 = None;
         }

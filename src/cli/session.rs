@@ -27,7 +27,6 @@ use crate::{
     run::{self, Bench, quality::Inputs},
 };
 
-
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Needs {

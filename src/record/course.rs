@@ -19,7 +19,7 @@ pub struct Course {
 }
 
 /// A run that had been killed or stopped was taken up again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resumed {
     /// The first round that was made after it.
     pub from_round: u32,

@@ -38,7 +38,7 @@ pub struct Machine {
 }
 
 /// How fast memory is read by several threads at once, from a buffer larger than the caches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryBandwidth {
     /// The best pass.
     pub bytes_per_s: f64,

@@ -48,7 +48,7 @@ pub struct Visit {
 }
 
 /// An attempt at a visit that was made again, since what ended its worker may pass: a kill from outside, silence, a failed start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retried {
     /// What was being done.
     pub stage: Stage,

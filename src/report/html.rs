@@ -13,7 +13,7 @@ use crate::{analysis::Analysis, record::Run};
 
 const CSS: &str = include_str!("../../templates/report.css");
 const JS: &str = concat!(include_str!("../../templates/report.js"), include_str!("../../templates/judge.js"));
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("report.html.jinja", include_str!("../../templates/report.html.jinja")),
     ("records.html.jinja", include_str!("../../templates/records.html.jinja")),
     ("macros.html.jinja", include_str!("../../templates/partials/macros.html.jinja")),

@@ -83,8 +83,8 @@ impl Work {
         let what = match request {
             Request::Load { .. } => "load".into(),
             Request::Context { n_ctx } => format!("context {n_ctx}"),
-            Request::Prefill { n_tokens, .. } => format!("prefill {n_tokens}"),
-            Request::Decode { n_tokens, .. } => format!("decode {n_tokens}"),
+            Request::Prefill { n_tokens, n_depth, .. } => format!("prefill {n_tokens} at {n_depth}"),
+            Request::Decode { n_tokens, n_depth, .. } => format!("decode {n_tokens} at {n_depth}"),
             Request::Together { phase, work, .. } => format!("{phase:?} {work:?}"),
             Request::Count { texts } => format!("count {}", texts.len()),
             Request::Answer { text, max_new_tokens, .. } => format!("answer {max_new_tokens} {text}"),
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn prefill(n_tokens: u32, seed: u64) -> Work {
-        Work::of("a.gguf", &Request::Prefill { n_tokens, seed })
+        Work::of("a.gguf", &Request::Prefill { n_tokens, n_depth: 0, seed })
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         let longest = Duration::from_secs(9);
         assert_eq!(limit(&seen, &prefill(512, 7)), Limit { after: longest * 20, origin: Origin::Seen(longest) });
         assert_eq!(limit(&seen, &prefill(64, 7)).origin, Origin::Unseen, "another length is other work");
-        let other = Work::of("b.gguf", &Request::Prefill { n_tokens: 512, seed: 1 });
+        let other = Work::of("b.gguf", &Request::Prefill { n_tokens: 512, n_depth: 0, seed: 1 });
         assert_eq!(limit(&seen, &other).origin, Origin::Unseen, "and so is another model");
         seen.learn(prefill(64, 0), Duration::from_millis(2), None, &Reply::Ready);
         assert_eq!(limit(&seen, &prefill(64, 0)).after, LEAST, "milliseconds are no reason for haste");

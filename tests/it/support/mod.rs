@@ -59,11 +59,6 @@ impl Bench {
         Self { folder: TempDir::new().unwrap(), args, through: Vec::new() }
     }
 
-    /// The same in a folder that is there.
-    pub(crate) fn at(folder: TempDir, line: &str) -> Self {
-        Self { folder, ..Self::new(line) }
-    }
-
     /// One more word, as it is.
     pub(crate) fn arg(mut self, word: impl AsRef<Path>) -> Self {
         self.args.push(word.as_ref().display().to_string());
