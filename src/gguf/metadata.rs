@@ -146,7 +146,7 @@ fn read_array<R: Read>(reader: &mut Reader<R>, key: &str) -> Result<Value, Error
             return reader.skip(count * elements.min_bytes());
         }
         for _ in 0..count {
-            let bytes = reader.string_length("array string", MAX_HEADER_BYTES)?;
+            let bytes = reader.string_length("listed string", MAX_HEADER_BYTES)?;
             reader.skip(bytes)?;
         }
         Ok(())

@@ -291,11 +291,6 @@ fn markdown(run: &Run, rows: &[Row<'_>]) -> String {
         let size = if bytes >= GIB { format!("{:.2} GiB", bytes / GIB) } else { format!("{:.2} MiB", bytes / MIB) };
         let params = if params >= 1e9 { format!("{:.2} B", params / 1e9) } else { format!("{:.2} M", params / 1e6) };
         let rate = format!("{:.2} ± {:.2}", row.rate.mean, row.rate.deviation);
-        // Of the signs of Markdown only those that a name of llama-bench's never holds: its rows stay as it writes them.
-        let cell = |text: &str| {
-            let text = inert_line(text).replace('<', "&lt;").replace('@', "&#64;");
-            ['|', '`', '['].iter().fold(text, |text, &sign| text.replace(sign, &format!("\\{sign}")))
-        };
         let _ = writeln!(
             out,
             "| {:<30} | {size:>10} | {params:>10} | {:<10} | {:>7} | {:>15} | {rate:>20} |",
@@ -305,6 +300,12 @@ fn markdown(run: &Run, rows: &[Row<'_>]) -> String {
             cell(&row.test)
         );
     }
-    let _ = writeln!(out, "\nbuild: llama-cpp-sys-2-{} (0)", inert_line(&run.build.llama_cpp_sys_2));
+    let _ = writeln!(out, "\nbuild: llama-cpp-sys-2-{} (0)", cell(&run.build.llama_cpp_sys_2));
     out
+}
+
+/// Of the signs of Markdown only those that a name of llama-bench's never holds: its rows stay as it writes them.
+fn cell(text: &str) -> String {
+    let text = inert_line(text).replace('<', "&lt;").replace('@', "&#64;");
+    ['|', '`', '['].iter().fold(text, |text, &sign| text.replace(sign, &format!("\\{sign}")))
 }

@@ -57,7 +57,7 @@ fn counts_and_lengths_up_to_the_largest() {
         let text = Fixture::llama().raw("general.name2", ValueType::String as u32, &length);
         assert_refused!(text, Error::TooLong { what: "metadata string", .. });
         let token = Fixture::llama().array("tokenizer.ggml.merges", ValueType::String, 1, &length);
-        assert_refused!(token, Error::TooLong { what: "array string", .. });
+        assert_refused!(token, Error::TooLong { what: "listed string", .. });
     }
     // Plausible by themselves, but not in a file this small.
     assert_refused!(Fixture { key_count: Some(10_000), ..Fixture::default() }, Error::Truncated { .. });
