@@ -19,8 +19,8 @@ fn broken(name: &str, document: &Value) -> Option<String> {
     let address = schema["$id"].as_str().unwrap().to_owned();
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.add_resource(&address, schema).unwrap();
-    let compiled = compiler.compile(&address, &mut schemas).unwrap();
-    schemas.validate(document, compiled).err().map(|error| format!("{error:#}"))
+    let index = compiler.compile(&address, &mut schemas).unwrap();
+    schemas.validate(document, index).err().map(|error| format!("{error:#}"))
 }
 
 #[test]
