@@ -1,6 +1,6 @@
 //! Memory bandwidth of this machine: threads that read a buffer far larger than the caches, the best of a few passes.
 //!
-//! As the `STREAM` benchmark does it (McCalpin 1995): every pass touches all of the buffer, the first is not counted, the best of the others is the
+//! As the `STREAM` benchmark does it (1995): every pass touches all of the buffer, the first is not counted, the best of the others is the
 //! figure. It only reads, as generation does, whose traffic is the weights.
 
 use std::{
