@@ -208,8 +208,8 @@ fn controlled(d: &[f64], calibration: &Calibration, workload: &str, inner: u32) 
 fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observer: &mut Calibration) -> Run {
     let mut run = template();
     run.plan.workloads = vec![
-        Workload { id: format!("pp{}", options.pp), kind: WorkloadKind::Pp { n_tokens: options.pp } },
-        Workload { id: format!("tg{}", options.tg), kind: WorkloadKind::Tg { n_tokens: options.tg } },
+        Workload { id: format!("pp{}", options.pp), kind: WorkloadKind::Pp { n_tokens: options.pp, n_depth: 0 } },
+        Workload { id: format!("tg{}", options.tg), kind: WorkloadKind::Tg { n_tokens: options.tg, n_depth: 0 } },
     ];
     run.plan.protocol = Protocol {
         min_rounds: options.rounds,

@@ -1,5 +1,12 @@
-// Two comforts the page can do without: tables sort by a click on a head, and the record can be saved.
+// Comforts the page can do without: tables sort by a click on a head, the record can be saved, answers can be judged.
 "use strict";
+const save = (name, text) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+};
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -30,12 +37,6 @@ const record = document.getElementById("record");
 const download = document.getElementById("download");
 if (record && download) {
   download.hidden = false;
-  download.addEventListener("click", () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([record.textContent], { type: "application/json" }));
-    link.download = "run.json";
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
+  download.addEventListener("click", () => save("run.json", record.textContent));
 }
 window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));

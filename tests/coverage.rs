@@ -65,8 +65,8 @@ fn plan(seed: u64, arrangement: Arrangement, max_rounds: u32) -> Plan {
     let workload = |id: &str, kind| Workload { id: id.into(), kind };
     Plan {
         workloads: vec![
-            workload("pp512", WorkloadKind::Pp { n_tokens: 512 }),
-            workload("tg64", WorkloadKind::Tg { n_tokens: 64 }),
+            workload("pp512", WorkloadKind::Pp { n_tokens: 512, n_depth: 0 }),
+            workload("tg64", WorkloadKind::Tg { n_tokens: 64, n_depth: 0 }),
         ],
         protocol: Protocol {
             min_rounds: 10,

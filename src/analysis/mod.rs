@@ -3,6 +3,7 @@
 mod answers;
 mod bound;
 pub mod comparable;
+mod depth;
 pub mod diff;
 mod load;
 mod memory;
@@ -11,15 +12,18 @@ mod pareto;
 mod parting;
 mod quality;
 mod recommend;
+mod roofline;
 mod selfcheck;
 mod series;
 #[cfg(test)]
 mod testing;
 mod verdict;
+pub mod votes;
 mod warning;
 
 pub use answers::{AnswerRow, CategoryRow, Latency};
 pub use bound::{Absent, KldKind};
+pub use depth::Retained;
 pub use load::LoadSummary;
 pub use memory::{BufferTotals, MemorySummary};
 pub use metric::{Better, Comparison, MetricSummary, Unit};
@@ -27,8 +31,10 @@ pub use pareto::Axis;
 pub use parting::Agreement;
 pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
 pub use recommend::{Advice, Check, Choice, Held, Limit, MAX_KLD_NATS, Obstacle, Place, Rule, Source, Standing};
+pub use roofline::{Roofline, RooflineRow};
 pub use selfcheck::{Finding, SelfCheck, selfcheck};
 pub use verdict::{Verdict, Verdicts};
+pub use votes::{Preference, VoteCount};
 pub use warning::{Warning, WarningKind};
 
 use serde::Serialize;
@@ -59,6 +65,10 @@ pub struct Analysis {
     pub warnings: Vec<Warning>,
     /// Which model to take, by which rule, and how the others stand.
     pub advice: Advice,
+    /// What a person preferred who did not know whose answers they were, a row a candidate; `None` where no votes were given.
+    pub votes: Option<Vec<VoteCount>>,
+    /// Generation against the memory; `None` where its bandwidth was not measured.
+    pub roofline: Option<Roofline>,
 }
 
 /// What a run says of one model.
@@ -85,6 +95,8 @@ pub struct ModelAnalysis {
     /// The same keys, as candidate over original, and `all_workloads`: one line over all synthetic ones. Empty for the original.
     #[serde(serialize_with = "metric::by_key")]
     pub vs_original: Vec<Comparison>,
+    /// Speed at depths of context over speed at the least depth; empty where there is one depth.
+    pub retained: Vec<Retained>,
     /// The load in detail.
     pub load: Option<LoadSummary>,
     /// Memory in detail.
@@ -138,6 +150,7 @@ pub fn analyse(run: &Run) -> Analysis {
         .collect();
     let warnings = warning::find(run, &models);
     let advice = advise(run, &series, &models);
+    let roofline = roofline::of(run, &models);
     Analysis {
         format: FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
@@ -149,6 +162,8 @@ pub fn analyse(run: &Run) -> Analysis {
         models,
         warnings,
         advice,
+        votes: None,
+        roofline,
     }
 }
 
@@ -184,6 +199,7 @@ fn analyse_model(
         outcome: first_failure(run, model),
         metrics,
         vs_original,
+        retained: depth::retained(run, own),
         load: load::summarise(run, model),
         memory: memory::summarise(run, model),
         categories: answers::by_category(run, model),

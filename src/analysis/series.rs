@@ -62,10 +62,10 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
     all
 }
 
-/// One line over all synthetic workloads: in each round that has them all, the mean of their log rates. `None` of fewer than two.
+/// One line over the synthetic workloads, those at a greater depth than the least excepted: in each round that has them all, the mean of their log rates. `None` of fewer than two.
 pub(super) fn overall(run: &Run, own: &[Series]) -> Option<Series> {
-    let synthetic = |w: &Workload| datum::synthetic_phase(&w.kind).and_then(|_| own.iter().find(|s| s.key == w.id));
-    let parts: Vec<&Series> = run.plan.workloads.iter().filter_map(synthetic).collect();
+    let primary = run.plan.workloads.iter().filter(|w| run.plan.is_primary(&w.kind));
+    let parts: Vec<&Series> = primary.filter_map(|w| own.iter().find(|s| s.key == w.id)).collect();
     let first = parts.first().filter(|_| parts.len() > 1)?;
     let mean = |round: u32| {
         let of = |s: &&Series| s.by_round.iter().find(|(r, _)| *r == round).map(|(_, v)| v.ln());

@@ -7,7 +7,7 @@ use super::{
     series::{OVERALL, Series},
 };
 use crate::{
-    record::{Protocol, datum::log_ratios},
+    record::{DEPTH, Protocol, datum::log_ratios},
     stats,
 };
 
@@ -38,6 +38,8 @@ pub enum Verdict {
 pub struct Verdicts {
     /// Speed of the synthetic workloads, load, memory: every candidate's.
     pub primary: usize,
+    /// Speed at a depth of context: every candidate's.
+    pub depths: usize,
     /// Speed by category of prompts: every candidate's.
     pub categories: usize,
     /// One line over all workloads for each candidate.
@@ -48,6 +50,7 @@ pub struct Verdicts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Primary,
+    Depth,
     Category,
     Overall,
 }
@@ -57,6 +60,7 @@ impl Family {
         match series.key.as_str() {
             OVERALL => Self::Overall,
             key if key.contains('/') => Self::Category,
+            key if key.contains(DEPTH) => Self::Depth,
             _ => Self::Primary,
         }
     }
@@ -69,6 +73,7 @@ impl Verdicts {
             if stats::paired_effect(&d, protocol.confidence).is_ok() {
                 match Family::of(series) {
                     Family::Primary => self.primary += 1,
+                    Family::Depth => self.depths += 1,
                     Family::Category => self.categories += 1,
                     Family::Overall => self.overall += 1,
                 }
@@ -80,6 +85,7 @@ impl Verdicts {
     fn strict(self, family: Family, confidence: f64) -> f64 {
         let drawn = match family {
             Family::Primary => self.primary,
+            Family::Depth => self.depths,
             Family::Category => self.categories,
             Family::Overall => self.overall,
         };
@@ -201,7 +207,7 @@ mod tests {
         let protocol = crate::analysis::testing::protocol();
         verdicts.add(&own, &own, &protocol);
         verdicts.add(&own, &own, &protocol);
-        assert_eq!(verdicts, Verdicts { primary: 4, categories: 2, overall: 2 });
+        assert_eq!(verdicts, Verdicts { primary: 4, depths: 0, categories: 2, overall: 2 });
         assert!((verdicts.strict(Family::Primary, 0.95) - 0.9875).abs() < 1e-12);
         assert!((verdicts.strict(Family::of(&own[2]), 0.95) - 0.975).abs() < 1e-12);
     }

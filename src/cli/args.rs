@@ -123,9 +123,10 @@ pub(super) struct QualityArgs {
 }
 
 /// Options that mean nothing where no speed is measured.
-const SPEED_ONLY: [&str; 18] = [
+const SPEED_ONLY: [&str; 19] = [
     "pp",
     "tg",
+    "depth",
     "prompts",
     "max_new_tokens",
     "rounds",

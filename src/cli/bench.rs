@@ -54,7 +54,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
     let plan = plan::plan(&args.measure, &setting(&here, 1 + args.quantized.len()), &quality)?;
     let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
-    let sources = fetch::sources(names, observer(&args.measure).as_mut());
+    let sources = fetch::sources(names, fetch::Downloads::of(&args.measure), observer(&args.measure).as_mut());
     measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
@@ -63,11 +63,11 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
     let plan = plan::plan(&args.measure, &setting(&here, 1 + args.types.len()), &quality)?;
     let types = quantize::types(&args.types)?;
-    let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     if args.measure.dry_run {
-        let sources = vec![Source::found(&original)];
+        let sources = fetch::sources([&*args.original], fetch::Downloads::Announced, &mut Silent);
         return preview::show(&subjects::find(&sources), &plan, &here, &types);
     }
+    let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     let workshop = Workshop::open(args.keep.as_deref())?;
     let mut observer = observer(&args.measure);
     let request = quantize::Request {
@@ -107,12 +107,15 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         return Ok(None);
     }
     check_some_can_run(&subjects)?;
-    subjects::expect_kv_cache(&mut subjects, &plan, plan::largest_synthetic_context(&plan));
+    subjects::expect_kv_cache(&mut subjects, &plan);
     refuse_what_does_not_fit(&mut subjects, here.machine.available_bytes);
     let outputs = Outputs::open(args)?;
     let mut observer = observer(args);
     subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
 
+    let mut here = here;
+    here.machine.memory_bandwidth =
+        args.script.is_none().then(|| machine::memory_bandwidth(&plan, &here.machine)).flatten();
     let clock: Arc<dyn Clock> = Arc::new(Monotonic::start());
     let (models, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.model, s.path)).unzip();
     let mut run = Run {

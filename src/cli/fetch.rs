@@ -4,20 +4,46 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::subjects::Source;
+use super::{args::MeasureArgs, preview, subjects::Source};
 use crate::{
     event::{Event, Observer},
+    gguf,
     models::{
         self, Stores,
-        hub::{ENDPOINT, HubSettings, Network, Progress},
+        hub::{ENDPOINT, HubSettings, Missing, Network, Progress},
+        stores::{Seen, StoreError, Stored},
     },
     record::{Outcome, Stage},
 };
 
+/// Whether what is not here may be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Downloads {
+    /// It is.
+    Made,
+    /// Only what would be fetched is said.
+    Announced,
+}
+
+impl Downloads {
+    /// A dry run fetches nothing.
+    pub(super) fn of(args: &MeasureArgs) -> Self {
+        if args.dry_run { Self::Announced } else { Self::Made }
+    }
+}
+
 /// What was typed for each model as files of this machine; what a store does not give is the model's row.
-pub(super) fn sources<'a>(names: impl IntoIterator<Item = &'a str>, observer: &mut dyn Observer) -> Vec<Source> {
+pub(super) fn sources<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    downloads: Downloads,
+    observer: &mut dyn Observer,
+) -> Vec<Source> {
     let stores = stores();
-    names.into_iter().map(|name| source(name, &stores, observer)).collect()
+    let one = |name| match downloads {
+        Downloads::Made => source(name, &stores, observer),
+        Downloads::Announced => announced(name, &stores),
+    };
+    names.into_iter().map(one).collect()
 }
 
 /// The path of one model that must be there.
@@ -32,12 +58,35 @@ pub(super) fn path(name: &str, observer: &mut dyn Observer) -> Result<String> {
 fn source(name: &str, stores: &Stores, observer: &mut dyn Observer) -> Source {
     match models::stores::find(name, stores, &mut |p| tell(p, observer)) {
         Ok(None) => Source::found(name),
-        Ok(Some(found)) => Source { label: found.label, ..Source::found(&found.path.display().to_string()) },
-        Err(error) => {
-            let failed = Outcome::Failed { stage: Stage::Inspect, reason: error.to_string() };
-            Source { failed: Some(failed), ..Source::found(name) }
-        }
+        Ok(Some(found)) => stored(found),
+        Err(error) => failed(name, &error),
     }
+}
+
+fn announced(name: &str, stores: &Stores) -> Source {
+    match models::stores::look(name, stores) {
+        Ok(Seen::Path) => Source::found(name),
+        Ok(Seen::Here(found)) => stored(found),
+        Ok(Seen::OnHub(missing)) => Source { pending: Some(to_fetch(&missing)), ..Source::found(name) },
+        Err(error) => failed(name, &error),
+    }
+}
+
+fn stored(found: Stored) -> Source {
+    Source { label: found.label, ..Source::found(&found.path.display().to_string()) }
+}
+
+fn failed(name: &str, error: &StoreError) -> Source {
+    let failed = Outcome::Failed { stage: Stage::Inspect, reason: error.to_string() };
+    Source { failed: Some(failed), ..Source::found(name) }
+}
+
+/// `would be fetched: m-00001-of-00002.gguf, m-00002-of-00002.gguf, 3.21 GiB`.
+fn to_fetch(missing: &[Missing]) -> String {
+    let files = missing.iter().map(|m| gguf::printable(&m.file)).collect::<Vec<_>>().join(", ");
+    let bytes: Option<u64> = missing.iter().map(|m| m.bytes).sum();
+    let size = bytes.map_or_else(|| "the Hub does not say how large".into(), preview::size);
+    format!("would be fetched: {files}, {size}")
 }
 
 fn tell(progress: Progress<'_>, observer: &mut dyn Observer) {

@@ -1,12 +1,12 @@
 //! Options of how prompts are answered, and what they mean for the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
 use crate::{
     prompts::Prompt,
-    record::{Sampling, Workload, WorkloadKind},
+    record::{DEPTH, Sampling, Workload, WorkloadKind},
 };
 
 /// How prompts are answered.
@@ -21,6 +21,18 @@ pub(super) struct GenerationArgs {
     /// Ask so many prompts of each category [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Work")]
     num_prompts: Option<u32>,
+    /// Time --pp and --tg with so many tokens already in the context, each, as llama-bench does
+    #[arg(
+        short,
+        long,
+        visible_alias = "n-depth",
+        value_delimiter = ',',
+        default_value = "0",
+        value_name = "N,...",
+        value_parser = clap::value_parser!(u32).range(0..=16_777_216),
+        help_heading = "Work"
+    )]
+    depth: Vec<u32>,
     /// Also time so many sequences side by side, of the first --pp and --tg tokens each, as llama-batched-bench does
     #[arg(long, visible_alias = "npl", value_delimiter = ',', value_name = "N,...", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Work")]
     parallel: Vec<u32>,
@@ -39,16 +51,27 @@ impl GenerationArgs {
         }
     }
 
+    /// The work of one sequence: every length at every depth, the least depth first. Names are llama-bench's.
+    pub(super) fn alone(&self, pp: &[u32], tg: &[u32]) -> Vec<Workload> {
+        let typed: &[u32] = if self.depth.is_empty() { &[0] } else { &self.depth };
+        let depths: BTreeSet<u32> = typed.iter().copied().collect();
+        let at = |n_depth: u32| {
+            let id = move |prefix: &str, n: u32| match n_depth {
+                0 => format!("{prefix}{n}"),
+                depth => format!("{prefix}{n}{DEPTH}{depth}"),
+            };
+            let prompts =
+                lengths(pp).map(move |n| Workload { id: id("pp", n), kind: WorkloadKind::Pp { n_tokens: n, n_depth } });
+            let answers =
+                lengths(tg).map(move |n| Workload { id: id("tg", n), kind: WorkloadKind::Tg { n_tokens: n, n_depth } });
+            prompts.chain(answers)
+        };
+        depths.into_iter().flat_map(at).collect()
+    }
+
     /// The work of sequences side by side; `pp` and `tg` are the lengths that are timed alone, too.
     pub(super) fn together(&self, pp: &[u32], tg: &[u32]) -> Vec<Workload> {
-        let first = |lengths: &[u32]| lengths.iter().copied().find(|n| *n > 0);
-        let (pp, tg) = (first(pp), first(tg));
-        let mut sizes: Vec<u32> = Vec::new();
-        for &n in &self.parallel {
-            if !sizes.contains(&n) {
-                sizes.push(n);
-            }
-        }
+        let (pp, tg) = (lengths(pp).next(), lengths(tg).next());
         let work = |n_seq: u32| {
             let prompt = pp.map(|n| Workload {
                 id: format!("pp{n}x{n_seq}"),
@@ -60,7 +83,7 @@ impl GenerationArgs {
             });
             prompt.into_iter().chain(answer)
         };
-        sizes.into_iter().flat_map(work).collect()
+        lengths(&self.parallel).flat_map(work).collect()
     }
 
     /// The first prompts of every category, in their order.
@@ -74,6 +97,17 @@ impl GenerationArgs {
         };
         prompts.into_iter().filter(|prompt| wanted(prompt)).collect()
     }
+}
+
+/// Numbers without the zeros that mean none and without repetitions.
+fn lengths(typed: &[u32]) -> impl Iterator<Item = u32> + use<> {
+    let mut seen: Vec<u32> = Vec::new();
+    for &n in typed {
+        if n > 0 && !seen.contains(&n) {
+            seen.push(n);
+        }
+    }
+    seen.into_iter()
 }
 
 fn temperature(text: &str) -> Result<f32, String> {
@@ -104,6 +138,15 @@ mod tests {
         assert_eq!(sampling(Some(0.0), Some(0.9)), Sampling::Greedy);
         assert_eq!(sampling(Some(0.7), Some(0.9)), Sampling::TopP { temperature: 0.7, top_p: 0.9 });
         assert_eq!(sampling(None, Some(0.5)), Sampling::TopP { temperature: 1.0, top_p: 0.5 });
+    }
+
+    #[test]
+    fn every_length_at_every_depth_under_llama_benchs_names() {
+        let args = GenerationArgs { depth: vec![4096, 0, 4096], ..GenerationArgs::default() };
+        let work = args.alone(&[512, 512], &[128, 0]);
+        let ids: Vec<&str> = work.iter().map(|w| w.id.as_str()).collect();
+        assert_eq!(ids, ["pp512", "tg128", "pp512 @ d4096", "tg128 @ d4096"]);
+        assert_eq!(work[3].kind, WorkloadKind::Tg { n_tokens: 128, n_depth: 4096 });
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod report;
 mod selfcheck;
 mod subjects;
 mod values;
+mod votes;
 mod wishes;
 mod worker;
 

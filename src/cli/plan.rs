@@ -38,8 +38,7 @@ pub(super) struct Setting {
 /// The plan of a measurement.
 pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> Result<Plan> {
     let mut workloads = Vec::new();
-    workloads.extend(lengths(&args.pp).map(|n| synthetic("pp", n, WorkloadKind::Pp { n_tokens: n })));
-    workloads.extend(lengths(&args.tg).map(|n| synthetic("tg", n, WorkloadKind::Tg { n_tokens: n })));
+    workloads.extend(args.generation.alone(&args.pp, &args.tg));
     workloads.extend(args.generation.together(&args.pp, &args.tg));
     for prompt in args.generation.some_of(prompts_of(args.prompts.as_deref())?) {
         let text =
@@ -112,27 +111,14 @@ fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Re
 
 /// At least as many as the verdicts on speed, load and memory need to be drawn at all, each at its adjusted confidence.
 fn default_rounds(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Result<Rounds> {
-    let synthetic = workloads.iter().filter(|w| datum::synthetic_phase(&w.kind).is_some()).count();
+    let deep = workloads.iter().filter(|w| w.kind.depth().is_some_and(|depth| depth > 0)).count();
+    let synthetic = workloads.iter().filter(|w| datum::synthetic_phase(&w.kind).is_some()).count() - deep;
     let load_and_memory = 2;
-    let verdicts = setting.n_models.saturating_sub(1).max(1) * (synthetic + load_and_memory);
+    // Those at a depth are a family of their own.
+    let verdicts = setting.n_models.saturating_sub(1).max(1) * (synthetic + load_and_memory).max(deep);
     let fewest = stats::fewest_for_effect(1.0 - (1.0 - args.confidence) / verdicts as f64).context("--confidence")?;
     let min = ROUNDS.min.max(u32::try_from(fewest).unwrap_or(u32::MAX).next_multiple_of(2));
     Ok(Rounds { min, max: ROUNDS.max.max(min) })
-}
-
-/// Lengths without the zeros that mean none and without repetitions.
-fn lengths(typed: &[u32]) -> impl Iterator<Item = u32> {
-    let mut seen: Vec<u32> = Vec::new();
-    for &n in typed {
-        if n > 0 && !seen.contains(&n) {
-            seen.push(n);
-        }
-    }
-    seen.into_iter()
-}
-
-fn synthetic(prefix: &str, n: u32, kind: WorkloadKind) -> Workload {
-    Workload { id: format!("{prefix}{n}"), kind }
 }
 
 fn prompts_of(typed: Option<&str>) -> Result<Vec<Prompt>> {
@@ -149,15 +135,4 @@ fn by_length(prompt: Prompt) -> Prompt {
         Some(class) => Prompt { category: class.as_str().into(), ..prompt },
         None => prompt,
     }
-}
-
-/// The longest context any synthetic workload of the plan needs.
-pub(super) fn largest_synthetic_context(plan: &Plan) -> u32 {
-    let lengths = plan.workloads.iter().filter_map(|w| match w.kind {
-        WorkloadKind::Pp { n_tokens } | WorkloadKind::Tg { n_tokens } => Some(n_tokens),
-        WorkloadKind::PpTogether { n_tokens, n_seq } => Some(n_tokens * n_seq),
-        WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => Some((n_tokens + n_depth) * n_seq),
-        WorkloadKind::Prompt(_) => None,
-    });
-    lengths.max().unwrap_or(0)
 }

@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::{exit::Exit, machine::Here, plan::largest_synthetic_context, print, subjects::Subject};
+use super::{exit::Exit, machine::Here, print, subjects::Subject};
 use crate::{
     engine::QuantType,
     gguf,
     record::{
-        Arrangement, Budget, InnerPolicy, Outcome, Plan, PromptText, Protocol, QualityPlan, Role, Workers, WorkloadKind,
+        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptText, Protocol, QualityPlan, Role, Workers,
+        WorkloadKind,
     },
     report::format,
     run,
@@ -55,13 +56,16 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     for subject in subjects {
         let model = &subject.model;
         match (&model.facts, &model.outcome) {
+            _ if subject.pending.is_some() => {
+                writeln!(text, "  {}  {}", model.name, subject.pending.as_deref().unwrap_or_default())?;
+            }
             (_, Outcome::Failed { reason, .. }) => writeln!(text, "  {}  can't be measured: {reason}", model.name)?,
             (Some(facts), Outcome::Done) => {
                 let kv = gguf::Model::read(&subject.path).ok().and_then(|m| {
                     m.facts()
                         .shape
                         .kv_cache_bytes(
-                            largest_synthetic_context(plan),
+                            plan.largest_synthetic_context(facts.n_ctx_train),
                             plan.engine.type_k.into(),
                             plan.engine.type_v.into(),
                         )
@@ -79,9 +83,12 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                     size(total),
                     size(here.machine.available_bytes)
                 )?;
+                for (id, n_ctx) in too_deep(plan, facts) {
+                    writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
+                }
                 // What would be made of it is smaller and no slower than it.
                 let models = (1 + types.len()) as f64;
-                seconds.a_round += visit_seconds(plan, facts.n_params, facts.weights_bytes) * models;
+                seconds.a_round += visit_seconds(plan, facts, kv.unwrap_or(0)) * models;
                 seconds.once += quality_seconds(plan, facts.n_params) * models;
             }
             (None, Outcome::Done) => {}
@@ -90,8 +97,18 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     if !types.is_empty() {
         writeln!(text, "  to be made of it: {}", types.iter().map(|t| t.name).collect::<Vec<_>>().join(", "))?;
     }
-    writeln!(text, "\nTime: {}", time_words(protocol, seconds))?;
+    if subjects.iter().any(|s| s.pending.is_some()) {
+        writeln!(text, "\nTime: not known before every model is here")?;
+    } else {
+        writeln!(text, "\nTime: {}", time_words(protocol, seconds))?;
+    }
     print(&text)
+}
+
+/// Work at a depth that the model's training does not allow, and the context it needs.
+fn too_deep<'a>(plan: &'a Plan, facts: &ModelFacts) -> Vec<(&'a str, u32)> {
+    let deep = plan.workloads.iter().filter(|w| w.kind.is_too_deep(facts.n_ctx_train));
+    deep.filter_map(|w| Some((w.id.as_str(), w.kind.n_ctx()?))).collect()
 }
 
 fn rounds_words(protocol: &Protocol) -> String {
@@ -175,17 +192,31 @@ fn quality_seconds(plan: &Plan, n_params: u64) -> f64 {
     tokens.min(most) * 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch))
 }
 
-/// Time of a visit to a model.
-fn visit_seconds(plan: &Plan, n_params: u64, weights_bytes: u64) -> f64 {
-    let prefill = 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch));
-    let decode = weights_bytes as f64 / ASSUMED_BANDWIDTH;
+/// Time of a visit to a model whose KV cache takes `kv_bytes` in the plan's largest context.
+fn visit_seconds(plan: &Plan, facts: &ModelFacts, kv_bytes: u64) -> f64 {
+    let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch);
+    let prefill = 2.0 * facts.n_params as f64 / operations_per_s;
+    let decode = facts.weights_bytes as f64 / ASSUMED_BANDWIDTH;
+    // Each token of a prompt is held against those before it, twice: scores, and what they weigh.
+    let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
+    let attend = 4.0 * width / operations_per_s;
+    let prefill_after =
+        |n: u32, depth: u32| f64::from(n) * (prefill + attend * (f64::from(depth) + f64::from(n) / 2.0));
+    let cached =
+        kv_bytes as f64 / f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1)) / ASSUMED_BANDWIDTH;
     let repeats = f64::from(plan.protocol.inner_samples + 1);
     let prompt =
         |p: &PromptText| p.text.len() as f64 / ASSUMED_CHARS_PER_TOKEN * prefill + f64::from(p.max_new_tokens) * decode;
     let asked = run::prompts_in(plan, 0);
     let seconds = plan.workloads.iter().enumerate().map(|(index, w)| match &w.kind {
-        WorkloadKind::Pp { n_tokens } => f64::from(*n_tokens) * prefill * repeats,
-        WorkloadKind::Tg { n_tokens } => f64::from(*n_tokens) * decode * repeats,
+        kind if kind.is_too_deep(facts.n_ctx_train) => 0.0,
+        // The tokens before are evaluated once for each context, and read again with each token generated.
+        WorkloadKind::Pp { n_tokens, n_depth } => {
+            prefill_after(*n_depth, 0) + prefill_after(*n_tokens, *n_depth) * repeats
+        }
+        WorkloadKind::Tg { n_tokens, n_depth } => {
+            prefill_after(*n_depth, 0) + f64::from(*n_tokens) * (decode + cached * f64::from(*n_depth)) * repeats
+        }
         WorkloadKind::PpTogether { n_tokens, n_seq } => f64::from(n_tokens * n_seq) * prefill * repeats,
         // Up to some sequences, reading the weights once for all of them is what takes the time.
         WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {

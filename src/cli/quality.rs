@@ -132,8 +132,11 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     plan.workloads.clear();
     (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
     plan.protocol.budget_s = None;
-    let sources: Vec<Source> =
-        fetch::sources(args.models.iter().map(String::as_str), bench::observer(measure).as_mut());
+    let sources: Vec<Source> = fetch::sources(
+        args.models.iter().map(String::as_str),
+        fetch::Downloads::of(measure),
+        bench::observer(measure).as_mut(),
+    );
     if let Some(path) = &args.logits {
         if let Some(plan) = &mut plan.quality {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

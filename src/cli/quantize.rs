@@ -98,6 +98,7 @@ pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dy
             label: None,
             made_from: Some(made_from.clone()),
             failed,
+            pending: None,
         });
     }
     Ok(sources)

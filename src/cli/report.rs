@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use super::{exit::Exit, outputs, print, values::not_negative, wishes::WishArgs};
+use super::{exit::Exit, outputs, print, values::not_negative, votes, wishes::WishArgs};
 use crate::{
     analysis, record,
     report::{self, Format, LlamaBench},
@@ -24,6 +24,9 @@ pub(super) struct ReportArgs {
     /// Render this minijinja template instead; TEMPLATES.md says what it can name
     #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "recommend"])]
     template: Option<PathBuf>,
+    /// Count the votes that someone cast on this record's page, judging its answers blind
+    #[arg(long, value_name = "FILE")]
+    votes: Option<PathBuf>,
     /// Say which model to take and why, and nothing else
     #[arg(long, conflicts_with = "format", help_heading = "Recommendation")]
     recommend: bool,
@@ -74,7 +77,8 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
         // The page carries the record it shows, so that it can be drawn again: with the wishes it was drawn by.
         run.wishes = Some(args.wishes.over(run.wishes.take(), args.max_kld));
     }
-    let analysis = analysis::analyse(&run);
+    let mut analysis = analysis::analyse(&run);
+    analysis.votes = args.votes.as_deref().map(|votes| votes::counted(votes, &run)).transpose()?;
     if let Some(template) = &args.template {
         let source =
             std::fs::read_to_string(template).with_context(|| format!("read the template {}", template.display()))?;

@@ -14,6 +14,8 @@ pub(super) struct Subject {
     pub(super) model: Model,
     /// The first part; what was typed when nothing was found.
     pub(super) path: PathBuf,
+    /// What must be fetched before anything is known of it.
+    pub(super) pending: Option<String>,
 }
 
 /// What is known of a model before its header is read.
@@ -26,12 +28,14 @@ pub(super) struct Source {
     pub(super) made_from: Option<String>,
     /// Why it could not be made.
     pub(super) failed: Option<Outcome>,
+    /// What must be fetched first, in words.
+    pub(super) pending: Option<String>,
 }
 
 impl Source {
     /// A file that was there.
     pub(super) fn found(path: &str) -> Self {
-        Self { path: path.into(), label: None, made_from: None, failed: None }
+        Self { path: path.into(), label: None, made_from: None, failed: None, pending: None }
     }
 }
 
@@ -63,7 +67,8 @@ pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
             let outcome = source.failed.clone().unwrap_or(outcome);
             let file = called.file_name().unwrap_or(called.as_os_str()).to_string_lossy();
             let role = if index == 0 { Role::Original } else { Role::Candidate };
-            Subject { model: Model { name: printable(&name), file: printable(&file), role, facts, outcome }, path }
+            let model = Model { name: printable(&name), file: printable(&file), role, facts, outcome };
+            Subject { model, path, pending: source.pending.clone() }
         })
         .collect()
 }
@@ -75,14 +80,15 @@ pub(super) fn compare_with_file(subjects: &mut Vec<Subject>, file: &Path) {
     }
     let name = printable(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
     let model = Model { file: name.clone(), name, role: Role::Original, facts: None, outcome: Outcome::Done };
-    subjects.insert(0, Subject { model, path: file.into() });
+    subjects.insert(0, Subject { model, path: file.into(), pending: None });
 }
 
 /// Adds what depends on the plan: the KV cache to expect.
-pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32) {
+pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan) {
     for subject in subjects {
         let Some(facts) = &mut subject.model.facts else { continue };
         let Ok(model) = gguf::Model::read(&subject.path) else { continue };
+        let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
         let types = (plan.engine.type_k.into(), plan.engine.type_v.into());
         facts.expected_kv_bytes = model.facts().shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
     }
@@ -91,7 +97,7 @@ pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan, n_ctx: u32)
 /// Hashes every model that can be measured; the hashes are kept between runs.
 pub(super) fn hash(subjects: &mut [Subject], cache: Option<&Path>, observer: &mut dyn Observer) {
     for subject in subjects {
-        let Subject { model, path } = subject;
+        let Subject { model, path, .. } = subject;
         let Some(facts) = &mut model.facts else { continue };
         let Ok(resolved) = models::resolve(&path.to_string_lossy()) else { continue };
         let total_bytes = facts.file_bytes;
@@ -129,6 +135,7 @@ fn facts(file: &Path, source: &Source) -> Result<ModelFacts, String> {
         n_ctx_train: narrow(facts.shape.n_ctx_train),
         n_layer: narrow(facts.shape.n_layer),
         n_embd: narrow(facts.shape.n_embd),
+        n_expert: narrow(facts.shape.n_expert),
         tensors: groups.collect(),
         tokenizer: TokenizerFacts {
             model: text(&tokenizer.model).unwrap_or_else(|| "unknown".into()),

@@ -224,6 +224,16 @@ impl Session for LlamaSession<'_> {
         self.n_past = 0;
     }
 
+    fn keep_first(&mut self, n_tokens: u32) -> bool {
+        let (Ok(kept), Some(context)) = (i32::try_from(n_tokens), &mut self.context) else { return false };
+        // A recurrent state mixes all tokens. A sliding window that has moved on lost some that the first ones would need again.
+        let all_there = !self.model.is_recurrent() && !self.model.is_hybrid() && context.kv_cache_seq_pos_min(0) == 0;
+        let can = all_there && self.n_past >= kept;
+        let cut = can && context.clear_kv_cache_seq(Some(0), Some(n_tokens), None).unwrap_or(false);
+        self.n_past = if cut { kept } else { self.n_past };
+        cut
+    }
+
     fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
         let ids = ids(tokens);
         self.timed(ids.len(), |s| s.prefill_ids(&ids))

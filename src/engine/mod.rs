@@ -48,6 +48,10 @@ pub trait Session {
     /// Forgets all evaluated tokens. Not timed.
     fn clear(&mut self);
 
+    /// Forgets all evaluated tokens but the first `n_tokens`; `false`, and nothing is changed, when those are not there or can't be
+    /// kept alone. Not timed.
+    fn keep_first(&mut self, n_tokens: u32) -> bool;
+
     /// Evaluates `tokens` after those already there, in batches of `n_batch`, one synchronize at the end.
     ///
     /// # Errors

@@ -115,6 +115,7 @@ impl ScriptedEngine {
             machine: self.machine.clone(),
             slowness,
             spared: Cell::new(0),
+            n_past: 0,
             logits: Vec::new(),
         };
         session.fail(Stage::Load)?;
@@ -144,6 +145,8 @@ pub struct ScriptedSession {
     slowness: f64,
     /// How often the scripted failure was not due yet.
     spared: Cell<u32>,
+    /// Tokens in the cache.
+    n_past: usize,
     logits: Vec<f32>,
 }
 
@@ -196,18 +199,29 @@ fn scripted_error(stage: Stage) -> Error {
 impl Session for ScriptedSession {
     fn open_context(&mut self, _: u32) -> Result<u64, Error> {
         self.fail(Stage::Context)?;
+        self.n_past = 0;
         Ok(self.pass(1_000_000))
     }
 
-    fn clear(&mut self) {}
+    fn clear(&mut self) {
+        self.n_past = 0;
+    }
+
+    fn keep_first(&mut self, n_tokens: u32) -> bool {
+        let there = self.n_past >= n_tokens as usize;
+        self.n_past = if there { n_tokens as usize } else { self.n_past };
+        there
+    }
 
     fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
         self.fail(Stage::Prefill)?;
+        self.n_past += tokens.len();
         Ok(self.time(tokens.len(), self.model.prefill_ns_per_token))
     }
 
     fn decode(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
         self.fail(Stage::Decode)?;
+        self.n_past += tokens.len();
         Ok(self.time(tokens.len(), self.model.decode_ns_per_token))
     }
 

@@ -57,7 +57,7 @@ const PLAIN: [&str; 46] = [
 const PLAIN_WITHOUT_WINDOW: [&str; 2] = ["olmo2", "phi3"];
 
 /// llama.cpp rounds contexts up to a multiple of this.
-const CONTEXT_STEP: u64 = 256;
+const CONTEXT_STEP: u64 = crate::record::CONTEXT_STEP as u64;
 
 /// Why the size of a KV cache cannot be told from the header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -56,6 +56,27 @@ pub enum StoreError {
     },
 }
 
+/// What a name names.
+enum Named<'a> {
+    /// A path.
+    Path,
+    /// A model of a store on this machine.
+    Stored(Stored),
+    /// A model of the Hub.
+    OnHub(HubName, &'a HubSettings),
+}
+
+/// Where a model is before anything is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// At the path that was typed.
+    Path,
+    /// In a store on this machine.
+    Here(Stored),
+    /// On the Hub, in files that would be fetched.
+    OnHub(Vec<hub::Missing>),
+}
+
 /// Finds what `name` names in a store; `None` when it is a path. What exists here as a path is one.
 ///
 /// # Errors
@@ -65,14 +86,37 @@ pub fn find(
     stores: &Stores,
     progress: &mut dyn FnMut(hub::Progress<'_>),
 ) -> Result<Option<Stored>, StoreError> {
+    Ok(match named(name, stores)? {
+        Named::Path => None,
+        Named::Stored(here) => Some(here),
+        Named::OnHub(asked, hub) => Some(Stored { path: hub::fetch(&asked, hub, progress)?, label: None }),
+    })
+}
+
+/// Says what `name` names without fetching it.
+///
+/// # Errors
+/// As [`find`].
+pub fn look(name: &str, stores: &Stores) -> Result<Seen, StoreError> {
+    Ok(match named(name, stores)? {
+        Named::Path => Seen::Path,
+        Named::Stored(here) => Seen::Here(here),
+        Named::OnHub(asked, hub) => match hub::look(&asked, hub)? {
+            hub::Whereabouts::Here(path) => Seen::Here(Stored { path, label: None }),
+            hub::Whereabouts::There(missing) => Seen::OnHub(missing),
+        },
+    })
+}
+
+fn named<'a>(name: &str, stores: &'a Stores) -> Result<Named<'a>, StoreError> {
     let no_place = |store, variable| StoreError::NoPlace { store, variable };
     if Path::new(name).exists() {
-        return Ok(None);
+        return Ok(Named::Path);
     }
     if let Some(name) = name.strip_prefix("ollama:") {
         let store = stores.ollama.as_ref().ok_or_else(|| no_place("Ollama's store", "OLLAMA_MODELS"))?;
         let (path, label) = ollama::find(name, store)?;
-        return Ok(Some(Stored { path, label: Some(label) }));
+        return Ok(Named::Stored(Stored { path, label: Some(label) }));
     }
     if let Some(name) = name.strip_prefix("lmstudio:") {
         let folder = stores.lmstudio.as_ref().ok_or_else(|| no_place("LM Studio's folder", "HOME"))?;
@@ -81,15 +125,15 @@ pub fn find(
         if !inside || name.is_empty() || !path.exists() {
             return Err(StoreError::LmStudio { name: name.into(), path });
         }
-        return Ok(Some(Stored { path, label: None }));
+        return Ok(Named::Stored(Stored { path, label: None }));
     }
     // A first folder that is here makes it a path that is wrong further on.
     let Some(asked) = HubName::parse(name).filter(|_| !Path::new(name.split('/').next().unwrap_or(name)).is_dir())
     else {
-        return Ok(None);
+        return Ok(Named::Path);
     };
     let hub = stores.hub.as_ref().ok_or_else(|| no_place("the Hub's cache", "HF_HOME"))?;
-    Ok(Some(Stored { path: hub::fetch(&asked, hub, progress)?, label: None }))
+    Ok(Named::OnHub(asked, hub))
 }
 
 #[cfg(test)]

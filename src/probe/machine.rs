@@ -31,6 +31,7 @@ pub fn machine(devices: Vec<DeviceInfo>) -> Machine {
         governor: cpus::governor(),
         on_battery: on_battery(Path::new("/sys/class/power_supply")),
         devices,
+        memory_bandwidth: None,
     }
 }
 

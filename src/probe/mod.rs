@@ -2,6 +2,7 @@
 //!
 //! Parsers are pure functions over the kernel's text; what cannot be read is `None`, never 0.
 
+pub mod bandwidth;
 pub mod cgroup;
 pub mod clock;
 pub mod conditions;
@@ -15,6 +16,7 @@ pub mod process;
 pub mod sampler;
 pub mod storage;
 
+pub use bandwidth::bandwidth;
 pub use clock::{Clock, Monotonic, UtcTime, Virtual, utc_now};
 pub use conditions::Watch;
 pub use host::{Host, host};

@@ -31,6 +31,24 @@ pub struct Machine {
     pub on_battery: Option<bool>,
     /// Devices llama.cpp can compute on, CPU included.
     pub devices: Vec<DeviceInfo>,
+    /// How fast its memory is read; `None` when that was not measured: no generation on the CPU, no memory free for it, an older record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bandwidth: Option<MemoryBandwidth>,
+}
+
+/// How fast memory is read by several threads at once, from a buffer larger than the caches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryBandwidth {
+    /// The best pass.
+    pub bytes_per_s: f64,
+    /// Threads that read: as many as generate.
+    pub n_threads: u32,
+    /// What they read in a pass, all together.
+    pub buffer_bytes: u64,
+    /// The last level of cache these threads can have, when the system says.
+    pub cache_bytes: Option<u64>,
+    /// Passes of which this was the best, the first one not counted.
+    pub passes: u32,
 }
 
 /// A device llama.cpp can compute on.

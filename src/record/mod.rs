@@ -20,11 +20,11 @@ pub use comparison::{
 };
 pub use course::{Course, InnerChoice};
 pub use io::{ReadError, WriteError, read_run, write_atomically, write_run};
-pub use machine::{Conditions, DeviceInfo, Machine};
+pub use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
 pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
 pub use plan::{
-    Arrangement, Budget, CacheType, Device, EngineConfig, FlashAttention, InnerPolicy, Plan, PromptText, PromptTurns,
-    Protocol, Sampling, Workers, Workload, WorkloadKind,
+    Arrangement, Budget, CONTEXT_STEP, CacheType, DEPTH, Device, EngineConfig, FlashAttention, InnerPolicy, Plan,
+    PromptText, PromptTurns, Protocol, Sampling, Workers, Workload, WorkloadKind,
 };
 pub use quality::{
     CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, QualityWorker,

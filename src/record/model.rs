@@ -56,6 +56,9 @@ pub struct ModelFacts {
     pub n_layer: Option<u32>,
     /// Embedding width.
     pub n_embd: Option<u32>,
+    /// Experts in a layer, of which a token uses some; `None` without experts, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_expert: Option<u32>,
     /// Tensors by class and type, for the quant mix.
     pub tensors: Vec<TensorGroup>,
     /// The tokenizer.

@@ -22,6 +22,26 @@ pub struct Plan {
     pub quality: Option<QualityPlan>,
 }
 
+/// llama.cpp rounds contexts up to a multiple of this.
+pub const CONTEXT_STEP: u32 = 256;
+
+impl Plan {
+    /// The longest context any synthetic workload needs, over all its sequences, of a model trained for so many tokens (`None`: that is
+    /// not known); 0 without one.
+    #[must_use]
+    pub fn largest_synthetic_context(&self, n_ctx_train: Option<u32>) -> u32 {
+        let done = self.workloads.iter().filter(|w| !w.kind.is_too_deep(n_ctx_train));
+        done.filter_map(|w| w.kind.n_ctx()).max().unwrap_or(0)
+    }
+
+    /// Whether a workload is among those by which a run stops and a model is judged first: synthetic, and at the least depth there is.
+    #[must_use]
+    pub fn is_primary(&self, kind: &WorkloadKind) -> bool {
+        let least = self.workloads.iter().filter_map(|w| w.kind.depth()).min();
+        kind.n_ctx().is_some() && kind.depth().is_none_or(|depth| Some(depth) == least)
+    }
+}
+
 /// One thing every model is asked to do in a round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
@@ -31,6 +51,20 @@ pub struct Workload {
     pub kind: WorkloadKind,
 }
 
+impl Workload {
+    /// Its name without the depth: `tg128` of `tg128 @ d1024`.
+    #[must_use]
+    pub fn at_any_depth(&self) -> &str {
+        match self.kind.depth() {
+            Some(_) => self.id.split(DEPTH).next().unwrap_or(&self.id),
+            None => &self.id,
+        }
+    }
+}
+
+/// Between a work's name and its depth, as llama-bench writes it.
+pub const DEPTH: &str = " @ d";
+
 /// The kinds of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,11 +73,17 @@ pub enum WorkloadKind {
     Pp {
         /// Tokens evaluated.
         n_tokens: u32,
+        /// Tokens in the context before, as llama-bench's `-d`; 0 in older records.
+        #[serde(default)]
+        n_depth: u32,
     },
     /// Generation of `n_tokens`, one after another, fed with given ids, as llama-bench's `-n`.
     Tg {
         /// Tokens evaluated.
         n_tokens: u32,
+        /// Tokens in the context before; 0 in older records.
+        #[serde(default)]
+        n_depth: u32,
     },
     /// Prompt processing of several sequences side by side, as llama-batched-bench's.
     PpTogether {
@@ -63,6 +103,37 @@ pub enum WorkloadKind {
     },
     /// A prompt of the suite: evaluated, then answered.
     Prompt(PromptText),
+}
+
+impl WorkloadKind {
+    /// Tokens of context that synthetic work takes, over all its sequences; `None` of prompts, whose length is the model's to say.
+    #[must_use]
+    pub fn n_ctx(&self) -> Option<u32> {
+        match *self {
+            Self::Pp { n_tokens, n_depth } | Self::Tg { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
+            Self::PpTogether { n_tokens, n_seq } => Some(n_tokens.saturating_mul(n_seq)),
+            Self::TgTogether { n_tokens, n_depth, n_seq } => {
+                Some(n_tokens.saturating_add(n_depth).saturating_mul(n_seq))
+            }
+            Self::Prompt(_) => None,
+        }
+    }
+
+    /// Whether it is at a depth at which it exceeds what a model was trained for, so that it is not done. Without a depth it is
+    /// llama-bench's work, which does not ask.
+    #[must_use]
+    pub fn is_too_deep(&self, n_ctx_train: Option<u32>) -> bool {
+        self.depth().is_some_and(|depth| depth > 0) && n_ctx_train.is_some_and(|most| self.n_ctx() > Some(most))
+    }
+
+    /// Tokens in the context before the work of one sequence; `None` of all other work.
+    #[must_use]
+    pub fn depth(&self) -> Option<u32> {
+        match *self {
+            Self::Pp { n_depth, .. } | Self::Tg { n_depth, .. } => Some(n_depth),
+            Self::PpTogether { .. } | Self::TgTogether { .. } | Self::Prompt(_) => None,
+        }
+    }
 }
 
 /// A prompt and how long its answer may get.

@@ -36,21 +36,21 @@ pub struct Visit {
     pub samples: Vec<Sample>,
     /// Every answer to a prompt.
     pub generations: Vec<Generation>,
-    /// Prompts that were not asked, since they do not fit the context the model was trained for.
+    /// Prompts that were not asked, and work at a depth that was not done, since they do not fit the context the model was trained for.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
     /// The machine around this visit.
     pub conditions: Conditions,
 }
 
-/// A prompt that was not asked: with its answer it is longer than the model allows.
+/// A prompt that was not asked, or work at a depth that was not done: it is longer than the model allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Index into the plan's workloads.
     pub workload: usize,
-    /// Tokens of the prompt, template and BOS included.
+    /// Tokens of the prompt, template and BOS included; of work at a depth all but the generated ones.
     pub n_prompt: u32,
-    /// Tokens of the prompt and the longest answer.
+    /// Tokens of the prompt and the longest answer, or of the depth and the work.
     pub n_ctx_needed: u32,
     /// Tokens of context the model was trained for.
     pub n_ctx_train: u32,

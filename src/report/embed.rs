@@ -44,7 +44,7 @@ pub(super) fn embed(run: &Run) -> Result<Embedded, serde_json::Error> {
 }
 
 /// Inside JSON these signs occur in strings only, where an escape means the same.
-fn inert(json: &str) -> String {
+pub(super) fn inert(json: &str) -> String {
     let escaped = json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
     escaped.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }

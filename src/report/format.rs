@@ -182,6 +182,14 @@ pub fn comparison(c: &Comparison) -> Option<Spread> {
     Some(spread(ratio, c.low.zip(c.high), ratio_decimals(ratio), "×"))
 }
 
+/// A share of one with its interval as percent, without the sign: `36`, `[31, 42]`.
+#[must_use]
+pub fn in_percent(share: f64, interval: Option<(f64, f64)>) -> Spread {
+    let percent = share * 100.0;
+    let decimals = decimals3(percent).min(if percent.abs() >= 9.95 { 1 } else { 2 });
+    spread(percent, interval.map(|(low, high)| (low * 100.0, high * 100.0)), decimals, "")
+}
+
 fn ratio_decimals(ratio: f64) -> usize {
     if ratio >= 9.995 {
         1

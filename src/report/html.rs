@@ -12,12 +12,13 @@ use super::{
 use crate::{analysis::Analysis, record::Run};
 
 const CSS: &str = include_str!("../../templates/report.css");
-const JS: &str = include_str!("../../templates/report.js");
-const TEMPLATES: [(&str, &str); 5] = [
+const JS: &str = concat!(include_str!("../../templates/report.js"), include_str!("../../templates/judge.js"));
+const TEMPLATES: [(&str, &str); 6] = [
     ("report.html.jinja", include_str!("../../templates/report.html.jinja")),
     ("macros.html.jinja", include_str!("../../templates/partials/macros.html.jinja")),
     ("cards.html.jinja", include_str!("../../templates/partials/cards.html.jinja")),
     ("answers.html.jinja", include_str!("../../templates/partials/answers.html.jinja")),
+    ("judge.html.jinja", include_str!("../../templates/partials/judge.html.jinja")),
     ("environment.html.jinja", include_str!("../../templates/partials/environment.html.jinja")),
 ];
 

@@ -86,8 +86,8 @@ pub(super) fn render(run: &Run, format: LlamaBench) -> Result<String, serde_json
 fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
     let Workload { id, kind } = &run.plan.workloads[workload];
     let (n_prompt, n_gen) = match kind {
-        WorkloadKind::Pp { n_tokens } => (*n_tokens, 0),
-        WorkloadKind::Tg { n_tokens } => (0, *n_tokens),
+        WorkloadKind::Pp { n_tokens, .. } => (*n_tokens, 0),
+        WorkloadKind::Tg { n_tokens, .. } => (0, *n_tokens),
         // Rows of llama-bench are of one sequence.
         WorkloadKind::PpTogether { .. } | WorkloadKind::TgTogether { .. } | WorkloadKind::Prompt(_) => return None,
     };
@@ -111,7 +111,7 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
     fields.extend([
         ("n_prompt", whole(n_prompt)),
         ("n_gen", whole(n_gen)),
-        ("n_depth", whole(0)),
+        ("n_depth", whole(kind.depth().unwrap_or(0))),
         ("test_time", Field::Text(inert_line(&run.started_utc))),
         ("avg_ns", Field::Integer(nanoseconds(time.mean))),
         ("stddev_ns", Field::Integer(nanoseconds(time.deviation))),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
-    record::{Outcome, Run},
+    record::{Outcome, Run, WorkloadKind},
 };
 
 /// The sentences, the most important first.
@@ -32,6 +32,7 @@ pub fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
         None => out.extend(absolute(run, analysis)),
     }
     out.extend(quality::sentence(analysis));
+    out.extend(super::view::votes::sentences(analysis));
     out.extend(failures(analysis));
     out.extend(not_measured(run, analysis));
     out
@@ -166,7 +167,7 @@ fn failures(analysis: &Analysis) -> Option<String> {
 /// What a reader might look for in vain.
 fn not_measured(run: &Run, analysis: &Analysis) -> Option<String> {
     let keys = synthetic(run);
-    let prompts = run.plan.workloads.len() > keys.len();
+    let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
     let mut missing = Vec::new();
     if analysis.models.iter().all(|m| m.quality.is_none()) {
         missing.push("output quality");

@@ -1,6 +1,7 @@
 //! Measuring: rounds of workers in mirrored order, from a plan to the record. Draws no conclusion.
 
 mod course;
+mod depth;
 mod launcher;
 mod protocol;
 pub mod quality;

@@ -43,6 +43,8 @@ pub enum Request {
     Prefill {
         /// How many.
         n_tokens: u32,
+        /// Tokens that are to be in the context before, evaluated untimed.
+        n_depth: u32,
         /// Which ids: the same seed gives every model the same ids.
         seed: u64,
     },
@@ -50,6 +52,8 @@ pub enum Request {
     Decode {
         /// How many.
         n_tokens: u32,
+        /// Tokens that are to be in the context before, evaluated untimed.
+        n_depth: u32,
         /// Which ids.
         seed: u64,
     },

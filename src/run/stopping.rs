@@ -40,12 +40,13 @@ pub(super) fn look(run: &Run, done: u32, elapsed_ns: u64) -> Outlook {
     Outlook { ended, expected_rounds: wanted.clamp(least, most).max(done) }
 }
 
-/// The widest half-width of ln ratio of the primary metrics: every candidate's synthetic workloads. `None` while one has no interval.
+/// The widest half-width of ln ratio of the primary metrics: every candidate's synthetic workloads, those at a greater depth than the least
+/// excepted. `None` while one has no interval.
 pub(super) fn widest(run: &Run) -> Option<f64> {
     let original = run.original()?;
     let mut widest: Option<f64> = None;
     for candidate in run.candidates_left(original) {
-        for work in synthetic(&run.plan) {
+        for work in synthetic(&run.plan).filter(|w| run.plan.is_primary(&run.plan.workloads[w.workload].kind)) {
             let series = |model| by_round(run, model, |visit: &Visit| rate(visit, work.workload));
             let d = log_ratios(&series(candidate), &series(original));
             let width = stats::paired_effect(&d, run.plan.protocol.confidence).ok()?.half_width();

@@ -9,7 +9,7 @@ use crate::record::{
 /// One generation of 100 tokens, ten rounds.
 pub(super) fn plan() -> Plan {
     Plan {
-        workloads: vec![Workload { id: "pp100".into(), kind: WorkloadKind::Pp { n_tokens: 100 } }],
+        workloads: vec![Workload { id: "pp100".into(), kind: WorkloadKind::Pp { n_tokens: 100, n_depth: 0 } }],
         engine: EngineConfig {
             device: Device::Cpu,
             n_gpu_layers: 0,
@@ -127,6 +127,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
             governor: None,
             on_battery: None,
             devices: Vec::new(),
+            memory_bandwidth: None,
         },
         command: Vec::new(),
         started_utc: String::new(),

@@ -36,8 +36,8 @@ pub(super) struct Task<'a> {
     pub(super) file_bytes: u64,
 }
 
-/// A worker that has a model loaded and outlives the visit.
-pub(super) struct Resident(Box<dyn Worker>);
+/// A worker that has a model loaded and outlives the visit, and the context that model was trained for.
+pub(super) struct Resident(Box<dyn Worker>, u32);
 
 /// Whose work came before a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,7 @@ pub(super) struct Visitor<'a> {
 impl<'a> Visitor<'a> {
     /// Begins a visit, with a fresh worker or the one of an earlier round.
     pub(super) fn begin(bench: &'a Bench<'a>, task: Task<'a>, resident: Option<Resident>) -> Self {
+        let (worker, n_ctx_train) = resident.map_or((None, 0), |Resident(worker, n_ctx)| (Some(worker), n_ctx));
         let visit = Visit {
             model: task.model,
             started_ns: bench.clock.now_ns(),
@@ -96,14 +97,14 @@ impl<'a> Visitor<'a> {
         Self {
             bench,
             task,
-            worker: resident.map(|Resident(worker)| worker),
+            worker,
             visit,
             state: State::Ready,
             sampler: None,
             watch: None,
             initial: MemoryReading::default(),
             after_load: None,
-            n_ctx_train: 0,
+            n_ctx_train,
         }
     }
 
@@ -133,7 +134,7 @@ impl<'a> Visitor<'a> {
 
     /// Makes the workload's context, as llama-bench does for each, and warms up.
     pub(super) fn prepare(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) {
-        self.attempt(|v| {
+        self.attempt_if_it_fits(work, |v| {
             if let Some(n_ctx) = work.n_ctx() {
                 v.context(n_ctx)?;
             }
@@ -143,7 +144,7 @@ impl<'a> Visitor<'a> {
 
     /// Takes one sample.
     pub(super) fn sample(&mut self, work: Synthetic<'_>, inner: u32, before: Before, observer: &mut dyn Observer) {
-        self.attempt(|v| {
+        self.attempt_if_it_fits(work, |v| {
             if before == Before::Another {
                 // Its threads sleep and its caches are full of another's weights: let it come to itself, untimed.
                 v.evaluate(work.to_wake(), v.seed(work.workload, u32::MAX / 2 - inner))?;
@@ -165,7 +166,7 @@ impl<'a> Visitor<'a> {
                 return Err(unexpected(Stage::Prefill));
             };
             let fit::Fitting { n_ctx, skipped } = fit::fit(prompts, &counts, v.n_ctx_train);
-            v.visit.skipped = skipped;
+            v.visit.skipped.extend(skipped);
             v.context(n_ctx).map(|_| ())
         });
     }
@@ -220,7 +221,7 @@ impl<'a> Visitor<'a> {
     pub(super) fn keep(mut self) -> (Visit, Option<Resident>) {
         self.visit.duration_ns = self.bench.clock.now_ns() - self.visit.started_ns;
         let alive = !matches!(self.state, State::Failed);
-        (self.visit, self.worker.filter(|_| alive).map(Resident))
+        (self.visit, self.worker.filter(|_| alive).map(|worker| Resident(worker, self.n_ctx_train)))
     }
 
     fn attempt(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Stop>) {

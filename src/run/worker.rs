@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Write};
 
 use super::{
+    depth,
     protocol::{Answered, Reply, Request},
     quality, together,
 };
@@ -62,14 +63,14 @@ pub fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> R
     match request {
         Request::Load { .. } | Request::Compare(_) | Request::Close => Ok(failed("a worker loads and closes once")),
         Request::Context { n_ctx } => Ok(Reply::Context { context_ns: session.open_context(*n_ctx)? }),
-        Request::Prefill { n_tokens, seed } => {
+        Request::Prefill { n_tokens, n_depth, seed } => {
             let ids = given_ids(*n_tokens, *seed, loaded);
-            session.clear();
+            depth::reach(session, loaded, *n_depth)?;
             session.prefill(&ids).map(Reply::Timed)
         }
-        Request::Decode { n_tokens, seed } => {
+        Request::Decode { n_tokens, n_depth, seed } => {
             let ids = given_ids(*n_tokens, *seed, loaded);
-            session.clear();
+            depth::reach(session, loaded, *n_depth)?;
             session.decode(&ids).map(Reply::Timed)
         }
         Request::Together { phase, work, seed } => together::evaluate(session, loaded, *phase, *work, *seed),

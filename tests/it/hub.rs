@@ -191,3 +191,31 @@ fn without_a_network_the_cache_serves_or_an_error_comes_at_once() {
     let error = person.asks("o/other").unwrap_err();
     assert!(matches!(error, HubError::Unreachable { .. }), "{error}");
 }
+
+#[test]
+fn a_dry_run_says_what_it_would_fetch_and_fetches_nothing() {
+    let parts: [(&str, &[u8]); 2] = [("m-Q8_0-00001-of-00002.gguf", MODEL), ("m-Q8_0-00002-of-00002.gguf", MODEL)];
+    let hub = Hub::start().with("o/m", Manner::Good, &parts);
+    let folder = TempDir::new().unwrap();
+    let lines = [
+        "compare o/m:Q8_0 o/none --dry-run --prompts none",
+        "sweep o/m:Q8_0 --types Q4_0 --dry-run --prompts none --no-quality",
+        "quality o/m:Q8_0 o/m:Q8_0 --dry-run",
+    ];
+    for line in lines {
+        let said = std::process::Command::new(env!("CARGO_BIN_EXE_gguf-bench"))
+            .args(line.split(' '))
+            .env("HF_ENDPOINT", &hub.endpoint)
+            .env("HF_HOME", folder.path())
+            .env_remove("HF_HUB_OFFLINE")
+            .env_remove("HF_HUB_CACHE")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(said.stdout).unwrap();
+        assert!(said.status.success(), "{line}: {text} {}", String::from_utf8_lossy(&said.stderr));
+        let wanted = "would be fetched: m-Q8_0-00001-of-00002.gguf, m-Q8_0-00002-of-00002.gguf, 97.7 KiB";
+        assert!(text.contains(wanted), "{line}: {text}");
+    }
+    assert!(hub.requests().iter().all(|request| !request.contains("/resolve/")), "{:?}", hub.requests());
+    assert!(complete(folder.path()).is_empty());
+}

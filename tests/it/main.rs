@@ -9,6 +9,7 @@ mod support;
 
 mod cli;
 mod compare;
+mod depth;
 mod diff;
 mod failures;
 mod guide;
@@ -19,3 +20,4 @@ mod prompts;
 mod quality;
 mod rounds;
 mod sweep;
+mod votes;

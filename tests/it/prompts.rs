@@ -1,19 +1,19 @@
 //! The prompt suite's lengths are what their names say, by a common LLM tokenizer (`SmolLM2`'s).
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use gguf_bench::{
-    engine::{Engine, LlamaEngine},
-    probe::Monotonic,
+    engine::Engine,
     prompts::{LengthClass, suite},
     record::{CacheType, Device, EngineConfig, FlashAttention},
 };
+
+use crate::support::engine;
 
 #[test]
 fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() {
     let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf");
     assert!(model.exists(), "run `make models` first: {} is not there", model.display());
-    let clock = Arc::new(Monotonic::start());
     let config = EngineConfig {
         device: Device::Cpu,
         n_gpu_layers: 0,
@@ -25,8 +25,7 @@ fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() 
         type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,
     };
-    let engine = LlamaEngine::start(clock.as_ref()).unwrap();
-    engine
+    engine()
         .with_session(&model, &config, &mut |session, _| {
             for prompt in suite() {
                 let seen = session.tokenize_prompt(&prompt.text)?;

@@ -56,6 +56,8 @@ pub enum WarningKind {
     TokenizersDiffer,
     /// A prompt with its answer is longer than the model was trained for, so it was not asked.
     PromptTooLong,
+    /// Work at a depth of context for which the model was not trained, so it was not measured.
+    DepthTooGreat,
     /// A peak came close to what there was.
     MemoryNearFull,
     /// Made from a file that was itself quantized.
@@ -80,6 +82,7 @@ impl WarningKind {
             Self::CacheMixed => "cache_mixed",
             Self::TokenizersDiffer => "tokenizers_differ",
             Self::PromptTooLong => "prompt_too_long",
+            Self::DepthTooGreat => "depth_too_great",
             Self::MemoryNearFull => "memory_near_full",
             Self::Requantized => "requantized",
         }

@@ -3,7 +3,7 @@
 use super::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{ModelAnalysis, visits},
-    record::{CacheState, Model, Run, Skipped},
+    record::{CacheState, Model, Run, Skipped, Workload, WorkloadKind},
 };
 
 /// A peak beyond this share of what was available is close to failing.
@@ -22,7 +22,7 @@ pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
     ))
 }
 
-/// A prompt that was not asked is a row here, never a hole.
+/// What was not asked for want of context is a row here, never a hole.
 pub(super) fn prompts_too_long(run: &Run, model: usize) -> Vec<Warning> {
     let mut skipped: Vec<&Skipped> = Vec::new();
     for one in visits(run, model).flat_map(|v| &v.skipped) {
@@ -31,12 +31,21 @@ pub(super) fn prompts_too_long(run: &Run, model: usize) -> Vec<Warning> {
         }
     }
     let of = |s: &Skipped| {
-        let evidence = format!(
-            "the prompt {} has {} tokens and needs a context of {} with its answer; the model was trained for {}, so it was not asked",
-            run.plan.workloads[s.workload].id, s.n_prompt, s.n_ctx_needed, s.n_ctx_train
-        );
-        let remedy = "shorten it, or lower --max-new-tokens";
-        of_model(WarningKind::PromptTooLong, &run.models[model].name, evidence, remedy)
+        let Workload { id, kind } = &run.plan.workloads[s.workload];
+        let (kind, evidence, remedy) = if let WorkloadKind::Prompt(_) = kind {
+            let evidence = format!(
+                "the prompt {id} has {} tokens and needs a context of {} with its answer; the model was trained for {}, so it was not asked",
+                s.n_prompt, s.n_ctx_needed, s.n_ctx_train
+            );
+            (WarningKind::PromptTooLong, evidence, "shorten it, or lower --max-new-tokens")
+        } else {
+            let evidence = format!(
+                "{id} needs a context of {}; the model was trained for {}, so it was not measured",
+                s.n_ctx_needed, s.n_ctx_train
+            );
+            (WarningKind::DepthTooGreat, evidence, "choose a smaller --depth")
+        };
+        of_model(kind, &run.models[model].name, evidence, remedy)
     };
     skipped.into_iter().map(of).collect()
 }

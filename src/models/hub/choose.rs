@@ -18,6 +18,8 @@ pub(super) struct RemoteFile {
     pub(super) name: String,
     /// SHA-256 by the Hub's account, when it keeps one.
     pub(super) sha256: Option<String>,
+    /// Its size, when the Hub says.
+    pub(super) bytes: Option<u64>,
 }
 
 /// The files of the model, in order of parts.
@@ -84,7 +86,7 @@ mod tests {
 
     fn chosen(pick: Pick, files: &[&str]) -> Result<Vec<String>, HubError> {
         let asked = HubName { repo: "o/n".into(), pick };
-        let files = files.iter().map(|name| RemoteFile { name: (*name).into(), sha256: None }).collect();
+        let files = files.iter().map(|name| RemoteFile { name: (*name).into(), sha256: None, bytes: None }).collect();
         choose(&asked, files).map(|files| files.into_iter().map(|file| file.name).collect())
     }
 

@@ -76,6 +76,8 @@ struct Repository {
 struct Sibling {
     rfilename: String,
     #[serde(default)]
+    size: Option<u64>,
+    #[serde(default)]
     lfs: Option<Lfs>,
 }
 
@@ -89,6 +91,24 @@ struct Listed {
     id: String,
 }
 
+/// Where a model of the Hub is before anything is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// In the cache: its first part.
+    Here(PathBuf),
+    /// On the Hub: the files that would be fetched.
+    There(Vec<Missing>),
+}
+
+/// A file that is not in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Path in the repository.
+    pub file: String,
+    /// Its size, when the Hub says.
+    pub bytes: Option<u64>,
+}
+
 /// Brings the model here, all of its parts, and says where the first one lies.
 ///
 /// What is in the cache is not asked for again, and a transfer that broke off is taken up where it ended.
@@ -96,32 +116,45 @@ struct Listed {
 /// # Errors
 /// When it is not in the cache and can't be had; see [`HubError`].
 pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf, HubError> {
-    let cache = Cache::new(hub.cache.clone());
-    if hub.network == Network::Forbidden {
-        return cached(asked, &cache)
-            .ok_or_else(|| HubError::Offline { repo: asked.repo.clone(), cache: hub.cache.clone() });
-    }
-    let token = hub.token.clone().or_else(|| cache.token());
-    let client = Client { hub, cache, token };
-    let api = client.api()?;
-    let repository = match client.describe(&api, &asked.repo) {
-        Err(error @ HubError::Unreachable { .. }) => return cached(asked, &client.cache).ok_or(error),
-        Err(HubError::NoSuchRepo { repo, endpoint, .. }) => {
-            return Err(HubError::NoSuchRepo { nearby: client.nearby(&repo), repo, endpoint });
+    let client = Client::of(hub);
+    match client.find(asked)? {
+        Found::Cached(path) => Ok(path),
+        Found::Listed { revision, parts } => {
+            let api = client.api()?;
+            let mut paths = Vec::with_capacity(parts.len());
+            for part in &parts {
+                paths.push(client.part(&api, &asked.repo, &revision, part, progress)?);
+            }
+            Ok(paths.swap_remove(0))
         }
-        described => described?,
-    };
-    let files =
-        repository.siblings.into_iter().map(|s| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256) });
-    let parts = match choose(asked, files.collect()) {
-        Err(HubError::NoGguf { repo, .. }) => return Err(HubError::NoGguf { nearby: client.nearby(&repo), repo }),
-        chosen => chosen?,
-    };
-    let mut paths = Vec::with_capacity(parts.len());
-    for part in &parts {
-        paths.push(client.part(&api, &asked.repo, &repository.sha, part, progress)?);
     }
-    Ok(paths.swap_remove(0))
+}
+
+/// Says what fetching the model would bring, by the Hub's description of it alone.
+///
+/// # Errors
+/// When it is not in the cache and can't be had; see [`HubError`].
+pub fn look(asked: &HubName, hub: &HubSettings) -> Result<Whereabouts, HubError> {
+    let client = Client::of(hub);
+    let (revision, parts) = match client.find(asked)? {
+        Found::Cached(path) => return Ok(Whereabouts::Here(path)),
+        Found::Listed { revision, parts } => (revision, parts),
+    };
+    let here = |file: &RemoteFile| client.pointer(&asked.repo, &revision, file);
+    let missing = parts.iter().filter(|file| !here(file).is_file());
+    let missing: Vec<Missing> = missing.map(|f| Missing { file: f.name.clone(), bytes: f.bytes }).collect();
+    Ok(match parts.first() {
+        Some(first) if missing.is_empty() => Whereabouts::Here(here(first)),
+        _ => Whereabouts::There(missing),
+    })
+}
+
+/// A model that was asked for.
+enum Found {
+    /// The Hub was not asked, or could not be reached: the cache has it.
+    Cached(PathBuf),
+    /// The Hub has it, in these files of this revision; never none.
+    Listed { revision: String, parts: Vec<RemoteFile> },
 }
 
 /// A Hub with its cache.
@@ -131,7 +164,40 @@ struct Client<'a> {
     token: Option<String>,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    fn of(hub: &'a HubSettings) -> Self {
+        let cache = Cache::new(hub.cache.clone());
+        let token = hub.token.clone().or_else(|| cache.token());
+        Self { hub, cache, token }
+    }
+
+    /// Where the model is: by the Hub's description, by the cache where the Hub may not or can't be asked.
+    fn find(&self, asked: &HubName) -> Result<Found, HubError> {
+        if self.hub.network == Network::Forbidden {
+            let offline = || HubError::Offline { repo: asked.repo.clone(), cache: self.hub.cache.clone() };
+            return cached(asked, &self.cache).map(Found::Cached).ok_or_else(offline);
+        }
+        let repository = match self.describe(&self.api()?, &asked.repo) {
+            Err(error @ HubError::Unreachable { .. }) => {
+                return cached(asked, &self.cache).map(Found::Cached).ok_or(error);
+            }
+            Err(HubError::NoSuchRepo { repo, endpoint, .. }) => {
+                return Err(HubError::NoSuchRepo { nearby: self.nearby(&repo), repo, endpoint });
+            }
+            described => described?,
+        };
+        let file = |s: Sibling| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256), bytes: s.size };
+        match choose(asked, repository.siblings.into_iter().map(file).collect()) {
+            Err(HubError::NoGguf { repo, .. }) => Err(HubError::NoGguf { nearby: self.nearby(&repo), repo }),
+            chosen => Ok(Found::Listed { revision: repository.sha, parts: chosen? }),
+        }
+    }
+
+    /// Where the cache keeps a file of a revision.
+    fn pointer(&self, repo: &str, revision: &str, file: &RemoteFile) -> PathBuf {
+        self.cache.model(repo.into()).pointer_path(revision).join(&file.name)
+    }
+
     fn api(&self) -> Result<Api, HubError> {
         ApiBuilder::from_cache(self.cache.clone())
             .with_endpoint(self.hub.endpoint.clone())
@@ -161,7 +227,7 @@ impl Client<'_> {
         file: &RemoteFile,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<PathBuf, HubError> {
-        let here = self.cache.model(repo.into()).pointer_path(revision).join(&file.name);
+        let here = self.pointer(repo, revision, file);
         if here.is_file() {
             return Ok(here);
         }
@@ -260,7 +326,7 @@ fn cached(asked: &HubName, cache: &Cache) -> Option<PathBuf> {
     let folder = repo.get("")?;
     let mut files = Vec::new();
     walk(&folder, &folder, &mut files);
-    let files = files.into_iter().map(|name| RemoteFile { name, sha256: None }).collect();
+    let files = files.into_iter().map(|name| RemoteFile { name, sha256: None, bytes: None }).collect();
     Some(folder.join(&choose(asked, files).ok()?.first()?.name))
 }
 

@@ -36,6 +36,7 @@ fn machine() -> Machine {
         governor: Some("performance".into()),
         on_battery: Some(false),
         devices: vec![device("CPU", "CPU")],
+        memory_bandwidth: None,
     }
 }
 

@@ -3,6 +3,8 @@
 mod bars;
 mod canvas;
 mod category;
+mod curves;
+mod depth;
 mod kld_bins;
 mod kld_distribution;
 mod kld_text;
@@ -12,8 +14,10 @@ mod memory;
 mod memory_time;
 mod pareto;
 mod plot;
+mod position;
 mod quality;
 mod ratio;
+mod roofline;
 mod speed;
 mod timeline;
 mod together;
@@ -48,7 +52,9 @@ pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     charts.extend(ratio::chart(run, analysis)?);
     charts.extend(speed::charts(run, analysis)?);
     charts.extend(timeline::charts(run, analysis)?);
-    charts.extend(together::charts(run, analysis)?);
+    charts.extend(depth::chart(run, analysis)?);
+    charts.extend(together::chart(run, analysis)?);
+    charts.extend(roofline::chart(analysis)?);
     charts.extend(memory::chart(analysis)?);
     charts.extend(memory_time::chart(run, analysis)?);
     charts.extend(load::chart(analysis)?);
@@ -58,6 +64,7 @@ pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     charts.extend(kld_bins::charts(run, analysis)?);
     charts.extend(category::charts(analysis)?);
     charts.extend(latency::chart(run, analysis)?);
+    charts.extend(position::chart(run, analysis)?);
     Ok(charts)
 }
 

@@ -1,37 +1,41 @@
-//! Throughput against the number of sequences side by side: a group of bars a size, one figure for prompts and one for generation.
+//! Throughput against the number of sequences side by side: in all, prompts and generation, one line a model.
 
-use super::{Chart, Error, bars};
+use super::{
+    Chart, Error, bars,
+    curves::{Curve, Figure, Panel, Point, Spacing, draw},
+};
 use crate::{
-    analysis::{Analysis, Unit},
+    analysis::{Analysis, ModelAnalysis},
     record::Run,
-    report::{format::Scale, view::together::workloads},
+    report::{
+        text::{inert_line, shorten},
+        view::{names::name, together::workloads},
+    },
 };
 
-pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
-    let draw = |kind: &str, what: &str| -> Result<Option<Chart>, Error> {
-        let mut keys: Vec<(&str, u32)> = workloads(run).into_iter().filter(|(key, _)| key.starts_with(kind)).collect();
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+    let all = workloads(run);
+    let panel = |kind: &str, what: &str| {
+        let mut keys: Vec<(&str, u32)> = all.iter().copied().filter(|(key, _)| key.starts_with(kind)).collect();
         keys.sort_by_key(|(_, n_seq)| *n_seq);
-        let Some((first, _)) = keys.first() else { return Ok(None) };
-        let values = || keys.iter().flat_map(|(key, _)| analysis.models.iter().filter_map(|m| m.metric(key)?.value));
-        if values().next().is_none() {
-            return Ok(None);
-        }
-        // One scale, so that bars can be held against each other across the sizes.
-        let scale = Scale::for_all(Unit::TokensPerSecond, values());
-        let group = |(key, n_seq): &(&str, u32)| {
-            let title = if *n_seq == 1 { "1 sequence".into() } else { format!("{n_seq} sequences") };
-            let mut groups = bars::one_each(analysis, key, scale);
-            for group in &mut groups {
-                group.title = Some(title.clone());
-            }
-            groups
+        let curve = |m: &ModelAnalysis| {
+            let point = |&(key, n_seq): &(&str, u32)| {
+                let metric = m.metric(key)?;
+                Some(Point { x: f64::from(n_seq), y: metric.value?, range: metric.low.zip(metric.high) })
+            };
+            Curve { name: shorten(&name(m), 40), points: keys.iter().filter_map(point).collect() }
         };
-        let groups: Vec<_> = keys.iter().flat_map(group).collect();
-        let id = format!("chart-together-{kind}");
-        let title = format!("{what} of several sequences side by side, tokens a second in all");
-        let note = format!("More is better. {}", bars::whiskers(analysis, first));
-        let svg = bars::draw(&id, &title, &groups)?;
-        Ok(Some(Chart { id, section: "together", title, note, svg }))
+        let lengths = keys.first().map(|(key, _)| inert_line(key.split('x').next().unwrap_or(key)))?;
+        Some(Panel { title: format!("{lengths}, {what}"), curves: analysis.models.iter().map(curve).collect() })
     };
-    Ok([draw("pp", "Prompt processing")?, draw("tg", "Generation")?].into_iter().flatten().collect())
+    let panels: Vec<Panel> =
+        [panel("pp", "prompt processing"), panel("tg", "generation")].into_iter().flatten().collect();
+    let Some((first, _)) = all.first() else { return Ok(None) };
+    if panels.iter().flat_map(|p| &p.curves).all(|c| c.points.is_empty()) {
+        return Ok(None);
+    }
+    let (id, title) = ("chart-together", "Tokens a second in all, by sequences side by side");
+    let svg = draw(&Figure { id, title, across: "sequences", spacing: Spacing::Logarithmic, panels })?;
+    let note = format!("More is better. The axis of sequences is logarithmic. {}", bars::whiskers(analysis, first));
+    Ok(Some(Chart { id: id.into(), section: "together", title: title.into(), note, svg }))
 }

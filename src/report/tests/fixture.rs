@@ -41,6 +41,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
             outcome: m.outcome.clone(),
             metrics: Vec::new(),
             vs_original: Vec::new(),
+            retained: Vec::new(),
             load: None,
             memory: None,
             categories: Vec::new(),
@@ -68,6 +69,8 @@ pub(super) fn analysis(run: &Run) -> Analysis {
             remedy: "let the machine cool, close other programs, run again".into(),
         }],
         advice: advice(run.models.len()),
+        votes: None,
+        roofline: None,
     }
 }
 

@@ -69,7 +69,7 @@ fn rendered(format: Format) -> String {
 fn the_page_is_inert_and_small_enough() {
     let page = rendered(Format::Html);
     check(&page);
-    assert_eq!(tags(&page).iter().filter(|t| t.name == "script").count(), 2, "ours and its end");
+    assert_eq!(tags(&page).iter().filter(|t| t.name == "script").count(), 4, "ours, the ballot, and their ends");
     assert!(page.contains("Left out of this page: the record, which is too large"));
     assert!(tags(&page).iter().all(|t| t.name != "img"));
     assert!(page.contains("7*191") && !page.contains("1337"), "templates in data are not evaluated");
@@ -83,7 +83,11 @@ fn the_record_inside_is_inert() {
     let (run, analysis) = hostile(attack);
     let page = render(Format::Html, &run, &analysis, &Options::default()).expect("it renders");
     check(&page);
-    assert_eq!(tags(&page).iter().filter(|t| t.name == "script").count(), 4, "ours, the record, and their ends");
+    assert_eq!(
+        tags(&page).iter().filter(|t| t.name == "script").count(),
+        6,
+        "ours, the record, the ballot, and their ends"
+    );
 }
 
 #[test]

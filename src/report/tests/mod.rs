@@ -4,6 +4,7 @@ mod cautions;
 pub(in crate::report) mod fixture;
 mod formats;
 mod hostile;
+mod measured;
 mod page;
 mod real;
 mod snapshots;

@@ -120,6 +120,7 @@ fn every_figure_is_there_and_named() {
         "chart-category-tg",
         "chart-category-pp",
         "chart-latency",
+        "chart-position",
     ];
     assert_eq!(charts.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), expected);
     let svgs = tags(&page).into_iter().filter(|t| t.name == "svg" && !t.end).collect::<Vec<_>>();

@@ -49,7 +49,7 @@ fn machine(run: &Run) -> Vec<(&'static str, String)> {
         None => "n/a: not readable here",
     };
     let device = |d: &crate::record::DeviceInfo| format!("{} ({}, {})", d.name, d.description, d.backend);
-    vec![
+    let mut rows = vec![
         ("CPU", m.cpu.clone()),
         ("Cores", format!("{cores}, {} logical, {} allowed", m.logical_cpus, m.allowed_cpus)),
         ("CPU features", m.cpu_features.join(" ")),
@@ -62,7 +62,9 @@ fn machine(run: &Run) -> Vec<(&'static str, String)> {
         ("Governor", or_not(m.governor.as_ref())),
         ("Power", battery.into()),
         ("Devices", m.devices.iter().map(device).collect::<Vec<_>>().join("; ")),
-    ]
+    ];
+    rows.extend(m.memory_bandwidth.as_ref().map(|b| ("Memory bandwidth", super::roofline::measured(b))));
+    rows
 }
 
 fn program(run: &Run) -> Vec<(&'static str, String)> {

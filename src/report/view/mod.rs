@@ -2,6 +2,8 @@
 
 mod advice;
 mod answers;
+mod ballot;
+pub(super) mod depth;
 mod environment;
 mod files;
 mod load;
@@ -10,14 +12,17 @@ mod method;
 pub mod names;
 mod prompts;
 pub(super) mod quality;
+pub(super) mod roofline;
 mod sections;
 mod speed;
 pub mod summary;
 pub mod table;
 pub(super) mod together;
+pub(super) mod votes;
 
 pub use advice::Advice;
 pub use answers::{Answer, Prompt};
+pub use ballot::Ballot;
 pub use environment::Facts;
 pub use method::Point;
 pub use sections::{Section, tables};
@@ -60,6 +65,8 @@ pub struct View {
     pub warnings: Vec<Caution>,
     /// Prompts and what was answered.
     pub prompts: Vec<Prompt>,
+    /// Answers to be judged blind, when there are any.
+    pub ballot: Option<Ballot>,
     /// Machine, build, parameters, files.
     pub environment: Vec<Facts>,
     /// How it was measured, a point a line.
@@ -122,6 +129,7 @@ impl View {
             summary,
             warnings: analysis.warnings.iter().map(caution).collect(),
             prompts: answers::prompts(run, analysis),
+            ballot: ballot::ballot(run, analysis),
             environment: environment::facts(run),
             method: method::lines(run),
             command: clip(&shell(&run.command), 4_000).0,
@@ -192,6 +200,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         WarningKind::MemoryNearFull | WarningKind::Swapping => Some("memory"),
         WarningKind::CacheMixed => Some("load"),
         WarningKind::PromptTooLong => Some("prompts"),
+        WarningKind::DepthTooGreat => Some("depth"),
         WarningKind::Requantized => Some("quality"),
         WarningKind::DebugBuild
         | WarningKind::CpuFeaturesUnused

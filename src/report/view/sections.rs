@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{advice, files, load, memory, prompts, quality, speed, table::Table, together};
+use super::{advice, depth, files, load, memory, prompts, quality, roofline, speed, table::Table, together, votes};
 use crate::{analysis::Analysis, record::Run};
 
 /// A part of the report with a head of its own.
@@ -38,11 +38,25 @@ pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
             tables: vec![speed::metrics(analysis)],
         },
         Section {
+            id: "depth",
+            title: "Depth of context",
+            lead: "The same work with so many tokens already in the context, as llama-bench's -d: they are evaluated before, untimed. Every \
+                   token attends to all before it, so speed falls with depth; what is left is paired by round.",
+            tables: vec![depth::speeds(run, analysis)],
+        },
+        Section {
             id: "together",
             title: "Several at once",
             lead: "Sequences side by side in one context, as llama-batched-bench counts them: the tokens of all over the time of all. Each \
                    sequence gets its share of that. Generation follows the prompt.",
             tables: vec![together::rates(run, analysis)],
+        },
+        Section {
+            id: "bandwidth",
+            title: "Memory bandwidth",
+            lead: "To generate a token, a model reads all its weights and the KV cache so far, and computes little with them: what the memory \
+                   gives bounds the speed. Far below the bandwidth something else is the brake, mostly the arithmetic of unpacking a type.",
+            tables: vec![roofline::shares(analysis)],
         },
         Section {
             id: "memory",
@@ -75,6 +89,12 @@ pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
             title: "Prompts",
             lead: "The prompt suite, answered by every model. Rates are total tokens over total time.",
             tables: vec![prompts::categories(analysis), prompts::prompts(analysis)],
+        },
+        Section {
+            id: "votes",
+            title: "Judged blind",
+            lead: "A person chose the better of two answers to each prompt, the original's and a candidate's, without knowing whose was whose.",
+            tables: vec![votes::counts(analysis)],
         },
         crate::report::guide::section(analysis),
         Section {

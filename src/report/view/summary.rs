@@ -11,10 +11,11 @@ use crate::{
     report::format::{Scale, Spread, fixed, ratio},
 };
 
-/// Keys of the synthetic workloads, in the plan's order: `pp512`, `tg128`.
+/// Keys of the synthetic workloads of one sequence, in the plan's order: `pp512`, `tg128`; those at a greater depth than the least
+/// have a section of their own.
 #[must_use]
 pub fn synthetic(run: &Run) -> Vec<&str> {
-    let is = |kind: &WorkloadKind| matches!(kind, WorkloadKind::Pp { .. } | WorkloadKind::Tg { .. });
+    let is = |kind: &WorkloadKind| kind.depth().is_some() && run.plan.is_primary(kind);
     run.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
 }
 

@@ -1,6 +1,29 @@
-//! Which prompts a model can be asked: with their answers they must fit the context it was trained for. None is cut.
+//! What a model can be asked: prompts with their answers, and work at a depth, must fit the context it was trained for. None is cut.
 
-use crate::record::{PromptText, Skipped};
+use super::{Stop, Visitor, work::Synthetic};
+use crate::record::{Phase, PromptText, Skipped};
+
+impl Visitor<'_> {
+    /// Does work, unless it is at a depth that the model was not trained for: that is noted, once, and not done.
+    pub(super) fn attempt_if_it_fits(
+        &mut self,
+        work: Synthetic<'_>,
+        attempt: impl FnOnce(&mut Self) -> Result<(), Stop>,
+    ) {
+        let kind = &self.bench.plan.workloads[work.workload].kind;
+        let n_ctx_train = self.n_ctx_train;
+        // A model that does not say what it was trained for takes what it gets.
+        if !kind.is_too_deep(Some(n_ctx_train).filter(|n| *n > 0)) {
+            return self.attempt(attempt);
+        }
+        let n_ctx_needed = work.n_tokens();
+        let n_prompt = if work.phase == Phase::Prefill { Some(n_ctx_needed) } else { kind.depth() };
+        let skipped = Skipped { workload: work.workload, n_prompt: n_prompt.unwrap_or(0), n_ctx_needed, n_ctx_train };
+        if !self.visit.skipped.contains(&skipped) {
+            self.visit.skipped.push(skipped);
+        }
+    }
+}
 
 /// The context for those that fit, and those that do not.
 #[derive(Debug)]

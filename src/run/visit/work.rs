@@ -20,8 +20,8 @@ pub(in crate::run) struct Synthetic<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Amount {
-    /// Tokens of one sequence.
-    Alone(u32),
+    /// Tokens of one sequence, after those of the depth.
+    Alone { n_tokens: u32, n_depth: u32 },
     /// Sequences side by side, in a context of their own, as llama-batched-bench evaluates them: total tokens over total time.
     Together(Together),
 }
@@ -31,8 +31,8 @@ pub(in crate::run) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'
     let n_ubatch = plan.engine.n_ubatch;
     plan.workloads.iter().enumerate().filter_map(move |(workload, w)| {
         let (phase, amount) = match w.kind {
-            WorkloadKind::Pp { n_tokens } => (Phase::Prefill, Amount::Alone(n_tokens)),
-            WorkloadKind::Tg { n_tokens } => (Phase::Decode, Amount::Alone(n_tokens)),
+            WorkloadKind::Pp { n_tokens, n_depth } => (Phase::Prefill, Amount::Alone { n_tokens, n_depth }),
+            WorkloadKind::Tg { n_tokens, n_depth } => (Phase::Decode, Amount::Alone { n_tokens, n_depth }),
             WorkloadKind::PpTogether { n_tokens, n_seq } => {
                 (Phase::Prefill, Amount::Together(Together { n_tokens, n_depth: 0, n_seq, n_ubatch }))
             }
@@ -54,7 +54,7 @@ impl Synthetic<'_> {
     /// The context to be made for it; `None` when the worker makes one for each request.
     pub(super) fn n_ctx(self) -> Option<u32> {
         match self.amount {
-            Amount::Alone(n_tokens) => Some(n_tokens),
+            Amount::Alone { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
             Amount::Together(_) => None,
         }
     }
@@ -62,7 +62,7 @@ impl Synthetic<'_> {
     /// Tokens of context it takes, over all sequences.
     pub(in crate::run) fn n_tokens(self) -> u32 {
         match self.amount {
-            Amount::Alone(n_tokens) => n_tokens,
+            Amount::Alone { n_tokens, n_depth } => n_tokens.saturating_add(n_depth),
             Amount::Together(work) => (work.n_tokens + work.n_depth).saturating_mul(work.n_seq),
         }
     }
@@ -70,7 +70,9 @@ impl Synthetic<'_> {
     /// One repetition of its warm-up.
     pub(super) fn for_warmup(self) -> Self {
         let amount = match self.amount {
-            Amount::Alone(n_tokens) => Amount::Alone(warmup::tokens(self.phase, n_tokens)),
+            Amount::Alone { n_tokens, n_depth } => {
+                Amount::Alone { n_tokens: warmup::tokens(self.phase, n_tokens), n_depth }
+            }
             Amount::Together(work) => {
                 Amount::Together(Together { n_tokens: warmup::tokens(self.phase, work.n_tokens), ..work })
             }
@@ -81,7 +83,9 @@ impl Synthetic<'_> {
     /// A little of it, for a worker that has been idle.
     pub(super) fn to_wake(self) -> Self {
         let amount = match self.amount {
-            Amount::Alone(n_tokens) => Amount::Alone(warmup::tokens_to_wake(self.phase, n_tokens)),
+            Amount::Alone { n_tokens, n_depth } => {
+                Amount::Alone { n_tokens: warmup::tokens_to_wake(self.phase, n_tokens), n_depth }
+            }
             Amount::Together(work) => {
                 Amount::Together(Together { n_tokens: warmup::tokens_to_wake(self.phase, work.n_tokens), ..work })
             }
@@ -93,8 +97,8 @@ impl Synthetic<'_> {
     pub(super) fn request(self, seed: u64) -> Request {
         match (self.amount, self.phase) {
             (Amount::Together(work), phase) => Request::Together { phase, work, seed },
-            (Amount::Alone(n_tokens), Phase::Prefill) => Request::Prefill { n_tokens, seed },
-            (Amount::Alone(n_tokens), Phase::Decode) => Request::Decode { n_tokens, seed },
+            (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => Request::Prefill { n_tokens, n_depth, seed },
+            (Amount::Alone { n_tokens, n_depth }, Phase::Decode) => Request::Decode { n_tokens, n_depth, seed },
         }
     }
 }

@@ -9,11 +9,19 @@ use std::{
     sync::OnceLock,
 };
 
+use gguf_bench::{engine::LlamaEngine, probe::Monotonic};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The bundled model.
 pub(crate) const POCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/models/pocket-4m-f16.gguf");
+
+/// llama.cpp in this process, which can be started once.
+pub(crate) fn engine() -> &'static LlamaEngine<'static> {
+    static ENGINE: OnceLock<LlamaEngine<'static>> = OnceLock::new();
+    static CLOCK: OnceLock<Monotonic> = OnceLock::new();
+    ENGINE.get_or_init(|| LlamaEngine::start(CLOCK.get_or_init(Monotonic::start)).unwrap())
+}
 
 /// A folder and a command line that runs in it.
 pub(crate) struct Bench {

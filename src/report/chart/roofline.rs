@@ -1,0 +1,97 @@
+//! Generation against the memory: tokens a second over bytes a token, and the line that measured bandwidth draws.
+
+use super::{
+    Chart, Error,
+    canvas::{Anchor, Canvas, Face, Ink, WIDTH, svg},
+    plot::{LEFT, Log, RIGHT, ink, legend, legend_height, mark},
+};
+use crate::{
+    analysis::{Analysis, Roofline, RooflineRow},
+    report::{
+        format::{in_percent, sig3},
+        text::{inert_line, shorten},
+        view::{names::name, roofline::measured},
+    },
+    units::{GIB, MIB},
+};
+
+const PLOT: i32 = 260;
+const FOOT: i32 = 40;
+/// The line goes so far beyond the outermost models.
+const BEYOND: f64 = 1.25;
+
+/// A model's place: MiB a token, tokens a second with their interval.
+struct Place {
+    label: String,
+    mib: f64,
+    tps: f64,
+    range: Option<(f64, f64)>,
+}
+
+pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
+    let Some(roofline) = &analysis.roofline else { return Ok(None) };
+    let Some(first) = roofline.rows.first() else { return Ok(None) };
+    let gives_mib = roofline.bandwidth.bytes_per_s / MIB;
+    let places: Vec<Place> =
+        roofline.rows.iter().filter(|r| r.key == first.key).filter_map(|r| place(analysis, roofline, r)).collect();
+    let (least, most) = places.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p.mib), h.max(p.mib)));
+    let line = [least / BEYOND, most * BEYOND].map(|mib| (mib, gives_mib / mib));
+    let top = legend_height(places.len() + 1);
+    let (roof, floor) = (top + 10, top + PLOT);
+    let rates = places.iter().flat_map(|p| [Some(p.tps), p.range.map(|r| r.0), p.range.map(|r| r.1)]).flatten();
+    let across = Log::holding(line.iter().map(|(mib, _)| *mib), LEFT, RIGHT);
+    let up = Log::holding(rates.chain(line.iter().map(|(_, tps)| *tps)), floor, roof);
+    let (Some(across), Some(up)) = (across, up) else { return Ok(None) };
+    let bound = format!("measured bandwidth, {} GiB/s", sig3(roofline.bandwidth.bytes_per_s / GIB));
+    let title = format!("{}: generation against what the memory gives", inert_line(&first.key));
+    let desc = places.iter().map(|p| p.label.clone()).collect::<Vec<_>>().join("; ");
+    let id = "chart-bandwidth";
+    let svg = svg(id, &title, &format!("{bound}; {desc}"), top + PLOT + FOOT, |canvas| {
+        let labels: Vec<String> = places.iter().map(|p| p.label.clone()).collect();
+        legend(canvas, &labels);
+        bound_legend(canvas, legend_height(places.len()), &bound);
+        across.draw_across(canvas, roof, floor);
+        up.draw_up(canvas, RIGHT);
+        let at = |(mib, tps): (f64, f64)| (across.at(mib), up.at(tps));
+        canvas.line(Ink::Text, at(line[0]), at(line[1]), 2);
+        for (series, p) in places.iter().enumerate() {
+            if let Some((low, high)) = p.range {
+                canvas.line(ink(series), at((p.mib, low)), at((p.mib, high)), 2);
+            }
+            mark(canvas, series, at((p.mib, p.tps)));
+        }
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 28), "MiB read a token");
+        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (LEFT + 4, roof - 4), "tokens a second");
+    })?;
+    let note = format!(
+        "Logarithmic. The nearer a model lies to the line, the less is left to gain on this memory. {}",
+        measured(&roofline.bandwidth)
+    );
+    Ok(Some(Chart { id: id.into(), section: "bandwidth", title, note, svg }))
+}
+
+fn place(analysis: &Analysis, roofline: &Roofline, row: &RooflineRow) -> Option<Place> {
+    let model = analysis.models.get(row.model)?;
+    let bytes = row.weights_bytes as f64 + row.kv_bytes.unwrap_or(0.0);
+    let tps = row.bytes_per_s / bytes;
+    // Shares are rates over the same bytes.
+    let rate = |share: f64| share * roofline.bandwidth.bytes_per_s / bytes;
+    Some(Place {
+        label: format!("{}, {} % of the bandwidth", shorten(&name(model), 40), in_percent(row.share, None).value),
+        mib: bytes / MIB,
+        tps,
+        range: row.low.zip(row.high).map(|(low, high)| (rate(low), rate(high))),
+    })
+    .filter(|p| p.mib > 0.0 && p.tps > 0.0)
+}
+
+fn bound_legend(canvas: &mut Canvas<'_>, y: i32, bound: &str) {
+    canvas.line(Ink::Text, (2, y), (22, y), 2);
+    canvas.text(
+        Ink::Text,
+        Face::Normal,
+        Anchor::Start,
+        (30, y),
+        &shorten(bound, usize::try_from(WIDTH / 8).unwrap_or(60)),
+    );
+}
