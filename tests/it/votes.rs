@@ -19,7 +19,7 @@ fn votes(ballot: &Value, better: impl Fn(usize) -> &'static str) -> String {
 
 #[test]
 fn votes_go_from_the_page_into_every_report() {
-    let prompts = (0..8).map(|i| format!("Line {i}: and it came to pass\n\n")).collect::<String>();
+    let prompts = (0..8).map(|i| format!("Line {i}: and it came to pass")).collect::<Vec<_>>().join("\n\n");
     let ran =
         Bench::new("compare {pocket} --quick --pp 0 --tg 0 --prompts p.txt --max-new-tokens 12 --no-quality --out out")
             .file("p.txt", prompts.as_bytes())

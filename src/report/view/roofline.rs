@@ -58,8 +58,9 @@ pub(in crate::report) fn measured(bandwidth: &MemoryBandwidth) -> String {
         || "the caches' size is not known".to_owned(),
         |b| format!("last-level cache {}", bytes(b as f64)),
     );
+    let threads = if *n_threads == 1 { "thread" } else { "threads" };
     format!(
-        "The memory gave {} GiB/s: {n_threads} threads reading {} ({cache}), the best of {passes} passes, before the first round.",
+        "The memory gave {} GiB/s: {n_threads} {threads} reading {} ({cache}), the best of {passes} passes, before the first round.",
         sig3(bytes_per_s / GIB),
         bytes(*buffer_bytes as f64)
     )
