@@ -1,5 +1,6 @@
 //! Answers to the prompt suite: speed by prompt and by category, latencies, texts.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// One prompt answered by one model, over the rounds in which it was asked.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AnswerRow {
     /// The prompt's name.
     pub prompt: String,
@@ -51,7 +52,7 @@ pub struct AnswerRow {
 }
 
 /// What a person waits for, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Latency {
     /// Time to first token, median over rounds.
     pub ttft_ms: f64,
@@ -64,7 +65,7 @@ pub struct Latency {
 }
 
 /// A category of prompts: total tokens over total time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CategoryRow {
     /// Its name.
     pub category: String,

@@ -1,11 +1,12 @@
 //! What a comparison's KLD is: exact, a lower bound, or computed from rounded log-probabilities; and what it could not give.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::{Quality, Reference, Sharing};
 
 /// What the KLD of a comparison is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KldKind {
     /// Of the two models' whole distributions.
@@ -50,7 +51,7 @@ impl KldKind {
 }
 
 /// A figure that is null, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Absent {
     /// Its name in a text's `summary`.
     pub field: &'static str,

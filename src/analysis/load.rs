@@ -1,5 +1,6 @@
 //! The load of a model: time, rate, and what the page cache held.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::visits;
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// Loads of one model over the rounds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LoadSummary {
     /// Median time to load the model, warm loads alone when there are any.
     pub model_s: f64,

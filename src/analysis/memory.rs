@@ -1,5 +1,6 @@
 //! Memory of a model's workers: what the kernel and llama.cpp say, and what the header made us expect.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{series, visits};
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Memory of one model. Medians over rounds, except minimum and maximum, in bytes of resident memory unless named otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemorySummary {
     /// Worker before the load.
     pub initial_bytes: f64,
@@ -46,7 +47,7 @@ pub struct MemorySummary {
 }
 
 /// Sums over buffer types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BufferTotals {
     /// Weights, all buffer types.
     pub weights_bytes: u64,

@@ -1,12 +1,13 @@
 //! Metrics: what is summarised for each model, in which unit, which way is better, and how it is serialized.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{series::Series, verdict::Verdict};
 use crate::{record::Protocol, stats};
 
 /// Unit of a metric's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Unit {
     /// Tokens per second.
     #[serde(rename = "t/s")]
@@ -29,7 +30,7 @@ pub enum Unit {
 }
 
 /// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     /// More is better.
@@ -39,7 +40,7 @@ pub enum Better {
 }
 
 /// A metric of one model over the rounds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricSummary {
     /// `pp512`, `tg128`, `load`, `memory_peak`, `short/tg`, ...
     #[serde(skip)]
@@ -64,7 +65,7 @@ pub struct MetricSummary {
 }
 
 /// A metric of a candidate over the original's, paired by round.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
     /// As `key` of a [`MetricSummary`].
     #[serde(skip)]

@@ -13,6 +13,7 @@ mod quality;
 mod recommend;
 mod selfcheck;
 mod series;
+pub mod several;
 #[cfg(test)]
 mod testing;
 mod verdict;
@@ -31,13 +32,16 @@ pub use selfcheck::{Finding, SelfCheck, selfcheck};
 pub use verdict::{Verdict, Verdicts};
 pub use warning::{Warning, WarningKind};
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 use series::Series;
 
 use crate::record::{Ended, FORMAT, Outcome, Role, Run, Visit, datum};
 
 /// What a run says. The same run gives the same analysis, byte for byte.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Analysis {
     /// Version of the format of the record and of this document.
     pub format: u32,
@@ -62,7 +66,7 @@ pub struct Analysis {
 }
 
 /// What a run says of one model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelAnalysis {
     /// Short name, unique in the run.
     pub name: String,
@@ -81,9 +85,11 @@ pub struct ModelAnalysis {
     /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`, then `ppl`, `kld_mean`, `kld_p99` and
     /// `top1_agreement`, whose `n` counts windows; a KLD that is a lower bound is `kld_mean_lower_bound`, `kld_p99_lower_bound`.
     #[serde(serialize_with = "metric::by_key")]
+    #[schemars(with = "BTreeMap<String, MetricSummary>")]
     pub metrics: Vec<MetricSummary>,
     /// The same keys, as candidate over original, and `all_workloads`: one line over all synthetic ones. Empty for the original.
     #[serde(serialize_with = "metric::by_key")]
+    #[schemars(with = "BTreeMap<String, Comparison>")]
     pub vs_original: Vec<Comparison>,
     /// The load in detail.
     pub load: Option<LoadSummary>,

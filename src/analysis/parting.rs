@@ -1,11 +1,12 @@
 //! Where a candidate's answer parts from the original's, and by how little the original had chosen there.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{quality::text::first_divergence, record::Generation};
 
 /// A candidate's answer against the original's to the same prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Agreement {
     /// The same tokens to the end.

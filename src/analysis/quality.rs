@@ -3,6 +3,7 @@
 //! Texts count equally (macro-average). Intervals are t intervals of the stratified mean, paired by window where two models
 //! are compared; for KLD, which is skewed, a seeded bootstrap that draws windows within each text stands beside it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -21,7 +22,7 @@ const RESAMPLES: usize = 1_999;
 const FEWEST_WINDOWS: usize = 10;
 
 /// A candidate's output against the original's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct QualityAnalysis {
     /// `Done`, or why it could not be compared, or no further.
     pub outcome: Outcome,
@@ -48,7 +49,7 @@ pub struct QualityAnalysis {
 }
 
 /// The figures of one text or of all.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
     /// PPL(Q); over texts the geometric mean.
     pub ppl: Figure,
@@ -67,7 +68,7 @@ pub struct Figures {
 }
 
 /// A value with its interval at the plan's confidence; `None` under the windows it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Figure {
     /// The value.
     pub value: f64,
@@ -78,7 +79,7 @@ pub struct Figure {
 }
 
 /// A candidate's output on one text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TextFigures {
     /// The text.
     pub name: String,
@@ -95,7 +96,7 @@ pub struct TextFigures {
 }
 
 /// The mean KLD against the greatest a person accepts. A lower bound can be too far, and never acceptable.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityVerdict {
     /// The whole interval is at most that.

@@ -5,6 +5,7 @@
 //! 3. Of the rest the preferred respect decides. Those that can't be told from the best in it are equals there, and of equals the
 //!    one with the least divergence is taken.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -18,7 +19,7 @@ use crate::record::{Outcome, Prefer, Role, Run, Wishes};
 pub const MAX_KLD_NATS: f64 = 0.05;
 
 /// The rule, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Advice {
     /// The limits and the preference applied.
     pub rule: Rule,
@@ -29,7 +30,7 @@ pub struct Advice {
 }
 
 /// The limits and the preference.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Rule {
     /// Greatest mean KLD, in nats.
     pub max_kld_nats: f64,
@@ -46,7 +47,7 @@ pub struct Rule {
 }
 
 /// Who set a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The person.
@@ -56,7 +57,7 @@ pub enum Source {
 }
 
 /// What to take. Models are indices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// This one.
@@ -74,7 +75,7 @@ pub enum Choice {
 }
 
 /// Why nothing can be recommended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// There is no candidate that could be measured.
@@ -90,7 +91,7 @@ pub enum Obstacle {
 }
 
 /// How a model stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Standing {
     /// Each limit that applies.
     pub limits: Vec<Check>,
@@ -101,7 +102,7 @@ pub struct Standing {
 }
 
 /// A limit and a model's interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     /// The limit.
     pub limit: Limit,
@@ -110,7 +111,7 @@ pub struct Check {
 }
 
 /// A limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// Mean KLD at most.
@@ -122,7 +123,7 @@ pub enum Limit {
 }
 
 /// How an interval lies to a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Held {
     /// Wholly within.
@@ -136,7 +137,7 @@ pub enum Held {
 }
 
 /// What became of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Recommended.

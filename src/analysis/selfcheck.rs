@@ -1,11 +1,12 @@
 //! A model against itself: every difference found is false, and the width of the rest is what this machine can tell apart.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Analysis, Comparison, Verdict, Warning};
 
 /// What a self-check found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SelfCheck {
     /// Metrics that came out relevantly different, with their intervals.
     pub differences: Vec<(String, Comparison)>,
@@ -22,7 +23,7 @@ pub struct SelfCheck {
 }
 
 /// What that comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// Nothing was found where there is nothing.

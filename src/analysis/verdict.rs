@@ -1,5 +1,6 @@
 //! Verdicts: an interval of a ratio held against the region of equivalence. Never from the central value alone.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// What may be concluded about a candidate's metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Takes relevantly less time.
@@ -34,7 +35,7 @@ pub enum Verdict {
 
 /// Verdicts drawn, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
 /// family says anything false in at most 1 − confidence of runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Verdicts {
     /// Speed of the synthetic workloads, load, memory: every candidate's.
     pub primary: usize,

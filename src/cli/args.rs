@@ -40,7 +40,7 @@ pub(super) enum Command {
     Quality(QualityArgs),
     /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4 when it can't
     Selfcheck(SelfcheckArgs),
-    /// Render a record as HTML, Markdown, CSV, JSON or text
+    /// Render a record as HTML, Markdown, CSV, JSON or text; several are put side by side
     Report(super::report::ReportArgs),
     /// Put the results of a run into a model card, as text and as Hugging Face metadata
     Card(super::card::CardArgs),
@@ -50,6 +50,12 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Check whether numbers from this machine and build can be trusted
     Doctor(DoctorArgs),
+    /// Print the JSON Schema of a record, or of what is printed as JSON
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t = super::schema::Document::Run)]
+        of: super::schema::Document,
+    },
     /// Print shell completions
     Completions {
         /// The shell

@@ -20,6 +20,7 @@ mod progress;
 mod quality;
 mod quantize;
 mod report;
+mod schema;
 mod selfcheck;
 mod subjects;
 mod values;
@@ -77,6 +78,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Diff(args) => diff::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Schema { of } => schema::run(of),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "gguf-bench", &mut script);

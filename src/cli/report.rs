@@ -1,24 +1,26 @@
-//! report: renders a record again, from the record alone.
+//! report: renders a record again, from the record alone, or several side by side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use super::{exit::Exit, outputs, print, values::not_negative, wishes::WishArgs};
 use crate::{
-    analysis, record,
-    report::{self, Format, LlamaBench},
+    analysis,
+    record::{self, Run},
+    report::{self, Format, LlamaBench, records::Form},
 };
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// A record written by a run, or its folder
-    run: PathBuf,
+    /// A record written by a run, or its folder; several are put side by side, each held against the first
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
     /// What to render
     #[arg(long, value_enum, default_value_t = FormatArg::Html)]
     format: FormatArg,
-    /// Where to (- = stdout) [default: stdout; for html, report.html beside the record]
+    /// Where to (- = stdout) [default: stdout; for html, report.html beside the record, of several records.html here]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Render this minijinja template instead; TEMPLATES.md says what it can name
@@ -66,9 +68,38 @@ impl From<FormatArg> for Format {
     }
 }
 
+impl FormatArg {
+    /// The form in which several records are put side by side; `None` for llama-bench's, which are of one.
+    fn of_several(self) -> Option<Form> {
+        match self {
+            Self::Html => Some(Form::Html),
+            Self::Md => Some(Form::Markdown),
+            Self::Csv => Some(Form::Csv),
+            Self::Json => Some(Form::Json),
+            Self::Text => Some(Form::Text),
+            Self::LlamaBenchMd
+            | Self::LlamaBenchCsv
+            | Self::LlamaBenchJson
+            | Self::LlamaBenchJsonl
+            | Self::LlamaBenchSql => None,
+        }
+    }
+}
+
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
-    let path = if args.run.is_dir() { args.run.join("run.json") } else { args.run.clone() };
-    let mut run = record::read_run(&path)?;
+    match args.runs.as_slice() {
+        [path] => one(args, &record_in(path)),
+        paths => several(args, paths),
+    }
+}
+
+/// A record, or the one in the folder of a run.
+fn record_in(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("run.json") } else { path.into() }
+}
+
+fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
+    let mut run = record::read_run(path)?;
     let typed = args.wishes.record().is_some() || args.max_kld.is_some();
     if typed {
         // The page carries the record it shows, so that it can be drawn again: with the wishes it was drawn by.
@@ -91,6 +122,35 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
             print(&format!("{}\n", beside().display()))?;
         }
         (None, _) => outputs::write("-".as_ref(), format, &run, &analysis)?,
+    }
+    Ok(Exit::Fine)
+}
+
+/// Records side by side. What recommends a model is of one record.
+fn several(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
+    let of_one = [
+        (args.template.is_some(), "--template"),
+        (args.recommend, "--recommend"),
+        (args.wishes.record().is_some() || args.max_kld.is_some(), "a limit or a preference"),
+    ];
+    if let Some((_, option)) = of_one.iter().find(|(given, _)| *given) {
+        return Ok(super::usage(&format!("{option} is for one record, and here are {}", paths.len())));
+    }
+    let Some(form) = args.format.of_several() else {
+        return Ok(super::usage(&format!("llama-bench's rows are of one record, and here are {}", paths.len())));
+    };
+    let runs: Vec<Run> = paths.iter().map(|path| record::read_run(&record_in(path))).collect::<Result<_, _>>()?;
+    let several = analysis::several::several(&runs).context("there is no record")?;
+    let page = Path::new("records.html");
+    let out = match (&args.out, form) {
+        (Some(out), _) => out.as_path(),
+        (None, Form::Html) => page,
+        (None, _) => "-".as_ref(),
+    };
+    let options = if out.as_os_str() == "-" { outputs::for_terminal() } else { report::Options::default() };
+    outputs::put(out, &report::records::render(form, &several, &options)?)?;
+    if args.out.is_none() && form == Form::Html {
+        print(&format!("{}\n", page.display()))?;
     }
     Ok(Exit::Fine)
 }

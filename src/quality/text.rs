@@ -1,5 +1,6 @@
 //! Where two answers part, and answers that are broken.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Repeats of the tail from which it is a loop.
@@ -29,7 +30,7 @@ pub fn first_divergence(base: &[i32], candidate: &[i32]) -> Option<Divergence> {
 }
 
 /// What is wrong with an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Defect {
     /// Nothing but white space.

@@ -1,9 +1,10 @@
 //! The results of a comparison over one text, under llama-perplexity's names where it has them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A mean over tokens, or something that follows from means.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenMean {
     /// The value, in the unit its field names.
     pub value: f64,
@@ -12,7 +13,7 @@ pub struct TokenMean {
 }
 
 /// The order statistics of a quantity over tokens, in the unit its field names.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each name is its percentile")]
 pub struct Percentiles {
     pub minimum: f64,
@@ -31,7 +32,7 @@ pub struct Percentiles {
 }
 
 /// Everything known about a candidate's output on one text. KLD is KL(original ‖ candidate).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Scored tokens.
     pub tokens: usize,
@@ -76,7 +77,7 @@ pub struct Summary {
 }
 
 /// Tokens whose first choice differs between the models.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flips {
     /// Only the candidate chooses correctly.
     pub towards_correct_tokens: usize,
@@ -87,7 +88,7 @@ pub struct Flips {
 }
 
 /// Mean KLD over a range of positions in the window.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PositionBin {
     /// First position.
     pub from_position: usize,
@@ -100,7 +101,7 @@ pub struct PositionBin {
 }
 
 /// Mean KLD over tokens for which the original's entropy lies in a range.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EntropyBin {
     /// Lowest entropy, in nats.
     pub from_nats: f64,
@@ -113,7 +114,7 @@ pub struct EntropyBin {
 }
 
 /// A token on which the models disagree most.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorstToken {
     /// Window, from 0.
     pub window: usize,
@@ -136,7 +137,7 @@ pub struct WorstToken {
 }
 
 /// A token in its text, for a person to read. A token may be part of a character, which shows as U+FFFD.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenContext {
     /// The text before it.
     pub before: String,
@@ -149,7 +150,7 @@ pub struct TokenContext {
 }
 
 /// Means over one window: the independent unit for intervals.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowMeans {
     /// Window, from 0.
     pub window: usize,

@@ -1,11 +1,12 @@
 //! How the rounds were really run, and why: what the plan left to the first of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Arrangement;
 
 /// Decisions taken in the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Course {
     /// How the models shared the time of a round.
     pub arrangement: Arrangement,
@@ -18,7 +19,7 @@ pub struct Course {
 }
 
 /// How many samples of a workload a round is worth (Kalibera & Jones 2013).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InnerChoice {
     /// Index into the plan's workloads.
     pub workload: usize,

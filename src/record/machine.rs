@@ -1,9 +1,10 @@
 //! What the run was made on: the machine, and its state from visit to visit.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The machine, read once before the first round. What could not be read is `None`, never 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     /// Host name is left out on purpose: records are published.
     pub os: String,
@@ -34,7 +35,7 @@ pub struct Machine {
 }
 
 /// A device llama.cpp can compute on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceInfo {
     /// ggml's name (CPU, CUDA0, Metal, Vulkan0).
     pub name: String,
@@ -51,7 +52,7 @@ pub struct DeviceInfo {
 }
 
 /// What the machine was doing around one visit: evidence for drift, throttling and company. `None` = not readable here.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Conditions {
     /// Load average over a minute, at the start of the visit.
     pub load_average_1m: Option<f64>,

@@ -11,6 +11,7 @@ mod machine;
 mod model;
 mod plan;
 mod quality;
+pub mod schema;
 mod visit;
 mod wishes;
 
@@ -36,13 +37,14 @@ pub use visit::{
 };
 pub use wishes::{Prefer, Wishes};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
 pub const FORMAT: u32 = 1;
 
 /// One run: the plan, what it ran on, and every reading.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Version of the format, see [`FORMAT`].
     pub format: u32,
@@ -52,7 +54,7 @@ pub struct Run {
     pub machine: Machine,
     /// The command line, word by word.
     pub command: Vec<String>,
-    /// When the run began, UTC, RFC 3339. A label: nothing is computed from it.
+    /// When the run began, UTC, RFC 3339. A label: it places a record among others, and no figure is computed from it.
     pub started_utc: String,
     /// What was to be done.
     pub plan: Plan,
@@ -87,7 +89,7 @@ impl Run {
 }
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// Every planned round was run.

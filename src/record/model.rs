@@ -1,11 +1,12 @@
 //! What a model file is, from its header and its bytes, without loading it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::visit::Outcome;
 
 /// A model of the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Model {
     /// Short name, unique in the run, for tables and charts.
     pub name: String,
@@ -20,7 +21,7 @@ pub struct Model {
 }
 
 /// What a model is compared as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// What the others are compared with.
@@ -30,7 +31,7 @@ pub enum Role {
 }
 
 /// Facts of a GGUF file (all its parts together).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelFacts {
     /// Size of the file, or of all parts.
     pub file_bytes: u64,
@@ -71,7 +72,7 @@ pub struct ModelFacts {
 }
 
 /// Tensors of one class stored in one type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TensorGroup {
     /// Layer class: `token_embd`, `attn_q`, `ffn_down`, `norm`, ...
     pub class: String,
@@ -86,7 +87,7 @@ pub struct TensorGroup {
 }
 
 /// Identity of a tokenizer: models whose fingerprints differ are not compared token by token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenizerFacts {
     /// `tokenizer.ggml.model`.
     pub model: String,

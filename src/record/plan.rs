@@ -1,11 +1,12 @@
 //! What is to be done: workloads, llama.cpp's parameters, and the protocol of rounds. Printed by `--dry-run`, stored in the run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quality::QualityPlan;
 
 /// Everything needed to repeat the measurement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// What every model is asked to do, in this order.
     pub workloads: Vec<Workload>,
@@ -23,7 +24,7 @@ pub struct Plan {
 }
 
 /// One thing every model is asked to do in a round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Workload {
     /// Unique name: `pp512`, `tg128`, or the prompt's name.
     pub id: String,
@@ -32,7 +33,7 @@ pub struct Workload {
 }
 
 /// The kinds of work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
     /// Prompt processing of `n_tokens` given ids, as llama-bench's `-p`.
@@ -66,7 +67,7 @@ pub enum WorkloadKind {
 }
 
 /// A prompt and how long its answer may get.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PromptText {
     /// Category, free text; results are grouped by it.
     pub category: String,
@@ -77,7 +78,7 @@ pub struct PromptText {
 }
 
 /// llama.cpp's parameters, under llama-bench's names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineConfig {
     /// Where to compute.
     pub device: Device,
@@ -100,7 +101,7 @@ pub struct EngineConfig {
 }
 
 /// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
     /// Whatever llama.cpp prefers here.
@@ -116,7 +117,7 @@ pub enum Device {
 }
 
 /// Element types of the KV cache that llama-bench accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "ggml's own type names")]
 pub enum CacheType {
@@ -148,7 +149,7 @@ impl CacheType {
 }
 
 /// Flash attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlashAttention {
     /// llama.cpp decides.
@@ -160,7 +161,7 @@ pub enum FlashAttention {
 }
 
 /// How often and until when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Protocol {
     /// Never fewer rounds than this, unless interrupted or out of a [`Budget::Limit`].
     pub min_rounds: u32,
@@ -200,7 +201,7 @@ pub struct Protocol {
 }
 
 /// How many samples of a workload a round takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InnerPolicy {
     /// As many as the protocol says, in every round.
@@ -211,7 +212,7 @@ pub enum InnerPolicy {
 }
 
 /// How the models of a round share its time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrangement {
     /// One model after the other, each alone in memory.
@@ -222,7 +223,7 @@ pub enum Arrangement {
 }
 
 /// How long a worker lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Workers {
     /// One round: what differs from process to process is seen.
@@ -235,7 +236,7 @@ pub enum Workers {
 }
 
 /// Which prompts are asked in a round.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptTurns {
     /// All of them.
@@ -246,7 +247,7 @@ pub enum PromptTurns {
 }
 
 /// How strictly a budget is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
     /// The least rounds are run even if they take longer.
@@ -257,7 +258,7 @@ pub enum Budget {
 }
 
 /// How the next token of an answer is chosen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sampling {
     /// The most likely token.

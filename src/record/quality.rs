@@ -1,5 +1,6 @@
 //! What quantizing did to the output: how it was to be compared, and what came out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 
 /// How the output is compared. Windows and what is scored in them are llama-perplexity's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityPlan {
     /// Tokens a window; the second half is scored.
     pub n_ctx: u32,
@@ -38,7 +39,7 @@ fn default_top_k() -> usize {
 }
 
 /// Which models are held in memory together while outputs are compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityMemory {
     /// The first of the others that fits.
@@ -53,7 +54,7 @@ pub enum QualityMemory {
 }
 
 /// A text, by identity; the record does not hold it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TextPlan {
     /// What a report calls it.
     pub name: String,
@@ -66,7 +67,7 @@ pub struct TextPlan {
 }
 
 /// What the comparison of outputs gave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quality {
     /// The texts as tokens, in the plan's order.
     pub texts: Vec<QualityText>,
@@ -81,7 +82,7 @@ pub struct Quality {
 }
 
 /// What the candidates are compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reference {
     /// The original itself, evaluated beside them: exact.
@@ -94,7 +95,7 @@ pub enum Reference {
 }
 
 /// Which models were held in memory together, so how often the original was evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
     /// All fit in memory together.
@@ -128,7 +129,7 @@ pub enum Sharing {
 }
 
 /// A text as the original's tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityText {
     /// Tokens, BOS included.
     pub n_tokens: usize,
@@ -137,7 +138,7 @@ pub struct QualityText {
 }
 
 /// One worker process of the comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityWorker {
     /// The models compared with the original, as indices into the run's.
     pub candidates: Vec<usize>,
@@ -156,7 +157,7 @@ pub struct QualityWorker {
 }
 
 /// A candidate's output against the original's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CandidateQuality {
     /// Index into the run's models.
     pub candidate: usize,
@@ -169,7 +170,7 @@ pub struct CandidateQuality {
 }
 
 /// Why no more windows were scored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityStop {
     /// The texts had no more.
@@ -183,7 +184,7 @@ pub enum QualityStop {
 }
 
 /// A candidate's output on one text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TextQuality {
     /// Index into the texts.
     pub text: usize,

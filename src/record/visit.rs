@@ -1,11 +1,12 @@
 //! What one worker measured: a round is a list of visits, a visit one fresh process holding one model.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Conditions;
 
 /// One pass over the models, each in a process of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Round {
     /// Number, from 0. Round 2j+1 visits the models in the reverse order of round 2j.
     pub index: u32,
@@ -14,7 +15,7 @@ pub struct Round {
 }
 
 /// One model in one round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Visit {
     /// Index into the run's models.
     pub model: usize,
@@ -44,7 +45,7 @@ pub struct Visit {
 }
 
 /// A prompt that was not asked: with its answer it is longer than the model allows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -57,7 +58,7 @@ pub struct Skipped {
 }
 
 /// A failed measurement is a finding: it says where and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It went through.
@@ -72,7 +73,7 @@ pub enum Outcome {
 }
 
 /// What was being done when something failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Finding and reading the file's header.
@@ -96,7 +97,7 @@ pub enum Stage {
 }
 
 /// Which part of a model's work a sample timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Prompt evaluation.
@@ -106,7 +107,7 @@ pub enum Phase {
 }
 
 /// One timing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -125,7 +126,7 @@ pub struct Sample {
 }
 
 /// The load of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Loading the model, nothing else.
     pub model_ns: u64,
@@ -140,7 +141,7 @@ pub struct Load {
 }
 
 /// State of the page cache when a load began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheState {
     /// Under 1 % of the file, or under 1 MiB, came from storage.
@@ -152,7 +153,7 @@ pub enum CacheState {
 }
 
 /// Memory of one worker, read from outside while it worked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Memory {
     /// Before the load.
     pub initial: MemoryReading,
@@ -169,7 +170,7 @@ pub struct Memory {
 }
 
 /// Resident memory at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryReading {
     /// All of it.
     pub rss_bytes: u64,
@@ -180,7 +181,7 @@ pub struct MemoryReading {
 }
 
 /// Readings in columns: the same index is the same moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemorySeries {
     /// Since the visit began, in milliseconds.
     pub at_ms: Vec<u32>,
@@ -193,7 +194,7 @@ pub struct MemorySeries {
 }
 
 /// Memory of a device, as the drop of its free memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceMemory {
     /// ggml's name.
     pub name: String,
@@ -206,7 +207,7 @@ pub struct DeviceMemory {
 }
 
 /// One of llama.cpp's buffer types and what lies in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Buffer {
     /// ggml's name of the buffer type (`CPU_Mapped`, `CPU_REPACK`, `CUDA0`).
     pub name: String,
@@ -221,7 +222,7 @@ pub struct Buffer {
 }
 
 /// Untimed work before the first sample.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {
     /// How long it went on.
     pub duration_ns: u64,
@@ -230,7 +231,7 @@ pub struct Warmup {
 }
 
 /// An answer to a prompt. Its times are also in the visit's samples.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generation {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -254,7 +255,7 @@ pub struct Generation {
 }
 
 /// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended it.

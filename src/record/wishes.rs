@@ -1,9 +1,10 @@
 //! What the person asked of a model: the limits and the preference by which one is recommended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits a model must keep, and what decides among those that keep them. Nothing measured depends on it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Wishes {
     /// Greatest mean KLD from the original, in nats; `None` for the plan's, or the default.
     #[serde(default)]
@@ -20,7 +21,7 @@ pub struct Wishes {
 }
 
 /// What decides among the models within the limits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prefer {
     /// The fastest generation.

@@ -19,14 +19,6 @@ pub(super) fn render(analysis: &Analysis) -> String {
 }
 
 fn row(model: &ModelAnalysis, m: &MetricSummary, c: Option<&Comparison>) -> [String; 12] {
-    let unit = match m.unit {
-        Unit::TokensPerSecond => "t/s",
-        Unit::Seconds => "s",
-        Unit::Bytes => "bytes",
-        Unit::Perplexity => "ppl",
-        Unit::Nats => "nats",
-        Unit::Fraction => "fraction",
-    };
     [
         field(&model.name),
         field(&m.key),
@@ -34,7 +26,7 @@ fn row(model: &ModelAnalysis, m: &MetricSummary, c: Option<&Comparison>) -> [Str
         number(m.low),
         number(m.high),
         number(m.best),
-        unit.into(),
+        unit(m.unit).into(),
         m.n.to_string(),
         number(c.and_then(|c| c.ratio)),
         number(c.and_then(|c| c.low)),
@@ -43,8 +35,19 @@ fn row(model: &ModelAnalysis, m: &MetricSummary, c: Option<&Comparison>) -> [Str
     ]
 }
 
-/// As JSON names it.
-fn verdict(verdict: Verdict) -> &'static str {
+/// As JSON names it; likewise below.
+pub(super) fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::TokensPerSecond => "t/s",
+        Unit::Seconds => "s",
+        Unit::Bytes => "bytes",
+        Unit::Perplexity => "ppl",
+        Unit::Nats => "nats",
+        Unit::Fraction => "fraction",
+    }
+}
+
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Faster => "faster",
         Verdict::Slower => "slower",
@@ -55,12 +58,12 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| v.to_string()).unwrap_or_default()
 }
 
 /// A spreadsheet takes a field that begins like a formula for one: an apostrophe before it makes it text.
-fn field(text: &str) -> String {
+pub(super) fn field(text: &str) -> String {
     let mut text = inert_line(text);
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
         text.insert(0, '\'');

@@ -1,5 +1,6 @@
 //! The metrics of the benchmarking guide under its own names: by model, by category, by prompt, with difference and ratio.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -14,14 +15,14 @@ use crate::{
 };
 
 /// Everything the guide names, for scripts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Metrics {
     /// The models; the first is the original.
     pub models: Vec<ModelMetrics>,
 }
 
 /// The guide's metrics of one model. What was not measured is null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelMetrics {
     /// Its short name.
     pub name: String,
@@ -54,7 +55,7 @@ pub struct ModelMetrics {
 }
 
 /// A prompt or a category.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -64,7 +65,7 @@ pub struct Group {
 }
 
 /// Tokens of some prompts and the time they took, once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Speed {
     /// Tokens of the prompts.
     pub prompt_tokens: Option<u64>,

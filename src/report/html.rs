@@ -13,8 +13,9 @@ use crate::{analysis::Analysis, record::Run};
 
 const CSS: &str = include_str!("../../templates/report.css");
 const JS: &str = include_str!("../../templates/report.js");
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("report.html.jinja", include_str!("../../templates/report.html.jinja")),
+    ("records.html.jinja", include_str!("../../templates/records.html.jinja")),
     ("macros.html.jinja", include_str!("../../templates/partials/macros.html.jinja")),
     ("cards.html.jinja", include_str!("../../templates/partials/cards.html.jinja")),
     ("answers.html.jinja", include_str!("../../templates/partials/answers.html.jinja")),
@@ -26,12 +27,7 @@ const TEMPLATES: [(&str, &str); 5] = [
 /// # Errors
 /// When the record can't be embedded or a template names something that is not there.
 pub(super) fn render(run: &Run, view: &View, sections: &[Section], charts: &[Chart]) -> Result<String, Error> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
-    for (name, source) in TEMPLATES {
-        env.add_template(name, source).map_err(|e| error(&e))?;
-    }
+    let env = own_templates()?;
     let record = embed(run)?;
     let page = env.get_template("report.html.jinja").map_err(|e| error(&e))?;
     page.render(context! {
@@ -48,6 +44,39 @@ pub(super) fn render(run: &Run, view: &View, sections: &[Section], charts: &[Cha
     .map_err(|e| error(&e))
 }
 
+/// The page of several records.
+///
+/// # Errors
+/// When a template names something that is not there.
+pub(super) fn render_records(view: &super::records::View, charts: &[Chart]) -> Result<String, Error> {
+    let env = own_templates()?;
+    let page = env.get_template("records.html.jinja").map_err(|e| error(&e))?;
+    page.render(context! {
+        view => Value::from(Serde(view)),
+        charts => Value::from(Serde(charts)),
+        css => CSS,
+        js => JS,
+        css_hash => hash(CSS),
+        js_hash => hash(JS),
+    })
+    .map_err(|e| error(&e))
+}
+
+fn own_templates() -> Result<Environment<'static>, Error> {
+    let mut env = environment()?;
+    for (name, source) in TEMPLATES {
+        env.add_template(name, source).map_err(|e| error(&e))?;
+    }
+    Ok(env)
+}
+
+fn environment<'a>() -> Result<Environment<'a>, Error> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
+    Ok(env)
+}
+
 /// A person's own template over the same values, and the analysis.
 ///
 /// # Errors
@@ -60,9 +89,7 @@ pub(super) fn render_own(
     charts: &[Chart],
     analysis: &Analysis,
 ) -> Result<String, Error> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
+    let mut env = environment()?;
     env.add_template(name, source).map_err(|e| error(&e))?;
     let page = env.get_template(name).map_err(|e| error(&e))?;
     page.render(context! {

@@ -14,6 +14,7 @@ mod html;
 mod json;
 mod llama_bench;
 mod markdown;
+pub mod records;
 mod selfcheck;
 mod sentences;
 mod terminal;
@@ -118,4 +119,12 @@ pub fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options)
 pub fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
     let sections = view::tables(run, analysis);
     html::render_own(name, source, &View::new(run, analysis), &sections, &chart::all(run, analysis)?, analysis)
+}
+
+/// The JSON Schema of [`Format::Json`].
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub fn schema() -> Result<String, Error> {
+    Ok(json::schema()?)
 }

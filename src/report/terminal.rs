@@ -22,8 +22,11 @@ pub enum Colour {
 
 /// A table with its notes, ending in a line end.
 pub(super) fn table(table: &Table, width: u16, colour: Colour) -> String {
-    let (text, _) = fit(table, width);
+    let (text, left_out) = fit(table, width);
     let mut out = text.lines().map(|l| paint(l.trim_end(), colour) + "\n").collect::<String>();
+    if !left_out.is_empty() {
+        wrap(&mut out, &format!("Not shown at this width: {}.", left_out.join(", ")), width, "");
+    }
     for note in &table.notes {
         wrap(&mut out, note, width, "");
     }

@@ -50,3 +50,18 @@ def render(program, record, folder, name):
     source.write_text(json.dumps(record), encoding="utf-8")
     subprocess.run([program, "report", str(source), "--out", str(page)], check=True)
     return page
+
+
+def side_by_side(program, folder, name):
+    """The page of several records: a day, another, another machine, and a hostile one."""
+    another_day, elsewhere = real(), real()
+    another_day["started_utc"] = "2027-01-02T03:04:05Z"
+    elsewhere["machine"]["cpu"] = "Another CPU 16-Core Processor"
+    elsewhere["plan"]["engine"]["n_threads"] += 1
+    records = [real(), another_day, elsewhere, hostile()]
+    sources = [folder / f"{name}-{at}.json" for at in range(len(records))]
+    for source, record in zip(sources, records):
+        source.write_text(json.dumps(record), encoding="utf-8")
+    page = folder / f"{name}.html"
+    subprocess.run([program, "report", *map(str, sources), "--out", str(page)], check=True)
+    return page

@@ -15,6 +15,8 @@ import pages
 import webdriver
 
 PAGES = {"real": pages.real, "failures": pages.with_failures, "hostile": pages.hostile}
+# Those and the page of several records.
+ALL = (*PAGES, "several")
 # A4 less the margins of the style sheet, in CSS pixels of 1/96 inch.
 PRINTABLE_MM = (210 - 2 * 14, 297 - 2 * 14)
 PX_PER_MM = 96 / 25.4
@@ -29,6 +31,7 @@ class Report(unittest.TestCase):
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
         cls.records = {name: make() for name, make in PAGES.items()}
         cls.paths = {name: pages.render(program, record, folder, name) for name, record in cls.records.items()}
+        cls.paths["several"] = pages.side_by_side(program, folder, "several")
         driver, chromium = installed.program("chromium-driver"), installed.program("chromium")
         cls.browser = held.enter_context(webdriver.browser(driver, chromium))
 
@@ -46,7 +49,7 @@ class Report(unittest.TestCase):
         return self.browser.run("return document.querySelectorAll(arguments[0]).length", selector)
 
     def test_it_loads_without_an_error_or_a_request(self):
-        for name in self.each():
+        for name in self.each(*ALL):
             own = self.paths[name].resolve().as_uri()
             self.assertEqual([url for url in self.browser.requests() if not url.startswith("data:")], [own])
             self.assertEqual([entry["message"] for entry in self.browser.log("browser")], [])
@@ -115,12 +118,12 @@ class Report(unittest.TestCase):
         for width in (320, 390, 768, 3840):
             self.browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
                                   mobile=width < 500)
-            for _ in self.each():
+            for _ in self.each(*ALL):
                 self.assertLessEqual(self.browser.run("return document.scrollingElement.scrollWidth"), width)
 
     def test_it_prints_every_figure_whole(self):
         across, down = (round(mm * PX_PER_MM) for mm in PRINTABLE_MM)
-        for _ in self.each():
+        for _ in self.each(*ALL):
             pdf = base64.b64decode(self.browser.devtools("Page.printToPDF", preferCSSPageSize=True)["data"])
             self.assertTrue(pdf.startswith(b"%PDF-"))
             self.browser.devtools("Emulation.setEmulatedMedia", media="print", features=[])
@@ -141,7 +144,7 @@ class Report(unittest.TestCase):
         for scheme in ("light", "dark"):
             features = [{"name": "prefers-color-scheme", "value": scheme}]
             self.browser.devtools("Emulation.setEmulatedMedia", media="", features=features)
-            for _ in self.each():
+            for _ in self.each(*ALL):
                 self.browser.run(source)
                 found = self.browser.wait("return axe.run(document, {resultTypes: ['violations']})")
                 self.assertIn("violations", found, found)
@@ -149,13 +152,26 @@ class Report(unittest.TestCase):
                 told = [(v["id"], [node["target"] for node in v["nodes"]][:3]) for v in serious]
                 self.assertEqual(told, [])
 
+    def test_several_records_have_a_mark_each_and_sort(self):
+        for _ in self.each("several"):
+            models = len(self.records["real"]["models"])
+            # Three machines: the first's marks are circles, here of two days; then squares, then triangles. The legend has one of each.
+            for kind in ("tg", "pp"):
+                self.assertEqual(self.count(f"#chart-date-{kind} circle"), 1 + 2 * models)
+                self.assertEqual(self.count(f"#chart-date-{kind} polygon"), 2 + 2 * models)
+            head = 'document.querySelectorAll("#speed-table thead th")[2]'
+            self.browser.run(f"{head}.querySelector('button').click()")
+            cells = self.browser.run(
+                'return [...document.querySelectorAll("#speed-table tbody tr")].map((r) => Number(r.cells[2].dataset.sort))')
+            self.assertEqual(cells, sorted(cells))
+
     def test_a_hostile_record_is_inert(self):
-        for _ in self.each("hostile"):
+        for name in self.each("hostile", "several"):
             self.assertIsNone(self.browser.run("return window.owned ?? null"))
-            self.assertEqual(self.count("script"), 2)
+            self.assertEqual(self.count("script"), 2 if name == "hostile" else 1)
             self.assertEqual(self.count("img, iframe, object, embed, form, link:not([rel=icon])"), 0)
             shown = self.browser.run("return document.body.innerText")
-            self.assertTrue("{{7*7}}" in shown)
+            self.assertTrue("{{7*7}}" in shown, name)
             # Not assertNotIn, which would print the page.
             self.assertEqual([sign for sign in "\x1b\u202e" if sign in shown], [])
 

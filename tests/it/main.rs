@@ -17,5 +17,7 @@ mod inspect;
 mod interrupt;
 mod prompts;
 mod quality;
+mod records;
 mod rounds;
+mod schema;
 mod sweep;

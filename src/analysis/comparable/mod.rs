@@ -6,6 +6,7 @@ mod plan;
 
 use std::fmt::Display;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::Run;
@@ -13,10 +14,12 @@ use crate::record::Run;
 pub use models::{MatchedBy, Pair, pair_models};
 
 /// Something that is not the same in two records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// What it does to a comparison.
     pub weight: Weight,
+    /// What of a comparison it makes meaningless, where it does.
+    pub scope: Scope,
     /// What differs, in words.
     pub what: String,
     /// As it is in the older record.
@@ -26,13 +29,29 @@ pub struct Difference {
 }
 
 /// What a difference does to a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weight {
     /// Other work was done, or in another way: a ratio would say nothing of build, machine or day.
     Meaningless,
     /// It may be the very thing that is compared, and belongs beside the result.
     Noteworthy,
+}
+
+/// What of a comparison a difference concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All of it.
+    Everything,
+    /// One model, by its name in the newer record; as the original, what is compared with it, too.
+    Model(String),
+    /// The prompts of one category.
+    Category(String),
+    /// All prompts.
+    Prompts,
+    /// What quantizing did to the output.
+    Outputs,
 }
 
 /// Everything that differs, in the order of the records: program, machine, plan, models.
@@ -51,9 +70,21 @@ struct Found(Vec<Difference>);
 impl Found {
     /// Two values as people read them; equal ones are no difference.
     fn compare(&mut self, weight: Weight, what: impl Into<String>, old: impl Display, new: impl Display) {
+        self.compare_some(Scope::Everything, weight, what, old, new);
+    }
+
+    /// The same where a part of the comparison hangs on it.
+    fn compare_some(
+        &mut self,
+        scope: Scope,
+        weight: Weight,
+        what: impl Into<String>,
+        old: impl Display,
+        new: impl Display,
+    ) {
         let (old, new) = (old.to_string(), new.to_string());
         if old != new {
-            self.0.push(Difference { weight, what: what.into(), old, new });
+            self.0.push(Difference { weight, scope, what: what.into(), old, new });
         }
     }
 }

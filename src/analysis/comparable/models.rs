@@ -1,8 +1,9 @@
 //! Which model of one record is which of the other: by content first, by name where content differs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Found, Weight, named, or_unknown};
+use super::{Found, Scope, Weight, named, or_unknown};
 use crate::record::{Model, Run};
 
 /// A model that both records have, as indices into their models.
@@ -17,7 +18,7 @@ pub struct Pair {
 }
 
 /// By what two models were matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MatchedBy {
     /// The same bytes.
@@ -72,7 +73,7 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
                 // Two files that nobody hashed are not known to be the same.
                 let (was, is) = (shown(before), shown(after));
                 let is = if was == is { format!("{is} as well") } else { is };
-                found.compare(Weight::Meaningless, what, was, is);
+                found.compare_some(Scope::Model(after.name.clone()), Weight::Meaningless, what, was, is);
             }
             MatchedBy::Content => {
                 found.compare(Weight::Noteworthy, "name of a model", &before.name, &after.name);

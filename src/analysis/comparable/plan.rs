@@ -1,6 +1,6 @@
 //! What differs between what was to be done: parameters, workloads, prompts, protocol, texts.
 
-use super::{Found, Weight, named};
+use super::{Found, Scope, Weight, named};
 use crate::record::{Arrangement, EngineConfig, Plan, PromptText, Protocol, QualityPlan, Run, Workers, WorkloadKind};
 
 /// Enough of a prompt to know it by.
@@ -49,7 +49,8 @@ fn prompts(found: &mut Found, old: &Plan, new: &Plan) {
     let (old_categories, new_categories) = (categories(&before), categories(&after));
     found.compare(Weight::Noteworthy, "categories of prompts", list(&old_categories), list(&new_categories));
     if !before.is_empty() && !after.is_empty() {
-        found.compare(Weight::Meaningless, "sampling", named(&old.sampling), named(&new.sampling));
+        let (was, is) = (named(&old.sampling), named(&new.sampling));
+        found.compare_some(Scope::Prompts, Weight::Meaningless, "sampling", was, is);
     }
     let shared =
         |p: &&(String, PromptText)| old_categories.contains(&p.1.category) && new_categories.contains(&p.1.category);
@@ -60,10 +61,12 @@ fn prompts(found: &mut Found, old: &Plan, new: &Plan) {
             Some((_, other)) => (shown(own), shown(other)),
             None => (shown(own), "not asked".into()),
         };
-        found.compare(Weight::Meaningless, format!("prompt {id}"), was, is);
+        let scope = Scope::Category(own.category.clone());
+        found.compare_some(scope, Weight::Meaningless, format!("prompt {id}"), was, is);
     }
     for (id, own) in after.iter().filter(shared).filter(|(id, _)| before.iter().all(|(other, _)| other != id)) {
-        found.compare(Weight::Meaningless, format!("prompt {id}"), "not asked", shown(own));
+        let scope = Scope::Category(own.category.clone());
+        found.compare_some(scope, Weight::Meaningless, format!("prompt {id}"), "not asked", shown(own));
     }
 }
 
@@ -109,7 +112,8 @@ fn quality(found: &mut Found, old: &Run, new: &Run) {
     let measured = |run: &Run| if plan(run).is_some() { "compared" } else { "not compared" };
     found.compare(Weight::Noteworthy, "outputs", measured(old), measured(new));
     let (Some(before), Some(after)) = (plan(old), plan(new)) else { return };
-    found.compare(Weight::Meaningless, "tokens a window (--ctx)", before.n_ctx, after.n_ctx);
+    let outputs = Scope::Outputs;
+    found.compare_some(outputs, Weight::Meaningless, "tokens a window (--ctx)", before.n_ctx, after.n_ctx);
     let reference = |run: &Run| run.quality.as_ref().map_or_else(String::new, |q| named(&q.reference));
     found.compare(Weight::Noteworthy, "outputs compared with", reference(old), reference(new));
     let names = |plan: &QualityPlan| list(plan.texts.iter().map(|t| &t.name[..]));
@@ -118,7 +122,8 @@ fn quality(found: &mut Found, old: &Run, new: &Run) {
         if let Some(other) = after.texts.iter().find(|t| t.name == text.name) {
             let hash = |hash: &Option<String>| super::or_unknown(hash.as_deref().map(super::models::short));
             let what = format!("text {} (SHA-256)", text.name);
-            found.compare(Weight::Meaningless, what, hash(&text.sha256), hash(&other.sha256));
+            let (was, is) = (hash(&text.sha256), hash(&other.sha256));
+            found.compare_some(Scope::Outputs, Weight::Meaningless, what, was, is);
         }
     }
 }

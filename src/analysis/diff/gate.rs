@@ -8,6 +8,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -63,7 +64,7 @@ pub enum UnknownMetric {
 }
 
 /// A limit held against one model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Gate {
     /// The limit as it was written.
     pub limit: String,
@@ -76,7 +77,7 @@ pub struct Gate {
 }
 
 /// How a limit came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Passing {
     /// The whole interval is past the limit.

@@ -7,6 +7,7 @@ mod gate;
 mod outputs;
 mod ratio;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -21,7 +22,7 @@ use crate::record::{Outcome, Run};
 pub use gate::{BadLimit, Gate, Limit, Passing, UnknownMetric};
 
 /// What changed from one record to the other.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Diff {
     /// The older record.
     pub old: Side,
@@ -42,7 +43,7 @@ pub struct Diff {
 }
 
 /// One of the records, to be recognised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Side {
     /// When it was begun, UTC.
     pub started_utc: String,
@@ -57,7 +58,7 @@ pub struct Side {
 }
 
 /// A model in both records.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelDiff {
     /// Its name in the newer record.
     pub name: String,
@@ -74,7 +75,7 @@ pub struct ModelDiff {
 }
 
 /// A metric of a model in both records.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricDiff {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
     pub metric: String,
@@ -97,7 +98,7 @@ pub struct MetricDiff {
 }
 
 /// How a metric changed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Change {
     /// In which terms.
     pub kind: ChangeKind,
@@ -110,7 +111,7 @@ pub struct Change {
 }
 
 /// The terms of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// New over old.
@@ -135,10 +136,16 @@ impl Diff {
 /// Compares every model and metric that both records have.
 #[must_use]
 pub fn diff(old: &Run, new: &Run) -> Diff {
+    held_to(old, new, None)
+}
+
+/// The same where the comparison is one of several: `family` verdicts are drawn in all of them.
+pub(super) fn held_to(old: &Run, new: &Run, family: Option<usize>) -> Diff {
     let pairs = pair_models(old, new);
     let protocol = &new.plan.protocol;
     let series: Vec<Vec<ratio::Two>> = pairs.iter().map(|pair| ratio::series(old, new, pair)).collect();
-    let verdicts = series.iter().flatten().filter(|two| two.interval(protocol.confidence).is_ok()).count();
+    let own = || series.iter().flatten().filter(|two| two.interval(protocol.confidence).is_ok()).count();
+    let verdicts = family.unwrap_or_else(own);
     let models = pairs.iter().zip(series).map(|(pair, series)| {
         let mut metrics: Vec<MetricDiff> = series.iter().map(|two| two.compare(protocol, verdicts)).collect();
         metrics.extend(outputs::compare(old, new, pair, &pairs));
@@ -169,7 +176,7 @@ fn model(old: &Run, new: &Run, pair: &Pair, metrics: Vec<MetricDiff>) -> ModelDi
     }
 }
 
-fn side(run: &Run) -> Side {
+pub(super) fn side(run: &Run) -> Side {
     Side {
         started_utc: run.started_utc.clone(),
         version: run.build.version.clone(),

@@ -5,6 +5,7 @@ mod machine;
 mod models;
 mod samples;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use crate::record::{Run, WorkloadKind};
 
 /// A warning in plain words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
     /// Which one; its name is stable for scripts.
     pub kind: WarningKind,
@@ -27,7 +28,7 @@ pub struct Warning {
 }
 
 /// The warnings there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
     /// The program or llama.cpp was compiled without optimization.

@@ -1,6 +1,7 @@
 //! The figures, one file each, as inline SVG: values labelled, intervals drawn, legible in grey, the same bytes every time.
 
 mod bars;
+mod by_date;
 mod canvas;
 mod category;
 mod kld_bins;
@@ -18,6 +19,7 @@ mod speed;
 mod timeline;
 mod together;
 
+pub(super) use by_date::charts as by_date;
 use serde::Serialize;
 
 use super::Error;

@@ -66,14 +66,15 @@ impl View {
     }
 }
 
-fn side(side: &Side) -> String {
+/// When and with what a record was measured.
+pub(super) fn side(side: &Side) -> String {
     let rounds = if side.rounds == 1 { "1 round".into() } else { format!("{} rounds", side.rounds) };
     let started: String = side.started_utc.chars().take(16).collect();
     inert_line(&format!(
         "{} UTC, {rounds}, gguf-bench {}, llama.cpp of llama-cpp-sys-2 {}, {}",
         started.replace('T', " "),
-        side.version,
-        side.llama_cpp,
+        shorten(&side.version, 40),
+        shorten(&side.llama_cpp, 40),
         shorten(&side.cpu, 40)
     ))
 }
@@ -146,7 +147,7 @@ fn is_unchanged(change: &Change) -> bool {
 }
 
 /// `0.969 [0.951, 0.984]`, or `+0.0012 [+0.0008, +0.0016]`.
-fn amount(change: &Change) -> String {
+pub(super) fn amount(change: &Change) -> String {
     let number = |v: f64| match change.kind {
         ChangeKind::Ratio => fixed(v, if v >= 9.995 { 1 } else { 3 }),
         ChangeKind::Difference if v > 0.0 => format!("+{}", sig3(v)),

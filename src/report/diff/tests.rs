@@ -3,7 +3,7 @@
 use crate::{
     analysis::{
         Better, Unit, Verdict,
-        comparable::{Difference, MatchedBy, Weight},
+        comparable::{Difference, MatchedBy, Scope, Weight},
         diff::{Change, ChangeKind, Diff, MetricDiff, ModelDiff, Side},
     },
     record::{Outcome, Stage},
@@ -61,6 +61,7 @@ fn diff() -> Diff {
     lost.new_outcome = Outcome::Failed { stage: Stage::Load, reason: "killed by signal 9".into() };
     let differs = |weight, what: &str, old: &str, new: &str| Difference {
         weight,
+        scope: Scope::Everything,
         what: what.into(),
         old: old.into(),
         new: new.into(),

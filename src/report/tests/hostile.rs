@@ -18,7 +18,7 @@ fn attack(i: usize) -> String {
 }
 
 fn long(i: usize) -> String {
-    format!("{i}{}", ATTACK.repeat(100_000 / ATTACK.len()))
+    format!("{i}{}", ATTACK.repeat(1_000_000 / ATTACK.len()))
 }
 
 /// The fixture with every string replaced, the longest by `long`.
@@ -140,6 +140,33 @@ fn numbers_that_are_none_are_unknown_not_zero() {
     for format in [Format::Html, Format::Markdown, Format::Csv, Format::Json, Format::Text] {
         let text = render(format, &run, &analysis, &Options::default()).expect("it renders");
         assert!(!text.contains("NaN") && !text.contains(">inf"), "{format:?}: {text}");
+    }
+}
+
+/// Every part that a record may lack: the machine would not say, or an older program did not ask.
+#[test]
+fn what_is_null_wherever_it_may_be_is_unknown() {
+    let mut run = run();
+    let machine = &mut run.machine;
+    (machine.kernel, machine.governor, machine.physical_cores) = (None, None, None);
+    (machine.memory_limit_bytes, machine.on_battery) = (None, None);
+    machine.devices.clear();
+    (run.plan.quality, run.course, run.quality, run.wishes) = (None, None, None, None);
+    for model in &mut run.models {
+        model.facts = None;
+    }
+    for visit in run.rounds.iter_mut().flat_map(|r| &mut r.visits) {
+        (visit.load, visit.memory, visit.warmup) = (None, None, None);
+        visit.buffers.clear();
+        visit.samples.iter_mut().for_each(|s| s.native_ns = None);
+    }
+    let analysis = crate::analysis::analyse(&run);
+    for format in [Format::Html, Format::Markdown, Format::Csv, Format::Json, Format::Text, Format::Recommendation] {
+        let text = render(format, &run, &analysis, &Options::default()).expect("it renders");
+        assert!(!text.contains("NaN") && !text.contains("None"), "{format:?}: {text}");
+        if format == Format::Html {
+            check(&text);
+        }
     }
 }
 

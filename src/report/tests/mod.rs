@@ -4,7 +4,7 @@ mod cautions;
 pub(in crate::report) mod fixture;
 mod formats;
 mod hostile;
-mod page;
+pub(in crate::report) mod page;
 mod real;
 mod snapshots;
 mod wording;

@@ -6,9 +6,9 @@ use super::fixture::{analysis, run};
 use crate::report::{Format, Options, chart, render};
 
 /// A start or end tag and its attributes.
-pub(super) struct Tag {
-    pub(super) name: String,
-    pub(super) attributes: Vec<(String, String)>,
+pub(in crate::report) struct Tag {
+    pub(in crate::report) name: String,
+    pub(in crate::report) attributes: Vec<(String, String)>,
     end: bool,
 }
 
@@ -19,7 +19,7 @@ impl Tag {
 }
 
 /// Every tag of a page, in order. Contents of scripts and styles are skipped, as a browser does.
-pub(super) fn tags(page: &str) -> Vec<Tag> {
+pub(in crate::report) fn tags(page: &str) -> Vec<Tag> {
     let mut out = Vec::new();
     let mut rest = page;
     while let Some(at) = rest.find('<') {
@@ -63,7 +63,7 @@ pub(super) fn page() -> String {
 }
 
 /// Fails when the page would ask the network for anything or its structure is unsound.
-pub(super) fn check(page: &str) {
+pub(in crate::report) fn check(page: &str) {
     let tags = tags(page);
     let void = ["meta", "link", "br", "img", "rect", "line", "circle", "polyline", "polygon"];
     let mut open: Vec<&str> = Vec::new();

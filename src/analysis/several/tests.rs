@@ -1,0 +1,128 @@
+//! Records with known differences, side by side.
+
+use std::path::Path;
+
+use super::*;
+use crate::record::{Phase, WorkloadKind, read_run};
+
+fn run() -> Run {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+    read_run(&path).expect("the fixture is a record")
+}
+
+/// The fixture on another day, with every generation of a model taking a quarter more time.
+fn slower_day(model: usize) -> Run {
+    let mut run = run();
+    run.started_utc = "2026-02-03T00:00:00Z".into();
+    let visits = run.rounds.iter_mut().flat_map(|r| &mut r.visits).filter(|v| v.model == model);
+    for sample in visits.flat_map(|v| &mut v.samples).filter(|s| s.phase == Phase::Decode) {
+        sample.wall_ns += sample.wall_ns / 4;
+        sample.native_ns = sample.native_ns.map(|ns| ns + ns / 4);
+    }
+    run
+}
+
+fn side_by_side(runs: &[Run]) -> Several {
+    several(runs).expect("there are records")
+}
+
+fn reading<'a>(several: &'a Several, model: &str, metric: &str, record: usize) -> &'a Reading {
+    let model = several.models.iter().find(|m| m.name == model).expect("the model");
+    let row = model.metrics.iter().find(|m| m.metric == metric).expect("the metric");
+    &row.readings[record]
+}
+
+fn standing(several: &Several, model: &str, metric: &str) -> String {
+    match &reading(several, model, metric, 1).against_first {
+        Standing::First => "first".into(),
+        Standing::Compared { .. } => "compared".into(),
+        Standing::Forbidden { by } => by.clone(),
+        Standing::NothingToCompare => "nothing".into(),
+    }
+}
+
+#[test]
+fn days_of_one_machine_are_compared_with_the_first() {
+    let found = side_by_side(&[run(), slower_day(1), run()]);
+    assert_eq!(found.records.iter().map(|r| r.machine).collect::<Vec<_>>(), [0, 0, 0]);
+    let tg = reading(&found, "Q8_0", "tg128", 1);
+    let Standing::Compared { change, verdict } = &tg.against_first else { panic!("{tg:?}") };
+    assert!((change.value - 0.8).abs() < 1e-6 && *verdict == Some(Verdict::Slower), "{tg:?}");
+    let again = reading(&found, "Q8_0", "tg128", 2);
+    assert!(matches!(&again.against_first, Standing::Compared { change, .. } if (change.value - 1.0).abs() < 1e-9));
+    assert_eq!(reading(&found, "Q8_0", "tg128", 0).against_first, Standing::First);
+    // Two comparisons of four models by as many metrics are one family.
+    assert_eq!(found.verdicts % 2, 0);
+    assert_eq!(found.verdicts, 2 * crate::analysis::diff::diff(&run(), &run()).verdicts);
+    assert!(found.records[0].differences.is_empty() && found.records[2].differences.is_empty());
+    assert_eq!(found.records[1].differences[0].what, "begun (UTC)");
+}
+
+#[test]
+fn other_machines_are_told_apart() {
+    let mut other = run();
+    other.machine.cpu = "Another CPU".into();
+    let found = side_by_side(&[run(), other.clone(), run(), other]);
+    assert_eq!(found.records.iter().map(|r| r.machine).collect::<Vec<_>>(), [0, 1, 0, 1]);
+}
+
+#[test]
+fn parameters_forbid_every_comparison_and_leave_the_values() {
+    let mut other = slower_day(1);
+    other.plan.engine.n_threads = 8;
+    let found = side_by_side(&[run(), other]);
+    assert_eq!(found.verdicts, 0);
+    for metric in ["pp512", "tg128", "load"] {
+        assert_eq!(standing(&found, "Q8_0", metric), "threads for generation (-t)");
+        assert!(reading(&found, "Q8_0", metric, 1).measured.value().is_some());
+    }
+}
+
+#[test]
+fn another_file_forbids_its_own_comparison_alone() {
+    let mut other = run();
+    other.models[1].facts.as_mut().expect("facts").sha256 = Some("f".repeat(64));
+    let found = side_by_side(&[run(), other]);
+    assert_eq!(standing(&found, "Q8_0", "tg128"), "file of Q8_0 (SHA-256)");
+    assert_eq!(standing(&found, "F16", "tg128"), "compared");
+}
+
+#[test]
+fn another_prompt_forbids_its_category_alone() {
+    let mut other = run();
+    let WorkloadKind::Prompt(prompt) = &mut other.plan.workloads[2].kind else { panic!("a prompt") };
+    let category = prompt.category.clone();
+    prompt.max_new_tokens = 32;
+    let found = side_by_side(&[run(), other]);
+    assert_eq!(standing(&found, "F16", &format!("{category}/tg")), "prompt short/capital");
+    assert_eq!(standing(&found, "F16", "tg128"), "compared");
+}
+
+#[test]
+fn a_model_of_one_record_is_a_row_with_a_gap() {
+    let (mut old, mut new) = (run(), run());
+    old.models[2].name = "only old".into();
+    old.models[2].facts.as_mut().expect("facts").sha256 = Some("a".repeat(64));
+    new.models[2].name = "only new".into();
+    let found = side_by_side(&[old, new]);
+    let names: Vec<&str> = found.models.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["F16", "Q8_0", "only old", "Q2_K", "IQ1_XX", "only new"]);
+    assert_eq!(reading(&found, "only old", "tg128", 1).measured, Measured::NoSuchModel);
+    assert_eq!(reading(&found, "only new", "tg128", 0).measured, Measured::NoSuchModel);
+    let new = reading(&found, "only new", "tg128", 1);
+    assert!(new.measured.value().is_some() && new.against_first == Standing::NothingToCompare);
+}
+
+#[test]
+fn content_tells_models_before_names_do() {
+    let mut renamed = run();
+    renamed.models[1].name = "q8".into();
+    let found = side_by_side(&[run(), renamed]);
+    assert_eq!(found.models.len(), run().models.len());
+    assert!(matches!(reading(&found, "Q8_0", "tg128", 1).against_first, Standing::Compared { .. }));
+}
+
+#[test]
+fn no_records_say_nothing() {
+    assert_eq!(several(&[]), None);
+}

@@ -1,0 +1,68 @@
+//! Several records side by side: days of one machine, or machines, as a page, Markdown, text, CSV and JSON.
+
+mod csv;
+mod labels;
+mod markdown;
+mod tables;
+mod terminal;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use schemars::generate::Contract;
+
+use super::{Error, Options, chart, html};
+use crate::{analysis::several::Several, record::schema};
+
+pub(super) use labels::{Label, machines};
+pub(super) use tables::is_speed;
+pub use view::{Record, View};
+
+/// What to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One page that works offline.
+    Html,
+    /// For an issue.
+    Markdown,
+    /// One row a model, metric and record.
+    Csv,
+    /// The findings.
+    Json,
+    /// For a terminal.
+    Text,
+}
+
+/// Renders records side by side. The same records give the same bytes.
+///
+/// # Errors
+/// When a figure can't be drawn or a template fails.
+pub fn render(form: Form, several: &Several, options: &Options) -> Result<String, Error> {
+    Ok(match form {
+        Form::Html => {
+            let charts = chart::by_date(several, &labels::labels(several))?;
+            html::render_records(&View::new(several), &charts)?
+        }
+        Form::Markdown => markdown::render(&View::new(several)),
+        Form::Csv => csv::render(several),
+        Form::Json => {
+            let mut text = serde_json::to_string_pretty(several)?;
+            text.push('\n');
+            text
+        }
+        Form::Text => terminal::render(&View::new(several), options.width, options.colour),
+    })
+}
+
+/// The JSON Schema of [`Form::Json`].
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub fn schema() -> Result<String, Error> {
+    Ok(schema::document::<Several>(
+        "records",
+        "What several records of gguf-bench say side by side: report A B --format json",
+        Contract::Serialize,
+    )?)
+}

@@ -1,0 +1,159 @@
+//! The tables of several records: a row a model and metric, a column a record.
+
+use super::labels::Label;
+use crate::{
+    analysis::{
+        Comparison, MetricSummary, Unit,
+        diff::ChangeKind,
+        several::{Measured, MetricRow, ModelRows, Reading, Several, Standing},
+    },
+    report::{
+        diff::amount,
+        format::{Scale, Spread},
+        text::{inert_line, shorten},
+        view::{Cell, Column, Section, Table},
+    },
+};
+
+/// Most characters of a name in a table.
+const MOST: usize = 40;
+
+/// Whether it is the speed of a workload, not of a category of prompts.
+pub(in crate::report) fn is_speed(row: &MetricRow) -> bool {
+    row.unit == Unit::TokensPerSecond && !row.metric.contains('/')
+}
+
+fn is_cost(row: &MetricRow) -> bool {
+    matches!(row.unit, Unit::Seconds | Unit::Bytes)
+}
+
+fn is_of_prompts(row: &MetricRow) -> bool {
+    row.unit == Unit::TokensPerSecond && !is_speed(row)
+}
+
+fn is_output(row: &MetricRow) -> bool {
+    matches!(row.unit, Unit::Perplexity | Unit::Nats | Unit::Fraction)
+}
+
+/// Every section with a row.
+pub(super) fn sections(several: &Several, labels: &[Label]) -> Vec<Section> {
+    let of =
+        |id: &'static str, title: &'static str, lead: &'static str, caption: &str, wanted: fn(&MetricRow) -> bool| {
+            let table = table(several, labels, &format!("{id}-table"), caption, wanted);
+            Section { id, title, lead, tables: vec![table] }
+        };
+    let mut all = vec![
+        of(
+            "speed",
+            "Speed",
+            "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts as faster or slower only \
+             when its whole interval lies outside the region of equivalence.",
+            "Tokens a second in each record",
+            is_speed,
+        ),
+        of("costs", "Load and memory", "What a model takes before and while it works.", "Load and memory", is_cost),
+        of(
+            "prompts",
+            "Prompts",
+            "The prompt suite by category: total tokens over total time.",
+            "Tokens a second, by category of prompts",
+            is_of_prompts,
+        ),
+        of(
+            "outputs",
+            "Outputs",
+            "What quantizing did to the output. Changes are paired by window: the same file reads the same text.",
+            "Perplexity and divergence from the original",
+            is_output,
+        ),
+    ];
+    all.retain(|section| section.tables.iter().any(|table| !table.rows.is_empty()));
+    all
+}
+
+fn table(several: &Several, labels: &[Label], id: &str, caption: &str, wanted: fn(&MetricRow) -> bool) -> Table {
+    let mut columns = vec![Column::text("model"), Column::text("metric")];
+    let last = labels.len().saturating_sub(1);
+    // Where width is short, the first record and the last say most.
+    let rank = |i: usize| {
+        u8::try_from(if i == last {
+            0
+        } else if i == 0 {
+            1
+        } else {
+            1 + last - i
+        })
+        .unwrap_or(u8::MAX)
+    };
+    columns.extend(labels.iter().enumerate().map(|(i, label)| Column::number(&label.title, "").rank(rank(i))));
+    let rows_of = |model: &ModelRows| -> Vec<Vec<Cell>> {
+        model.metrics.iter().filter(|m| wanted(m)).map(|m| row(&model.name, m)).collect()
+    };
+    let mut table = Table::new(id, caption, columns, several.models.iter().flat_map(rows_of).collect());
+    table.notes = gaps(several, labels, wanted);
+    table
+}
+
+fn name(text: &str) -> String {
+    let text = shorten(&inert_line(text), MOST);
+    if text.is_empty() { "(no name)".into() } else { text }
+}
+
+fn row(model: &str, row: &MetricRow) -> Vec<Cell> {
+    let values = row.readings.iter().filter_map(|r| r.measured.value()?.value);
+    let scale = Scale::for_all(row.unit, values);
+    let metric = match scale.suffix {
+        "" => name(&row.metric),
+        unit => format!("{}, {unit}", name(&row.metric)),
+    };
+    let mut cells = vec![Cell::text(name(model)), Cell::text(metric)];
+    cells.extend(row.readings.iter().map(|reading| cell(reading, scale)));
+    cells
+}
+
+fn cell(reading: &Reading, scale: Scale) -> Cell {
+    let Some(summary) = reading.measured.value() else {
+        return Cell::unknown(match reading.measured {
+            Measured::NoSuchModel => "not in this record",
+            Measured::Failed => "failed",
+            Measured::Value(_) | Measured::NotMeasured => "not measured",
+        });
+    };
+    match &reading.against_first {
+        Standing::First | Standing::NothingToCompare => Cell::metric(Some(summary), None, scale, "not measured"),
+        Standing::Forbidden { by } => {
+            let cell = Cell::metric(Some(summary), None, scale, "not measured");
+            Cell { why: Some(format!("not compared: {}", shorten(&inert_line(by), 60))), ..cell }
+        }
+        Standing::Compared { change, .. } if change.kind == ChangeKind::Difference => {
+            let cell = Cell::metric(Some(summary), None, scale, "not measured");
+            Cell { ratio: Some(Spread { value: amount(change), brackets: None, plus_minus: None }), ..cell }
+        }
+        Standing::Compared { change, verdict } => {
+            let MetricSummary { key, better, n, .. } = summary.clone();
+            let (ratio, low, high) = (Some(change.value), change.low, change.high);
+            let comparison = Comparison { key, ratio, low, high, verdict: *verdict, better, n };
+            Cell::metric(Some(summary), Some(&comparison), scale, "not measured")
+        }
+    }
+}
+
+/// What is missing, a line a model: which records lack it, and that it failed.
+fn gaps(several: &Several, labels: &[Label], wanted: fn(&MetricRow) -> bool) -> Vec<String> {
+    let letters = |row: &MetricRow, gap: &Measured| -> Vec<&str> {
+        let missing = row.readings.iter().zip(labels).filter(|(reading, _)| reading.measured == *gap);
+        missing.map(|(_, label)| label.letter.as_str()).collect()
+    };
+    let of = |model: &ModelRows| {
+        let row = model.metrics.iter().find(|row| wanted(row))?;
+        let kinds = [(Measured::NoSuchModel, "is not in"), (Measured::Failed, "failed in")];
+        let told: Vec<String> = kinds
+            .iter()
+            .map(|(gap, words)| (letters(row, gap), words))
+            .filter(|(letters, _)| !letters.is_empty())
+            .map(|(letters, words)| format!("{words} {}", letters.join(", ")))
+            .collect();
+        (!told.is_empty()).then(|| format!("{} {}.", name(&model.name), told.join(" and ")))
+    };
+    several.models.iter().filter_map(of).collect()
+}
