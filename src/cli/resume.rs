@@ -22,11 +22,11 @@ use crate::{
     analysis::comparable,
     event::Observer,
     probe::{self, Continued},
-    text::printable,
     record::{
         self, Model, Outcome, Resumed, Run,
         journal::{Entry, Journal, JournalFile},
     },
+    text::printable,
 };
 
 #[derive(Debug, Args)]

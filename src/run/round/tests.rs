@@ -111,7 +111,8 @@ fn measured(
         devices: &[],
         interrupt: &AtomicBool::new(false),
     };
-    execute(&bench, &mut run, &mut Silent, &mut |_, _| Ok::<(), std::convert::Infallible>(())).expect("nothing is saved");
+    execute(&bench, &mut run, &mut Silent, &mut |_, _| Ok::<(), std::convert::Infallible>(()))
+        .expect("nothing is saved");
     let loads = loads.borrow().clone();
     (run, loads)
 }
