@@ -142,7 +142,7 @@ fn several(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
     let Some(form) = args.format.of_several() else {
         return Ok(super::usage(&format!("llama-bench's rows are of one record, and here are {}", paths.len())));
     };
-    let runs: Vec<Run> = paths.iter().map(|path| record::read_run(&record::locate(path))).collect::<Result<_, _>>()?;
+    let runs: Vec<Run> = paths.iter().map(|path| record::read_run(path)).collect::<Result<_, _>>()?;
     let several = analysis::several::several(&runs).context("there is no record")?;
     let page = Path::new("records.html");
     let out = match (&args.out, form) {

@@ -145,7 +145,6 @@ mod tests {
     use super::*;
     use crate::{
         engine::{ModelScript, Script, ScriptedEngine},
-        event::Silent,
         probe::Virtual,
         record::InnerPolicy,
     };
@@ -174,27 +173,22 @@ mod tests {
         run
     }
 
-    /// Measures what is left, on a clock that goes on where the record ends; returns the record and what was added to it.
-    fn measured(mut run: Run) -> (Run, Vec<Entry>) {
+    /// Measures what is left, on a clock that goes on where the record ends.
+    fn measure<E>(run: &mut Run, save: &mut Save<'_, E>) -> Result<(), E> {
         let clock = Virtual::default();
         clock.set(run.elapsed_ns());
         let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script(), clock.clone()));
-        let files = ["original.gguf", "candidate.gguf"].map(PathBuf::from);
-        let (plan, interrupt) = (run.plan.clone(), AtomicBool::new(false));
-        let bench = Bench {
-            plan: &plan,
-            files: &files,
-            launcher: &launcher,
-            clock: Arc::new(clock),
-            devices: &[],
-            interrupt: &interrupt,
-        };
+        testing::measure(&launcher, clock, ["original.gguf", "candidate.gguf"], run, save)
+    }
+
+    /// The record once it is whole, and what was added to it.
+    fn measured(mut run: Run) -> (Run, Vec<Entry>) {
         let mut entries = Vec::new();
         let mut save = |_: &Run, entry: &Entry| -> Result<(), Infallible> {
             entries.push(entry.clone());
             Ok(())
         };
-        execute(&bench, &mut run, &mut Silent, &mut save).unwrap();
+        measure(&mut run, &mut save).unwrap();
         (run, entries)
     }
 
@@ -216,15 +210,8 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_ends_the_run_and_stays_in_the_record() {
         let mut run = before_the_first_round();
-        let clock = Virtual::default();
-        let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script(), clock.clone()));
-        let files = ["original.gguf", "candidate.gguf"].map(PathBuf::from);
-        let (plan, interrupt) = (run.plan.clone(), AtomicBool::new(false));
-        let clock: Arc<dyn Clock> = Arc::new(clock);
-        let bench =
-            Bench { plan: &plan, files: &files, launcher: &launcher, clock, devices: &[], interrupt: &interrupt };
         let mut full = |run: &Run, _: &Entry| if run.rounds.len() == 3 { Err("the disk is full") } else { Ok(()) };
-        assert_eq!(execute(&bench, &mut run, &mut Silent, &mut full), Err("the disk is full"));
+        assert_eq!(measure(&mut run, &mut full), Err("the disk is full"));
         assert_eq!((run.rounds.len(), run.ended), (3, Ended::Unfinished));
     }
 }

@@ -1,10 +1,34 @@
 //! Plans and runs for the tests of this folder.
 
-use crate::record::{
-    Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, EngineConfig, FORMAT, FlashAttention,
-    InnerPolicy, Machine, Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityMemory, QualityPlan,
-    Role, Round, Run, Sample, Sampling, Visit, Workers, Workload, WorkloadKind,
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
 };
+
+use super::{Bench, Launcher, Save, execute};
+use crate::{
+    event::Silent,
+    probe::Virtual,
+    record::{
+        Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, EngineConfig, FORMAT, FlashAttention,
+        InnerPolicy, Machine, Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityMemory,
+        QualityPlan, Role, Round, Run, Sample, Sampling, Visit, Workers, Workload, WorkloadKind,
+    },
+};
+
+/// Measures what the run's plan asks and the run does not have.
+pub(super) fn measure<E>(
+    launcher: &dyn Launcher,
+    clock: Virtual,
+    files: [&str; 2],
+    run: &mut Run,
+    save: &mut Save<'_, E>,
+) -> Result<(), E> {
+    let (plan, files, interrupt) = (run.plan.clone(), files.map(PathBuf::from), AtomicBool::new(false));
+    let clock = Arc::new(clock);
+    let bench = Bench { plan: &plan, files: &files, launcher, clock, devices: &[], interrupt: &interrupt };
+    execute(&bench, run, &mut Silent, save)
+}
 
 /// One generation of 100 tokens, ten rounds.
 pub(super) fn plan() -> Plan {

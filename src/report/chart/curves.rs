@@ -5,7 +5,10 @@ use super::{
     canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
     plot::{LEFT, ink, legend, legend_height, line, mark},
 };
-use crate::report::format::sig3;
+use crate::{
+    analysis::ModelAnalysis,
+    report::{format::sig3, text::shorten, view::names::name},
+};
 
 /// Right edge of the plots: room for the value at the end of a line.
 const RIGHT: i32 = WIDTH - 52;
@@ -30,6 +33,17 @@ pub(super) struct Point {
 pub(super) struct Curve {
     pub(super) name: String,
     pub(super) points: Vec<Point>,
+}
+
+impl Curve {
+    /// A model's metrics, each at its place; those without a value are left out.
+    pub(super) fn of_metrics<'k>(model: &ModelAnalysis, places: impl Iterator<Item = (u32, &'k str)>) -> Self {
+        let point = |(x, key): (u32, &str)| {
+            let metric = model.metric(key)?;
+            Some(Point { x: f64::from(x), y: metric.value?, range: metric.low.zip(metric.high) })
+        };
+        Self { name: shorten(&name(model), 40), points: places.filter_map(point).collect() }
+    }
 }
 
 /// One plot of a figure; all have a curve for every model, in the same order.

@@ -2,29 +2,20 @@
 
 use super::{
     Chart, Error, bars,
-    curves::{Curve, Figure, Panel, Point, Spacing, draw},
+    curves::{Curve, Figure, Panel, Spacing, draw},
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
     record::Run,
     report::{
-        text::{inert_line, shorten},
-        view::{
-            depth::{Course, courses},
-            names::name,
-        },
+        text::inert_line,
+        view::depth::{Course, courses},
     },
 };
 
 pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let courses = courses(run);
-    let curve = |m: &ModelAnalysis, course: &Course<'_>| {
-        let point = |&(n_depth, key): &(u32, &str)| {
-            let metric = m.metric(key)?;
-            Some(Point { x: f64::from(n_depth), y: metric.value?, range: metric.low.zip(metric.high) })
-        };
-        Curve { name: shorten(&name(m), 40), points: course.keys.iter().filter_map(point).collect() }
-    };
+    let curve = |m: &ModelAnalysis, course: &Course<'_>| Curve::of_metrics(m, course.keys.iter().copied());
     let panel = |course: &Course<'_>| Panel {
         title: inert_line(course.work),
         curves: analysis.models.iter().map(|m| curve(m, course)).collect(),

@@ -6,7 +6,7 @@ use super::{
     plot::{LEFT, Log, RIGHT, ink, legend, legend_height, mark},
 };
 use crate::{
-    analysis::{Analysis, Roofline, RooflineRow},
+    analysis::{Analysis, RooflineRow},
     report::{
         format::{in_percent, sig3},
         text::{inert_line, shorten},
@@ -33,7 +33,7 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let Some(first) = roofline.rows.first() else { return Ok(None) };
     let gives_mib = roofline.bandwidth.bytes_per_s / MIB;
     let places: Vec<Place> =
-        roofline.rows.iter().filter(|r| r.key == first.key).filter_map(|r| place(analysis, roofline, r)).collect();
+        roofline.rows.iter().filter(|r| r.key == first.key).filter_map(|r| place(analysis, r)).collect();
     let (least, most) = places.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p.mib), h.max(p.mib)));
     let line = [least / BEYOND, most * BEYOND].map(|mib| (mib, gives_mib / mib));
     let top = legend_height(places.len() + 1);
@@ -70,17 +70,15 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     Ok(Some(Chart { id: id.into(), section: "bandwidth", title, note, svg }))
 }
 
-fn place(analysis: &Analysis, roofline: &Roofline, row: &RooflineRow) -> Option<Place> {
+fn place(analysis: &Analysis, row: &RooflineRow) -> Option<Place> {
     let model = analysis.models.get(row.model)?;
-    let bytes = row.weights_bytes as f64 + row.kv_bytes.unwrap_or(0.0);
-    let tps = row.bytes_per_s / bytes;
-    // Shares are rates over the same bytes.
-    let rate = |share: f64| share * roofline.bandwidth.bytes_per_s / bytes;
+    let speed = model.metric(&row.key)?;
+    let tps = speed.value?;
     Some(Place {
         label: format!("{}, {} % of the bandwidth", shorten(&name(model), 40), in_percent(row.share, None).value),
-        mib: bytes / MIB,
+        mib: row.bytes_per_s / tps / MIB,
         tps,
-        range: row.low.zip(row.high).map(|(low, high)| (rate(low), rate(high))),
+        range: speed.low.zip(speed.high),
     })
     .filter(|p| p.mib > 0.0 && p.tps > 0.0)
 }

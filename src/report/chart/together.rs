@@ -2,15 +2,12 @@
 
 use super::{
     Chart, Error, bars,
-    curves::{Curve, Figure, Panel, Point, Spacing, draw},
+    curves::{Curve, Figure, Panel, Spacing, draw},
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
     record::Run,
-    report::{
-        text::{inert_line, shorten},
-        view::{names::name, together::workloads},
-    },
+    report::{text::inert_line, view::together::workloads},
 };
 
 pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
@@ -18,13 +15,7 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let panel = |kind: &str, what: &str| {
         let mut keys: Vec<(&str, u32)> = all.iter().copied().filter(|(key, _)| key.starts_with(kind)).collect();
         keys.sort_by_key(|(_, n_seq)| *n_seq);
-        let curve = |m: &ModelAnalysis| {
-            let point = |&(key, n_seq): &(&str, u32)| {
-                let metric = m.metric(key)?;
-                Some(Point { x: f64::from(n_seq), y: metric.value?, range: metric.low.zip(metric.high) })
-            };
-            Curve { name: shorten(&name(m), 40), points: keys.iter().filter_map(point).collect() }
-        };
+        let curve = |m: &ModelAnalysis| Curve::of_metrics(m, keys.iter().map(|&(key, n_seq)| (n_seq, key)));
         let lengths = keys.first().map(|(key, _)| inert_line(key.split('x').next().unwrap_or(key)))?;
         Some(Panel { title: format!("{lengths}, {what}"), curves: analysis.models.iter().map(curve).collect() })
     };

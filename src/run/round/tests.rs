@@ -3,20 +3,16 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    path::PathBuf,
     rc::Rc,
-    sync::Arc,
-    sync::atomic::AtomicBool,
 };
 
 use crate::{
     engine::{ModelScript, Script, ScriptedEngine},
-    event::Silent,
     probe::Virtual,
-    record::{Arrangement, Outcome, Run, Stage, Visit},
+    record::{Arrangement, Outcome, Run, Stage, Visit, journal::Entry},
     run::{
-        Bench, LastWords, Launcher, Lost, Reply, Request, SimulatedLauncher, Worker, execute,
-        testing::{plan, run_of_rates},
+        LastWords, Launcher, Lost, Reply, Request, SimulatedLauncher, Worker,
+        testing::{measure, plan, run_of_rates},
     },
 };
 
@@ -101,18 +97,9 @@ fn measured(
     (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.inner_samples) = (2, 2, 3);
     plan.protocol.arrangement = arrangement;
     let mut run = run_of_rates(&[], &[]);
-    run.plan = plan.clone();
-    let files = ["a", "b"].map(PathBuf::from);
-    let bench = Bench {
-        plan: &plan,
-        files: &files,
-        launcher: &launcher,
-        clock: Arc::new(clock),
-        devices: &[],
-        interrupt: &AtomicBool::new(false),
-    };
-    execute(&bench, &mut run, &mut Silent, &mut |_, _| Ok::<(), std::convert::Infallible>(()))
-        .expect("nothing is saved");
+    run.plan = plan;
+    let mut nothing = |_: &Run, _: &Entry| Ok::<(), std::convert::Infallible>(());
+    measure(&launcher, clock, ["a", "b"], &mut run, &mut nothing).expect("nothing is saved");
     let loads = loads.borrow().clone();
     (run, loads)
 }
