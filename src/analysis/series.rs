@@ -125,7 +125,7 @@ fn load(run: &Run, model: usize) -> Series {
 /// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone make the absolute value.
 /// Ratios are paired by round and need no such care.
 pub(super) fn peak(run: &Run, model: usize) -> Series {
-    let asked = |round: u32| round < run.plan.protocol.prompt_rounds;
+    let asked = |round: u32| run.rounds.iter().any(|r| r.index == round && r.asks_prompts());
     let mut all = series(run, model, PEAK, Unit::Bytes, Better::Lower, peak_rss);
     let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
     if prompts && all.by_round.iter().filter(|(round, _)| !asked(*round)).count() >= FEWEST_WITHOUT_PROMPTS {

@@ -1,7 +1,8 @@
 //! Answers judged by a person who did not know whose they were: what is asked, and what the votes say.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::collections::BTreeSet;
 
+use base16ct::lower::encode_string as hex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -201,11 +202,7 @@ fn id(run: &Run) -> String {
             }
         }
     }
-    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&hash.finalize())
 }
 
 /// Counts votes, a row a candidate that could be judged.

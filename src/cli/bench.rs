@@ -18,6 +18,7 @@ use super::{
     progress::Progress,
     quality,
     quantize::{self, Workshop},
+    remake,
     session::{self, Finished, Needs, Session},
     subjects::{self, Source, Subject},
 };
@@ -97,6 +98,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         return Ok(None);
     }
     check_some_can_run(&subjects)?;
+    check_some_work_fits(&subjects, &plan)?;
     subjects::expect_kv_cache(&mut subjects, &plan);
     if !args.force {
         fits::refuse(&mut subjects, &here.machine, &plan);
@@ -126,7 +128,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         resumed: Vec::new(),
         wishes: args.wishes.record(),
     };
-    let needs = Needs::new(args, &files, quality.inputs);
+    let needs = Needs::new(args, &files, remake::made(&sources), quality.inputs);
     let interrupt = interrupt::interrupt()?;
     journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&needs)? })?;
     let clock = Arc::new(Monotonic::start());
@@ -165,6 +167,19 @@ fn check_some_can_run(subjects: &[Subject]) -> Result<()> {
         })
         .collect();
     bail!("{}", reasons.join("\n       "))
+}
+
+/// Rounds in which every workload is too deep for every model would measure nothing.
+fn check_some_work_fits(subjects: &[Subject], plan: &Plan) -> Result<()> {
+    let trained_for = |s: &Subject| s.model.facts.as_ref().and_then(|facts| facts.n_ctx_train);
+    let fits = |s: &Subject| plan.workloads.iter().any(|w| !w.kind.is_too_deep(trained_for(s)));
+    if plan.workloads.is_empty() || subjects.iter().filter(|s| s.model.outcome == Outcome::Done).any(fits) {
+        return Ok(());
+    }
+    let longest = subjects.iter().filter_map(trained_for).max().unwrap_or(0);
+    bail!(
+        "nothing can be measured: with --pp and --tg on top, every --depth exceeds the {longest} tokens that the models were trained for"
+    )
 }
 
 /// The progress display, when someone is looking.

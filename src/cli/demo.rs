@@ -12,6 +12,7 @@ use super::{
     plan::{self, Setting},
     preview, quality,
     quantize::{self, Workshop},
+    remake::Recipe,
     subjects::{self, Source},
 };
 
@@ -51,11 +52,15 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
         n_threads: plan.engine.n_threads,
         allow_requantize: false,
     };
-    let sources = quantize::make(&workshop, &request, observer.as_mut())?;
+    let mut sources = quantize::make(&workshop, &request, observer.as_mut())?;
+    if let Some(bundled) = sources.first_mut() {
+        bundled.recipe = Some(Recipe::Bundled);
+    }
     drop(observer);
     bench::measure(Job { args: &args.measure, plan, here, sources, quality })
 }
 
-fn unpack(path: &Path) -> Result<()> {
+/// Writes the bundled model to a file.
+pub(super) fn unpack(path: &Path) -> Result<()> {
     crate::record::write_atomically(path, POCKET).context("unpack the bundled model")
 }

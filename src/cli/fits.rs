@@ -2,20 +2,25 @@
 
 use super::{preview::size, subjects::Subject};
 use crate::{
-    record::{EngineConfig, Machine, ModelFacts, Outcome, Plan, Stage},
+    record::{EngineConfig, Machine, Model, ModelFacts, Outcome, Plan, Stage},
     run,
 };
 
 /// Fails the models that can't fit: the system would kill their workers, and perhaps others with them.
 pub(super) fn refuse(subjects: &mut [Subject], machine: &Machine, plan: &Plan) {
-    let available_bytes = available_bytes(machine, &plan.engine);
     for model in subjects.iter_mut().map(|s| &mut s.model).filter(|m| m.outcome == Outcome::Done) {
-        let Some(facts) = &model.facts else { continue };
-        let expected = Expected::of(facts, &plan.engine, plan.largest_synthetic_context(facts.n_ctx_train));
-        if expected.all() > available_bytes {
-            model.outcome = Outcome::Failed { stage: Stage::Load, reason: expected.too_much_for(available_bytes) };
+        if let Some(reason) = too_much(model, machine, plan) {
+            model.outcome = Outcome::Failed { stage: Stage::Load, reason };
         }
     }
+}
+
+/// Why a model does not fit; `None` of one that does, or whose size is not known.
+pub(super) fn too_much(model: &Model, machine: &Machine, plan: &Plan) -> Option<String> {
+    let facts = model.facts.as_ref()?;
+    let available_bytes = available_bytes(machine, &plan.engine);
+    let expected = Expected::of(facts, &plan.engine, plan.largest_synthetic_context(facts.n_ctx_train));
+    (expected.all() > available_bytes).then(|| expected.too_much_for(available_bytes))
 }
 
 /// Where it is computed. Layers that stay on the CPU are the machine's to hold.
@@ -73,8 +78,7 @@ mod tests {
     fn run_and_subjects() -> (Run, Vec<Subject>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = read_run(&path).expect("the fixture is a record");
-        let subject =
-            |model: &crate::record::Model| Subject { model: model.clone(), path: "unread".into(), pending: None };
+        let subject = |model: &Model| Subject { model: model.clone(), path: "unread".into(), pending: None };
         let subjects = run.models.iter().filter(|m| m.outcome == Outcome::Done).map(subject).collect();
         (run, subjects)
     }

@@ -21,6 +21,7 @@ mod preview;
 mod progress;
 mod quality;
 mod quantize;
+mod remake;
 mod report;
 mod resume;
 mod schema;

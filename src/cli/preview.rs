@@ -1,29 +1,22 @@
-//! --dry-run: the plan, the memory it needs by model, and an estimate of the time. Measures nothing.
+//! --dry-run: the plan, the memory it needs by model, and the time it will take. Measures nothing.
+
+mod estimate;
 
 use std::fmt::Write;
 
 use anyhow::Result;
 
+use self::estimate::Seconds;
 use super::{exit::Exit, machine::Here, say, subjects::Subject};
 use crate::{
     engine::QuantType,
     gguf,
     record::{
-        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptText, Protocol, QualityPlan, Role, Workers,
-        WorkloadKind,
+        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, Protocol, QualityPlan, Role, Workers, WorkloadKind,
     },
     report::format,
-    run,
+    run::{self, Asking},
 };
-
-/// Assumed for the estimate alone: memory bandwidth a generation reaches, in bytes a second.
-const ASSUMED_BANDWIDTH: f64 = 12e9;
-/// Assumed for the estimate alone: arithmetic a prompt evaluation reaches on one CPU, in operations a second.
-const ASSUMED_OPERATIONS_PER_CPU: f64 = 4e10;
-/// Assumed characters of a token.
-const ASSUMED_CHARS_PER_TOKEN: f64 = 4.2;
-/// Starting a worker and ending it.
-const ASSUMED_VISIT_S: f64 = 0.3;
 
 /// Prints the plan for these models, and for the `types` that would be made of the first.
 pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> Result<Exit> {
@@ -38,7 +31,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
         "  workloads  {}; {} prompts, {} of them in each of the first {} rounds",
         if ids.is_empty() { "none" } else { &ids },
         prompts.len(),
-        run::prompts_in(plan, 0).len(),
+        run::prompts_in(plan, 0, Asking::AsPlanned).len(),
         protocol.prompt_rounds
     )?;
     writeln!(text, "  rounds     {}", rounds_words(protocol))?;
@@ -52,7 +45,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
         writeln!(text, "  quality    {}", quality_words(quality, subjects, plan, here, types))?;
     }
     writeln!(text, "\nModels")?;
-    let mut seconds = Estimate::default();
+    let mut seconds = Seconds::default();
     for subject in subjects {
         let model = &subject.model;
         match (&model.facts, &model.outcome) {
@@ -87,9 +80,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                     writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
                 }
                 // What would be made of it is smaller and no slower than it.
-                let models = (1 + types.len()) as f64;
-                seconds.a_round += visit_seconds(plan, facts, kv.unwrap_or(0)) * models;
-                seconds.once += quality_seconds(plan, facts.n_params) * models;
+                seconds.add(&Seconds::of_model(plan, facts, kv.unwrap_or(0)), 1 + types.len());
             }
             (None, Outcome::Done) => {}
         }
@@ -100,7 +91,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     if subjects.iter().any(|s| s.pending.is_some()) {
         writeln!(text, "\nTime: not known before every model is here")?;
     } else {
-        writeln!(text, "\nTime: {}", time_words(protocol, seconds))?;
+        writeln!(text, "\nTime: {}", seconds.in_words(protocol))?;
     }
     say(&text)
 }
@@ -118,8 +109,8 @@ fn rounds_words(protocol: &Protocol) -> String {
     }
     let budget = match (protocol.budget_s, protocol.budget) {
         (None, _) => String::new(),
-        (Some(s), Budget::Aim) => format!(", or about {} are spent", duration(s as f64)),
-        (Some(s), Budget::Limit) => format!(", or the next pair would not end within {}", duration(s as f64)),
+        (Some(s), Budget::Aim) => format!(", or about {} are spent", estimate::duration(s as f64)),
+        (Some(s), Budget::Limit) => format!(", or the next pair would not end within {}", estimate::duration(s as f64)),
     };
     format!(
         "{min_rounds} to {max_rounds}, order mirrored in every second one, until every speed ratio is known to ±{:.1} %{budget}",
@@ -146,26 +137,6 @@ fn round_words(protocol: &Protocol) -> String {
     format!("{arrangement}; {workers}; {samples}")
 }
 
-/// From the least rounds to the most, or to what is to be spent.
-fn time_words(protocol: &Protocol, seconds: Estimate) -> String {
-    let most = f64::from(protocol.max_rounds) * seconds.a_round + seconds.once;
-    let least = f64::from(protocol.min_rounds) * seconds.a_round + seconds.once;
-    let most = protocol.budget_s.map_or(most, |budget| most.min(budget as f64));
-    let span = match protocol.budget {
-        Budget::Limit => format!("at most {}", duration(most)),
-        Budget::Aim if most > 1.2 * least => format!("{} to {}", duration(least), duration(most)),
-        Budget::Aim => format!("roughly {}", duration(least)),
-    };
-    format!("{span} (a round {}; from the sizes and assumed speeds, nothing was measured)", duration(seconds.a_round))
-}
-
-/// Assumed times.
-#[derive(Clone, Copy, Default)]
-struct Estimate {
-    a_round: f64,
-    once: f64,
-}
-
 /// How outputs are compared, and who shares a pass of the original.
 fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> String {
     let needs = |s: &Subject| run::quality::needed_bytes(&s.model, &s.path, &plan.engine, quality.n_ctx);
@@ -183,56 +154,7 @@ fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here:
     run::quality::describe(run::quality::sharing(quality, &demand), quality)
 }
 
-/// Time of comparing one model's output, when the text is as long as the limit.
-fn quality_seconds(plan: &Plan, n_params: u64) -> f64 {
-    let Some(quality) = &plan.quality else { return 0.0 };
-    let text_bytes: u64 = quality.texts.iter().filter_map(|text| text.bytes).sum();
-    let tokens = text_bytes as f64 / ASSUMED_CHARS_PER_TOKEN;
-    let most = quality.max_windows.map_or(f64::INFINITY, |most| most as f64 * f64::from(quality.n_ctx));
-    tokens.min(most) * 2.0 * n_params as f64 / (ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch))
-}
-
-/// Time of a visit to a model whose KV cache takes `kv_bytes` in the plan's largest context.
-fn visit_seconds(plan: &Plan, facts: &ModelFacts, kv_bytes: u64) -> f64 {
-    let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch);
-    let prefill = 2.0 * facts.n_params as f64 / operations_per_s;
-    let decode = facts.weights_bytes as f64 / ASSUMED_BANDWIDTH;
-    // Each token of a prompt is held against those before it, twice: scores, and what they weigh.
-    let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
-    let attend = 4.0 * width / operations_per_s;
-    let prefill_after =
-        |n: u32, depth: u32| f64::from(n) * (prefill + attend * (f64::from(depth) + f64::from(n) / 2.0));
-    let cached =
-        kv_bytes as f64 / f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1)) / ASSUMED_BANDWIDTH;
-    let repeats = f64::from(plan.protocol.inner_samples + 1);
-    let prompt =
-        |p: &PromptText| p.text.len() as f64 / ASSUMED_CHARS_PER_TOKEN * prefill + f64::from(p.max_new_tokens) * decode;
-    let asked = run::prompts_in(plan, 0);
-    let seconds = plan.workloads.iter().enumerate().map(|(index, w)| match &w.kind {
-        kind if kind.is_too_deep(facts.n_ctx_train) => 0.0,
-        // The tokens before are evaluated once for each context, and read again with each token generated.
-        WorkloadKind::Pp { n_tokens, n_depth } => {
-            prefill_after(*n_depth, 0) + prefill_after(*n_tokens, *n_depth) * repeats
-        }
-        WorkloadKind::Tg { n_tokens, n_depth } => {
-            prefill_after(*n_depth, 0) + f64::from(*n_tokens) * (decode + cached * f64::from(*n_depth)) * repeats
-        }
-        WorkloadKind::PpTogether { n_tokens, n_seq } => f64::from(n_tokens * n_seq) * prefill * repeats,
-        // Up to some sequences, reading the weights once for all of them is what takes the time.
-        WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
-            (f64::from(*n_tokens) * decode + f64::from(n_depth * n_seq) * prefill) * repeats
-        }
-        WorkloadKind::Prompt(p) if asked.contains(&index) => prompt(p),
-        WorkloadKind::Prompt(_) => 0.0,
-    });
-    seconds.sum::<f64>() + ASSUMED_VISIT_S
-}
-
 /// A size in the unit a person would choose.
 pub(super) fn size(bytes: u64) -> String {
     format::bytes(bytes as f64)
-}
-
-fn duration(seconds: f64) -> String {
-    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }

@@ -1,6 +1,7 @@
 //! quality, and the part of every measurement that compares outputs: from what was typed to texts and a plan.
 
 use anyhow::{Context, Result, bail};
+use base16ct::lower::encode_string as hex;
 use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
@@ -98,11 +99,6 @@ fn text_plan(text: &Text) -> TextPlan {
         sha256: Some(hex(&Sha256::digest(text.body.as_bytes()))),
         bytes: Some(text.body.len() as u64),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("below 16");
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 pub(super) fn run(args: &QualityArgs) -> Result<Exit> {

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use super::{machine, subjects::Source};
+use super::{machine, remake::Recipe, subjects::Source};
 use crate::{
     engine::QuantType,
     event::{Event, Observer},
@@ -97,11 +97,28 @@ pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dy
             path: path.display().to_string(),
             label: None,
             made_from: Some(made_from.clone()),
+            recipe: Some(Recipe::Quantized(to.name.into())),
             failed,
             pending: None,
         });
     }
     Ok(sources)
+}
+
+/// Makes one that was made before, of the same original.
+pub(super) fn again(
+    original: &Path,
+    path: &Path,
+    type_name: &str,
+    n_threads: u32,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let types = types(&[type_name.to_owned()])?;
+    observer.on(Event::Quantizing { to: types[0].name });
+    let name = original.display().to_string();
+    // Whether that was allowed was asked then.
+    let request = Request { original: &name, types: &types, n_threads, allow_requantize: true };
+    make_one(original, path, types[0], &request)
 }
 
 /// By a temporary name first: a file under the final name is whole.

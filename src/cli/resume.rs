@@ -11,10 +11,10 @@ use clap::Args;
 use super::{
     bench,
     exit::Exit,
-    interrupt,
+    fits, interrupt,
     machine::{self, Here},
     outputs::{Outputs, ResultArgs, Stdout},
-    say, selfcheck,
+    remake, say, selfcheck,
     session::{Finished, Needs, Session, Stamp},
     subjects::{self, Subject},
 };
@@ -34,14 +34,18 @@ use crate::{
 pub(super) struct ResumeArgs {
     /// The folder of a run, or its journal (.jsonl)
     run: PathBuf,
+    /// Load models even when they are expected not to fit in the memory there is
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     results: ResultArgs,
 }
 
 const WHAT: &str = "\
 The run goes on with its recorded plan at the first round that its journal does not hold whole, in the order it would
-have had; the time between does not count. It is refused when a model's file, this program, llama.cpp or the machine
-is another one now: rounds before and after could not be held against each other. A run that is finished is reported again.";
+have had; the time between does not count. Checkpoints that a sweep made and deleted are made again. It is refused when a
+model's file, this program, llama.cpp or the machine is another one now: rounds before and after could not be held against
+each other. A run that is finished is reported again.";
 
 pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     args.results.check()?;
@@ -50,7 +54,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     let Some(Journal { mut run, inputs, next_round, .. }) = file.read()? else {
         bail!("{}", record::ReadError::NothingYet { path });
     };
-    let needs: Needs = serde_json::from_value(inputs).with_context(|| {
+    let mut needs: Needs = serde_json::from_value(inputs).with_context(|| {
         format!("{} does not hold what this program needs to go on: it was written by another version", path.display())
     })?;
     if needs.files.len() != run.models.len() {
@@ -66,7 +70,12 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     let elapsed_ns = run.elapsed_ns();
     let resumed = Entry::Resumed(Resumed { from_round: next_round, at_utc: probe::utc_now().to_string() });
     run.apply(&resumed);
+    // They are kept until the end of this function.
+    let _made = remake::remake(&run, &mut needs, observer.as_mut())?;
     refuse_changes(&run, &here, &needs, observer.as_mut())?;
+    if !args.force {
+        refuse_want(&run, &here)?;
+    }
     let interrupt = interrupt::interrupt()?;
     file.append(&resumed)?;
     let clock = Arc::new(Continued::after(elapsed_ns));
@@ -112,6 +121,16 @@ fn refuse_changes(run: &Run, here: &Here, needs: &Needs, observer: &mut dyn Obse
     )
 }
 
+/// Less memory than when the run began is no failure of a model: it can be resumed when there is enough again.
+fn refuse_want(run: &Run, here: &Here) -> Result<()> {
+    for model in run.models.iter().filter(|m| m.outcome == Outcome::Done) {
+        if let Some(reason) = fits::too_much(model, &here.machine, &run.plan) {
+            bail!("{}: {reason}", printable(&model.name));
+        }
+    }
+    Ok(())
+}
+
 /// The models with the hashes that their files have now. Of those that failed nothing more is measured, so nothing is asked.
 fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec<Model>> {
     let mut models = run.models.clone();
@@ -121,7 +140,7 @@ fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec
             continue;
         }
         if !path.exists() {
-            bail!("{} is not there any more{}", path.display(), made_here(run, needs, path));
+            bail!("{} is not there any more", path.display());
         }
         let mut subject = [Subject { model: model.clone(), path: path.clone(), pending: None }];
         if let Some(facts) = &mut subject[0].model.facts {
@@ -135,15 +154,4 @@ fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec
         *model = found.model;
     }
     Ok(models)
-}
-
-/// What may have become of a file that lay with those that the run made.
-fn made_here(run: &Run, needs: &Needs, path: &Path) -> &'static str {
-    let made = |model: &Model| model.facts.as_ref().is_some_and(|facts| facts.made_from.is_some());
-    let beside = |other: &PathBuf| other.parent() == path.parent();
-    if run.models.iter().zip(&needs.files).any(|(model, other)| made(model) && beside(other)) {
-        ": what a run makes is deleted at its end, unless `sweep --keep DIR` is told to keep it"
-    } else {
-        ""
-    }
 }

@@ -16,6 +16,7 @@ use super::{
     args::MeasureArgs,
     machine,
     outputs::{Layout, Outputs, ResultArgs, Stdout},
+    remake::Made,
 };
 use crate::{
     event::Observer,
@@ -32,6 +33,8 @@ use crate::{
 pub(super) struct Needs {
     /// The models' files, in the order of the record's models.
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that the run made.
+    pub(super) made: Vec<Made>,
     /// Where results go; in a folder, the journal's own.
     pub(super) layout: Layout,
     pub(super) inputs: Inputs,
@@ -57,7 +60,7 @@ impl Stamp {
 }
 
 impl Needs {
-    pub(super) fn new(args: &MeasureArgs, files: &[PathBuf], inputs: Inputs) -> Self {
+    pub(super) fn new(args: &MeasureArgs, files: &[PathBuf], made: Vec<Made>, inputs: Inputs) -> Self {
         let layout = match &args.layout {
             Layout::Folder => Layout::Folder,
             Layout::Files { record, report } => {
@@ -72,12 +75,12 @@ impl Needs {
         };
         let files = files.iter().map(|path| absolute(path)).collect();
         let script = args.script.as_deref().map(absolute);
-        Self { files, layout, inputs, logits, script, timeout_s: args.timeout }
+        Self { files, made, layout, inputs, logits, script, timeout_s: args.timeout }
     }
 }
 
 /// A name that no Unicode spells can't be kept, and would be told as missing.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
     PathBuf::from(absolute.to_string_lossy().into_owned())
 }

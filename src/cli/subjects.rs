@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::remake::Recipe;
 use crate::{
     event::{Event, Observer},
     gguf, models,
@@ -26,6 +27,8 @@ pub(super) struct Source {
     pub(super) label: Option<String>,
     /// What this run made it from.
     pub(super) made_from: Option<String>,
+    /// How this run made it.
+    pub(super) recipe: Option<Recipe>,
     /// Why it could not be made.
     pub(super) failed: Option<Outcome>,
     /// What must be fetched first, in words.
@@ -35,7 +38,7 @@ pub(super) struct Source {
 impl Source {
     /// A file that was there.
     pub(super) fn found(path: &str) -> Self {
-        Self { path: path.into(), label: None, made_from: None, failed: None, pending: None }
+        Self { path: path.into(), label: None, made_from: None, recipe: None, failed: None, pending: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
+use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
@@ -158,21 +159,11 @@ impl<R: Read> Reader<R> {
         let done = read(self);
         let (mut hash, from) = self.digest.take().expect("digests are not nested");
         hash.update(&self.buffer[from..self.next]);
-        done.map(|()| hex(hash))
+        done.map(|()| hex(&hash.finalize()))
     }
 }
 
 /// SHA-256 of `bytes`, in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
-}
-
-/// What `hash` has seen, in hexadecimal.
-fn hex(hash: Sha256) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(64);
-    for byte in hash.finalize() {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    hex(&Sha256::digest(bytes))
 }

@@ -8,6 +8,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use base16ct::lower::encode_string as hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -96,11 +97,6 @@ fn stream(file: &mut File, progress: &mut dyn FnMut(u64)) -> io::Result<String> 
         done += length as u64;
         progress(done);
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// What shows that a file was not written to.

@@ -14,6 +14,14 @@ pub struct Round {
     pub visits: Vec<Visit>,
 }
 
+impl Round {
+    /// Whether a prompt was answered in it.
+    #[must_use]
+    pub fn asks_prompts(&self) -> bool {
+        self.visits.iter().any(|visit| !visit.generations.is_empty())
+    }
+}
+
 /// One model in one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Visit {

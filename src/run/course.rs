@@ -1,7 +1,9 @@
 //! What the plan leaves to the first rounds: samples a round is worth, and whether workers are kept.
 
 use super::{
-    Bench, quality, stopping,
+    Bench, quality,
+    schedule::{Asking, rounds_with_prompts},
+    stopping,
     visit::{Synthetic, synthetic},
 };
 use crate::{
@@ -14,20 +16,34 @@ use crate::{
 
 /// Rounds of the pilot: two mirrored pairs, the fewest whose spread is an estimate and not an accident.
 const PILOT_ROUNDS: u32 = 4;
+/// Rounds after which it is over when its own samples are already more than fit the time.
+const SHORTEST_PILOT: u32 = 2;
 /// Never more samples of a workload in a round.
 const MOST_INNER: f64 = 32.0;
 /// Nor more than fill this time: the two sides of a ratio are to see the same machine, which is another one some seconds later.
 const LONGEST_NS: f64 = 3e9;
 /// Forwards and backwards, once each.
-const FEWEST_INNER: u32 = 2;
+const FEWEST_BALANCED: u32 = 2;
+/// When time is short: the mirrored round holds the other direction.
+const FEWEST_INNER: u32 = 1;
 
 /// How rounds are run from here on.
 pub(super) struct Decided {
     pub(super) arrangement: Arrangement,
     pub(super) resident: bool,
     pub(super) expected_rounds: u32,
+    /// How long prompts are asked.
+    pub(super) asking: Asking,
     fixed: u32,
     chosen: Vec<InnerChoice>,
+    pilot: Pilot,
+}
+
+/// Whether the first rounds have told what they were to tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pilot {
+    UnderWay,
+    Over,
 }
 
 impl Decided {
@@ -56,8 +72,10 @@ impl Decided {
             arrangement,
             resident,
             expected_rounds: protocol.min_rounds,
+            asking: Asking::AsPlanned,
             fixed: protocol.inner_samples,
             chosen: Vec::new(),
+            pilot: Pilot::UnderWay,
         }
     }
 
@@ -66,16 +84,24 @@ impl Decided {
         self.chosen.iter().find(|choice| choice.workload == workload).map_or(self.fixed, |choice| choice.samples)
     }
 
-    /// After `done` rounds: decides what the pilot was to decide, once it is over.
+    /// After `done` rounds, the last of a mirrored pair: decides what the pilot was to decide, once it is over.
     pub(super) fn learn(&mut self, bench: &Bench<'_>, run: &mut Run, done: u32) {
         let protocol = &bench.plan.protocol;
         // The last pair has nothing after it to decide for.
-        if done != PILOT_ROUNDS.min(protocol.max_rounds.saturating_sub(2)) {
+        let last = PILOT_ROUNDS.min(protocol.max_rounds.saturating_sub(2));
+        let time = Time::of(bench, run, done);
+        let short = || {
+            let planned = |time: &Time| time.left_ns < time.needed_ns(Asking::AsPlanned, time.samples_ns);
+            protocol.inner == InnerPolicy::Pilot && done >= SHORTEST_PILOT && time.as_ref().is_some_and(planned)
+        };
+        if self.pilot == Pilot::Over || done > last || (done < last && !short()) {
             return;
         }
+        self.pilot = Pilot::Over;
+        let mut reasons = Vec::new();
         if protocol.inner == InnerPolicy::Pilot {
             self.chosen = synthetic(bench.plan).filter_map(|work| choose(bench, run, work.workload)).collect();
-            self.afford(bench, run, done);
+            reasons.extend(time.and_then(|time| self.afford(run, &time, done)));
         }
         let load_ns = median(newest(run).filter_map(|v| v.load.as_ref().map(|l| l.model_ns + l.context_ns)));
         let work_ns: f64 = synthetic(bench.plan)
@@ -84,6 +110,7 @@ impl Decided {
         let room = Room::of(bench, run);
         let Some(course) = &mut run.course else { return };
         course.inner.clone_from(&self.chosen);
+        course.reasons.extend(reasons);
         if protocol.workers == Workers::Auto && load_ns > work_ns && work_ns > 0.0 {
             let times = format!("a load takes {:.2} s, the samples of a round {:.2} s", load_ns / 1e9, work_ns / 1e9);
             if room.is_enough() {
@@ -101,26 +128,79 @@ impl Decided {
 }
 
 impl Decided {
-    /// Takes fewer samples where the least rounds would otherwise not fit the time.
-    fn afford(&mut self, bench: &Bench<'_>, run: &Run, done: u32) {
-        let protocol = &bench.plan.protocol;
-        let Some(budget_s) = protocol.budget_s else { return };
-        let rounds_left = protocol.min_rounds.saturating_sub(done);
-        if rounds_left == 0 {
-            return;
-        }
-        let left_ns = budget_s as f64 * 1e9 - run.elapsed_ns() as f64 - stopping::quality_ns(run);
+    /// Takes fewer samples, and asks prompts no longer than an interval needs, where the least rounds would otherwise not fit the
+    /// time. Says so.
+    fn afford(&mut self, run: &Run, time: &Time, done: u32) -> Option<String> {
         let models = run.models.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
-        let samples_ns = |count: &dyn Fn(&InnerChoice) -> u32| -> f64 {
-            self.chosen.iter().map(|choice| models * f64::from(count(choice)) * choice.sample_ns as f64).sum()
-        };
-        let once_ns = (stopping::pair_ns(run) / 2.0 - samples_ns(&|_| self.fixed)).max(0.0);
-        let affordable = (left_ns / f64::from(rounds_left) - once_ns) / samples_ns(&|choice| choice.samples).max(1.0);
+        let best_ns: f64 = self.chosen.iter().map(|c| models * f64::from(c.samples) * c.sample_ns as f64).sum();
+        if time.rounds_left == 0 || time.needed_ns(Asking::AsPlanned, best_ns) <= time.left_ns {
+            return None;
+        }
+        self.asking = Asking::Fewest;
+        let spare_ns = time.left_ns - time.needed_ns(Asking::Fewest, 0.0);
+        let affordable = spare_ns / f64::from(time.rounds_left) / best_ns.max(1.0);
         if affordable < 1.0 {
             for choice in &mut self.chosen {
                 choice.samples = even_below(f64::from(choice.samples) * affordable).max(FEWEST_INNER);
             }
         }
+        let samples: Vec<String> = self.chosen.iter().map(|c| c.samples.to_string()).collect();
+        Some(format!(
+            "from round {} on {} sample(s) of each workload, and prompts until there is an interval: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
+            done + 1,
+            samples.join(" and "),
+            time.needed_ns(Asking::AsPlanned, best_ns) / 1e9,
+            time.left_ns.max(0.0) / 1e9
+        ))
+    }
+}
+
+/// What rounds take, as the newest mirrored pair did, and what there is. All for a round, of all models.
+struct Time {
+    /// Until the run is to be over, outputs compared; less than 0 when that has passed.
+    left_ns: f64,
+    /// To the least.
+    rounds_left: u32,
+    /// Rounds with prompts to come: as planned, and as few as possible.
+    with_prompts: [u32; 2],
+    /// Loading, warming up, closing.
+    once_ns: f64,
+    /// The samples of the synthetic workloads.
+    samples_ns: f64,
+    prompts_ns: f64,
+}
+
+impl Time {
+    /// `None` without a time to keep.
+    fn of(bench: &Bench<'_>, run: &Run, done: u32) -> Option<Self> {
+        let protocol = &bench.plan.protocol;
+        let left_ns = protocol.budget_s? as f64 * 1e9 - run.elapsed_ns() as f64 - stopping::quality_ns(run);
+        let pair = &run.rounds[run.rounds.len().saturating_sub(2)..];
+        let synthetic: Vec<usize> = synthetic(bench.plan).map(|work| work.workload).collect();
+        let taking = |is_synthetic: bool| -> f64 {
+            let samples = pair.iter().flat_map(|r| &r.visits).flat_map(|v| &v.samples);
+            let of_kind = samples.filter(|s| synthetic.contains(&s.workload) == is_synthetic);
+            of_kind.map(|s| s.wall_ns as f64).sum::<f64>() / 2.0
+        };
+        let (samples_ns, prompts_ns) = (taking(true), taking(false));
+        let to_come = |asking| {
+            let rounds = rounds_with_prompts(bench.plan, asking);
+            rounds.min(protocol.min_rounds).saturating_sub(done)
+        };
+        Some(Self {
+            left_ns,
+            rounds_left: protocol.min_rounds.saturating_sub(done),
+            with_prompts: [to_come(Asking::AsPlanned), to_come(Asking::Fewest)],
+            once_ns: (stopping::pair_ns(run) / 2.0 - samples_ns - prompts_ns).max(0.0),
+            samples_ns,
+            prompts_ns,
+        })
+    }
+
+    /// To the least rounds, when the samples of a round take so long.
+    fn needed_ns(&self, asking: Asking, samples_ns: f64) -> f64 {
+        let with_prompts = self.with_prompts[usize::from(asking == Asking::Fewest)];
+        f64::from(self.rounds_left) * (self.once_ns + samples_ns) + f64::from(with_prompts) * self.prompts_ns
     }
 }
 
@@ -141,7 +221,7 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> 
         whole(loading) + warming.sum::<u64>()
     };
     let round_ns = median(newest(run).map(once)).max(1.0);
-    let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_INNER)).max(FEWEST_INNER);
+    let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_INNER)).max(FEWEST_BALANCED);
     let samples = pooled.optimal_inner(sample_ns, round_ns, most as usize).ok()?;
     Some(InnerChoice {
         workload,
@@ -231,10 +311,78 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
+    use crate::{
+        engine::{ModelScript, Script, ScriptedEngine},
+        probe::Virtual,
+        record::{Ended, PromptTurns, journal::Entry},
+        run::{
+            SimulatedLauncher,
+            testing::{measure, prompt, run_of_rates},
+        },
+    };
 
     #[test]
     fn samples_come_in_pairs() {
         assert_eq!([0.0, 1.9, 2.0, 5.3, 32.0, -3.0].map(even_below), [0, 0, 2, 4, 32, 0]);
+    }
+
+    /// Ten rounds of a workload and four prompts, aiming at so many seconds; every sample takes 0.3 s.
+    fn aiming_at(seconds: u64) -> Run {
+        let model = ModelScript {
+            load_ns: 1000,
+            prefill_ns_per_token: 3_000_000,
+            decode_ns_per_token: 1,
+            answer: "yes".into(),
+            logit_noise: 0.0,
+            fail: None,
+        };
+        let models = ["a", "b"].map(|name| (name.to_owned(), model.clone()));
+        let clock = Virtual::default();
+        let script = Script { models: models.into(), noise: None };
+        let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script, clock.clone()));
+        let mut run = run_of_rates(&[], &[]);
+        run.plan.workloads.extend(["one", "two", "three"].map(|id| prompt("short", id, 20)));
+        // The longest are asked in few rounds anyway.
+        run.plan.workloads.push(prompt("long", "four", 40));
+        let protocol = &mut run.plan.protocol;
+        (protocol.min_rounds, protocol.max_rounds, protocol.prompt_rounds) = (10, 40, 10);
+        (protocol.inner, protocol.inner_samples) = (InnerPolicy::Pilot, 2);
+        (protocol.prompt_turns, protocol.budget_s) = (PromptTurns::InTurn, Some(seconds));
+        let mut nothing = |_: &Run, _: &Entry| Ok::<(), Infallible>(());
+        measure(&launcher, clock, ["a", "b"], &mut run, &mut nothing).expect("nothing is saved");
+        run
+    }
+
+    fn samples(run: &Run) -> Vec<usize> {
+        let of = |visit: &Visit| inner_rates(visit, 0).len();
+        run.rounds.iter().map(|round| of(&round.visits[0])).collect()
+    }
+
+    fn reasons(run: &Run) -> &[String] {
+        run.course.as_ref().map_or(&[], |course| &course.reasons)
+    }
+
+    #[test]
+    fn when_the_least_rounds_do_not_fit_they_take_one_sample_and_few_prompts() {
+        let run = aiming_at(5);
+        assert_eq!(samples(&run), [2, 2, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 6);
+        assert!(reasons(&run)[0].starts_with("from round 3 on 1 sample(s) of each workload"), "{:?}", reasons(&run));
+        assert_eq!(run.course.as_ref().map(|c| c.inner[0].pilot_rounds), Some(2));
+    }
+
+    #[test]
+    fn when_there_is_time_they_take_what_the_pilot_finds_best() {
+        let run = aiming_at(1000);
+        assert_eq!((run.rounds.len(), run.ended), (10, Ended::Precise));
+        assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 10);
+        assert_eq!(
+            (samples(&run)[..4].to_vec(), run.course.as_ref().map(|c| c.inner[0].pilot_rounds)),
+            (vec![2; 4], Some(4))
+        );
+        assert_eq!(reasons(&run), [""; 0]);
     }
 }

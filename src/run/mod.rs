@@ -22,7 +22,7 @@ pub use deadline::{Deadline, Limit, Origin};
 pub use launcher::{Launcher, ProcessLauncher, Worker, run_to_end};
 pub use lost::{LastWords, Lost, Shortage};
 pub use protocol::{Answered, Reply, Request, Together};
-pub use schedule::{order, prompts_in};
+pub use schedule::{Asking, order, prompts_in};
 pub use simulated::SimulatedLauncher;
 pub use worker::{handle, serve};
 

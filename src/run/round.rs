@@ -108,7 +108,7 @@ fn together(
             in_turn(visitors, inner, |visitor| visitor.sample(work, inner, before, observer));
         }
     }
-    let asked = asked(bench.plan, round);
+    let asked = asked(bench.plan, round, decided);
     if !asked.is_empty() {
         let prompts: Vec<(usize, &PromptText)> = asked.iter().map(|a| (a.workload, a.prompt)).collect();
         for visitor in visitors.iter_mut() {
@@ -132,17 +132,17 @@ fn in_turn<'a>(visitors: &mut [Visitor<'a>], turn: u32, mut one: impl FnMut(&mut
     }
 }
 
-fn asked(plan: &Plan, round: u32) -> Vec<Asked<'_>> {
+fn asked<'a>(plan: &'a Plan, round: u32, decided: &Decided) -> Vec<Asked<'a>> {
     let ask = |workload: usize| match &plan.workloads[workload] {
         w if let WorkloadKind::Prompt(prompt) = &w.kind => Some(Asked { workload, id: &w.id, prompt }),
         _ => None,
     };
-    prompts_in(plan, round).into_iter().filter_map(ask).collect()
+    prompts_in(plan, round, decided.asking).into_iter().filter_map(ask).collect()
 }
 
 /// Steps of one visit that the progress display counts.
 fn steps(plan: &Plan, round: u32, decided: &Decided) -> u32 {
-    let prompts = u32::try_from(prompts_in(plan, round).len()).unwrap_or(u32::MAX);
+    let prompts = u32::try_from(prompts_in(plan, round, decided.asking).len()).unwrap_or(u32::MAX);
     // The load and each warm-up are steps of their own.
     1 + synthetic(plan).map(|work| 1 + decided.inner(work.workload)).sum::<u32>() + prompts
 }

@@ -23,43 +23,77 @@ pub fn order(n: usize, round: u32, seed: u64) -> Vec<usize> {
     order
 }
 
+/// How long prompts are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// In all of the plan's rounds with prompts.
+    AsPlanned,
+    /// Until all were asked and there is an interval.
+    Fewest,
+}
+
 /// The prompts asked in round `round`, as indices into the plan's workloads.
 ///
 /// In turn means: both rounds of a mirrored pair ask the same ones, every category has some in every round so that its
 /// ratio is paired by round, and all have been asked when the prompt rounds are over. The category with the longest texts costs
 /// most and is asked in as few rounds as an interval needs.
 #[must_use]
-pub fn prompts_in(plan: &Plan, round: u32) -> Vec<usize> {
-    let protocol = &plan.protocol;
-    if round >= protocol.prompt_rounds {
-        return Vec::new();
-    }
-    let categories = categories(plan);
-    let longest = categories.iter().map(|c| c.mean_bytes).fold(0.0, f64::max);
-    let rounds = protocol.prompt_rounds.min(protocol.max_rounds);
+pub fn prompts_in(plan: &Plan, round: u32, asking: Asking) -> Vec<usize> {
     let pair = (round / 2) as usize;
     let mut asked: Vec<usize> = Vec::new();
-    for category in &categories {
-        let n = category.members.len();
-        let rounds = if category.mean_bytes < longest { rounds } else { rounds.min(FEWEST_FOR_INTERVAL) };
-        let turn = match protocol.prompt_turns {
-            PromptTurns::All => n,
-            PromptTurns::InTurn if round < rounds.next_multiple_of(2) => n.div_ceil((rounds / 2).max(1) as usize),
-            PromptTurns::InTurn => 0,
-        };
-        asked.extend((0..turn).map(|i| category.members[(pair * turn + i) % n]));
+    for Category { members, turn, rounds } in categories(plan, asking) {
+        if round < rounds {
+            asked.extend((0..turn).map(|i| members[(pair * turn + i) % members.len()]));
+        }
     }
     asked.sort_unstable();
     asked
 }
 
+/// Rounds that ask any.
+pub(super) fn rounds_with_prompts(plan: &Plan, asking: Asking) -> u32 {
+    categories(plan, asking).iter().map(|c| c.rounds).max().unwrap_or(0)
+}
+
 /// Prompts that are compared together.
 struct Category {
     members: Vec<usize>,
-    mean_bytes: f64,
+    /// How many of them a round asks.
+    turn: usize,
+    /// Rounds that do.
+    rounds: u32,
 }
 
-fn categories(plan: &Plan) -> Vec<Category> {
+fn categories(plan: &Plan, asking: Asking) -> Vec<Category> {
+    let protocol = &plan.protocol;
+    let grouped = grouped(plan);
+    let mean_bytes = |members: &[(usize, &PromptText)]| {
+        members.iter().map(|(_, p)| p.text.len()).sum::<usize>() as f64 / members.len() as f64
+    };
+    let longest = grouped.iter().map(|members| mean_bytes(members)).fold(0.0, f64::max);
+    let category = |members: Vec<(usize, &PromptText)>| {
+        let n = members.len();
+        let planned = protocol.prompt_rounds.min(protocol.max_rounds);
+        let of_category = if mean_bytes(&members) < longest { planned } else { planned.min(FEWEST_FOR_INTERVAL) };
+        let (turn, rounds) = match protocol.prompt_turns {
+            PromptTurns::All => (n, planned),
+            PromptTurns::InTurn => {
+                let rounds = of_category.next_multiple_of(2).min(protocol.prompt_rounds);
+                (n.div_ceil((of_category / 2).max(1) as usize), rounds)
+            }
+        };
+        let once = u32::try_from(2 * n.div_ceil(turn)).unwrap_or(u32::MAX);
+        let rounds = match asking {
+            Asking::AsPlanned => rounds,
+            Asking::Fewest => rounds.min(once.max(FEWEST_FOR_INTERVAL)),
+        };
+        Category { members: members.into_iter().map(|(index, _)| index).collect(), turn, rounds }
+    };
+    grouped.into_iter().map(category).collect()
+}
+
+/// By category, in the order of the plan.
+fn grouped(plan: &Plan) -> Vec<Vec<(usize, &PromptText)>> {
     let mut found: Vec<(&str, Vec<(usize, &PromptText)>)> = Vec::new();
     for (index, workload) in plan.workloads.iter().enumerate() {
         let WorkloadKind::Prompt(prompt) = &workload.kind else { continue };
@@ -68,12 +102,7 @@ fn categories(plan: &Plan) -> Vec<Category> {
             None => found.push((&prompt.category, vec![(index, prompt)])),
         }
     }
-    let category = |(_, members): (&str, Vec<(usize, &PromptText)>)| {
-        let bytes: usize = members.iter().map(|(_, p)| p.text.len()).sum();
-        let mean_bytes = bytes as f64 / members.len() as f64;
-        Category { members: members.into_iter().map(|(index, _)| index).collect(), mean_bytes }
-    };
-    found.into_iter().map(category).collect()
+    found.into_iter().map(|(_, members)| members).collect()
 }
 
 #[cfg(test)]
@@ -94,7 +123,7 @@ mod tests {
     #[test]
     fn prompts_in_turn_cover_the_suite_in_mirrored_pairs() {
         let plan = with_prompts(PromptTurns::InTurn, 10);
-        let asked: Vec<Vec<usize>> = (0..12).map(|round| prompts_in(&plan, round)).collect();
+        let asked: Vec<Vec<usize>> = (0..12).map(|round| prompts_in(&plan, round, Asking::AsPlanned)).collect();
         let all: std::collections::BTreeSet<usize> = asked.iter().flatten().copied().collect();
         assert_eq!(all.len(), 9, "every prompt had its turn");
         for (pair, rounds) in asked[..10].chunks(2).enumerate() {
@@ -108,8 +137,31 @@ mod tests {
 
     #[test]
     fn a_single_pair_asks_everything() {
-        assert_eq!(prompts_in(&with_prompts(PromptTurns::InTurn, 2), 1).len(), 9);
-        assert_eq!(prompts_in(&with_prompts(PromptTurns::All, 4), 3).len(), 9);
+        assert_eq!(prompts_in(&with_prompts(PromptTurns::InTurn, 2), 1, Asking::AsPlanned).len(), 9);
+        assert_eq!(prompts_in(&with_prompts(PromptTurns::All, 4), 3, Asking::Fewest).len(), 9);
+    }
+
+    #[test]
+    fn the_fewest_rounds_have_an_interval_and_ask_everything() {
+        let n_asked = |plan: &Plan, asking| {
+            let asked = (0..plan.protocol.max_rounds).map(|round| prompts_in(plan, round, asking));
+            asked.filter(|prompts| !prompts.is_empty()).flatten().collect::<Vec<_>>()
+        };
+        let everything = |asked: &[usize]| asked.iter().collect::<std::collections::BTreeSet<_>>().len();
+        // Four short prompts take four pairs, the five long ones three.
+        let plan = with_prompts(PromptTurns::InTurn, 10);
+        let fewest = n_asked(&plan, Asking::Fewest);
+        assert_eq!((fewest.len(), everything(&fewest)), (8 + 12, 9));
+        assert_eq!(
+            (rounds_with_prompts(&plan, Asking::Fewest), rounds_with_prompts(&plan, Asking::AsPlanned)),
+            (8, 10)
+        );
+        // Of two short ones an interval needs each more than once.
+        let mut few = with_prompts(PromptTurns::InTurn, 10);
+        few.workloads.retain(|w| !["short2", "short3"].contains(&w.id.as_str()));
+        let fewest = n_asked(&few, Asking::Fewest);
+        assert_eq!((fewest.len(), everything(&fewest)), (6 + 12, 7));
+        assert_eq!(n_asked(&few, Asking::AsPlanned).len(), 10 + 12);
     }
 
     #[test]

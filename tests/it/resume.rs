@@ -389,20 +389,42 @@ fn what_changed_is_named() {
 }
 
 #[test]
-fn files_that_a_sweep_made_are_gone_with_it() {
-    let line = "sweep {pocket} --types Q4_0 --quick --pp 8 --tg 0 --prompts none --no-quality --out out --quiet";
-    let ran = Bench::new(line).run().ok();
+fn models_that_no_longer_fit_in_memory_wait_until_they_do() {
+    let ran = demo().run().ok();
+    cut(&ran.folder, 4, "");
+    let (true_size, too_large) = ("\"weights_bytes\":", "\"weights_bytes\":99999999");
+    change(&ran.folder, true_size, too_large);
+    let ran = resume(ran.folder);
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stderr.contains("not enough memory") && ran.stderr.contains("--force"), "{}", ran.stderr);
+    assert_eq!(entries(&ran.folder).len(), 4, "nothing was added");
+    change(&ran.folder, too_large, true_size);
+    resume(ran.folder).ok();
+}
+
+#[test]
+fn files_that_a_run_made_are_made_again() {
+    let sweep = "sweep {pocket} --types Q4_0 --quick --pp 8 --tg 0 --prompts none --no-quality --out out --quiet";
+    let demo = "demo --quick --no-quality --out out --quiet";
+    for (line, n_models) in [(sweep, 2), (demo, 4)] {
+        let ran = Bench::new(line).run().ok();
+        cut(&ran.folder, 3, "");
+        let run = resume(ran.folder).ok().json("out/run.json");
+        assert_eq!(
+            (&run["ended"], run["rounds"].as_array().unwrap().len()),
+            (&Value::from("rounds_done"), 2),
+            "{line}"
+        );
+        let visits = run["rounds"][1]["visits"].as_array().unwrap();
+        assert!(visits.len() == n_models && visits.iter().all(|v| v["outcome"] == "done"), "{line}: {visits:?}");
+    }
+    // Another file under the same recipe is not the one that was measured.
+    let ran = Bench::new(sweep).run().ok();
     cut(&ran.folder, 3, "");
+    change(&ran.folder, "{\"quantized\":\"Q4_0\"}", "{\"quantized\":\"Q4_1\"}");
     let ran = resume(ran.folder);
     assert_eq!(ran.code, 1);
-    assert!(
-        ran.stderr.contains("pocket-4m-Q4_0.gguf is not there any more") && ran.stderr.contains("--keep"),
-        "{}",
-        ran.stderr
-    );
-    let ran = Bench::new(&format!("{line} --keep kept")).run().ok();
-    cut(&ran.folder, 3, "");
-    assert_eq!(resume(ran.folder).ok().json("out/run.json")["ended"], "rounds_done");
+    assert!(ran.stderr.contains("file of Q4_0 (SHA-256)"), "{}", ran.stderr);
 }
 
 #[test]

@@ -98,6 +98,22 @@ fn a_worker_killed_from_outside_twice_is_a_row() {
 }
 
 #[test]
+fn a_comparing_worker_killed_once_costs_an_attempt_and_no_figure() {
+    let line = "quality {pocket} {pocket} --quality-precision 0 -t 1 --out out --json out.json";
+    let bench = Bench::new(line);
+    let child = bench.spawn();
+    send(busy_worker(child.id()), Signal::KILL);
+    let ran = bench.ran(child).ok();
+    let quality = ran.json("out/run.json")["quality"].clone();
+    let [worker] = &quality["workers"].as_array().unwrap()[..] else { panic!("{quality}") };
+    assert!(worker["retried"].as_str().unwrap().contains("killed by signal 9"), "{worker}");
+    let undisturbed = Bench::new(line).run().ok().json("out/run.json")["quality"].clone();
+    assert_eq!(quality["results"], undisturbed["results"], "nothing of the first attempt is left");
+    let warnings = ran.json("out.json")["warnings"].clone();
+    assert!(warnings.as_array().unwrap().iter().any(|w| w["kind"] == "retried"), "{warnings}");
+}
+
+#[test]
 fn a_worker_killed_once_costs_an_attempt_and_no_figure() {
     let bench = Bench::new(
         "compare {pocket} {pocket} --quick --arrangement sequential --pp 2048 --tg 0 --inner 3 --prompts none --no-quality --out out --json out.json",

@@ -92,22 +92,25 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
 
 /// The second attempt's figures are as good as any; that there was a first is for the reader to know.
 pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
-    let lost: Vec<_> =
+    let visits: Vec<_> =
         datum::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
-    let (_, first) = lost.first()?;
-    let rounds: Vec<String> = lost.iter().map(|(round, _)| round.to_string()).collect();
-    let evidence = format!(
-        "its worker was lost and the visit made again in {} {}: {}",
-        if lost.len() == 1 { "round" } else { "rounds" },
-        rounds.join(", "),
-        first.reason
-    );
-    Some(of_model(
-        WarningKind::Retried,
-        &run.models[model].name,
-        evidence,
-        "the figures are the second attempt's; free memory, or find out what ended the first",
-    ))
+    let workers = run.quality.iter().flat_map(|quality| &quality.workers);
+    let compared = workers.filter(|worker| worker.candidates.contains(&model)).find_map(|w| w.retried.as_deref());
+    let mut lost: Vec<String> = Vec::new();
+    if let Some((_, first)) = visits.first() {
+        let rounds: Vec<String> = visits.iter().map(|(round, _)| round.to_string()).collect();
+        let word = if rounds.len() == 1 { "round" } else { "rounds" };
+        lost.push(format!("the visit made again in {word} {}: {}", rounds.join(", "), first.reason));
+    }
+    lost.extend(compared.map(|reason| format!("its output compared again: {reason}")));
+    (!lost.is_empty()).then(|| {
+        of_model(
+            WarningKind::Retried,
+            &run.models[model].name,
+            format!("its worker was lost and {}", lost.join("; ")),
+            "the figures are the second attempt's; free memory, or find out what ended the first",
+        )
+    })
 }
 
 pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::{
     analysis::{Analysis, analyse},
-    record::{CacheState, Phase, Retried, Sample, Stage, Visit, read_run},
+    record::{CacheState, Phase, Quality, QualityWorker, Reference, Retried, Sample, Sharing, Stage, Visit, read_run},
 };
 
 /// The fixture, steady and with inner samples alike: nothing to warn of.
@@ -139,6 +139,25 @@ fn a_visit_that_was_made_again() {
         }
     });
     assert!(twice.evidence.contains("in rounds 3, 5: "), "{}", twice.evidence);
+    let compared = one(|r| {
+        let worker = QualityWorker {
+            candidates: vec![1],
+            wall_ns: 1,
+            evaluate_ns: 1,
+            n_windows: 1,
+            n_evaluated: None,
+            peak_rss_bytes: None,
+            retried: Some("killed by signal 9".into()),
+        };
+        r.quality = Some(Quality {
+            texts: Vec::new(),
+            reference: Reference::Original,
+            sharing: Sharing::Shared { needed_bytes: 1, available_bytes: 2 },
+            workers: vec![worker],
+            results: Vec::new(),
+        });
+    });
+    assert_eq!(compared.evidence, "its worker was lost and its output compared again: killed by signal 9");
 }
 
 #[test]

@@ -54,7 +54,10 @@ fn texts(run: &Run) -> Vec<String> {
         "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into(),
         format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence)),
         "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),
-        format!("Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.", p.prompt_rounds),
+        format!(
+            "Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.",
+            run.rounds.iter().filter(|round| round.asks_prompts()).count()
+        ),
     ]
 }
 

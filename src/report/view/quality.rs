@@ -42,7 +42,7 @@ pub(super) fn summary_cells(m: &ModelAnalysis) -> Vec<Cell> {
 
 /// All texts together, one row a candidate.
 pub(super) fn overall(analysis: &Analysis) -> Table {
-    let columns = vec![
+    let mut columns = vec![
         Column::text("model"),
         Column::number("PPL(Q)", ""),
         Column::number("PPL(base)", ""),
@@ -51,8 +51,9 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
         Column::number("99 % KLD", "nats"),
         Column::number("same top", "%"),
         Column::number("windows", ""),
-        Column::text("verdict"),
     ];
+    let judged = compared(analysis).any(|(_, q)| q.verdict.is_some());
+    columns.extend(judged.then(|| Column::text("verdict")));
     let rows = compared(analysis).map(|(m, q)| {
         let mut cells = vec![Cell::text(name(m))];
         match &q.overall {
@@ -67,7 +68,7 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
             None => cells.extend(vec![Cell::unknown(NOT_COMPARED); 6]),
         }
         cells.push(Cell::number(q.windows.to_string(), q.windows as f64));
-        cells.push(verdict(q));
+        cells.extend(judged.then(|| verdict(q)));
         cells
     });
     let mut table = Table::new(
@@ -77,6 +78,9 @@ pub(super) fn overall(analysis: &Analysis) -> Table {
         rows.collect(),
     );
     table.notes = compared(analysis).flat_map(|(m, q)| notes(m, q)).collect();
+    if !judged && !table.rows.is_empty() {
+        table.notes.push("No limit was set: --max-kld says what is acceptable.".into());
+    }
     if compared(analysis).any(|(m, _)| !at_least(m).is_empty()) {
         table.notes.push("≥: a lower bound of KLD; perplexity and same top are exact".into());
     }
@@ -198,13 +202,11 @@ fn compared(analysis: &Analysis) -> impl Iterator<Item = (&ModelAnalysis, &Quali
 }
 
 fn verdict(q: &QualityAnalysis) -> Cell {
-    Cell::text(match q.verdict {
-        None => "no limit was set (--max-kld)".into(),
-        Some(QualityVerdict::Acceptable { max_kld_nats }) => format!("within {}", nats_text(max_kld_nats)),
-        Some(QualityVerdict::TooFar { max_kld_nats }) => format!("above {}", nats_text(max_kld_nats)),
-        Some(QualityVerdict::NotResolved { max_kld_nats }) => {
-            format!("not resolved against {}", nats_text(max_kld_nats))
-        }
+    let Some(verdict) = q.verdict else { return Cell::unknown(NOT_COMPARED) };
+    Cell::text(match verdict {
+        QualityVerdict::Acceptable { max_kld_nats } => format!("within {}", nats_text(max_kld_nats)),
+        QualityVerdict::TooFar { max_kld_nats } => format!("above {}", nats_text(max_kld_nats)),
+        QualityVerdict::NotResolved { max_kld_nats } => format!("not resolved against {}", nats_text(max_kld_nats)),
     })
 }
 

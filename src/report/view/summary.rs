@@ -33,9 +33,12 @@ pub fn table(run: &Run, analysis: &Analysis) -> Table {
     let sizes = Scale::for_all(Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
     let mut columns =
         vec![Column::text("model"), Column::number("size", sizes.suffix).rank(2), Column::number("bpw", "bit").rank(4)];
-    let mut keys = vec!["load"];
-    keys.extend(synthetic(run));
-    keys.push("memory_peak");
+    let mut keys = synthetic(run);
+    // Where outputs alone are compared, nothing else was looked at.
+    if !run.plan.workloads.is_empty() {
+        keys.insert(0, "load");
+        keys.push("memory_peak");
+    }
     let scales: Vec<Scale> = keys.iter().map(|key| scale(analysis, key)).collect();
     let (mut pp, mut tg) = (0, 0);
     for (key, scale) in keys.iter().zip(&scales) {

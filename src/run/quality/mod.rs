@@ -24,7 +24,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bench, Lost, Save, note,
+    Bench, Lost, Save,
+    lost::Again,
+    note,
     protocol::{Reply, Request},
 };
 use crate::{
@@ -75,27 +77,32 @@ pub fn execute<E>(
     let sharing = quality.sharing;
     let left = left(&quality.results);
     let nothing_to_do = left.is_empty() && (inputs.save_logits.is_none() || !quality.workers.is_empty());
-    let mut groups: Vec<Vec<usize>> = match sharing {
+    let mut groups: Vec<Group> = match sharing {
         _ if nothing_to_do => Vec::new(),
-        Sharing::Repeated { .. } => left.iter().map(|&candidate| vec![candidate]).collect(),
-        Sharing::Shared { .. } | Sharing::Cached { .. } => vec![left],
+        Sharing::Repeated { .. } => left.iter().map(|&candidate| Group::new(vec![candidate])).collect(),
+        Sharing::Shared { .. } | Sharing::Cached { .. } => vec![Group::new(left)],
     };
     groups.reverse();
-    while let Some(group) = groups.pop() {
+    while let Some(Group { candidates: group, lost: before }) = groups.pop() {
         if bench.interrupted() {
             break;
         }
         let mut pass = Pass { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
         let (mut worker, mut alone) = (None, None);
         match pass.make() {
-            Ok(done) => worker = Some(done),
+            Ok(done) => worker = Some(QualityWorker { retried: before, ..done }),
             Err(Broken::Interrupted) => {}
             // One of several may have taken the worker down: each gets one of its own.
             Err(Broken::Lost(_)) if group.len() > 1 => {
-                groups.extend(group.iter().rev().map(|&candidate| vec![candidate]));
+                groups.extend(group.iter().rev().map(|&candidate| Group::new(vec![candidate])));
                 continue;
             }
-            Err(Broken::Lost(reason) | Broken::Failed(reason)) => {
+            Err(Broken::Lost(lost)) if before.is_none() && lost.again() == Again::MayHelp => {
+                groups.push(Group { candidates: group, lost: Some(lost.to_string()) });
+                continue;
+            }
+            Err(broken) => {
+                let reason = broken.after(before.as_deref());
                 for &candidate in &group {
                     fail(run, candidate, &reason);
                 }
@@ -202,18 +209,43 @@ fn fail(run: &mut Run, candidate: usize, reason: &str) {
     }
 }
 
+/// Candidates compared by one worker.
+struct Group {
+    candidates: Vec<usize>,
+    /// What ended a worker before that was to do it.
+    lost: Option<String>,
+}
+
+impl Group {
+    fn new(candidates: Vec<usize>) -> Self {
+        Self { candidates, lost: None }
+    }
+}
+
 /// Why a worker gave no comparison.
 enum Broken {
     /// It is no more.
-    Lost(String),
+    Lost(Lost),
     /// It said it could not.
     Failed(String),
     Interrupted,
 }
 
+impl Broken {
+    /// In words, and what a first attempt ended by.
+    fn after(self, first: Option<&str>) -> String {
+        let own = match self {
+            Self::Lost(lost) => lost.to_string(),
+            Self::Failed(reason) => reason,
+            Self::Interrupted => "interrupted".into(),
+        };
+        first.map_or_else(|| own.clone(), |first| format!("{own}; a first attempt: {first}"))
+    }
+}
+
 impl From<Lost> for Broken {
     fn from(lost: Lost) -> Self {
-        Self::Lost(lost.to_string())
+        Self::Lost(lost)
     }
 }
 
@@ -264,7 +296,7 @@ impl Pass<'_, '_> {
                         if words.is_empty() { String::new() } else { format!("; llama.cpp: {}", words.join(" | ")) };
                     return Err(Broken::Failed(format!("{reason}{said}")));
                 }
-                _ => return Err(Broken::Lost("the worker answered another question".into())),
+                _ => return Err(Lost::Nonsense("it answered another question".into()).into()),
             }
             if self.bench.interrupted() {
                 return Err(Broken::Interrupted);
@@ -351,6 +383,7 @@ impl Pass<'_, '_> {
             n_windows: compared.n_windows,
             n_evaluated: Some(compared.n_evaluated),
             peak_rss_bytes: compared.peak_rss_bytes,
+            retried: None,
         }
     }
 }
