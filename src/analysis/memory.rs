@@ -69,7 +69,7 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
         stats::median(&values).ok()
     };
     let of_series = |of: fn(&[f64]) -> Option<f64>| medians(&move |m: &Memory| of(&loaded_readings(m)));
-    let peaks: Vec<f64> = series::peak(run, model).by_round.iter().map(|(_, bytes)| *bytes).collect();
+    let peaks: Vec<f64> = visits.iter().filter_map(|visit| series::peak_rss(run, visit)).collect();
     let peak_bytes = stats::median(&peaks).ok()?;
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;

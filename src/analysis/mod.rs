@@ -188,8 +188,7 @@ fn analyse_model(
     vs_original: Vec<Comparison>,
 ) -> ModelAnalysis {
     let quality = quality::analyse(run, model);
-    let peak = series::peak(run, model);
-    let of_series = |s: &Series| metric::summarise(if s.key == series::PEAK { &peak } else { s }, &run.plan.protocol);
+    let of_series = |s: &Series| metric::summarise(s, &run.plan.protocol);
     // A mean over workloads means something as a ratio only.
     let mut metrics: Vec<MetricSummary> = own.iter().filter(|s| s.key != series::OVERALL).map(of_series).collect();
     metrics.extend(quality::metrics(run, model, quality.as_ref()));

@@ -5,7 +5,7 @@ use super::{
     visits,
 };
 use crate::{
-    record::{CacheState, Phase, Run, Sample, Visit, Workload, WorkloadKind, datum},
+    record::{CacheState, MemorySeries, Phase, Run, Sample, Visit, Workload, WorkloadKind, datum},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -36,9 +36,6 @@ pub(super) const LOAD: &str = "load";
 pub(super) const PEAK: &str = "memory_peak";
 /// Key of the line over all synthetic workloads.
 pub(super) const OVERALL: &str = "all_workloads";
-/// As many rounds as an interval needs.
-const FEWEST_WITHOUT_PROMPTS: usize = 6;
-
 /// Every metric of a model, in the order people read them. Metrics without a value are left out.
 pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();
@@ -46,7 +43,7 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
         all.extend(synthetic(run, model, index, workload));
     }
     all.push(load(run, model));
-    all.push(series(run, model, PEAK, Unit::Bytes, Better::Lower, peak_rss));
+    all.push(series(run, model, PEAK, Unit::Bytes, Better::Lower, |visit| peak_rss(run, visit)));
     all.push(series(run, model, "device_memory", Unit::Bytes, Better::Lower, device_memory));
     for category in categories(run) {
         let members = members(run, &category);
@@ -122,23 +119,29 @@ fn load(run: &Run, model: usize) -> Series {
     .costing(total(visits(run, model).filter_map(|v| v.load.as_ref()).flat_map(|l| [l.model_ns, l.context_ns])))
 }
 
-/// Peaks of rounds with and without prompts are of different work: where there are rounds enough without, they alone make the absolute value.
-/// Ratios are paired by round and need no such care.
-pub(super) fn peak(run: &Run, model: usize) -> Series {
-    let asked = |round: u32| run.rounds.iter().any(|r| r.index == round && r.asks_prompts());
-    let mut all = series(run, model, PEAK, Unit::Bytes, Better::Lower, peak_rss);
-    let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
-    if prompts && all.by_round.iter().filter(|(round, _)| !asked(*round)).count() >= FEWEST_WITHOUT_PROMPTS {
-        all.by_round.retain(|(round, _)| !asked(*round));
-    }
-    all
+/// Of loading and of the synthetic workloads, which every round has: rounds with prompts take more and are not of equal work. Exact where
+/// the kernel says, else the greatest reading.
+pub(super) fn peak_rss(run: &Run, visit: &Visit) -> Option<f64> {
+    let memory = visit.memory.as_ref()?;
+    let greatest = |readings: &[u64]| readings.iter().max().map(|kib| kib.saturating_mul(1024));
+    let whole = || memory.peak_rss_bytes.or_else(|| greatest(&memory.series.rss_kib));
+    let only_prompts = run.plan.workloads.iter().all(|w| datum::synthetic_phase(&w.kind).is_none());
+    let equal_work = visit.generations.is_empty() || only_prompts;
+    // Of several accounts of one process the greatest is the peak.
+    let before_prompts =
+        || memory.peak_before_prompts_bytes.max(before_prompts(run, visit, &memory.series).and_then(greatest));
+    let bytes = if equal_work { whole() } else { before_prompts().or_else(whole) };
+    bytes.map(|bytes| bytes as f64)
 }
 
-/// Exact where the kernel says, else the greatest reading.
-fn peak_rss(visit: &Visit) -> Option<f64> {
-    let memory = visit.memory.as_ref()?;
-    let sampled = memory.series.rss_kib.iter().max().map(|kib| kib.saturating_mul(1024));
-    memory.peak_rss_bytes.or(sampled).map(|bytes| bytes as f64)
+/// The readings until the last sample of a synthetic workload had ended.
+fn before_prompts<'a>(run: &Run, visit: &Visit, series: &'a MemorySeries) -> Option<&'a [u64]> {
+    let is_synthetic =
+        |s: &&Sample| run.plan.workloads.get(s.workload).is_some_and(|w| datum::synthetic_phase(&w.kind).is_some());
+    let ends = visit.samples.iter().filter(is_synthetic).map(|s| s.at_ns.saturating_add(s.wall_ns));
+    let until_ms = ends.max()?.saturating_sub(visit.started_ns) / 1_000_000;
+    let readings = series.at_ms.iter().take_while(|at| u64::from(**at) <= until_ms).count();
+    series.rss_kib.get(..readings)
 }
 
 /// A sum that stays at its largest: a record that someone sent may hold any number.
@@ -166,4 +169,44 @@ fn series(
         Better::Lower => f64::min,
     });
     Series { key: key.into(), unit, better, by_round, best, cost_s: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::read_run;
+
+    /// The first round of the fixture asks prompts, the third does not.
+    fn peaks(change: impl FnOnce(&mut Run)) -> [Option<f64>; 2] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let mut run = read_run(&path).expect("the fixture is a record");
+        change(&mut run);
+        [0, 2].map(|round| peak_rss(&run, &run.rounds[round].visits[0]))
+    }
+
+    fn memory(run: &mut Run) -> &mut crate::record::Memory {
+        run.rounds[0].visits[0].memory.as_mut().expect("it was read")
+    }
+
+    #[test]
+    fn what_prompts_take_is_not_in_the_peak_that_is_compared() {
+        let [with, without] = peaks(|run| {
+            memory(run).peak_rss_bytes = Some(900 << 20);
+            *memory(run).series.rss_kib.last_mut().expect("readings") = 900 << 10;
+            memory(run).peak_before_prompts_bytes = Some(400 << 20);
+        });
+        assert_eq!(with, Some(f64::from(400 << 20)));
+        assert!(without.is_some_and(|bytes| bytes < f64::from(400 << 20)), "the kernel's, of the whole visit");
+        let [older, _] = peaks(|run| memory(run).peak_rss_bytes = Some(900 << 20));
+        assert_eq!(older, Some(319_488.0 * 1024.0), "the greatest reading until the synthetic workloads were over");
+    }
+
+    #[test]
+    fn where_nothing_but_prompts_is_measured_their_peak_is_the_peak() {
+        let [with, _] = peaks(|run| {
+            memory(run).peak_rss_bytes = Some(900 << 20);
+            run.plan.workloads.retain(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+        });
+        assert_eq!(with, Some(f64::from(900 << 20)));
+    }
 }

@@ -185,6 +185,9 @@ pub struct Memory {
     pub after_load: MemoryReading,
     /// Exact peak of resident memory from the kernel (`VmHWM`), when it says.
     pub peak_rss_bytes: Option<u64>,
+    /// The same when the first prompt was about to be asked; `None` in rounds without prompts and where nobody says.
+    #[serde(default)]
+    pub peak_before_prompts_bytes: Option<u64>,
     /// CPU time the sampling cost the parent.
     pub sampling_cost_ns: Option<u64>,
     /// The readings, in time order.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     engine,
     event::{Event, Observer},
-    probe::{self, Sampler, Watch, sampler::DEFAULT_INTERVAL},
+    probe::{self, ProcessMemory, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     record::{
         Conditions, FinishReason, Generation, Load, MemoryReading, Outcome, Phase, PromptText, Retried, Stage, Visit,
         Warmup,
@@ -79,6 +79,7 @@ pub(super) struct Visitor<'a> {
     watch: Option<Watch>,
     initial: MemoryReading,
     after_load: Option<MemoryReading>,
+    peak_before_prompts: Option<u64>,
     /// What the model was trained for; 0 while unknown.
     n_ctx_train: u32,
 }
@@ -112,6 +113,7 @@ impl<'a> Visitor<'a> {
             watch: None,
             initial: MemoryReading::default(),
             after_load: None,
+            peak_before_prompts: None,
             n_ctx_train,
         }
     }
@@ -179,6 +181,8 @@ impl<'a> Visitor<'a> {
     /// Makes a context that holds the longest of the prompts and its answer; those that do not fit the model are noted and not asked.
     pub(super) fn prepare_prompts(&mut self, prompts: &[(usize, &PromptText)]) {
         self.attempt(|v| {
+            let memory = v.pid().and_then(|pid| ProcessMemory::open(pid).ok()?.read());
+            v.peak_before_prompts = memory.and_then(|memory| memory.peak_bytes);
             let texts = prompts.iter().map(|(_, p)| p.text.clone()).collect();
             let Reply::Counted(counts) = v.ask(Stage::Prefill, &Request::Count { texts })? else {
                 return Err(unexpected(Stage::Prefill));

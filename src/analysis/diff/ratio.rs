@@ -22,13 +22,9 @@ pub(super) struct Two {
 
 /// Every metric that both have and that means the same in both.
 pub(super) fn series(old: &Run, new: &Run, pair: &Pair) -> Vec<Two> {
-    let of = |run: &Run, model: usize| -> Vec<Series> {
-        let peak = |s: Series| if s.key == series::PEAK { series::peak(run, model) } else { s };
-        series::of_model(run, model).into_iter().map(peak).collect()
-    };
-    let before = of(old, pair.old);
+    let before = series::of_model(old, pair.old);
     let partner = |own: &Series| before.iter().find(|s| s.key == own.key).cloned();
-    let two = of(new, pair.new).into_iter().filter_map(|new| Some(Two { old: partner(&new)?, new }));
+    let two = series::of_model(new, pair.new).into_iter().filter_map(|new| Some(Two { old: partner(&new)?, new }));
     let same_cache = warm(old, pair.old) == warm(new, pair.new);
     two.filter(|two| same_cache || two.new.key != series::LOAD).collect()
 }

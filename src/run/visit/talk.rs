@@ -58,6 +58,7 @@ impl Visitor<'_> {
             initial: self.initial,
             after_load,
             peak_rss_bytes: peak_rss_bytes.max(seen.peak_rss_bytes),
+            peak_before_prompts_bytes: self.peak_before_prompts,
             sampling_cost_ns: seen.cost_ns,
             series: seen.series,
             devices: devices.collect(),
