@@ -70,7 +70,7 @@ models: ## fetch the pinned models to measure, 94 MB
 	$(PYTHON) -B vendor/models.py
 
 example: build models ## make and compare the quantized versions of SmolLM2 that the README shows
-	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_0,Q2_K
+	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_K_M,Q2_K
 
 bench: build models $(MADE) ## measure how well this measures, against llama-bench and llama-perplexity on the PATH or in LLAMA_BENCH, LLAMA_PERPLEXITY
 	$(CARGO) bench $(filter-out --release,$(FLAGS)) --bench fidelity -- $(BENCHED) $(BENCH_ARGS)
