@@ -16,7 +16,7 @@ fn read(file: &str) -> Table {
     fs::read_to_string(root().join(file)).unwrap().parse().unwrap()
 }
 
-/// The pins of one kind (`crate`, `wheel`, `model`), by name.
+/// The pins of one kind (`crate`, `wheel`, `npm`, `model`), by name.
 fn pins(kind: &str) -> Vec<(String, Table)> {
     let pins = read("vendor/pins.toml");
     let of_kind = pins[kind].as_table().unwrap();
@@ -129,10 +129,10 @@ fn bundled_models_are_the_pinned_ones() {
 
 #[test]
 fn every_pin_has_a_licence_a_use_and_checksums() {
-    for (name, pin) in ["crate", "upstream", "wheel", "model"].into_iter().flat_map(pins) {
+    for (name, pin) in ["crate", "upstream", "wheel", "npm", "model"].into_iter().flat_map(pins) {
         assert!(!text(&pin, "licence").is_empty() && !text(&pin, "use").is_empty(), "{name}");
     }
-    for (name, pin) in ["crate", "model"].into_iter().flat_map(pins) {
+    for (name, pin) in ["crate", "npm", "model"].into_iter().flat_map(pins) {
         assert!(is_sha256(text(&pin, "sha256")), "{name}");
     }
     for (name, pin) in pins("wheel") {

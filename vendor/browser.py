@@ -4,18 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
-import zipfile
 
 import bootstrap
 import pins
 
-WHEEL = "axe-playwright-python"
-MEMBER = "axe_playwright_python/axe.min.js"
+AXE = "axe-core"
+MEMBER = "package/axe.min.js"
 # Debian's names first; others call them differently.
 PROGRAMS = {
     "chromium": ["chromium", "chromium-browser", "google-chrome"],
     "chromium-driver": ["chromedriver"],
+    "npm": ["npm"],
 }
 
 
@@ -25,7 +26,7 @@ def missing():
 
 
 def program(package):
-    """The path of a package's program; installs both packages where one is missing and apt-get can."""
+    """The path of a package's program; installs what is missing where apt-get can."""
     if missing():
         install(missing())
     found = next(filter(None, map(shutil.which, PROGRAMS[package])), None)
@@ -44,14 +45,15 @@ def install(packages):
 
 
 def axe():
-    """The source of axe-core, out of the pinned wheel that carries it."""
-    target = pins.CACHE / "axe" / f"{pins.load()['wheel.' + WHEEL]['version']}.js"
+    """The source of axe-core, out of the pinned npm package."""
+    target = pins.CACHE / "axe" / f"{pins.load()['npm.' + AXE]['version']}.js"
     if not target.is_file():
+        program("npm")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=str(target.parent)) as scratch:
-            with zipfile.ZipFile(str(pins.wheel(WHEEL, scratch))) as archive:
+            with tarfile.open(str(pins.npm(AXE, scratch))) as archive:
                 partial = os.path.join(scratch, "axe.js")
                 with open(partial, "wb") as file:
-                    file.write(archive.read(MEMBER))
+                    file.write(archive.extractfile(MEMBER).read())
             os.replace(partial, str(target))
     return target.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Reads vendor/pins.toml and fetches the wheels it names. Standard library only, Python 3.8 or newer."""
+"""Reads vendor/pins.toml and fetches the wheels and npm packages it names. Standard library only, Python 3.8 or newer."""
 
 import hashlib
 import platform
@@ -72,6 +72,21 @@ def wheel(name, folder):
     if done.returncode != 0 or len(found) != 1:
         reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
         raise Unavailable(f"pip could not fetch {name}: {reason}")
+    return found[0]
+
+
+def npm(name, folder):
+    """Downloads one pinned npm package into `folder` and returns the path of its archive, once its checksum is the pinned one."""
+    pin = load()["npm." + name]
+    print(f"fetching {name} {pin['version']} (a pinned npm package)", file=sys.stderr)
+    command = ["npm", "pack", "--silent", f"{name}@{pin['version']}"]
+    done = subprocess.run(command, cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    found = list(Path(folder).glob("*.tgz"))
+    if done.returncode != 0 or len(found) != 1:
+        reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
+        raise Unavailable(f"npm could not fetch {name}: {reason}")
+    if sha256(found[0]) != pin["sha256"]:
+        raise Unavailable(f"{name} {pin['version']} from npm has the checksum {sha256(found[0])}, which is not the pinned one")
     return found[0]
 
 

@@ -47,6 +47,29 @@ class Models(unittest.TestCase):
             self.assertEqual(list((self.folder / "new").iterdir()), [])
 
 
+class NpmPackages(unittest.TestCase):
+    def fetch(self, content, code=0):
+        """What is fetched when npm leaves a package of this content and exits with `code`."""
+
+        def run(command, cwd, **_):
+            Path(cwd, "a-1.tgz").write_bytes(content)
+            return subprocess.CompletedProcess(command, code, stdout="npm says no\n")
+
+        table = {"npm.a": {"version": "1", "sha256": hashlib.sha256(b"right").hexdigest()}}
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+            with mock.patch("pins.load", lambda: table), mock.patch("subprocess.run", run):
+                return pins.npm("a", folder).read_bytes()
+
+    def test_the_pinned_package_is_taken(self):
+        self.assertEqual(self.fetch(b"right"), b"right")
+
+    def test_another_package_or_none_is_not(self):
+        with self.assertRaisesRegex(pins.Unavailable, "not the pinned one"):
+            self.fetch(b"wrong")
+        with self.assertRaisesRegex(pins.Unavailable, "npm says no"):
+            self.fetch(b"right", code=1)
+
+
 class Libclang(unittest.TestCase):
     def test_versions_are_read_as_clang_sys_reads_them(self):
         names = {"libclang.so": [], "libclang.so.1": [1], "libclang-14.0.6.so": [14, 0, 6]}
