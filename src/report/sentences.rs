@@ -2,6 +2,7 @@
 
 use super::{
     format::{Spread, comparison, percent, quantity},
+    text::inert_line,
     view::{
         names::{name, original},
         quality,
@@ -52,7 +53,7 @@ fn overall(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Option<S
         Some(format!("{} {} {}", name(m), shown.value, shown.brackets?))
     };
     let each: Vec<String> = analysis.models.iter().filter_map(of).collect();
-    let keys: Vec<String> = synthetic(run).iter().map(|key| super::text::inert_line(key)).collect();
+    let keys: Vec<String> = synthetic(run).iter().map(|key| inert_line(key)).collect();
     (!each.is_empty())
         .then(|| format!("Over {} together, against {}: {}.", keys.join(" and "), name(original), each.join(", ")))
 }
@@ -64,7 +65,7 @@ fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<Stri
     let top = analysis.models.iter().filter_map(|m| Some((m, ratio_of(m)?))).max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(key)?))) else { return Vec::new() };
     let (Some(s), base, who) = (comparison(c), name(original), name(model)) else { return Vec::new() };
-    let (times, memory) = (&s.value, memory_clause(model));
+    let (times, memory, work) = (&s.value, memory_clause(model), inert_line(key));
     vec![match (c.verdict, &s.brackets) {
         (Some(Verdict::Faster), Some(interval)) => {
             format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, key))
@@ -73,10 +74,10 @@ fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<Stri
             "No candidate {does} faster than {base}: the best, {who}, reaches {times} its speed {interval}{memory}."
         ),
         (Some(Verdict::NoRelevantDifference), Some(interval)) => format!(
-            "{who}, the best candidate in {key}, shows no relevant difference from {base}: {times} {interval}{memory}."
+            "{who}, the best candidate in {work}, shows no relevant difference from {base}: {times} {interval}{memory}."
         ),
         (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) if outside(c, analysis.equivalence) => format!(
-            "In {key} {who} measured {times} the speed of {base} {interval}, but {} rounds are too few for a verdict among \
+            "In {work} {who} measured {times} the speed of {base} {interval}, but {} rounds are too few for a verdict among \
              so many comparisons; about {rounds_needed} would settle it.",
             c.n
         ),
@@ -85,7 +86,7 @@ fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<Stri
              about {rounds_needed} rounds would settle it.",
             c.n
         ),
-        _ => format!("In {key} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
+        _ => format!("In {work} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
     }]
 }
 
@@ -149,7 +150,8 @@ fn absolute(run: &Run, analysis: &Analysis) -> Option<String> {
     let (key, _) = primary(run)?;
     let top =
         analysis.models.iter().filter_map(|m| Some((m, m.metric(key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
-    Some(format!("The highest {key} was measured for {}: {}.", name(top.0), quantity(Unit::TokensPerSecond, top.1)))
+    let (who, rate) = (name(top.0), quantity(Unit::TokensPerSecond, top.1));
+    Some(format!("The highest {} was measured for {who}: {rate}.", inert_line(key)))
 }
 
 fn failures(analysis: &Analysis) -> Option<String> {

@@ -21,9 +21,10 @@ fn rendered(format: Format, run: &Run) -> String {
 fn the_recommendation_follows_the_wishes() {
     let mut run = real();
     let said = |run: &Run| rendered(Format::Recommendation, run);
-    assert!(said(&run).starts_with("Take Q8_0: generates 1.45× as fast as F16 [1.34, 1.58]"), "{}", said(&run));
+    assert!(said(&run).starts_with("Take Q8_0: generates 1.51× as fast as F16 [1.40, 1.63]"), "{}", said(&run));
     run.wishes = Some(Wishes { max_kld_nats: Some(1.0), prefer: Prefer::Size, ..Wishes::default() });
-    assert!(said(&run).starts_with("Take Q2_K: "), "{}", said(&run));
+    // It needs less memory than Q2_K, which llama.cpp repacks.
+    assert!(said(&run).starts_with("Take Q4_K_M: "), "{}", said(&run));
     run.wishes = Some(Wishes { max_kld_nats: Some(1e-4), ..Wishes::default() });
     assert!(said(&run).starts_with("Keep F16: no candidate is shown to keep the limits."), "{}", said(&run));
     run.wishes = Some(Wishes { max_memory_bytes: Some(1e6), ..Wishes::default() });
@@ -85,5 +86,6 @@ fn what_others_named_is_inert_in_the_tables_of_quality_too() {
         "ours, the record, the ballot, and their ends"
     );
     let outside = page.split("<script").next().expect("a page");
-    assert!(!outside.contains(['\u{1b}', '\u{202e}']));
+    let steering = outside.lines().find(|line| line.contains(['\u{1b}', '\u{202e}']));
+    assert_eq!(steering, None);
 }
