@@ -95,11 +95,13 @@ fn what_is_of_one_record_is_refused_for_several() {
 }
 
 /// The real record with its candidates repeated until there are ten models, and with the memory readings that its page leaves out: fifty a
-/// second through each visit.
+/// second while a worker works, as the sampler takes them.
 fn ten_models() -> Value {
     let mut record = real();
     for visit in record["rounds"].as_array_mut().unwrap().iter_mut().flat_map(|r| r["visits"].as_array_mut().unwrap()) {
-        let readings = visit["duration_ns"].as_u64().unwrap() / 20_000_000;
+        let warmup = visit["warmup"]["samples"].as_array().unwrap();
+        let worked = visit["samples"].as_array().unwrap().iter().chain(warmup).map(|s| s["wall_ns"].as_u64().unwrap());
+        let readings = worked.sum::<u64>() / 20_000_000;
         let series = &mut visit["memory"]["series"];
         series["at_ms"] = (0..readings).map(|i| i * 20).collect();
         series["rss_kib"] = (0..readings).map(|i| 100_000 + 500 * i.min(300)).collect();
