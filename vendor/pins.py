@@ -67,12 +67,7 @@ def wheel(name, folder):
     command = pip() + ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
     command += ["--require-hashes", "--requirement", str(requirements), "--dest", str(folder)]
     print(f"fetching {name} {pin['version']} (a pinned wheel)", file=sys.stderr)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    found = list(Path(folder).glob("*.whl"))
-    if done.returncode != 0 or len(found) != 1:
-        reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
-        raise Unavailable(f"pip could not fetch {name}: {reason}")
-    return found[0]
+    return _fetched(name, "pip", command, folder, "*.whl")
 
 
 def npm(name, folder):
@@ -80,13 +75,19 @@ def npm(name, folder):
     pin = load()["npm." + name]
     print(f"fetching {name} {pin['version']} (a pinned npm package)", file=sys.stderr)
     command = ["npm", "pack", "--silent", f"{name}@{pin['version']}"]
+    archive = _fetched(name, "npm", command, folder, "*.tgz")
+    if sha256(archive) != pin["sha256"]:
+        raise Unavailable(f"{name} {pin['version']} from npm has the checksum {sha256(archive)}, which is not the pinned one")
+    return archive
+
+
+def _fetched(name, client, command, folder, pattern):
+    """The one file that a client's command leaves in `folder`, where it runs."""
     done = subprocess.run(command, cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    found = list(Path(folder).glob("*.tgz"))
+    found = list(Path(folder).glob(pattern))
     if done.returncode != 0 or len(found) != 1:
         reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
-        raise Unavailable(f"npm could not fetch {name}: {reason}")
-    if sha256(found[0]) != pin["sha256"]:
-        raise Unavailable(f"{name} {pin['version']} from npm has the checksum {sha256(found[0])}, which is not the pinned one")
+        raise Unavailable(f"{client} could not fetch {name}: {reason}")
     return found[0]
 
 

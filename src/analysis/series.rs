@@ -36,6 +36,7 @@ pub(super) const LOAD: &str = "load";
 pub(super) const PEAK: &str = "memory_peak";
 /// Key of the line over all synthetic workloads.
 pub(super) const OVERALL: &str = "all_workloads";
+
 /// Every metric of a model, in the order people read them. Metrics without a value are left out.
 pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();

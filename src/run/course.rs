@@ -16,8 +16,6 @@ use crate::{
 
 /// Rounds of the pilot: two mirrored pairs, the fewest whose spread is an estimate and not an accident.
 const PILOT_ROUNDS: u32 = 4;
-/// Rounds after which it is over when its own samples are already more than fit the time.
-const SHORTEST_PILOT: u32 = 2;
 /// Never more samples of a workload in a round.
 const MOST_INNER: f64 = 32.0;
 /// Nor more than fill this time: the two sides of a ratio are to see the same machine, which is another one some seconds later.
@@ -89,12 +87,13 @@ impl Decided {
         let protocol = &bench.plan.protocol;
         // The last pair has nothing after it to decide for.
         let last = PILOT_ROUNDS.min(protocol.max_rounds.saturating_sub(2));
-        let time = Time::of(bench, run, done);
-        let short = || {
-            let planned = |time: &Time| time.left_ns < time.needed_ns(Asking::AsPlanned, time.samples_ns);
-            protocol.inner == InnerPolicy::Pilot && done >= SHORTEST_PILOT && time.as_ref().is_some_and(planned)
-        };
-        if self.pilot == Pilot::Over || done > last || (done < last && !short()) {
+        if self.pilot == Pilot::Over || done > last {
+            return;
+        }
+        let time = Time::of(bench, run, done).filter(|_| protocol.inner == InnerPolicy::Pilot);
+        // Before its last round it is over when its own samples are already more than fit the time.
+        let is_short = |time: &Time| time.left_ns < time.needed_ns(Asking::AsPlanned, time.samples_ns);
+        if done < last && !time.as_ref().is_some_and(is_short) {
             return;
         }
         self.pilot = Pilot::Over;
@@ -161,8 +160,10 @@ struct Time {
     left_ns: f64,
     /// To the least.
     rounds_left: u32,
-    /// Rounds with prompts to come: as planned, and as few as possible.
-    with_prompts: [u32; 2],
+    /// Rounds with prompts to come, as planned.
+    prompts_planned: u32,
+    /// As few as possible.
+    prompts_fewest: u32,
     /// Loading, warming up, closing.
     once_ns: f64,
     /// The samples of the synthetic workloads.
@@ -190,7 +191,8 @@ impl Time {
         Some(Self {
             left_ns,
             rounds_left: protocol.min_rounds.saturating_sub(done),
-            with_prompts: [to_come(Asking::AsPlanned), to_come(Asking::Fewest)],
+            prompts_planned: to_come(Asking::AsPlanned),
+            prompts_fewest: to_come(Asking::Fewest),
             once_ns: (stopping::pair_ns(run) / 2.0 - samples_ns - prompts_ns).max(0.0),
             samples_ns,
             prompts_ns,
@@ -199,7 +201,10 @@ impl Time {
 
     /// To the least rounds, when the samples of a round take so long.
     fn needed_ns(&self, asking: Asking, samples_ns: f64) -> f64 {
-        let with_prompts = self.with_prompts[usize::from(asking == Asking::Fewest)];
+        let with_prompts = match asking {
+            Asking::AsPlanned => self.prompts_planned,
+            Asking::Fewest => self.prompts_fewest,
+        };
         f64::from(self.rounds_left) * (self.once_ns + samples_ns) + f64::from(with_prompts) * self.prompts_ns
     }
 }
