@@ -37,7 +37,8 @@ fn main() {
     record("LLAMA_CPP_2", locked_version(&lock, "llama-cpp-2"));
     record("LLAMA_CPP_SYS_2", locked_version(&lock, "llama-cpp-sys-2"));
 
-    let options = cmake_variables("ggml/ggml-config.cmake");
+    let mut options = cmake_variables("ggml/ggml-config.cmake");
+    options.extend(compiler_flags());
     let upstream = cmake_variables("llama/llama-config.cmake");
     record("GGML_VERSION", options.get("GGML_VERSION").cloned());
     record("LLAMA_VERSION", upstream.get("LLAMA_VERSION").cloned());
@@ -106,6 +107,17 @@ fn cmake_variables(file: &str) -> BTreeMap<String, String> {
     println!("cargo:rerun-if-changed={}", path.display());
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(assignment).collect()
+}
+
+/// The flags llama.cpp's C++ was compiled with besides those of its options: where loops begin is among them.
+fn compiler_flags() -> Option<(String, String)> {
+    const NAME: &str = "CMAKE_CXX_FLAGS";
+    // The package files are installed beside the folder of the build.
+    let installed = PathBuf::from(env::var("DEP_LLAMA_GGML_CMAKE_DIR").ok()?);
+    let caches = installed.ancestors().map(|folder| folder.join("build/CMakeCache.txt"));
+    let cache = fs::read_to_string(caches.take(4).find(|path| path.is_file())?).ok()?;
+    let flags = cache.lines().find_map(|line| line.strip_prefix(NAME)?.strip_prefix(":STRING="))?;
+    Some((NAME.into(), flags.trim().into()))
 }
 
 /// Takes `set(GGML_AVX2 "ON")` apart; indented ones belong to cmake's own functions.

@@ -9,7 +9,8 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    FORMAT, Quality, Run,
+    FORMAT, Run,
+    check::check,
     journal::{self, Journal},
 };
 
@@ -114,47 +115,6 @@ pub fn read_run(path: &Path) -> Result<Run, ReadError> {
     let run: Run = serde_json::from_value(value).map_err(json)?;
     check(&run).map_err(|what| ReadError::Inconsistent { path: path.into(), what })?;
     Ok(run)
-}
-
-/// A record sent by someone is untrusted: every index it holds is checked once, here.
-pub(super) fn check(run: &Run) -> Result<(), String> {
-    if run.models.is_empty() {
-        return Err("it has no models".into());
-    }
-    for visit in run.rounds.iter().flat_map(|round| &round.visits) {
-        if visit.model >= run.models.len() {
-            return Err(format!("a visit names model {} of {}", visit.model, run.models.len()));
-        }
-        let warmup = visit.warmup.iter().flat_map(|w| &w.samples);
-        let mut workloads = visit
-            .samples
-            .iter()
-            .chain(warmup)
-            .chain(visit.retried.iter().flat_map(|r| &r.samples))
-            .map(|s| s.workload)
-            .chain(visit.generations.iter().map(|g| g.workload))
-            .chain(visit.skipped.iter().map(|s| s.workload));
-        if let Some(workload) = workloads.find(|&w| w >= run.plan.workloads.len()) {
-            return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
-        }
-    }
-    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.models.len()))
-}
-
-fn check_quality(quality: &Quality, models: usize) -> Result<(), String> {
-    let named = quality.workers.iter().flat_map(|w| &w.candidates).chain(quality.results.iter().map(|r| &r.candidate));
-    if let Some(model) = named.copied().find(|&m| m >= models) {
-        return Err(format!("a comparison names model {model} of {models}"));
-    }
-    for result in quality.results.iter().flat_map(|r| &r.texts) {
-        let Some(text) = quality.texts.get(result.text) else {
-            return Err(format!("a comparison names text {} of {}", result.text, quality.texts.len()));
-        };
-        if let Some(window) = result.windows.iter().find(|w| w.window >= text.n_windows) {
-            return Err(format!("a comparison names window {} of {}", window.window, text.n_windows));
-        }
-    }
-    Ok(())
 }
 
 /// Writes a run file.

@@ -3,6 +3,7 @@
 //! The only thing that measuring and analysing share. Times are integers in nanoseconds, sizes in bytes.
 
 mod build;
+mod check;
 mod comparison;
 mod course;
 pub mod datum;

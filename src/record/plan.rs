@@ -313,7 +313,8 @@ pub enum PromptTurns {
     /// All of them.
     #[default]
     All,
-    /// Some of each category, the same in both rounds of a mirrored pair, all of them in the course of the run.
+    /// Some of each category, the same in both rounds of a mirrored pair, all of them in the course of the run unless its time is too
+    /// short for the longest.
     InTurn,
 }
 

@@ -182,6 +182,8 @@ pub enum QualityStop {
     Precise,
     /// The limit was reached.
     MaxWindows,
+    /// The fewest windows were scored, and the time that the run aims at had passed.
+    TimeSpent,
     /// The person asked to stop, or the worker ended.
     Interrupted,
 }

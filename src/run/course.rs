@@ -1,9 +1,10 @@
 //! What the plan leaves to the first rounds: samples a round is worth, and whether workers are kept.
 
+mod time;
+
 use super::{
     Bench, quality,
-    schedule::{Asking, rounds_with_prompts},
-    stopping,
+    schedule::Asking,
     visit::{Synthetic, synthetic},
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     },
     stats::{self, Components},
 };
+use time::Time;
 
 /// Rounds of the pilot: two mirrored pairs, the fewest whose spread is an estimate and not an accident.
 const PILOT_ROUNDS: u32 = 4;
@@ -135,8 +137,11 @@ impl Decided {
         if time.rounds_left == 0 || time.needed_ns(Asking::AsPlanned, best_ns) <= time.left_ns {
             return None;
         }
-        self.asking = Asking::Fewest;
-        let spare_ns = time.left_ns - time.needed_ns(Asking::Fewest, 0.0);
+        // With one sample of each workload, which is as few as there are.
+        let least_ns: f64 = self.chosen.iter().map(|c| models * c.sample_ns as f64).sum();
+        let fits = |asking: &Asking| time.needed_ns(*asking, least_ns) <= time.left_ns;
+        self.asking = Some(Asking::Fewest).filter(fits).unwrap_or(Asking::LongestOnce);
+        let spare_ns = time.left_ns - time.needed_ns(self.asking, 0.0);
         let affordable = spare_ns / f64::from(time.rounds_left) / best_ns.max(1.0);
         if affordable < 1.0 {
             for choice in &mut self.chosen {
@@ -144,68 +149,17 @@ impl Decided {
             }
         }
         let samples: Vec<String> = self.chosen.iter().map(|c| c.samples.to_string()).collect();
+        let longest = match self.asking {
+            Asking::LongestOnce => ", the longest in two rounds alone",
+            Asking::AsPlanned | Asking::Fewest => "",
+        };
         Some(format!(
-            "from round {} on {} sample(s) of each workload, and prompts until there is an interval: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
+            "from round {} on {} sample(s) of each workload, and prompts until there is an interval{longest}: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
             done + 1,
             samples.join(" and "),
             time.needed_ns(Asking::AsPlanned, best_ns) / 1e9,
             time.left_ns.max(0.0) / 1e9
         ))
-    }
-}
-
-/// What rounds take, as the newest mirrored pair did, and what there is. All for a round, of all models.
-struct Time {
-    /// Until the run is to be over, outputs compared; less than 0 when that has passed.
-    left_ns: f64,
-    /// To the least.
-    rounds_left: u32,
-    /// Rounds with prompts to come, as planned.
-    prompts_planned: u32,
-    /// As few as possible.
-    prompts_fewest: u32,
-    /// Loading, warming up, closing.
-    once_ns: f64,
-    /// The samples of the synthetic workloads.
-    samples_ns: f64,
-    prompts_ns: f64,
-}
-
-impl Time {
-    /// `None` without a time to keep.
-    fn of(bench: &Bench<'_>, run: &Run, done: u32) -> Option<Self> {
-        let protocol = &bench.plan.protocol;
-        let left_ns = protocol.budget_s? as f64 * 1e9 - run.elapsed_ns() as f64 - stopping::quality_ns(run);
-        let pair = &run.rounds[run.rounds.len().saturating_sub(2)..];
-        let synthetic: Vec<usize> = synthetic(bench.plan).map(|work| work.workload).collect();
-        let taking = |is_synthetic: bool| -> f64 {
-            let samples = pair.iter().flat_map(|r| &r.visits).flat_map(|v| &v.samples);
-            let of_kind = samples.filter(|s| synthetic.contains(&s.workload) == is_synthetic);
-            of_kind.map(|s| s.wall_ns as f64).sum::<f64>() / 2.0
-        };
-        let (samples_ns, prompts_ns) = (taking(true), taking(false));
-        let to_come = |asking| {
-            let rounds = rounds_with_prompts(bench.plan, asking);
-            rounds.min(protocol.min_rounds).saturating_sub(done)
-        };
-        Some(Self {
-            left_ns,
-            rounds_left: protocol.min_rounds.saturating_sub(done),
-            prompts_planned: to_come(Asking::AsPlanned),
-            prompts_fewest: to_come(Asking::Fewest),
-            once_ns: (stopping::pair_ns(run) / 2.0 - samples_ns - prompts_ns).max(0.0),
-            samples_ns,
-            prompts_ns,
-        })
-    }
-
-    /// To the least rounds, when the samples of a round take so long.
-    fn needed_ns(&self, asking: Asking, samples_ns: f64) -> f64 {
-        let with_prompts = match asking {
-            Asking::AsPlanned => self.prompts_planned,
-            Asking::Fewest => self.prompts_fewest,
-        };
-        f64::from(self.rounds_left) * (self.once_ns + samples_ns) + f64::from(with_prompts) * self.prompts_ns
     }
 }
 
@@ -350,7 +304,6 @@ mod tests {
         let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script, clock.clone()));
         let mut run = run_of_rates(&[], &[]);
         run.plan.workloads.extend(["one", "two", "three"].map(|id| prompt("short", id, 20)));
-        // The longest are asked in few rounds anyway.
         run.plan.workloads.push(prompt("long", "four", 40));
         let protocol = &mut run.plan.protocol;
         (protocol.min_rounds, protocol.max_rounds, protocol.prompt_rounds) = (10, 40, 10);
@@ -370,13 +323,27 @@ mod tests {
         run.course.as_ref().map_or(&[], |course| &course.reasons)
     }
 
+    /// Rounds that ask the fourth prompt, the longest.
+    fn longest(run: &Run) -> usize {
+        let asked = |visit: &Visit| visit.generations.iter().any(|generation| generation.workload == 4);
+        run.rounds.iter().filter(|round| round.visits.iter().any(asked)).count()
+    }
+
     #[test]
     fn when_the_least_rounds_do_not_fit_they_take_one_sample_and_few_prompts() {
-        let run = aiming_at(5);
-        assert_eq!(samples(&run), [2, 2, 1, 1, 1, 1, 1, 1, 1, 1]);
+        let run = aiming_at(15);
+        assert_eq!((samples(&run), longest(&run)), (vec![2, 2, 1, 1, 1, 1, 1, 1, 1, 1], 6));
         assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 6);
         assert!(reasons(&run)[0].starts_with("from round 3 on 1 sample(s) of each workload"), "{:?}", reasons(&run));
         assert_eq!(run.course.as_ref().map(|c| c.inner[0].pilot_rounds), Some(2));
+    }
+
+    #[test]
+    fn when_not_even_these_fit_the_longest_prompts_are_asked_in_one_pair() {
+        let run = aiming_at(5);
+        assert_eq!((samples(&run), longest(&run)), (vec![2, 2, 1, 1, 1, 1, 1, 1, 1, 1], 2));
+        assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 6, "the others keep their interval");
+        assert!(reasons(&run)[0].contains(", the longest in two rounds alone: "), "{:?}", reasons(&run));
     }
 
     #[test]

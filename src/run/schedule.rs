@@ -10,6 +10,8 @@ use crate::{
 
 /// Rounds of which there is an interval at 95 %.
 const FEWEST_FOR_INTERVAL: u32 = 6;
+/// Rounds that mirror each other.
+const PAIR: u32 = 2;
 
 /// The order in which round `round` visits `n` models.
 #[must_use]
@@ -30,13 +32,15 @@ pub enum Asking {
     AsPlanned,
     /// Until all were asked and there is an interval.
     Fewest,
+    /// The same, but some of the longest once, forwards and backwards: of these there is a value and no interval.
+    LongestOnce,
 }
 
 /// The prompts asked in round `round`, as indices into the plan's workloads.
 ///
 /// In turn means: both rounds of a mirrored pair ask the same ones, every category has some in every round so that its
-/// ratio is paired by round, and all have been asked when the prompt rounds are over. The category with the longest texts costs
-/// most and is asked in as few rounds as an interval needs.
+/// ratio is paired by round, and all have been asked when the prompt rounds are over (but for [`Asking::LongestOnce`]). The
+/// category with the longest texts costs most and is asked in as few rounds as an interval needs.
 #[must_use]
 pub fn prompts_in(plan: &Plan, round: u32, asking: Asking) -> Vec<usize> {
     let pair = (round / 2) as usize;
@@ -48,11 +52,6 @@ pub fn prompts_in(plan: &Plan, round: u32, asking: Asking) -> Vec<usize> {
     }
     asked.sort_unstable();
     asked
-}
-
-/// Rounds that ask any.
-pub(super) fn rounds_with_prompts(plan: &Plan, asking: Asking) -> u32 {
-    categories(plan, asking).iter().map(|c| c.rounds).max().unwrap_or(0)
 }
 
 /// Prompts that are compared together.
@@ -71,10 +70,12 @@ fn categories(plan: &Plan, asking: Asking) -> Vec<Category> {
         members.iter().map(|(_, p)| p.text.len()).sum::<usize>() as f64 / members.len() as f64
     };
     let longest = grouped.iter().map(|members| mean_bytes(members)).fold(0.0, f64::max);
+    let several = grouped.len() > 1;
     let category = |members: Vec<(usize, &PromptText)>| {
         let n = members.len();
         let planned = protocol.prompt_rounds.min(protocol.max_rounds);
-        let of_category = if mean_bytes(&members) < longest { planned } else { planned.min(FEWEST_FOR_INTERVAL) };
+        let is_longest = mean_bytes(&members) >= longest;
+        let of_category = if is_longest { planned.min(FEWEST_FOR_INTERVAL) } else { planned };
         let (turn, rounds) = match protocol.prompt_turns {
             PromptTurns::All => (n, planned),
             PromptTurns::InTurn => {
@@ -85,7 +86,8 @@ fn categories(plan: &Plan, asking: Asking) -> Vec<Category> {
         let once = u32::try_from(2 * n.div_ceil(turn)).unwrap_or(u32::MAX);
         let rounds = match asking {
             Asking::AsPlanned => rounds,
-            Asking::Fewest => rounds.min(once.max(FEWEST_FOR_INTERVAL)),
+            Asking::LongestOnce if is_longest && several => rounds.min(PAIR),
+            Asking::Fewest | Asking::LongestOnce => rounds.min(once.max(FEWEST_FOR_INTERVAL)),
         };
         Category { members: members.into_iter().map(|(index, _)| index).collect(), turn, rounds }
     };
@@ -152,16 +154,17 @@ mod tests {
         let plan = with_prompts(PromptTurns::InTurn, 10);
         let fewest = n_asked(&plan, Asking::Fewest);
         assert_eq!((fewest.len(), everything(&fewest)), (8 + 12, 9));
-        assert_eq!(
-            (rounds_with_prompts(&plan, Asking::Fewest), rounds_with_prompts(&plan, Asking::AsPlanned)),
-            (8, 10)
-        );
+        // Two of the long ones in each of two rounds.
+        assert_eq!(n_asked(&plan, Asking::LongestOnce).len(), 8 + 4);
         // Of two short ones an interval needs each more than once.
         let mut few = with_prompts(PromptTurns::InTurn, 10);
         few.workloads.retain(|w| !["short2", "short3"].contains(&w.id.as_str()));
         let fewest = n_asked(&few, Asking::Fewest);
         assert_eq!((fewest.len(), everything(&fewest)), (6 + 12, 7));
         assert_eq!(n_asked(&few, Asking::AsPlanned).len(), 10 + 12);
+        // Of one category alone there is no longest.
+        few.workloads.retain(|w| !w.id.starts_with("long"));
+        assert_eq!(n_asked(&few, Asking::LongestOnce), n_asked(&few, Asking::Fewest));
     }
 
     #[test]

@@ -26,9 +26,8 @@ pub(super) fn look(run: &Run, done: u32, elapsed_ns: u64) -> Outlook {
         return Outlook { ended: Some(Ended::Precise), expected_rounds: done };
     }
     let wanted = widest.map_or(protocol.min_rounds, |width| rounds_for(done, width, protocol.precision));
-    let affordable = protocol.budget_s.map(|seconds| {
-        let left = (seconds as f64 * 1e9) - elapsed_ns as f64 - quality_ns(run);
-        let pairs = (left / pair_ns(run).max(1.0)).floor().max(0.0);
+    let affordable = left_ns(run, elapsed_ns).map(|left_ns| {
+        let pairs = ((left_ns - quality_ns(run)) / pair_ns(run).max(1.0)).floor().max(0.0);
         done.saturating_add(2 * clamped(pairs))
     });
     let least = match (protocol.budget, affordable) {
@@ -38,6 +37,11 @@ pub(super) fn look(run: &Run, done: u32, elapsed_ns: u64) -> Outlook {
     let most = protocol.max_rounds.min(affordable.unwrap_or(u32::MAX)).max(least);
     let ended = (done >= most && most < protocol.max_rounds).then_some(Ended::Budget);
     Outlook { ended, expected_rounds: wanted.clamp(least, most).max(done) }
+}
+
+/// What is left of the time that is aimed at; less than 0 when it has passed. `None` without one.
+pub(super) fn left_ns(run: &Run, elapsed_ns: u64) -> Option<f64> {
+    run.plan.protocol.budget_s.map(|seconds| seconds as f64 * 1e9 - elapsed_ns as f64)
 }
 
 /// The widest half-width of ln ratio of the primary metrics: every candidate's synthetic workloads, those at a greater depth than the least

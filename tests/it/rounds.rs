@@ -81,6 +81,21 @@ fn a_budget_ends_a_run_after_a_whole_pair_and_the_report_says_so() {
 }
 
 #[test]
+fn when_the_time_is_spent_the_fewest_windows_are_enough_and_the_report_says_so() {
+    let line = "compare {pocket} --prompts none --pp 64 --tg 16 --budget 1s --quality-precision 0.1% --out out";
+    let ran = Bench::new(line).arg(&quants()[0]).run().ok();
+    let quality = &record(&ran)["quality"];
+    assert_eq!(quality["results"][0]["stopped"], "time_spent");
+    let worker = &quality["workers"][0];
+    let n_windows = worker["n_windows"].as_u64().unwrap();
+    let in_all: u64 = quality["texts"].as_array().unwrap().iter().map(|text| text["n_windows"].as_u64().unwrap()).sum();
+    assert!((20..in_all).contains(&n_windows), "{n_windows} of {in_all}");
+    let page = ran.read("out/report.md");
+    assert!(page.contains(&format!("compared on {n_windows} windows only, for the time was spent")), "{page}");
+    assert!(page.contains("(--budget gives it more)"), "{page}");
+}
+
+#[test]
 fn the_pilot_chooses_the_samples_of_the_rounds_after_it_and_the_record_says_why() {
     let line = "compare {pocket} --prompts none --no-quality --pp 32 --tg 8 --rounds 6 --out out";
     let ran = Bench::new(line).arg(&quants()[0]).run().ok();

@@ -27,15 +27,20 @@ pub(super) struct Seconds {
     prompts: f64,
     /// And asked as seldom as an interval allows.
     fewest_prompts: f64,
+    /// The same, but the longest once.
+    longest_once: f64,
     /// Comparing outputs.
     quality: f64,
+    /// On the fewest windows.
+    fewest_windows: f64,
 }
 
 impl Seconds {
     /// Of a model whose KV cache takes `kv_bytes` in the plan's largest context.
     pub(super) fn of_model(plan: &Plan, facts: &ModelFacts, kv_bytes: u64) -> Self {
         let speed = Speed::of(plan, facts, kv_bytes);
-        let mut seconds = Self { round: ASSUMED_VISIT_S, quality: speed.quality(plan), ..Self::default() };
+        let (quality, fewest_windows) = speed.quality(plan);
+        let mut seconds = Self { round: ASSUMED_VISIT_S, quality, fewest_windows, ..Self::default() };
         for workload in plan.workloads.iter().filter(|w| !w.kind.is_too_deep(facts.n_ctx_train)) {
             let Some((once, sample)) = speed.synthetic(&workload.kind) else { continue };
             // A warm-up is as long as a sample.
@@ -49,6 +54,7 @@ impl Seconds {
         let all = |asking| (0..plan.protocol.min_rounds).map(|round| prompts(round, asking)).sum();
         seconds.first_prompts = prompts(0, Asking::AsPlanned);
         (seconds.prompts, seconds.fewest_prompts) = (all(Asking::AsPlanned), all(Asking::Fewest));
+        seconds.longest_once = all(Asking::LongestOnce);
         seconds
     }
 
@@ -60,7 +66,9 @@ impl Seconds {
         self.first_prompts += models * model.first_prompts;
         self.prompts += models * model.prompts;
         self.fewest_prompts += models * model.fewest_prompts;
+        self.longest_once += models * model.longest_once;
         self.quality += models * model.quality;
+        self.fewest_windows += models * model.fewest_windows;
     }
 
     /// From the least rounds to the most, or to what is to be spent.
@@ -73,9 +81,10 @@ impl Seconds {
             Budget::Limit => format!("at most {}", duration(most.min(aim))),
             Budget::Aim if most.min(aim) > 1.2 * least => format!("{} to {}", duration(least), duration(most.min(aim))),
             Budget::Aim if least > aim && protocol.inner == InnerPolicy::Pilot => {
-                // Fewer samples and prompts then, down to one each.
-                let hurried = f64::from(protocol.min_rounds) * (self.round + self.samples) + self.fewest_prompts;
-                format!("roughly {}", duration((hurried + self.quality).max(aim)))
+                // Fewer samples, prompts and windows then, down to one sample in a round.
+                let once = f64::from(protocol.min_rounds) * (self.round + self.samples) + self.fewest_windows;
+                let fits = Some(once + self.fewest_prompts).filter(|seconds| *seconds <= aim);
+                format!("roughly {}", duration(fits.unwrap_or(once + self.longest_once).max(aim)))
             }
             Budget::Aim => format!("roughly {}", duration(least)),
         };
@@ -138,13 +147,15 @@ impl Speed {
         Some(text.len() as f64 / ASSUMED_CHARS_PER_TOKEN * self.prefill + f64::from(*max_new_tokens) * self.decode)
     }
 
-    /// Comparing a model's output, when the text is as long as the limit.
-    fn quality(&self, plan: &Plan) -> f64 {
-        let Some(quality) = &plan.quality else { return 0.0 };
+    /// Comparing a model's output, when the text is as long as the limit; and on the fewest windows.
+    fn quality(&self, plan: &Plan) -> (f64, f64) {
+        let Some(quality) = &plan.quality else { return (0.0, 0.0) };
         let text_bytes: u64 = quality.texts.iter().filter_map(|text| text.bytes).sum();
         let tokens = text_bytes as f64 / ASSUMED_CHARS_PER_TOKEN;
         let most = quality.max_windows.map_or(f64::INFINITY, |most| most as f64 * f64::from(quality.n_ctx));
-        tokens.min(most) * self.prefill
+        let all = tokens.min(most);
+        let fewest = if quality.precision > 0.0 { quality.min_windows as f64 * f64::from(quality.n_ctx) } else { all };
+        (all * self.prefill, all.min(fewest) * self.prefill)
     }
 }
 

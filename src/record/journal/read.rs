@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use super::{Begun, Entry};
-use crate::record::{
-    FORMAT, Run,
-    io::{ReadError, check},
-};
+use crate::record::{FORMAT, Run, check::check, io::ReadError};
 
 /// A journal, read.
 #[derive(Debug, Clone, PartialEq)]

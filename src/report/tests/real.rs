@@ -3,7 +3,7 @@
 use super::page::{check, tags};
 use crate::{
     analysis::{self, Choice, Place},
-    record::{Prefer, Run, Wishes},
+    record::{Outcome, Prefer, Run, Stage, Wishes},
     report::{Format, Options, chart, render},
 };
 
@@ -30,6 +30,15 @@ fn the_recommendation_follows_the_wishes() {
     run.wishes = Some(Wishes { max_memory_bytes: Some(1e6), ..Wishes::default() });
     assert!(said(&run).starts_with("No recommendation: no model is shown to keep every limit."), "{}", said(&run));
     run.wishes = None;
+    for result in run.quality.iter_mut().flat_map(|quality| &mut quality.results) {
+        let reason = "not enough memory to hold the models".to_owned();
+        (result.outcome, result.texts) = (Outcome::Failed { stage: Stage::Quality, reason }, Vec::new());
+    }
+    let said_of_failures = said(&run);
+    assert!(
+        said_of_failures.contains("could not be compared") && !said_of_failures.contains("--no-quality"),
+        "{said_of_failures}"
+    );
     run.quality = None;
     assert!(said(&run).starts_with("No recommendation: outputs were not compared"), "{}", said(&run));
 }

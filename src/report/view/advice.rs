@@ -138,8 +138,13 @@ fn nothing(analysis: &Analysis, because: Obstacle) -> String {
     match because {
         Obstacle::NoCandidate => "No recommendation: no candidate was measured.".into(),
         Obstacle::OutputsNotCompared => {
-            "No recommendation: outputs were not compared, so what quantizing cost is not known; measure without --no-quality."
-                .into()
+            let asked = analysis.models.iter().any(|m| m.quality.is_some());
+            let (what, remedy) = if asked {
+                ("could not be compared", "the section on quality says why")
+            } else {
+                ("were not compared", "measure without --no-quality")
+            };
+            format!("No recommendation: outputs {what}, so what quantizing cost is not known; {remedy}.")
         }
         Obstacle::NotMeasured => {
             let (what, other) = match by {

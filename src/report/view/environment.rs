@@ -151,7 +151,7 @@ fn arrangement(run: &Run) -> String {
     let workers = match course.and_then(|c| c.resident_from_round) {
         None => ", a fresh worker for each visit".to_owned(),
         Some(0) => ", the same workers throughout".to_owned(),
-        Some(round) => format!(", the same workers from round {} on", round.saturating_add(1)),
+        Some(round) => format!(", the same workers from round {} on", round + 1),
     };
     let reasons = course.iter().flat_map(|c| &c.reasons).map(|reason| format!("; {}", inert_line(reason)));
     format!("{shared}{workers}{}", reasons.collect::<String>())

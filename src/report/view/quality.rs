@@ -96,6 +96,7 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     if is_wide(q) {
         let why = match q.stopped {
             Some(QualityStop::MaxWindows) => "the limit of windows was reached (--max-windows 0 lifts it)",
+            Some(QualityStop::TimeSpent) => "the time of the run was spent (--budget gives it more)",
             Some(QualityStop::TextsDone) => "the texts have no more windows (--text adds some)",
             Some(QualityStop::Interrupted) => "it was interrupted",
             Some(QualityStop::Precise) | None => return notes,
@@ -290,11 +291,18 @@ fn bound_sentence(analysis: &Analysis) -> Option<String> {
 
 /// That fewer windows were scored than the precision asked for takes, where a limit was the reason.
 fn few_windows_sentence(analysis: &Analysis) -> Option<String> {
-    let limited = |q: &QualityAnalysis| q.stopped == Some(QualityStop::MaxWindows) && is_wide(q);
-    let (_, q) = compared(analysis).find(|(_, q)| limited(q))?;
+    let cut = |q: &QualityAnalysis| {
+        let limit = match q.stopped? {
+            QualityStop::MaxWindows => "the limit of this run",
+            QualityStop::TimeSpent => "for the time was spent",
+            QualityStop::TextsDone | QualityStop::Precise | QualityStop::Interrupted => return None,
+        };
+        is_wide(q).then_some(limit)
+    };
+    let (q, limit) = compared(analysis).find_map(|(_, q)| Some((q, cut(q)?)))?;
     let asked = percent(q.precision_asked);
     Some(format!(
-        "Outputs were compared on {} windows only, the limit of this run: KLD is not yet known to the ±{asked} asked for.",
+        "Outputs were compared on {} windows only, {limit}: KLD is not yet known to the ±{asked} asked for.",
         q.windows
     ))
 }

@@ -94,7 +94,9 @@ fn against(
     let candidates = candidates(job, ground, models, failures);
     let clock = Monotonic::start();
     let mut pass = pass(job, ground, BaseSource::Cache(Kept::new(cache)), candidates, &clock)?;
-    let scored = windows(job, ground, &mut pass, send)?;
+    let mut left = job.clone();
+    left.until.time_ns = job.until.time_ns.map(|time_ns| time_ns.saturating_sub(compared.wall_ns));
+    let scored = windows(&left, ground, &mut pass, send)?;
     compared.wall_ns += clock.now_ns();
     compared.evaluate_ns += pass.evaluate_ns;
     compared.n_evaluated += pass.n_evaluated;

@@ -65,6 +65,8 @@ pub struct Until {
     pub min_windows: usize,
     /// Not after so many.
     pub max_windows: Option<usize>,
+    /// Precision is not waited for past this time, nanoseconds from the first window on.
+    pub time_ns: Option<u64>,
 }
 
 /// What is done with logits.

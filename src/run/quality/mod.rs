@@ -28,6 +28,7 @@ use super::{
     lost::Again,
     note,
     protocol::{Reply, Request},
+    stopping,
 };
 use crate::{
     engine,
@@ -322,6 +323,7 @@ impl Pass<'_, '_> {
                 confidence: bench.plan.protocol.confidence,
                 min_windows: self.plan.min_windows,
                 max_windows: self.plan.max_windows,
+                time_ns: self.left_ns(),
             },
             hold: match self.sharing {
                 Sharing::Cached { top_k, .. } => Hold::OneAtATime { top_k },
@@ -335,6 +337,15 @@ impl Pass<'_, '_> {
                 Pace::InTurn
             }),
         }
+    }
+
+    /// What the rounds and the workers before left of the time that is aimed at.
+    fn left_ns(&self) -> Option<u64> {
+        let workers = self.run.quality.iter().flat_map(|quality| &quality.workers);
+        let compared_ns: u64 = workers.map(|worker| worker.wall_ns).sum();
+        let left_ns = stopping::left_ns(self.run, self.run.elapsed_ns() + compared_ns)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
+        Some(left_ns as u64)
     }
 
     /// Shows that another window was scored after `scored` of them; returns how many it is now, counting the original alone and

@@ -170,14 +170,11 @@ pub(super) fn windows(
         let group: Vec<Window> = group.iter().filter_map(|&(text, window)| texts.window(text, window)).collect();
         pass.score(&group)?;
         told = tell(pass, order, told, &mut klds, job.statistics, send)?;
-        if job.statistics == Statistics::Compare
-            && told >= job.until.min_windows
-            && told < order.len()
-            && precise(pass, &klds, job.until)
-        {
+        let may_stop = job.statistics == Statistics::Compare && told >= job.until.min_windows && told < order.len();
+        if let Some(stopped) = may_stop.then(|| enough(pass, &klds, job.until)).flatten() {
             pass.finish()?;
             told = tell(pass, order, told, &mut klds, job.statistics, send)?;
-            return Ok(Scored { n_windows: told, stopped: QualityStop::Precise });
+            return Ok(Scored { n_windows: told, stopped });
         }
     }
     pass.finish()?;
@@ -221,15 +218,18 @@ fn tell(
     Ok(told)
 }
 
-/// Whether every candidate's mean KLD is known as well as asked.
-fn precise(pass: &Pass<'_, '_>, klds: &[Vec<Vec<f64>>], until: Until) -> bool {
+/// Why the fewest windows are enough, if they are: every candidate's mean KLD is known as well as asked, or the time is spent.
+fn enough(pass: &Pass<'_, '_>, klds: &[Vec<Vec<f64>>], until: Until) -> Option<QualityStop> {
+    if until.precision <= 0.0 || pass.candidates.is_empty() {
+        return None;
+    }
     let mut live = pass.candidates.iter().zip(klds).filter(|(candidate, _)| candidate.model.is_some());
-    until.precision > 0.0
-        && !pass.candidates.is_empty()
-        && live.all(|(_, klds)| {
-            let scored: Vec<Vec<f64>> = klds.iter().filter(|windows| !windows.is_empty()).cloned().collect();
-            macro_mean(&scored, until.confidence).is_ok_and(|estimate| is_precise(&estimate, until.precision))
-        })
+    let precise = live.all(|(_, klds)| {
+        let scored: Vec<Vec<f64>> = klds.iter().filter(|windows| !windows.is_empty()).cloned().collect();
+        macro_mean(&scored, until.confidence).is_ok_and(|estimate| is_precise(&estimate, until.precision))
+    });
+    let spent = || until.time_ns.is_some_and(|time_ns| pass.clock.now_ns() >= time_ns);
+    if precise { Some(QualityStop::Precise) } else { spent().then_some(QualityStop::TimeSpent) }
 }
 
 /// What became of a candidate whose pass ended for this reason.

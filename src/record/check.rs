@@ -1,0 +1,91 @@
+//! Whether the parts of a record fit each other.
+
+use super::{Quality, Run};
+
+/// Rounds are counted from 1 where people read them: numbers past any run's stay away from the largest there is.
+const MOST_ROUNDS: u32 = 1 << 24;
+
+/// A record sent by someone is untrusted: every index it holds is checked once, here.
+///
+/// # Errors
+/// Which index, and what there is instead.
+pub(super) fn check(run: &Run) -> Result<(), String> {
+    if run.models.is_empty() {
+        return Err("it has no models".into());
+    }
+    let rounds = run.rounds.iter().map(|round| round.index).chain(run.resumed.iter().map(|resumed| resumed.from_round));
+    let kept = run.course.iter().filter_map(|course| course.resident_from_round);
+    if let Some(round) = rounds.chain(kept).find(|&round| round >= MOST_ROUNDS) {
+        return Err(format!("it names round {round}: there are at most {MOST_ROUNDS}"));
+    }
+    for visit in run.rounds.iter().flat_map(|round| &round.visits) {
+        if visit.model >= run.models.len() {
+            return Err(format!("a visit names model {} of {}", visit.model, run.models.len()));
+        }
+        let warmup = visit.warmup.iter().flat_map(|w| &w.samples);
+        let mut workloads = visit
+            .samples
+            .iter()
+            .chain(warmup)
+            .chain(visit.retried.iter().flat_map(|r| &r.samples))
+            .map(|s| s.workload)
+            .chain(visit.generations.iter().map(|g| g.workload))
+            .chain(visit.skipped.iter().map(|s| s.workload));
+        if let Some(workload) = workloads.find(|&w| w >= run.plan.workloads.len()) {
+            return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
+        }
+    }
+    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.models.len()))
+}
+
+fn check_quality(quality: &Quality, models: usize) -> Result<(), String> {
+    let named = quality.workers.iter().flat_map(|w| &w.candidates).chain(quality.results.iter().map(|r| &r.candidate));
+    if let Some(model) = named.copied().find(|&m| m >= models) {
+        return Err(format!("a comparison names model {model} of {models}"));
+    }
+    for result in quality.results.iter().flat_map(|r| &r.texts) {
+        let Some(text) = quality.texts.get(result.text) else {
+            return Err(format!("a comparison names text {} of {}", result.text, quality.texts.len()));
+        };
+        if let Some(window) = result.windows.iter().find(|w| w.window >= text.n_windows) {
+            return Err(format!("a comparison names window {} of {}", window.window, text.n_windows));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::record::{Resumed, read_run};
+
+    /// What is said of the fixture's run after it was changed.
+    fn said(change: impl FnOnce(&mut Run)) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let mut run = read_run(&path).expect("the fixture fits itself");
+        change(&mut run);
+        check(&run).expect_err("it was spoiled")
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_named() {
+        let models = said(|run| run.models.clear());
+        assert_eq!(models, "it has no models");
+        let visit = said(|run| run.rounds[0].visits[0].model = 70);
+        assert!(visit.starts_with("a visit names model 70 of "), "{visit}");
+        let sample = said(|run| run.rounds[0].visits[0].samples[0].workload = 70);
+        assert!(sample.starts_with("a sample names workload 70 of "), "{sample}");
+    }
+
+    /// Found by fuzzing: one more than the last number there is was asked for, to count from 1.
+    #[test]
+    fn rounds_that_no_run_has_are_refused() {
+        let round = said(|run| run.rounds[0].index = u32::MAX);
+        assert_eq!(round, "it names round 4294967295: there are at most 16777216");
+        let resumed = Resumed { from_round: u32::MAX, at_utc: String::new() };
+        assert_eq!(said(|run| run.resumed.push(resumed)), round);
+        assert_eq!(said(|run| run.course.as_mut().expect("a course").resident_from_round = Some(u32::MAX)), round);
+    }
+}
