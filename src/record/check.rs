@@ -59,7 +59,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::record::{Resumed, read_run};
+    use crate::record::{Arrangement, Course, Resumed, read_run};
 
     /// What is said of the fixture's run after it was changed.
     fn said(change: impl FnOnce(&mut Run)) -> String {
@@ -86,6 +86,12 @@ mod tests {
         assert_eq!(round, "it names round 4294967295: there are at most 16777216");
         let resumed = Resumed { from_round: u32::MAX, at_utc: String::new() };
         assert_eq!(said(|run| run.resumed.push(resumed)), round);
-        assert_eq!(said(|run| run.course.as_mut().expect("a course").resident_from_round = Some(u32::MAX)), round);
+        let course = Course {
+            arrangement: Arrangement::Alternating,
+            resident_from_round: Some(u32::MAX),
+            inner: Vec::new(),
+            reasons: Vec::new(),
+        };
+        assert_eq!(said(|run| run.course = Some(course)), round);
     }
 }
