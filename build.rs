@@ -112,10 +112,11 @@ fn cmake_variables(file: &str) -> BTreeMap<String, String> {
 /// The flags llama.cpp's C++ was compiled with besides those of its options: where loops begin is among them.
 fn compiler_flags() -> Option<(String, String)> {
     const NAME: &str = "CMAKE_CXX_FLAGS";
-    // The package files are installed beside the folder of the build.
+    // The package files lie in lib/cmake beside the folder of the build.
     let installed = PathBuf::from(env::var("DEP_LLAMA_GGML_CMAKE_DIR").ok()?);
-    let caches = installed.ancestors().map(|folder| folder.join("build/CMakeCache.txt"));
-    let cache = fs::read_to_string(caches.take(4).find(|path| path.is_file())?).ok()?;
+    let cache = installed.ancestors().nth(2)?.join("build/CMakeCache.txt");
+    println!("cargo:rerun-if-changed={}", cache.display());
+    let cache = fs::read_to_string(cache).ok()?;
     let flags = cache.lines().find_map(|line| line.strip_prefix(NAME)?.strip_prefix(":STRING="))?;
     Some((NAME.into(), flags.trim().into()))
 }

@@ -23,6 +23,15 @@ pub fn gib_per_second(bytes: u64, ns: u64) -> Option<f64> {
     (ns > 0).then(|| bytes as f64 / GIB * NS_PER_S / ns as f64)
 }
 
+/// Whole nanoseconds, 0 of less than one.
+#[must_use]
+pub fn whole_ns(ns: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
+    {
+        ns as u64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ use crate::{
         datum::{inner_rates, visits},
     },
     stats::{self, Components},
+    units::whole_ns,
 };
 use time::Time;
 
@@ -139,8 +140,9 @@ impl Decided {
         }
         // With one sample of each workload, which is as few as there are.
         let least_ns: f64 = self.chosen.iter().map(|c| models * c.sample_ns as f64).sum();
-        let fits = |asking: &Asking| time.needed_ns(*asking, least_ns) <= time.left_ns;
-        self.asking = Some(Asking::Fewest).filter(fits).unwrap_or(Asking::LongestOnce);
+        let fits = |asking| time.needed_ns(asking, least_ns) <= time.left_ns;
+        let saves = time.needed_ns(Asking::LongestOnce, 0.0) < time.needed_ns(Asking::Fewest, 0.0);
+        self.asking = if saves && !fits(Asking::Fewest) { Asking::LongestOnce } else { Asking::Fewest };
         let spare_ns = time.left_ns - time.needed_ns(self.asking, 0.0);
         let affordable = spare_ns / f64::from(time.rounds_left) / best_ns.max(1.0);
         if affordable < 1.0 {
@@ -149,12 +151,13 @@ impl Decided {
             }
         }
         let samples: Vec<String> = self.chosen.iter().map(|c| c.samples.to_string()).collect();
-        let longest = match self.asking {
-            Asking::LongestOnce => ", the longest in two rounds alone",
-            Asking::AsPlanned | Asking::Fewest => "",
+        let prompts = match self.asking {
+            _ if time.planned_ns <= 0.0 => "",
+            Asking::LongestOnce => ", and prompts until there is an interval, the longest in two rounds alone",
+            Asking::AsPlanned | Asking::Fewest => ", and prompts until there is an interval",
         };
         Some(format!(
-            "from round {} on {} sample(s) of each workload, and prompts until there is an interval{longest}: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
+            "from round {} on {} sample(s) of each workload{prompts}: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
             done + 1,
             samples.join(" and "),
             time.needed_ns(Asking::AsPlanned, best_ns) / 1e9,
@@ -177,7 +180,7 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> 
     let once = |v: &Visit| {
         let loading = v.load.as_ref().map_or(0, |l| l.model_ns + l.context_ns) as f64 / works;
         let warming = v.warmup.iter().flat_map(|w| &w.samples).filter(|s| s.workload == workload).map(|s| s.wall_ns);
-        whole(loading) + warming.sum::<u64>()
+        whole_ns(loading) + warming.sum::<u64>()
     };
     let round_ns = median(newest(run).map(once)).max(1.0);
     let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_INNER)).max(FEWEST_BALANCED);
@@ -188,8 +191,8 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> 
         pilot_rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
         within: pooled.within,
         between: pooled.between,
-        sample_ns: whole(sample_ns),
-        round_ns: whole(round_ns),
+        sample_ns: whole_ns(sample_ns),
+        round_ns: whole_ns(round_ns),
     })
 }
 
@@ -228,13 +231,6 @@ fn newest(run: &Run) -> impl Iterator<Item = &Visit> {
 /// 0 of nothing: what has no cost is not worth planning for.
 fn median(values: impl Iterator<Item = u64>) -> f64 {
     stats::median(&values.map(|v| v as f64).collect::<Vec<_>>()).unwrap_or(0.0)
-}
-
-fn whole(ns: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
-    {
-        ns as u64
-    }
 }
 
 /// Whether all models fit in memory at once.
@@ -290,6 +286,11 @@ mod tests {
 
     /// Ten rounds of a workload and four prompts, aiming at so many seconds; every sample takes 0.3 s.
     fn aiming_at(seconds: u64) -> Run {
+        asking(seconds, &[("short", "one", 20), ("short", "two", 20), ("short", "three", 20), ("long", "four", 40)])
+    }
+
+    /// The same with these prompts: category, name, bytes.
+    fn asking(seconds: u64, prompts: &[(&str, &str, usize)]) -> Run {
         let model = ModelScript {
             load_ns: 1000,
             prefill_ns_per_token: 3_000_000,
@@ -303,8 +304,7 @@ mod tests {
         let script = Script { models: models.into(), noise: None };
         let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script, clock.clone()));
         let mut run = run_of_rates(&[], &[]);
-        run.plan.workloads.extend(["one", "two", "three"].map(|id| prompt("short", id, 20)));
-        run.plan.workloads.push(prompt("long", "four", 40));
+        run.plan.workloads.extend(prompts.iter().map(|(category, id, bytes)| prompt(category, id, *bytes)));
         let protocol = &mut run.plan.protocol;
         (protocol.min_rounds, protocol.max_rounds, protocol.prompt_rounds) = (10, 40, 10);
         (protocol.inner, protocol.inner_samples) = (InnerPolicy::Pilot, 2);
@@ -344,6 +344,14 @@ mod tests {
         assert_eq!((samples(&run), longest(&run)), (vec![2, 2, 1, 1, 1, 1, 1, 1, 1, 1], 2));
         assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 6, "the others keep their interval");
         assert!(reasons(&run)[0].contains(", the longest in two rounds alone: "), "{:?}", reasons(&run));
+    }
+
+    #[test]
+    fn nothing_is_said_of_prompts_that_are_not_there_nor_of_a_longest_among_equals() {
+        let none = asking(3, &[]);
+        assert!(reasons(&none)[0].contains("workload: as many"), "{:?}", reasons(&none));
+        let equal = asking(3, &[("short", "one", 20)]);
+        assert!(reasons(&equal)[0].contains("until there is an interval: as many"), "{:?}", reasons(&equal));
     }
 
     #[test]

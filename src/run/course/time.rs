@@ -22,7 +22,7 @@ pub(super) struct Time {
     /// The samples of the synthetic workloads.
     pub(super) samples_ns: f64,
     /// The prompts to come, as planned.
-    planned_ns: f64,
+    pub(super) planned_ns: f64,
     /// As few as have an interval.
     fewest_ns: f64,
     /// And the longest no more often than they were asked.

@@ -13,6 +13,7 @@ use crate::{
         protocol::{Reply, Request},
         stopping,
     },
+    units::whole_ns,
 };
 
 /// Why a worker gave no comparison.
@@ -21,7 +22,6 @@ pub(super) enum Broken {
     Lost(Lost),
     /// It said it could not.
     Failed(String),
-    Interrupted,
 }
 
 impl Broken {
@@ -30,7 +30,6 @@ impl Broken {
         let own = match self {
             Self::Lost(lost) => lost.to_string(),
             Self::Failed(reason) => reason,
-            Self::Interrupted => "interrupted".into(),
         };
         first.map_or_else(|| own.clone(), |first| format!("{own}; a first attempt: {first}"))
     }
@@ -54,7 +53,8 @@ pub(super) struct Attempt<'a, 'b> {
 }
 
 impl Attempt<'_, '_> {
-    pub(super) fn make(&mut self) -> Result<QualityWorker, Broken> {
+    /// `None` when the person asked to stop.
+    pub(super) fn make(&mut self) -> Result<Option<QualityWorker>, Broken> {
         let job = self.job();
         let mut worker = self.bench.launcher.launch()?;
         let mut reply = worker.ask(&Request::Compare(Box::new(job)))?;
@@ -81,7 +81,7 @@ impl Attempt<'_, '_> {
                     }
                 }
                 Reply::Compared(compared) => {
-                    return Ok(self.keep(*compared));
+                    return Ok(Some(self.keep(*compared)));
                 }
                 Reply::Failed { reason, .. } => {
                     let words = engine::last_words(&worker.log(), 2);
@@ -92,7 +92,7 @@ impl Attempt<'_, '_> {
                 _ => return Err(Lost::Nonsense("it answered another question".into()).into()),
             }
             if self.bench.interrupted() {
-                return Err(Broken::Interrupted);
+                return Ok(None);
             }
             reply = worker.next_reply()?;
         }
@@ -135,9 +135,7 @@ impl Attempt<'_, '_> {
     fn left_ns(&self) -> Option<u64> {
         let workers = self.run.quality.iter().flat_map(|quality| &quality.workers);
         let compared_ns: u64 = workers.map(|worker| worker.wall_ns).sum();
-        let left_ns = stopping::left_ns(self.run, self.run.elapsed_ns() + compared_ns)?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
-        Some(left_ns as u64)
+        stopping::left_ns(self.run, self.run.elapsed_ns() + compared_ns).map(whole_ns)
     }
 
     /// Shows that another window was scored after `scored` of them; returns how many it is now, counting the original alone and

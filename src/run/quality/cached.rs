@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::{
     base::{BaseSource, Kept, Sink},
-    job::{Base, CompareJob, Compared},
+    job::{Base, CompareJob, Compared, Until},
     models::{Open, with_models},
     prepare::{Ground, Prepared, candidates, prepare},
     serve::{Send, Stop, pass, result, save, windows, writer},
@@ -67,7 +67,7 @@ fn keep(
     let mut pass = pass(job, &ground, base, Vec::new(), &clock)?;
     pass.sinks.push(Sink::Cache(Cache::with_capacity(n_vocab, top_k, positions)));
     pass.sinks.extend(writer(job, &ground)?);
-    let scored = windows(job, &ground, &mut pass, send)?;
+    let scored = windows(job.until, &ground, &mut pass, send)?;
     let compared = Compared {
         results: Vec::new(),
         wall_ns: clock.now_ns(),
@@ -94,9 +94,8 @@ fn against(
     let candidates = candidates(job, ground, models, failures);
     let clock = Monotonic::start();
     let mut pass = pass(job, ground, BaseSource::Cache(Kept::new(cache)), candidates, &clock)?;
-    let mut left = job.clone();
-    left.until.time_ns = job.until.time_ns.map(|time_ns| time_ns.saturating_sub(compared.wall_ns));
-    let scored = windows(&left, ground, &mut pass, send)?;
+    let time_ns = job.until.time_ns.map(|time_ns| time_ns.saturating_sub(compared.wall_ns));
+    let scored = windows(Until { time_ns, ..job.until }, ground, &mut pass, send)?;
     compared.wall_ns += clock.now_ns();
     compared.evaluate_ns += pass.evaluate_ns;
     compared.n_evaluated += pass.n_evaluated;

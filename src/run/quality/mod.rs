@@ -86,8 +86,7 @@ pub fn execute<E>(
         let mut attempt = Attempt { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
         let (mut worker, mut alone) = (None, None);
         match attempt.make() {
-            Ok(done) => worker = Some(QualityWorker { retried: before, ..done }),
-            Err(Broken::Interrupted) => {}
+            Ok(done) => worker = done.map(|done| QualityWorker { retried: before, ..done }),
             // One of several may have taken the worker down: each gets one of its own.
             Err(Broken::Lost(_)) if group.len() > 1 => {
                 groups.extend(group.iter().rev().map(|&candidate| Group::new(vec![candidate])));

@@ -106,7 +106,7 @@ fn side_by_side(
     let clock = Monotonic::start();
     let mut pass = pass(job, &ground, base, candidates, &clock)?;
     pass.sinks.extend(writer(job, &ground)?);
-    let scored = windows(job, &ground, &mut pass, send)?;
+    let scored = windows(job.until, &ground, &mut pass, send)?;
     let wall_ns = clock.now_ns();
     let sinks = std::mem::take(&mut pass.sinks);
     save(sinks)?;
@@ -155,7 +155,7 @@ pub(super) struct Scored {
 
 /// Scores the windows in order until it is enough.
 pub(super) fn windows(
-    job: &CompareJob,
+    until: Until,
     ground: &Ground,
     pass: &mut Pass<'_, '_>,
     send: &mut Send<'_>,
@@ -169,16 +169,16 @@ pub(super) fn windows(
         }
         let group: Vec<Window> = group.iter().filter_map(|&(text, window)| texts.window(text, window)).collect();
         pass.score(&group)?;
-        told = tell(pass, order, told, &mut klds, job.statistics, send)?;
-        let may_stop = job.statistics == Statistics::Compare && told >= job.until.min_windows && told < order.len();
-        if let Some(stopped) = may_stop.then(|| enough(pass, &klds, job.until)).flatten() {
+        told = tell(pass, order, told, &mut klds, send)?;
+        let may_stop = pass.statistics == Statistics::Compare && told >= until.min_windows && told < order.len();
+        if let Some(stopped) = may_stop.then(|| enough(pass, &klds, until)).flatten() {
             pass.finish()?;
-            told = tell(pass, order, told, &mut klds, job.statistics, send)?;
+            told = tell(pass, order, told, &mut klds, send)?;
             return Ok(Scored { n_windows: told, stopped });
         }
     }
     pass.finish()?;
-    told = tell(pass, order, told, &mut klds, job.statistics, send)?;
+    told = tell(pass, order, told, &mut klds, send)?;
     let limited = order.len() < texts.described().iter().map(|text| text.n_windows).sum();
     let stopped = if limited { QualityStop::MaxWindows } else { QualityStop::TextsDone };
     Ok(Scored { n_windows: told, stopped })
@@ -190,10 +190,9 @@ fn tell(
     order: &[(usize, usize)],
     mut told: usize,
     klds: &mut [Vec<Vec<f64>>],
-    statistics: Statistics,
     send: &mut Send<'_>,
 ) -> io::Result<usize> {
-    if statistics == Statistics::Skip || pass.candidates.is_empty() {
+    if pass.statistics == Statistics::Skip || pass.candidates.is_empty() {
         // Nothing to tell but that the worker is alive.
         if let Some(&(text, _)) = order.get(told) {
             send(&Reply::Window { text, means: Vec::new() })?;
