@@ -8,6 +8,9 @@
 //! on the same file with the same flags, once for pp512 and once for tg128: a process of two seconds follows its counterpart
 //! sooner than one of five, and what else a shared machine does changes within seconds. The datum of a process is the median of
 //! its samples. Prints tables to be pasted into the README.
+//!
+//! llama-bench built with the flags that `.cargo/config.toml` gives llama.cpp here (`-DCMAKE_C_FLAGS`, `-DCMAKE_CXX_FLAGS`) shows
+//! what the program adds; one built without them, what the compiler adds.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod support;
