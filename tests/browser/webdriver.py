@@ -34,9 +34,12 @@ class Browser:
         return self._call("POST", f"/session/{self._session}{path}", body)
 
     def open(self, path):
-        """Opens a file and forgets what was logged before."""
+        """Opens a file, waits until it is loaded and forgets what was logged before."""
+        self.run("window.isLeft = true")
         self.log("browser"), self.log("performance")
         self._post("/url", {"url": path.resolve().as_uri()})
+        # On a busy machine chromedriver answers while the page is still being parsed.
+        _until(lambda: self.run("return !window.isLeft && document.readyState === 'complete'"), f"{path.name} to load")
 
     def run(self, script, *arguments):
         """The value of a function's body in the page."""
@@ -77,7 +80,7 @@ def browser(driver, chromium):
     with tempfile.TemporaryDirectory() as profile:
         process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _wait_until_ready(base)
+            _until(lambda: _is_ready(base), "chromedriver to start")
             flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
             flags += ["--disable-background-networking", f"--user-data-dir={profile}", "--window-size=1280,900"]
             wanted = {
@@ -97,12 +100,18 @@ def browser(driver, chromium):
             process.wait()
 
 
-def _wait_until_ready(base):
-    for _ in range(200):
-        try:
-            with urllib.request.urlopen(base + "/status", timeout=5) as answer:
-                if json.load(answer)["value"]["ready"]:
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise Failed("chromedriver did not start")
+def _is_ready(base):
+    try:
+        with urllib.request.urlopen(base + "/status", timeout=5) as answer:
+            return json.load(answer)["value"]["ready"]
+    except OSError:
+        return False
+
+
+def _until(is_so, awaited):
+    """Returns when the condition holds, and fails when it does not within half a minute."""
+    give_up = time.monotonic() + 30
+    while not is_so():
+        if time.monotonic() > give_up:
+            raise Failed(f"waited in vain for {awaited}")
+        time.sleep(0.05)
