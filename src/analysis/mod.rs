@@ -44,7 +44,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use series::Series;
 
-use crate::record::{Ended, FORMAT, Outcome, Role, Run, Visit, datum};
+use crate::record::{Ended, FORMAT, Model, Outcome, Role, Run, Visit, datum};
 
 /// What a run says. The same run gives the same analysis, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -176,7 +176,15 @@ pub fn analyse(run: &Run) -> Analysis {
 fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
     let field = pareto::Field::of(run, series, models);
     let tg = pareto::first(run, pareto::is_tg);
-    let contestants: Vec<_> = models.iter().map(|m| recommend::Contestant::of(m, tg, series::PEAK)).collect();
+    let original = run.original().map(|original| &run.models[original]);
+    let is_copy =
+        |model: &Model| model.role == Role::Candidate && original.is_some_and(|o| model.holds_the_bytes_of(o));
+    let contestants: Vec<_> = run
+        .models
+        .iter()
+        .zip(models)
+        .map(|(model, own)| recommend::Contestant::of(own, is_copy(model), tg, series::PEAK))
+        .collect();
     recommend::advise(recommend::rule(run, &field), &contestants, &field)
 }
 

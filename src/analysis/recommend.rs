@@ -80,6 +80,8 @@ pub enum Choice {
 pub enum Obstacle {
     /// There is no candidate that could be measured.
     NoCandidate,
+    /// Every candidate is a copy of the original, as in a self-check.
+    OnlyCopies,
     /// Outputs were not compared, so what quantizing cost is not known.
     OutputsNotCompared,
     /// The preferred respect was not measured.
@@ -171,6 +173,7 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Contestant {
     role: Role,
+    is_copy: bool,
     kld_nats: Option<Seen>,
     tg_tps: Option<Seen>,
     memory_bytes: Option<Seen>,
@@ -178,7 +181,8 @@ pub(super) struct Contestant {
 }
 
 impl Contestant {
-    pub(super) fn of(model: &ModelAnalysis, tg: Option<&str>, memory: &str) -> Self {
+    /// `is_copy`: a candidate of the original's bytes.
+    pub(super) fn of(model: &ModelAnalysis, is_copy: bool, tg: Option<&str>, memory: &str) -> Self {
         let metric = |key: &str| {
             let m = model.metric(key)?;
             Some(Seen { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
@@ -190,6 +194,7 @@ impl Contestant {
         let alive = model.outcome == Outcome::Done;
         Self {
             role: model.role,
+            is_copy,
             kld_nats: match model.role {
                 Role::Original => Some(own),
                 Role::Candidate => kld.map(|f| Seen { value: f.value, interval: f.low.zip(f.high) }),
@@ -257,6 +262,8 @@ fn obstacle(rule: &Rule, contestants: &[Contestant]) -> Option<Obstacle> {
     let measured = |c: &Contestant| c.kld_nats.is_some() || c.tg_tps.is_some() || c.size(Axis::Memory).is_some();
     if !candidates().any(measured) {
         Some(Obstacle::NoCandidate)
+    } else if candidates().all(|c| c.is_copy) {
+        Some(Obstacle::OnlyCopies)
     } else if candidates().all(|c| c.kld_nats.is_none()) {
         Some(Obstacle::OutputsNotCompared)
     } else if candidates().all(|c| c.on(rule.by).is_none()) {

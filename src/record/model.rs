@@ -20,6 +20,20 @@ pub struct Model {
     pub outcome: Outcome,
 }
 
+impl Model {
+    /// Its SHA-256, when it was computed.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&str> {
+        self.facts.as_ref()?.sha256.as_deref()
+    }
+
+    /// Whether both were hashed, to the same.
+    #[must_use]
+    pub fn holds_the_bytes_of(&self, other: &Self) -> bool {
+        self.sha256().zip(other.sha256()).is_some_and(|(own, other)| own == other)
+    }
+}
+
 /// What a model is compared as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -35,8 +35,8 @@ type Rule = fn(&Model, &Model) -> bool;
 pub fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let rules: [(Rule, MatchedBy); 3] = [
-        (|a, b| same_content(a, b) && a.name == b.name, MatchedBy::Content),
-        (same_content, MatchedBy::Content),
+        (|a, b| a.holds_the_bytes_of(b) && a.name == b.name, MatchedBy::Content),
+        (Model::holds_the_bytes_of, MatchedBy::Content),
         (|a, b| a.name == b.name, MatchedBy::Name),
     ];
     for (matches, by) in rules {
@@ -52,14 +52,6 @@ pub fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
     pairs
 }
 
-fn same_content(a: &Model, b: &Model) -> bool {
-    hash(a).zip(hash(b)).is_some_and(|(a, b)| a == b)
-}
-
-fn hash(model: &Model) -> Option<&str> {
-    model.facts.as_ref()?.sha256.as_deref()
-}
-
 pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     let pairs = pair_models(old, new);
     for pair in &pairs {
@@ -68,7 +60,7 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
             // Of a file that could not be read nothing is compared.
             MatchedBy::Name if before.facts.is_none() || after.facts.is_none() => {}
             MatchedBy::Name => {
-                let shown = |m: &Model| or_unknown(hash(m).map(short));
+                let shown = |m: &Model| or_unknown(m.sha256().map(short));
                 let what = format!("file of {} (SHA-256)", after.name);
                 // Two files that nobody hashed are not known to be the same.
                 let (was, is) = (shown(before), shown(after));

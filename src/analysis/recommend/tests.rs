@@ -12,6 +12,7 @@ fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Contestant {
     let bytes = gib * 1e9;
     Contestant {
         role,
+        is_copy: false,
         kld_nats,
         tg_tps: Some(seen(tg, tg * 0.02)),
         memory_bytes: Some(seen(bytes, 1e6)),
@@ -152,6 +153,7 @@ fn what_it_cannot_say_it_says() {
         models
     };
     assert_eq!(nothing(&ladder()[..1], Prefer::Speed), Obstacle::NoCandidate);
+    assert_eq!(nothing(&change(|m| m.is_copy = true), Prefer::Size), Obstacle::OnlyCopies);
     assert_eq!(nothing(&change(|m| m.kld_nats = None), Prefer::Size), Obstacle::OutputsNotCompared);
     assert_eq!(nothing(&change(|m| m.tg_tps = None), Prefer::Speed), Obstacle::NotMeasured);
     let quick = change(|m| m.tg_tps = Some(Seen { value: 20.0, interval: None }));

@@ -137,6 +137,9 @@ fn nothing(analysis: &Analysis, because: Obstacle) -> String {
     let by = analysis.advice.rule.by;
     match because {
         Obstacle::NoCandidate => "No recommendation: no candidate was measured.".into(),
+        Obstacle::OnlyCopies => {
+            "No recommendation: every candidate is a copy of the original, and what differs is this machine's doing.".into()
+        }
         Obstacle::OutputsNotCompared => {
             let asked = analysis.models.iter().any(|m| m.quality.is_some());
             let (what, remedy) = if asked {
