@@ -125,15 +125,27 @@ fn memory_clause(model: &ModelAnalysis) -> String {
     }
 }
 
-/// The candidate with the least memory, unless it is the one already named.
+/// Who had the least memory, of the original and those told from it; nothing when one that is not told from it had less still.
 fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     let peak = |m: &ModelAnalysis| m.metric("memory_peak").and_then(|p| p.value);
-    let (model, least) =
-        analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let is_told = |m: &ModelAnalysis| {
+        let verdict = m.comparison("memory_peak").and_then(|c| c.verdict);
+        !matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved { .. }))
+    };
     let own = peak(original)?;
+    let all: Vec<(&ModelAnalysis, f64)> = analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).collect();
+    let &(model, least) = all.iter().filter(|(m, _)| is_told(m)).min_by(|a, b| a.1.total_cmp(&b.1))?;
     let who = name(model);
     if std::ptr::eq(model, original) {
-        return Some(format!("The original, {who}, had the lowest peak memory, {}.", quantity(Unit::Bytes, least)));
+        let bytes = quantity(Unit::Bytes, own);
+        return Some(if all.iter().all(|(m, _)| is_told(m)) {
+            format!("The original, {who}, had the lowest peak memory, {bytes}.")
+        } else {
+            format!("No candidate is shown to need less memory than {who}, {bytes}.")
+        });
+    }
+    if all.iter().any(|(_, bytes)| *bytes < least) {
+        return None;
     }
     let ratio = model.comparison("memory_peak").and_then(comparison);
     let interval = ratio.as_ref().and_then(|r| r.brackets.clone()).map(|b| format!(" {b}")).unwrap_or_default();

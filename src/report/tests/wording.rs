@@ -51,6 +51,25 @@ fn no_interval_no_claim() {
     );
 }
 
+/// What is said of memory when that is the verdict on every candidate's.
+fn of_memory(verdict: Verdict) -> String {
+    let run = run();
+    let mut analysis = analysis(&run);
+    for c in analysis.models.iter_mut().flat_map(|m| &mut m.vs_original).filter(|c| c.key == "memory_peak") {
+        c.verdict = Some(verdict);
+    }
+    sentences(&run, &analysis).swap_remove(1)
+}
+
+#[test]
+fn the_least_memory_is_claimed_only_where_it_is_told() {
+    let told = of_memory(Verdict::Smaller);
+    assert!(told.starts_with("Q2_K had the lowest peak memory: 107 MiB against 305 MiB, "), "{told}");
+    for untold in [Verdict::NotResolved { rounds_needed: 30 }, Verdict::NoRelevantDifference] {
+        assert_eq!(of_memory(untold), "No candidate is shown to need less memory than F16, 305 MiB.");
+    }
+}
+
 #[test]
 fn an_unresolved_difference_is_not_called_faster() {
     let said = first(|a| judge(a, Some(Verdict::NotResolved { rounds_needed: 30 }), 1.02));
