@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use gguf_bench::{
+use gguf_bench::testing::{
     analysis,
     event::{Event, Observer},
     probe::Monotonic,

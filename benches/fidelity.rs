@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use gguf_bench::{
+use gguf_bench::testing::{
     analysis::analyse,
     record::{Run, read_run},
     run::order,

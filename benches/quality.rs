@@ -18,7 +18,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use gguf_bench::record::{QualityWorker, read_run};
+use gguf_bench::testing::record::{QualityWorker, read_run};
 use support::Ran;
 
 struct Asked {

@@ -1,6 +1,6 @@
 //! gguf-bench: what does quantizing a GGUF model cost, and what does it buy, on this machine?
 //!
-//! Data flows one way. Measuring and analysing meet only in the [`record`] file:
+//! Data flows one way. Measuring and analysing meet only in the record, the Run file:
 //!
 //! ```text
 //! argv -> Args -> Plan -> rounds -> worker processes -> Sample... -> Run (file)
@@ -8,21 +8,28 @@
 //!      HTML, Markdown, CSV, terminal <- templates <- View <- Analysis <- stats
 //! ```
 //!
-//! The library exists for the binary, the tests and the doc pages; it makes no promise of stability.
+//! The library serves the binaries of this package, and makes no promise of stability.
 //! Which module may import which is a table in `tests/architecture.rs`.
 
-pub mod analysis;
-pub mod cli;
-pub mod engine;
-pub mod event;
-pub mod gguf;
-pub mod models;
-pub mod probe;
-pub mod prompts;
-pub mod quality;
-pub mod record;
-pub mod report;
-pub mod run;
-pub mod stats;
-pub mod text;
-pub mod units;
+#![allow(dead_code)]
+
+mod analysis;
+mod cli;
+mod engine;
+mod event;
+mod gguf;
+mod models;
+mod probe;
+mod prompts;
+mod quality;
+mod record;
+mod report;
+mod run;
+mod stats;
+mod text;
+mod units;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::{benchmark_model, main, run_benchmark, visualize_benchmark};

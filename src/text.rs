@@ -15,7 +15,7 @@ fn steers(c: char) -> bool {
 
 /// One line of text without control characters: line ends and tabs become spaces, the rest the replacement character.
 #[must_use]
-pub fn inert_line(text: &str) -> String {
+pub(crate) fn inert_line(text: &str) -> String {
     let plain = |c| match c {
         '\n' | '\r' | '\t' => ' ',
         c if steers(c) => '\u{fffd}',
@@ -26,14 +26,14 @@ pub fn inert_line(text: &str) -> String {
 
 /// Text of several lines: as [`inert_line`], but line ends and tabs stay.
 #[must_use]
-pub fn inert_text(text: &str) -> String {
+pub(crate) fn inert_text(text: &str) -> String {
     let plain = |c| if c != '\n' && c != '\t' && steers(c) { '\u{fffd}' } else { c };
     text.replace("\r\n", "\n").chars().map(plain).collect()
 }
 
 /// JSON that means the same and steers nothing: inside JSON such characters occur in strings only, where an escape can stand for them.
 #[must_use]
-pub fn inert_json(json: &str) -> String {
+pub(crate) fn inert_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && steers(c) {
@@ -49,7 +49,7 @@ pub fn inert_json(json: &str) -> String {
 
 /// `text` with every character that steers written as `\u{..}`, cut after 200 characters with `…`: for names whose exact letters matter.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::new();
     let mut written = 0;
     for c in text.chars() {

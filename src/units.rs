@@ -1,31 +1,31 @@
 //! Conversions between the units the record keeps (bytes, nanoseconds, tokens) and the ones people read.
 
 /// Bytes in a GiB.
-pub const GIB: f64 = 1_073_741_824.0;
+pub(crate) const GIB: f64 = 1_073_741_824.0;
 /// Bytes in a KiB.
-pub const KIB: f64 = 1024.0;
+pub(crate) const KIB: f64 = 1024.0;
 /// Bytes in a MiB.
 pub const MIB: f64 = 1_048_576.0;
 /// Nanoseconds in a second.
 pub const NS_PER_S: f64 = 1e9;
 /// Nanoseconds in a millisecond.
-pub const NS_PER_MS: f64 = 1e6;
+pub(crate) const NS_PER_MS: f64 = 1e6;
 
 /// Total tokens over total time, in tokens per second; `None` when no time passed or nothing was done.
 #[must_use]
-pub fn tokens_per_second(tokens: u64, ns: u64) -> Option<f64> {
+pub(crate) fn tokens_per_second(tokens: u64, ns: u64) -> Option<f64> {
     (tokens > 0 && ns > 0).then(|| tokens as f64 * NS_PER_S / ns as f64)
 }
 
 /// Bytes over time, in GiB/s; `None` when no time passed.
 #[must_use]
-pub fn gib_per_second(bytes: u64, ns: u64) -> Option<f64> {
+pub(crate) fn gib_per_second(bytes: u64, ns: u64) -> Option<f64> {
     (ns > 0).then(|| bytes as f64 / GIB * NS_PER_S / ns as f64)
 }
 
 /// Whole nanoseconds, 0 of less than one.
 #[must_use]
-pub fn whole_ns(ns: f64) -> u64 {
+pub(crate) fn whole_ns(ns: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
     {
         ns as u64

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use gguf_bench::{
+use gguf_bench::testing::{
     analysis::{self, Analysis, Verdict},
     engine::{ModelScript, Noise, Script, ScriptedEngine},
     event::Silent,

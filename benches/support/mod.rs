@@ -23,7 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use gguf_bench::{
+use gguf_bench::testing::{
     probe::process::{Stat, Status},
     stats,
 };

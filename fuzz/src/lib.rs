@@ -1,37 +1,36 @@
 //! The modules of gguf-bench that read what others wrote, compiled here without llama.cpp, so that nothing else has to be instrumented.
 //!
 //! They are those of the program's lower layers, which import nothing above them; `tests/architecture.rs` there sees to it.
-#![allow(dead_code, missing_docs, reason = "the program checks its own sources")]
+#![allow(dead_code, reason = "the program checks its own sources")]
 
 #[path = "../../src/analysis/mod.rs"]
-pub mod analysis;
+mod analysis;
 #[path = "../../src/gguf/mod.rs"]
-pub mod gguf;
+mod gguf;
 #[path = "../../src/prompts/mod.rs"]
-pub mod prompts;
+mod prompts;
 #[path = "../../src/quality/mod.rs"]
-pub mod quality;
+mod quality;
 #[path = "../../src/record/mod.rs"]
-pub mod record;
+mod record;
 #[path = "../../src/report/mod.rs"]
-pub mod report;
+mod report;
 #[path = "../../src/stats/mod.rs"]
-pub mod stats;
+mod stats;
 #[path = "../../src/text.rs"]
-pub mod text;
+mod text;
 #[path = "../../src/units.rs"]
-pub mod units;
+mod units;
 
 #[path = "../../src/report/tests/mutate.rs"]
-pub mod mutate;
+mod mutate;
+
+pub mod target;
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 /// The input as a file: what reads paths is fuzzed as it is called. One file a process and name, in memory where there is such a folder.
-///
-/// # Panics
-/// When the file can't be written.
-pub fn on_disk(name: &str, input: &[u8]) -> PathBuf {
+fn on_disk(name: &str, input: &[u8]) -> PathBuf {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let memory = tempfile::tempdir_in("/dev/shm");

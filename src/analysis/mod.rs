@@ -2,9 +2,9 @@
 
 mod answers;
 mod bound;
-pub mod comparable;
+pub(crate) mod comparable;
 mod depth;
-pub mod diff;
+pub(crate) mod diff;
 mod load;
 mod memory;
 mod metric;
@@ -15,28 +15,35 @@ mod recommend;
 mod roofline;
 mod selfcheck;
 mod series;
-pub mod several;
+pub(crate) mod several;
 #[cfg(test)]
 mod testing;
 mod verdict;
-pub mod votes;
+pub(crate) mod votes;
 mod warning;
 
-pub use answers::{AnswerRow, CategoryRow, Latency};
-pub use bound::{Absent, KldKind};
-pub use depth::Retained;
-pub use load::LoadSummary;
-pub use memory::{BufferTotals, MemorySummary};
-pub use metric::{Better, Comparison, MetricSummary, Unit};
-pub use pareto::Axis;
-pub use parting::Agreement;
-pub use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
-pub use recommend::{Advice, Check, Choice, Held, Limit, MAX_KLD_NATS, Obstacle, Place, Rule, Source, Standing};
-pub use roofline::{Roofline, RooflineRow};
-pub use selfcheck::{Finding, SelfCheck, selfcheck};
-pub use verdict::{Verdict, Verdicts};
-pub use votes::{Preference, VoteCount};
-pub use warning::{Warning, WarningKind};
+#[cfg(test)]
+pub(crate) use answers::Latency;
+pub(crate) use answers::{AnswerRow, CategoryRow};
+pub(crate) use bound::KldKind;
+pub(crate) use depth::Retained;
+pub(crate) use load::LoadSummary;
+#[cfg(test)]
+pub(crate) use memory::BufferTotals;
+pub(crate) use memory::MemorySummary;
+pub(crate) use metric::{Better, Comparison, MetricSummary, Unit};
+pub(crate) use pareto::Axis;
+pub(crate) use parting::Agreement;
+pub(crate) use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
+pub(crate) use recommend::{Advice, Choice, Held, Limit, Obstacle, Place, Source};
+#[cfg(test)]
+pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
+pub(crate) use roofline::{Roofline, RooflineRow};
+pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
+pub use verdict::Verdict;
+pub(crate) use verdict::Verdicts;
+pub(crate) use votes::{Preference, VoteCount};
+pub(crate) use warning::{Warning, WarningKind};
 
 use std::collections::BTreeMap;
 

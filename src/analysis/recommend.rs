@@ -16,7 +16,7 @@ use crate::record::{Outcome, Prefer, Role, Run, Wishes};
 
 /// The mean KLD accepted when nobody said, in nats: between the K-quants of four bits of Llama-3-8B (0.031 and 0.043) and its
 /// `Q4_0` (0.072) in llama-perplexity's published tables.
-pub const MAX_KLD_NATS: f64 = 0.05;
+pub(crate) const MAX_KLD_NATS: f64 = 0.05;
 
 /// The rule, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

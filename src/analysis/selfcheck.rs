@@ -7,7 +7,7 @@ use super::{Analysis, Comparison, Verdict, Warning};
 
 /// What a self-check found.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct SelfCheck {
+pub(crate) struct SelfCheck {
     /// Metrics that came out relevantly different, with their intervals.
     pub differences: Vec<(String, Comparison)>,
     /// Metrics whose interval lies inside the region of equivalence.
@@ -25,7 +25,7 @@ pub struct SelfCheck {
 /// What that comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Finding {
+pub(crate) enum Finding {
     /// Nothing was found where there is nothing.
     Passed,
     /// A difference was found where there is none.
@@ -37,7 +37,7 @@ pub enum Finding {
 impl SelfCheck {
     /// What the verdicts come to.
     #[must_use]
-    pub fn finding(&self) -> Finding {
+    pub(crate) fn finding(&self) -> Finding {
         let has_interval = |(_, c): &(String, Comparison)| c.verdict.is_some();
         if !self.differences.is_empty() {
             Finding::Failed
@@ -51,7 +51,7 @@ impl SelfCheck {
 
 /// Sorts the verdicts on the second model, which is the first one again.
 #[must_use]
-pub fn selfcheck(analysis: &Analysis) -> SelfCheck {
+pub(crate) fn selfcheck(analysis: &Analysis) -> SelfCheck {
     let mut found = SelfCheck {
         differences: Vec::new(),
         equivalent: Vec::new(),

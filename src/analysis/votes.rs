@@ -20,7 +20,7 @@ const FORMAT: u32 = 1;
 /// Whose answer to a prompt is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Preferred {
+pub(crate) enum Preferred {
     /// The original's.
     Original,
     /// The candidate's.
@@ -32,7 +32,7 @@ pub enum Preferred {
 /// On which side the original's answer is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
+pub(crate) enum Side {
     /// Left.
     Left,
     /// Right.
@@ -41,7 +41,7 @@ pub enum Side {
 
 /// Two answers to be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Question {
+pub(crate) struct Question {
     /// Index of the prompt into the plan's workloads.
     pub workload: usize,
     /// Index of the candidate into the models.
@@ -52,7 +52,7 @@ pub struct Question {
 
 /// Everything there is to judge: order and sides are random, and the same each time for the same record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ballot {
+pub(crate) struct Ballot {
     /// Names what is judged: a hash of the models, the prompts and the answers.
     pub id: String,
     /// In the order they are asked.
@@ -63,7 +63,7 @@ pub struct Ballot {
 
 /// A file of votes, as the report page writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cast {
+pub(crate) struct Cast {
     /// Version of the format.
     pub format: u32,
     /// [`Ballot::id`] of what was judged.
@@ -74,7 +74,7 @@ pub struct Cast {
 
 /// One judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vote {
+pub(crate) struct Vote {
     /// Index of the prompt into the plan's workloads.
     pub workload: usize,
     /// Index of the candidate into the models.
@@ -124,7 +124,7 @@ pub enum Preference {
 
 /// Why votes can't be counted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum VotesError {
+pub(crate) enum VotesError {
     /// A newer program wrote them.
     #[error("the votes have format {found}, this program reads {FORMAT}")]
     Format {
@@ -156,7 +156,7 @@ pub enum VotesError {
 
 /// What is to be judged in a record; `None` when no candidate answered a prompt that the original answered.
 #[must_use]
-pub fn ballot(run: &Run) -> Option<Ballot> {
+pub(crate) fn ballot(run: &Run) -> Option<Ballot> {
     let original = run.original()?;
     let (mut questions, mut same) = (Vec::new(), Vec::new());
     for (workload, w) in run.plan.workloads.iter().enumerate() {
@@ -209,7 +209,7 @@ fn id(run: &Run) -> String {
 ///
 /// # Errors
 /// When they are of another record, or of what was not asked.
-pub fn count(run: &Run, cast: &Cast) -> Result<Vec<VoteCount>, VotesError> {
+pub(crate) fn count(run: &Run, cast: &Cast) -> Result<Vec<VoteCount>, VotesError> {
     if cast.format != FORMAT {
         return Err(VotesError::Format { found: cast.format });
     }

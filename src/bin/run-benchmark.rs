@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gguf_bench::cli::run_benchmark()
+    gguf_bench::run_benchmark()
 }

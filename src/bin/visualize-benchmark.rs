@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gguf_bench::cli::visualize_benchmark()
+    gguf_bench::visualize_benchmark()
 }

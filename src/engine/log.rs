@@ -8,7 +8,7 @@ use crate::{record::Buffer, units::MIB};
 ///
 /// llama.cpp 0.6 offers this account only in C++; its log gives the same figures to 0.01 MiB.
 #[must_use]
-pub fn buffers(log: &str) -> Vec<Buffer> {
+pub(crate) fn buffers(log: &str) -> Vec<Buffer> {
     let mut weights: BTreeMap<String, u64> = BTreeMap::new();
     let mut contexts: Vec<BTreeMap<String, (u64, u64)>> = Vec::new();
     let mut current: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -68,7 +68,7 @@ fn buffer_line(line: &str) -> Option<(Kind, String, u64)> {
 
 /// The lines that say why llama.cpp failed: its errors, or else its last lines. At most `most`.
 #[must_use]
-pub fn last_words(log: &str, most: usize) -> Vec<String> {
+pub(crate) fn last_words(log: &str, most: usize) -> Vec<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let telling = |l: &&&str| {
         let l = l.to_lowercase();

@@ -13,10 +13,11 @@ mod quantize;
 mod scripted;
 
 pub use llama::LlamaEngine;
-pub use log::{buffers, last_words};
+pub(crate) use log::{buffers, last_words};
 pub use noise::Noise;
-pub use quantize::{QuantType, QuantizeError, quantize};
-pub use scripted::{ModelScript, Script, ScriptedEngine, ScriptedSession};
+pub(crate) use quantize::{QuantType, quantize};
+pub(crate) use scripted::ScriptedSession;
+pub use scripted::{ModelScript, Script, ScriptedEngine};
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@ use super::ffi;
 
 /// A quantization that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuantType {
+pub(crate) struct QuantType {
     /// llama-quantize's name.
     pub name: &'static str,
     ftype: sys::llama_ftype,
@@ -48,20 +48,20 @@ const TYPES: [(&str, sys::llama_ftype); 26] = [
 impl QuantType {
     /// Finds a type by name, in any case.
     #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
         TYPES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|&(name, ftype)| Self { name, ftype })
     }
 
     /// All names, for help and errors.
     #[must_use]
-    pub fn names() -> Vec<&'static str> {
+    pub(crate) fn names() -> Vec<&'static str> {
         TYPES.iter().map(|(n, _)| *n).collect()
     }
 }
 
 /// Why a file could not be quantized.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum QuantizeError {
+pub(crate) enum QuantizeError {
     /// llama.cpp takes UTF-8 paths without NUL only.
     #[error("{path} is not a path llama.cpp can open", path = path.display())]
     Path {
@@ -82,7 +82,7 @@ pub enum QuantizeError {
 ///
 /// # Errors
 /// When a path can't be passed on, or llama.cpp refuses (its log, on stderr, says why).
-pub fn quantize(
+pub(crate) fn quantize(
     input: &Path,
     output: &Path,
     to: QuantType,

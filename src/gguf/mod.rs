@@ -24,16 +24,20 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use error::Error;
-pub use facts::{ChatTemplate, Facts, Heads, Imatrix, KQuantFit, Shape};
-pub use foreign::Foreign;
-pub use ftype::{FileType, Source};
+#[cfg(test)]
+pub(crate) use error::Error;
+pub use facts::Facts;
+pub(crate) use facts::{Heads, Imatrix};
+#[cfg(test)]
+pub(crate) use foreign::Foreign;
+#[cfg(test)]
+pub(crate) use ftype::Source;
 pub use header::Header;
-pub use kv_cache::KvUnknown;
-pub use metadata::Metadata;
-pub use mix::{Class, MixRow, Totals};
-pub use model::{Model, Part};
-pub use tensor::Tensor;
-pub use tokenizer::Tokenizer;
+#[cfg(test)]
+pub(crate) use kv_cache::KvUnknown;
+#[cfg(test)]
+pub(crate) use mix::Class;
+pub(crate) use model::Model;
 pub use types::GgmlType;
-pub use value::{Digest, Text, Value, ValueType};
+#[cfg(test)]
+pub(crate) use value::{Value, ValueType};

@@ -13,14 +13,14 @@ const MAX_PARTS: u64 = 99_999;
 
 /// A model's files and headers, in order; the first holds the metadata.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
+pub(crate) struct Model {
     first: Part,
     rest: Vec<Part>,
 }
 
 /// One file of a model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub(crate) struct Part {
     /// Where it is.
     pub path: PathBuf,
     /// What it begins with.
@@ -32,7 +32,7 @@ impl Model {
     ///
     /// # Errors
     /// When a file cannot be read, a part is missing or does not belong, or `path` is a part other than the first.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let header = Header::read(path)?;
         let count = header.metadata.unsigned("split.count").unwrap_or(1);
         let first = Part { path: path.to_owned(), header };
@@ -56,19 +56,19 @@ impl Model {
     }
 
     /// The files, in order.
-    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
     /// The first file's header, which holds the metadata.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         &self.first.header
     }
 
     /// What the headers say.
     #[must_use]
-    pub fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         let rest: Vec<&Header> = self.rest.iter().map(|part| &part.header).collect();
         Facts::of(&self.first.header, &rest)
     }

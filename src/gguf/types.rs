@@ -8,7 +8,6 @@ use crate::record::CacheType;
 
 /// A tensor type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are ggml's own")]
 #[expect(non_camel_case_types, reason = "Q4_K and Q4K would be different types to a reader of llama.cpp")]
 pub enum GgmlType {
     F32 = 0,

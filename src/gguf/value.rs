@@ -7,7 +7,6 @@ use crate::text::printable;
 /// The types of metadata values, by GGUF's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names are GGUF's own")]
 pub enum ValueType {
     U8 = 0,
     I8 = 1,

@@ -17,7 +17,7 @@ use crate::record::write_atomically;
 
 /// Why a file has no hash.
 #[derive(Debug, Error)]
-pub enum HashError {
+pub(crate) enum HashError {
     /// It could not be read.
     #[error("read {path}: {source}", path = path.display())]
     Io {
@@ -41,7 +41,11 @@ pub enum HashError {
 ///
 /// # Errors
 /// When a part can't be read or changes meanwhile.
-pub fn sha256(parts: &[PathBuf], cache: Option<&Path>, progress: &mut dyn FnMut(u64)) -> Result<String, HashError> {
+pub(crate) fn sha256(
+    parts: &[PathBuf],
+    cache: Option<&Path>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<String, HashError> {
     let mut done = 0;
     let mut hashes = Vec::with_capacity(parts.len());
     for path in parts {

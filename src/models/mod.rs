@@ -1,13 +1,13 @@
 //! A name or a path becomes local files, with their hashes and short names. Nothing here opens a model.
 
-pub mod hash;
-pub mod hub;
-pub mod names;
-pub mod ollama;
-pub mod resolve;
-pub mod stores;
+pub(crate) mod hash;
+pub(crate) mod hub;
+pub(crate) mod names;
+pub(crate) mod ollama;
+pub(crate) mod resolve;
+pub(crate) mod stores;
 
-pub use hash::sha256;
-pub use names::short_names;
-pub use resolve::{Kind, ResolveError, Resolved, resolve};
-pub use stores::{StoreError, Stored, Stores};
+pub(crate) use hash::sha256;
+pub(crate) use names::short_names;
+pub(crate) use resolve::{Resolved, resolve};
+pub(crate) use stores::Stores;

@@ -6,7 +6,7 @@ use super::resolve::split_part;
 
 /// One name for each path, in order: `Q4_K_M` and `F16` for files of one family. The same model may be given twice.
 #[must_use]
-pub fn short_names(paths: &[&Path]) -> Vec<String> {
+pub(crate) fn short_names(paths: &[&Path]) -> Vec<String> {
     let stems: Vec<String> = paths.iter().map(|path| stem(path)).collect();
     let cut: Vec<Vec<Token>> = stems.iter().map(|stem| tokens(stem)).collect();
     let (prefix, suffix) = common(&stems, &cut);

@@ -14,7 +14,7 @@ const MODEL: &str = "application/vnd.ollama.image.model";
 
 /// Why a name is no model of the store.
 #[derive(Debug, Error)]
-pub enum OllamaError {
+pub(crate) enum OllamaError {
     /// There is no store.
     #[error("there is no Ollama store at {store}: set OLLAMA_MODELS to its folder", store = store.display())]
     NoStore {
@@ -73,7 +73,7 @@ struct Layer {
 ///
 /// # Errors
 /// When the store or the model is not there, or its manifest makes no sense.
-pub fn find(name: &str, store: &Path) -> Result<(PathBuf, String), OllamaError> {
+pub(crate) fn find(name: &str, store: &Path) -> Result<(PathBuf, String), OllamaError> {
     let bad = || OllamaError::BadName { name: name.into() };
     let (path, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
     let parts: Vec<&str> = path.split('/').collect();

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// A model found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// What the name turned out to be.
     pub kind: Kind,
     /// The file to load: the first part of a split model.
@@ -21,7 +21,7 @@ pub struct Resolved {
 
 /// What a name turned out to be. Stores that are named rather than pointed at become further kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A file.
     File,
     /// A folder, which holds one model.
@@ -30,7 +30,7 @@ pub enum Kind {
 
 /// Why a name is no model here.
 #[derive(Debug, Error)]
-pub enum ResolveError {
+pub(crate) enum ResolveError {
     /// There is nothing of that name.
     #[error("{path} does not exist{hint}", path = path.display(), hint = NotFoundHint(missing, nearby))]
     NotFound {
@@ -105,7 +105,7 @@ impl std::fmt::Display for NotFoundHint<'_> {
 ///
 /// # Errors
 /// When there is no such model, it can't be read, is incomplete, or the name could mean several. Never waits on a pipe.
-pub fn resolve(name: &str) -> Result<Resolved, ResolveError> {
+pub(crate) fn resolve(name: &str) -> Result<Resolved, ResolveError> {
     let path = Path::new(name);
     let unreadable = |source| ResolveError::Unreadable { path: path.into(), source };
     let kind = match fs::metadata(path) {

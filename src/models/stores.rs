@@ -11,7 +11,7 @@ use super::{
 
 /// Where the stores of this machine are. What has no place is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stores {
+pub(crate) struct Stores {
     /// The Hub and its cache.
     pub hub: Option<HubSettings>,
     /// Ollama's `models` folder.
@@ -22,7 +22,7 @@ pub struct Stores {
 
 /// A model of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Its file, or the folder that holds it.
     pub path: PathBuf,
     /// What to call it where its file's name says nothing.
@@ -31,7 +31,7 @@ pub struct Stored {
 
 /// Why a store does not give a model.
 #[derive(Debug, Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The Hub.
     #[error(transparent)]
     Hub(#[from] HubError),
@@ -68,7 +68,7 @@ enum Named<'a> {
 
 /// Where a model is before anything is fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// At the path that was typed.
     Path,
     /// In a store on this machine.
@@ -81,7 +81,7 @@ pub enum Seen {
 ///
 /// # Errors
 /// When it names a store and that store does not give it.
-pub fn find(
+pub(crate) fn find(
     name: &str,
     stores: &Stores,
     progress: &mut dyn FnMut(hub::Progress<'_>),
@@ -97,7 +97,7 @@ pub fn find(
 ///
 /// # Errors
 /// As [`find`].
-pub fn look(name: &str, stores: &Stores) -> Result<Seen, StoreError> {
+pub(crate) fn look(name: &str, stores: &Stores) -> Result<Seen, StoreError> {
     Ok(match named(name, stores)? {
         Named::Path => Seen::Path,
         Named::Stored(here) => Seen::Here(here),

@@ -29,7 +29,7 @@ const LANES: usize = 32;
 
 /// Reads with so many threads. `None` when there is not the memory for it, or no time passed.
 #[must_use]
-pub fn bandwidth(clock: &dyn Clock, n_threads: u32, available_bytes: u64) -> Option<MemoryBandwidth> {
+pub(crate) fn bandwidth(clock: &dyn Clock, n_threads: u32, available_bytes: u64) -> Option<MemoryBandwidth> {
     let cache_bytes = last_level_cache(Path::new("/sys/devices/system/cpu"), n_threads);
     let wanted = (cache_bytes.unwrap_or(ASSUMED_CACHE) * TIMES_CACHE).clamp(SMALLEST, LARGEST);
     if n_threads == 0 || available_bytes / SPARE < wanted {

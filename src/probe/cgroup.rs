@@ -7,7 +7,7 @@ use std::{
 
 /// What the tightest of the groups this process is in allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryLimit {
+pub(crate) struct MemoryLimit {
     /// The limit, bytes.
     pub limit_bytes: u64,
     /// What can still be taken under it, page cache given back, bytes.
@@ -16,7 +16,7 @@ pub struct MemoryLimit {
 
 /// The tightest limit on this process's memory; `None` when no group sets one.
 #[must_use]
-pub fn memory_limit() -> Option<MemoryLimit> {
+pub(crate) fn memory_limit() -> Option<MemoryLimit> {
     let limits = own_chains().into_iter().flat_map(|chain| {
         let files = chain.files;
         chain.folders.into_iter().filter_map(move |folder| files.read(&folder))

@@ -41,7 +41,7 @@ impl Clock for Monotonic {
 
 /// A monotonic clock that goes on where an earlier one was left. Copies share its start.
 #[derive(Debug, Clone, Copy)]
-pub struct Continued {
+pub(crate) struct Continued {
     before_ns: u64,
     since: Monotonic,
 }
@@ -49,7 +49,7 @@ pub struct Continued {
 impl Continued {
     /// A clock that shows `before_ns` now.
     #[must_use]
-    pub fn after(before_ns: u64) -> Self {
+    pub(crate) fn after(before_ns: u64) -> Self {
         Self { before_ns, since: Monotonic::start() }
     }
 }
@@ -85,7 +85,7 @@ impl Clock for Virtual {
 }
 
 /// The smallest step the clock was seen to make, in nanoseconds; `None` when it did not move.
-pub fn resolution_ns(clock: &dyn Clock) -> Option<u64> {
+pub(crate) fn resolution_ns(clock: &dyn Clock) -> Option<u64> {
     let mut last = clock.now_ns();
     let mut smallest = None;
     for _ in 0..10_000 {
@@ -100,18 +100,18 @@ pub fn resolution_ns(clock: &dyn Clock) -> Option<u64> {
 
 /// A moment of wall time, to the second. A label: nothing is computed from it. Displays as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UtcTime(jiff::Timestamp);
+pub(crate) struct UtcTime(jiff::Timestamp);
 
 impl UtcTime {
     /// For names of folders, where some systems forbid colons: `2026-11-23T05-20-11Z`.
     #[must_use]
-    pub fn compact(self) -> String {
+    pub(crate) fn compact(self) -> String {
         self.to_string().replace(':', "-")
     }
 
     /// As the benchmarking guide writes it in names of files: `20261123_052011`.
     #[must_use]
-    pub fn stamp(self) -> String {
+    pub(crate) fn stamp(self) -> String {
         self.to_string().replace(['-', ':', 'Z'], "").replace('T', "_")
     }
 }
@@ -125,7 +125,7 @@ impl fmt::Display for UtcTime {
 /// The wall time now.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the clock, and the only label it makes")]
-pub fn utc_now() -> UtcTime {
+pub(crate) fn utc_now() -> UtcTime {
     UtcTime(jiff::Timestamp::now())
 }
 

@@ -12,7 +12,7 @@ use crate::record::Conditions;
 
 /// A visit being watched.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub(crate) struct Watch {
     began_ns: u64,
     load_average_1m: Option<f64>,
     before: Counters,
@@ -21,14 +21,14 @@ pub struct Watch {
 impl Watch {
     /// Begins before a visit. `workers` are processes of ours already running, whose work is not company.
     #[must_use]
-    pub fn start(now_ns: u64, workers: &[u32]) -> Self {
+    pub(crate) fn start(now_ns: u64, workers: &[u32]) -> Self {
         let load_average_1m = System::load_average().ok().map(|load| load.one);
         Self { began_ns: now_ns, load_average_1m, before: Counters::read(workers) }
     }
 
     /// Ends after a visit. Call it while the worker still runs: a process that is gone has no context switches to count.
     #[must_use]
-    pub fn end(self, now_ns: u64, workers: &[u32]) -> Conditions {
+    pub(crate) fn end(self, now_ns: u64, workers: &[u32]) -> Conditions {
         let after = Counters::read(workers);
         Conditions {
             load_average_1m: self.load_average_1m,

@@ -7,7 +7,7 @@ const SYS_CPU: &str = "/sys/devices/system/cpu";
 
 /// CPUs this process may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowed {
+pub(crate) struct Allowed {
     /// How many: the default number of threads.
     pub cpus: u32,
     /// What keeps it below the machine's number.
@@ -16,7 +16,7 @@ pub struct Allowed {
 
 /// What keeps a process from using all CPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// Nothing.
     None,
     /// The set of CPUs it is bound to (taskset, cpuset).
@@ -27,7 +27,7 @@ pub enum Limit {
 
 /// CPUs this process may use: affinity and cgroup quota included, as the standard library finds them.
 #[must_use]
-pub fn allowed() -> Allowed {
+pub(crate) fn allowed() -> Allowed {
     let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     let bound = bound_to();
     let bound = if bound.is_empty() { logical() } else { count(bound.len()) };
@@ -43,7 +43,7 @@ pub fn allowed() -> Allowed {
 
 /// The CPUs this process is bound to, by number; empty when the system does not say.
 #[must_use]
-pub fn bound_to() -> Vec<u32> {
+pub(crate) fn bound_to() -> Vec<u32> {
     #[cfg(target_os = "linux")]
     if let Ok(set) = rustix::thread::sched_getaffinity(None) {
         return (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).map(count).collect();
@@ -53,7 +53,7 @@ pub fn bound_to() -> Vec<u32> {
 
 /// Logical CPUs of the machine that are switched on.
 #[must_use]
-pub fn logical() -> u32 {
+pub(crate) fn logical() -> u32 {
     let online = fs::read_to_string(format!("{SYS_CPU}/online")).ok().and_then(|text| parse_list(&text));
     match online {
         Some(cpus) => count(cpus.len()),
@@ -63,7 +63,7 @@ pub fn logical() -> u32 {
 
 /// Physical cores, when known.
 #[must_use]
-pub fn physical_cores() -> Option<u32> {
+pub(crate) fn physical_cores() -> Option<u32> {
     physical_cores_in(Path::new(SYS_CPU))
         .or_else(|| sysinfo::System::physical_core_count().ok().map(count))
         .filter(|&cores| cores > 0)
@@ -79,7 +79,7 @@ fn physical_cores_in(sys_cpu: &Path) -> Option<u32> {
 
 /// The frequency governor of the CPUs this process may use, all of them when they differ.
 #[must_use]
-pub fn governor() -> Option<String> {
+pub(crate) fn governor() -> Option<String> {
     let read = |cpu| fs::read_to_string(format!("{SYS_CPU}/cpu{cpu}/cpufreq/scaling_governor")).ok();
     let governors: BTreeSet<String> =
         bound_to().into_iter().filter_map(read).map(|text| text.trim().to_owned()).collect();
@@ -88,7 +88,7 @@ pub fn governor() -> Option<String> {
 
 /// Mean frequency of the CPUs this process may use, now, in MHz.
 #[must_use]
-pub fn mhz() -> Option<f64> {
+pub(crate) fn mhz() -> Option<f64> {
     let bound = bound_to();
     let read = |cpu| fs::read_to_string(format!("{SYS_CPU}/cpu{cpu}/cpufreq/scaling_cur_freq")).ok();
     let khz: Vec<f64> =
@@ -119,7 +119,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 
 /// The CPU's name from the text of /proc/cpuinfo; ARM kernels give none.
 #[must_use]
-pub fn model_name(cpuinfo: &str) -> Option<String> {
+pub(crate) fn model_name(cpuinfo: &str) -> Option<String> {
     let (_, name) =
         cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == "model name")?;
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -27,7 +27,7 @@ const NAMES: [(&str, &str); 21] = [
 
 /// Reads them from the text of /proc/cpuinfo, sorted; empty when it has neither `flags` nor `Features`.
 #[must_use]
-pub fn parse(cpuinfo: &str) -> Vec<String> {
+pub(crate) fn parse(cpuinfo: &str) -> Vec<String> {
     let flags = cpuinfo.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         matches!(key.trim(), "flags" | "Features").then_some(value)
@@ -38,7 +38,7 @@ pub fn parse(cpuinfo: &str) -> Vec<String> {
 
 /// Those of this CPU, sorted: from the kernel where it lists them, else as far as the CPU can be asked.
 #[must_use]
-pub fn detect() -> Vec<String> {
+pub(crate) fn detect() -> Vec<String> {
     match std::fs::read_to_string("/proc/cpuinfo") {
         Ok(cpuinfo) => parse(&cpuinfo),
         Err(_) => ask_cpu().into_iter().filter(|(_, has)| *has).map(|(name, _)| name.to_owned()).collect(),

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// What stands between the program and the metal. `None` = no sign of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// The virtual machine's maker, or "unknown hypervisor".
     pub virtual_machine: Option<String>,
     /// The kind of container.
@@ -13,7 +13,7 @@ pub struct Host {
 
 /// Looks for the signs.
 #[must_use]
-pub fn host() -> Host {
+pub(crate) fn host() -> Host {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let dmi = |name: &str| read(&format!("/sys/class/dmi/id/{name}")).trim().to_owned();
     let marks = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")];

@@ -9,7 +9,7 @@ use crate::record::{DeviceInfo, Machine};
 
 /// Reads the machine. The devices are llama.cpp's to name, so they are given.
 #[must_use]
-pub fn machine(devices: Vec<DeviceInfo>) -> Machine {
+pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
     let read = |path: &str| fs::read_to_string(path).ok();
     let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
     let (ram_bytes, free_bytes) = read("/proc/meminfo").and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory);
@@ -38,7 +38,7 @@ pub fn machine(devices: Vec<DeviceInfo>) -> Machine {
 /// Memory that could be used without swapping, now, bytes: the system's, the control group's and `ulimit -v`'s word, whichever
 /// is least.
 #[must_use]
-pub fn available_bytes() -> u64 {
+pub(crate) fn available_bytes() -> u64 {
     let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory).1;
     Limits::now().headroom_bytes.map_or(system, |bytes| bytes.min(system))
 }

@@ -6,13 +6,13 @@ use crate::record::MemoryReading;
 
 /// A process whose memory can be read again and again, cheaply.
 #[derive(Debug)]
-pub struct ProcessMemory {
+pub(crate) struct ProcessMemory {
     source: source::Source,
 }
 
 /// One reading of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProcessReading {
+pub(crate) struct ProcessReading {
     /// Resident memory now.
     pub memory: MemoryReading,
     /// Peak of resident memory so far by the kernel's account; `None` where only samples are to be had.
@@ -24,25 +24,25 @@ impl ProcessMemory {
     ///
     /// # Errors
     /// When there is no such process or it may not be read.
-    pub fn open(pid: u32) -> io::Result<Self> {
+    pub(crate) fn open(pid: u32) -> io::Result<Self> {
         source::Source::open(pid).map(|source| Self { source })
     }
 
     /// Reads everything; `None` when the process has ended.
-    pub fn read(&mut self) -> Option<ProcessReading> {
+    pub(crate) fn read(&mut self) -> Option<ProcessReading> {
         self.source.read()
     }
 
     /// Reads what a series needs, at a tenth of the kernel's work on Linux: the file-backed part counts shared memory in, and
     /// there is no peak. `None` when the process has ended.
-    pub fn sample(&mut self) -> Option<MemoryReading> {
+    pub(crate) fn sample(&mut self) -> Option<MemoryReading> {
         self.source.sample()
     }
 }
 
 /// Memory of this process.
 #[must_use]
-pub fn own_memory() -> Option<ProcessReading> {
+pub(crate) fn own_memory() -> Option<ProcessReading> {
     ProcessMemory::open(std::process::id()).ok()?.read()
 }
 
@@ -51,7 +51,7 @@ pub fn own_memory() -> Option<ProcessReading> {
 /// Linux notes it from counters kept per CPU, so it may lie some hundred KiB below a reading taken at the peak itself: of
 /// several accounts of one process the greatest is the peak.
 #[must_use]
-pub fn own_peak() -> Option<u64> {
+pub(crate) fn own_peak() -> Option<u64> {
     own_memory()?.peak_bytes
 }
 

@@ -2,27 +2,28 @@
 //!
 //! Parsers are pure functions over the kernel's text; what cannot be read is `None`, never 0.
 
-pub mod bandwidth;
-pub mod cgroup;
-pub mod clock;
-pub mod conditions;
-pub mod cpus;
-pub mod doctor;
-pub mod features;
-pub mod host;
-pub mod machine;
-pub mod memory;
-pub mod oom;
-pub mod process;
-pub mod sampler;
-pub mod storage;
+pub(crate) mod bandwidth;
+pub(crate) mod cgroup;
+pub(crate) mod clock;
+pub(crate) mod conditions;
+pub(crate) mod cpus;
+pub(crate) mod doctor;
+pub(crate) mod features;
+pub(crate) mod host;
+pub(crate) mod machine;
+pub(crate) mod memory;
+pub(crate) mod oom;
+pub(crate) mod process;
+pub(crate) mod sampler;
+pub(crate) mod storage;
 
-pub use bandwidth::bandwidth;
-pub use clock::{Clock, Continued, Monotonic, UtcTime, Virtual, utc_now};
-pub use conditions::Watch;
-pub use host::{Host, host};
-pub use machine::machine;
-pub use memory::{ProcessMemory, own_memory, own_peak};
-pub use oom::{Killer, OomKills};
-pub use sampler::{Sampled, Sampler};
-pub use storage::{StorageRead, cache_state, evict};
+pub(crate) use bandwidth::bandwidth;
+pub(crate) use clock::{Clock, Continued, utc_now};
+pub use clock::{Monotonic, Virtual};
+pub(crate) use conditions::Watch;
+pub(crate) use host::host;
+pub(crate) use machine::machine;
+pub(crate) use memory::{ProcessMemory, own_peak};
+pub(crate) use oom::{Killer, OomKills};
+pub(crate) use sampler::Sampler;
+pub(crate) use storage::{StorageRead, cache_state};

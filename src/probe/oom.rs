@@ -6,14 +6,14 @@ use super::cgroup::{self, GroupKills};
 
 /// Counters that only grow, at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OomKills {
+pub(crate) struct OomKills {
     group: Option<GroupKills>,
     machine: Option<u64>,
 }
 
 /// Who killed a process between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Killer {
+pub(crate) enum Killer {
     /// The kernel, since its control group reached its memory limit.
     Group {
         /// The limit, when it can still be read.
@@ -30,7 +30,7 @@ pub enum Killer {
 impl OomKills {
     /// Reads the counters of this process's control group and of the machine.
     #[must_use]
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self {
             group: cgroup::kills(),
             machine: fs::read_to_string("/proc/vmstat").ok().and_then(|text| machine_kills(&text)),
@@ -39,7 +39,7 @@ impl OomKills {
 
     /// Who killed a process that was alive at `before` and is found dead now. It must be of this process's control group.
     #[must_use]
-    pub fn killer_since(self, before: Self) -> Killer {
+    pub(crate) fn killer_since(self, before: Self) -> Killer {
         let limit_bytes = || cgroup::memory_limit().map(|limit| limit.limit_bytes);
         match self.since(before) {
             Killer::Group { .. } => Killer::Group { limit_bytes: limit_bytes() },

@@ -53,7 +53,7 @@ impl Status {
 /// Resident memory from the text of /proc/PID/statm, in pages; `None` of a zombie. The shared part is file-backed or shared
 /// memory, the rest anonymous.
 #[must_use]
-pub fn statm(text: &str, page_bytes: u64) -> Option<MemoryReading> {
+pub(crate) fn statm(text: &str, page_bytes: u64) -> Option<MemoryReading> {
     let mut pages = text.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
     let (rss_bytes, file_bytes) = (pages.next()??, pages.next()??);
     let anon_bytes = rss_bytes.checked_sub(file_bytes);
@@ -101,7 +101,7 @@ impl Stat {
 
 /// Bytes that came from storage, from the text of /proc/PID/io.
 #[must_use]
-pub fn read_bytes(io: &str) -> Option<u64> {
+pub(crate) fn read_bytes(io: &str) -> Option<u64> {
     io.lines().find_map(|line| quantity(line.strip_prefix("read_bytes:")?))
 }
 

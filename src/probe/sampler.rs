@@ -12,14 +12,14 @@ use crate::record::{MemoryReading, MemorySeries};
 
 /// How often a worker is read when nothing else is asked for: 55 times a second. A reading costs about 60 µs of CPU time, and on a
 /// machine whose CPUs are all computing it delays them by as much.
-pub const DEFAULT_INTERVAL: Duration = Duration::from_millis(18);
+pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_millis(18);
 
 /// The peak is a word of the kernel that only grows, and costs more to ask for: it is asked for at every tenth reading.
 const PEAK_EVERY: usize = 10;
 
 /// A running sampler. Dropped without [`Sampler::stop`], it stops and its readings are lost.
 #[derive(Debug)]
-pub struct Sampler {
+pub(crate) struct Sampler {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
     thread: thread::JoinHandle<Option<u64>>,
@@ -35,7 +35,7 @@ enum Order {
 
 /// What a sampler saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sampled {
+pub(crate) struct Sampled {
     /// The readings and marks, in time order.
     pub series: MemorySeries,
     /// CPU time of the sampling thread; `None` where threads have no clock.
@@ -48,7 +48,7 @@ pub struct Sampled {
 impl Sampled {
     /// How many times the process was read.
     #[must_use]
-    pub fn readings(&self) -> usize {
+    pub(crate) fn readings(&self) -> usize {
         self.series.at_ms.len()
     }
 }
@@ -85,7 +85,7 @@ impl Sampler {
     ///
     /// # Errors
     /// When there is no such process, it may not be read, or no thread can be started.
-    pub fn start(pid: u32, clock: Arc<dyn Clock>, began_ns: u64, interval: Duration) -> io::Result<Self> {
+    pub(crate) fn start(pid: u32, clock: Arc<dyn Clock>, began_ns: u64, interval: Duration) -> io::Result<Self> {
         let state = State { process: ProcessMemory::open(pid)?, series: MemorySeries::default(), peak_bytes: None };
         let shared = Arc::new(Shared { clock, began_ns, state: Mutex::new(state) });
         let (orders, received) = mpsc::channel();
@@ -98,24 +98,24 @@ impl Sampler {
 
     /// Notes that the worker begins something new, and reads it at this moment; `None` when it has ended.
     #[expect(clippy::must_use_candidate, reason = "the mark is the effect, the reading a gift")]
-    pub fn mark(&self, label: &str) -> Option<MemoryReading> {
+    pub(crate) fn mark(&self, label: &str) -> Option<MemoryReading> {
         self.shared.tick(Depth::Whole, Some(label))
     }
 
     /// Reads no more until [`Sampler::work`]: the memory of a process that waits does not change, and others may be computing.
-    pub fn rest(&self) {
+    pub(crate) fn rest(&self) {
         // A send fails only when the thread has ended by itself, because the process did; here and below.
         let _ = self.orders.send(Order::Rest);
     }
 
     /// Reads again.
-    pub fn work(&self) {
+    pub(crate) fn work(&self) {
         let _ = self.orders.send(Order::Work);
     }
 
     /// Takes a last reading, ends the thread and hands over what was seen.
     #[must_use]
-    pub fn stop(self) -> Sampled {
+    pub(crate) fn stop(self) -> Sampled {
         let _ = self.orders.send(Order::Stop);
         let cost_ns = self.thread.join().ok().flatten();
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);

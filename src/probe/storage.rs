@@ -7,7 +7,7 @@ use crate::record::CacheState;
 
 /// Counters of this process at one moment; `None` where the kernel does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StorageRead {
+pub(crate) struct StorageRead {
     /// Bytes that came from storage, not from the page cache.
     pub bytes: Option<u64>,
     /// Page faults that had to wait for storage.
@@ -17,7 +17,7 @@ pub struct StorageRead {
 impl StorageRead {
     /// The counters of this process now: read before and after a load.
     #[must_use]
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).ok();
         Self {
             bytes: read("io").and_then(|text| process::read_bytes(&text)),
@@ -27,7 +27,7 @@ impl StorageRead {
 
     /// What was added since `earlier`.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Self {
+    pub(crate) fn since(self, earlier: Self) -> Self {
         let added = |now: Option<u64>, then: Option<u64>| now?.checked_sub(then?);
         Self { bytes: added(self.bytes, earlier.bytes), major_faults: added(self.major_faults, earlier.major_faults) }
     }
@@ -38,7 +38,7 @@ const PROGRAM_BYTES: u64 = 1 << 20;
 
 /// State of the page cache by what a load of `file_bytes` had to read from storage: under 1 %, or under 1 MiB, is warm.
 #[must_use]
-pub fn cache_state(storage_read_bytes: Option<u64>, file_bytes: u64) -> CacheState {
+pub(crate) fn cache_state(storage_read_bytes: Option<u64>, file_bytes: u64) -> CacheState {
     match storage_read_bytes {
         Some(read) if file_bytes > 0 && read < PROGRAM_BYTES.max(file_bytes / 100) => CacheState::Warm,
         Some(_) if file_bytes > 0 => CacheState::Cold,
@@ -51,7 +51,7 @@ pub fn cache_state(storage_read_bytes: Option<u64>, file_bytes: u64) -> CacheSta
 /// # Errors
 /// When the file can't be opened, or the system has no such call.
 #[cfg(target_os = "linux")]
-pub fn evict(path: &Path) -> io::Result<()> {
+pub(crate) fn evict(path: &Path) -> io::Result<()> {
     let file = std::fs::File::open(path)?;
     // Pages not yet written cannot be dropped: a file just quantized would stay.
     file.sync_data()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// A file that cannot be used, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The operating system refused it.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -68,7 +68,7 @@ pub enum Error {
 
 /// What is wrong with one entry of a prompt file; reads after "entry 3".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EntryFault {
+pub(crate) enum EntryFault {
     /// Neither a string nor an object.
     #[error("is {found}; expected a string or an object with \"text\"")]
     WrongType {

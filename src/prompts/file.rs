@@ -10,7 +10,7 @@ use super::names::{self, Entry};
 use super::{CUSTOM, EntryFault, Error, Prompt};
 
 /// The largest file that is read, in bytes.
-pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads prompts from a file of any of these shapes:
 ///
@@ -25,7 +25,7 @@ pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// When the file cannot be read, is empty, not UTF-8 or not JSON, or when an entry cannot be used.
-pub fn read(path: &Path) -> Result<Vec<Prompt>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Prompt>, Error> {
     let text = read_utf8(path)?;
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     let named_json = matches!(extension.as_deref(), Some("json" | "jsonl" | "ndjson"));

@@ -8,15 +8,16 @@ mod names;
 mod suite;
 mod texts;
 
-pub use error::{EntryFault, Error};
-pub use file::{MAX_BYTES, read};
+pub(crate) use error::EntryFault;
+pub(crate) use error::Error;
+pub(crate) use file::read;
 pub use suite::suite;
-pub use texts::{Text, builtin_texts, pocket_texts, read_text};
+pub(crate) use texts::{Text, builtin_texts, pocket_texts, read_text};
 
 use std::fmt;
 
 /// The category of a prompt that names none.
-pub const CUSTOM: &str = "custom";
+pub(crate) const CUSTOM: &str = "custom";
 
 /// One prompt; the name is unique within its suite or file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::file::read_utf8;
 
 /// One evaluation text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
+pub(crate) struct Text {
     /// What a report calls it.
     pub name: String,
     /// The domain its results count for.
@@ -19,7 +19,7 @@ pub struct Text {
 impl Text {
     /// What is tokenized: the body without one final newline, as `llama-perplexity -f` reads a file.
     #[must_use]
-    pub fn scored(&self) -> &str {
+    pub(crate) fn scored(&self) -> &str {
         self.body.strip_suffix('\n').unwrap_or(&self.body)
     }
 }
@@ -45,13 +45,13 @@ const POCKET: [(&str, &str); 3] = text_files!["pocket/": "scripture", "hacker-le
 
 /// The default texts, one a domain, written for this project.
 #[must_use]
-pub fn builtin_texts() -> Vec<Text> {
+pub(crate) fn builtin_texts() -> Vec<Text> {
     BUILTIN.into_iter().map(text).collect()
 }
 
 /// What was held out from the bundled model's training; other models have likely read it.
 #[must_use]
-pub fn pocket_texts() -> Vec<Text> {
+pub(crate) fn pocket_texts() -> Vec<Text> {
     POCKET.into_iter().map(text).collect()
 }
 
@@ -66,7 +66,7 @@ fn text((name, body): (&str, &str)) -> Text {
 /// # Errors
 ///
 /// When the name or the file is missing, or the file cannot be read, is empty, too large or not UTF-8.
-pub fn read_text(spec: &str) -> Result<Text, Error> {
+pub(crate) fn read_text(spec: &str) -> Result<Text, Error> {
     let missing = |missing| Error::Spec { spec: spec.to_owned(), missing };
     let (name, path) = match spec.split_once('=') {
         Some((name, path)) if !Path::new(spec).is_file() => (name.trim().to_owned(), path),

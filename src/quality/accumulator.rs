@@ -15,7 +15,7 @@ const WORST_TOKENS: usize = 10;
 
 /// Why tokens cannot be collected or summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AccumulatorError {
+pub(crate) enum AccumulatorError {
     /// The position is not among the scored ones.
     #[error("position {position} is not scored")]
     NotScored {
@@ -39,7 +39,7 @@ pub enum AccumulatorError {
 
 /// The scored tokens of one candidate on one text.
 #[derive(Debug, Clone)]
-pub struct Accumulator {
+pub(crate) struct Accumulator {
     shape: WindowShape,
     windows: BTreeMap<usize, Vec<TokenComparison>>,
 }
@@ -47,7 +47,7 @@ pub struct Accumulator {
 impl Accumulator {
     /// An empty one for windows of this shape.
     #[must_use]
-    pub fn new(shape: WindowShape) -> Self {
+    pub(crate) fn new(shape: WindowShape) -> Self {
         Self { shape, windows: BTreeMap::new() }
     }
 
@@ -55,7 +55,7 @@ impl Accumulator {
     ///
     /// # Errors
     /// A position that is not scored or not the next one of its window; nothing is added then.
-    pub fn extend(
+    pub(crate) fn extend(
         &mut self,
         window: usize,
         position: usize,
@@ -76,14 +76,14 @@ impl Accumulator {
 
     /// Means of each window of which all positions have come, in order of window.
     #[must_use]
-    pub fn window_means(&self) -> Vec<WindowMeans> {
+    pub(crate) fn window_means(&self) -> Vec<WindowMeans> {
         let complete = self.windows.iter().filter(|window| window.1.len() == self.shape.scored().len());
         complete.map(|(&window, tokens)| window_means(window, tokens)).collect()
     }
 
     /// Means of one window; none before all its positions have come.
     #[must_use]
-    pub fn window(&self, window: usize) -> Option<WindowMeans> {
+    pub(crate) fn window(&self, window: usize) -> Option<WindowMeans> {
         let tokens = self.windows.get(&window).filter(|tokens| tokens.len() == self.shape.scored().len())?;
         Some(window_means(window, tokens))
     }
@@ -92,7 +92,7 @@ impl Accumulator {
     ///
     /// # Errors
     /// No token at all.
-    pub fn summary(&self) -> Result<Summary, AccumulatorError> {
+    pub(crate) fn summary(&self) -> Result<Summary, AccumulatorError> {
         let tokens: Tokens<'_> = self.windows.values().flatten().collect();
         if tokens.is_empty() {
             return Err(AccumulatorError::Empty);

@@ -8,7 +8,7 @@ use super::error::RowError;
 
 /// One micro-batch of logits from the original and its candidates, all `[positions, vocabulary]`, row-major.
 #[derive(Debug, Clone, Copy)]
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// Vocabulary entries, the length of a row.
     pub n_vocab: NonZeroUsize,
     /// The original's logits.
@@ -21,7 +21,7 @@ pub struct Batch<'a> {
 
 /// Why a batch cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum BatchError {
+pub(crate) enum BatchError {
     /// A buffer does not hold one row for each token.
     #[error("{actual} logits for {positions} positions of {n_vocab}")]
     Shape {
@@ -60,7 +60,7 @@ impl Batch<'_> {
     ///
     /// # Panics
     /// When a thread cannot be started.
-    pub fn compare(&self, threads: NonZeroUsize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
+    pub(crate) fn compare(&self, threads: NonZeroUsize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
         let positions = self.tokens.len();
         for logits in std::iter::once(&self.base).chain(self.candidates) {
             check_shape(logits, positions, self.n_vocab)?;

@@ -30,7 +30,7 @@ struct Head {
 
 /// Positions of the original, in the order in which they were evaluated.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub(crate) struct Cache {
     n_vocab: NonZeroUsize,
     top_k: usize,
     heads: Vec<Head>,
@@ -41,14 +41,14 @@ pub struct Cache {
 
 /// Bytes a position takes.
 #[must_use]
-pub fn bytes_per_position(top_k: usize) -> u64 {
+pub(crate) fn bytes_per_position(top_k: usize) -> u64 {
     (size_of::<Head>() + top_k * (size_of::<u32>() + size_of::<f32>())) as u64
 }
 
 impl Cache {
     /// Room for so many positions with the `top_k` largest logits of each, at least the five that the overlap needs.
     #[must_use]
-    pub fn with_capacity(n_vocab: NonZeroUsize, top_k: usize, positions: usize) -> Self {
+    pub(crate) fn with_capacity(n_vocab: NonZeroUsize, top_k: usize, positions: usize) -> Self {
         let top_k = top_k.max(TOP).min(n_vocab.get());
         Self {
             n_vocab,
@@ -63,7 +63,7 @@ impl Cache {
     ///
     /// # Errors
     /// A buffer of the wrong length, or the first row that is no distribution; nothing is added then.
-    pub fn add(&mut self, logits: &[f32], tokens: &[i32], threads: NonZeroUsize) -> Result<(), BatchError> {
+    pub(crate) fn add(&mut self, logits: &[f32], tokens: &[i32], threads: NonZeroUsize) -> Result<(), BatchError> {
         check_shape(logits, tokens.len(), self.n_vocab)?;
         let part = |rows: Range<usize>| -> Result<Vec<Kept>, BatchError> {
             let mut scratch = Vec::new();
@@ -87,13 +87,13 @@ impl Cache {
 
     /// Positions there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.heads.len()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
@@ -102,7 +102,7 @@ impl Cache {
     ///
     /// # Errors
     /// A buffer that holds no rows or more than there are, or the first row that cannot be compared.
-    pub fn compare(
+    pub(crate) fn compare(
         &self,
         first: usize,
         logits: &[f32],

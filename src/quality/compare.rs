@@ -12,7 +12,7 @@ pub(super) const LOWEST_KLD_NATS: f64 = -1e-9;
 
 /// What two models make of one position, in a few dozen bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TokenComparison {
+pub(crate) struct TokenComparison {
     /// −log p of the correct token under the original, in nats.
     pub nll_base_nats: f64,
     /// −log p of the correct token under the candidate, in nats.
@@ -38,7 +38,7 @@ pub struct TokenComparison {
 /// Whether the first choice came to be, or ceased to be, the correct token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Flip {
+pub(crate) enum Flip {
     /// Both models choose the same token.
     None,
     /// Only the candidate chooses the correct token.
@@ -52,25 +52,25 @@ pub enum Flip {
 impl TokenComparison {
     /// Probability of the correct token under the original.
     #[must_use]
-    pub fn p_base(&self) -> f64 {
+    pub(crate) fn p_base(&self) -> f64 {
         (-self.nll_base_nats).exp()
     }
 
     /// Probability of the correct token under the candidate.
     #[must_use]
-    pub fn p_candidate(&self) -> f64 {
+    pub(crate) fn p_candidate(&self) -> f64 {
         (-self.nll_candidate_nats).exp()
     }
 
     /// Whether both models have the same first choice.
     #[must_use]
-    pub fn same_top(&self) -> bool {
+    pub(crate) fn same_top(&self) -> bool {
         self.top1_base == self.top1_candidate
     }
 
     /// How the candidate's first choice differs, with respect to the correct token.
     #[must_use]
-    pub fn flip(&self) -> Flip {
+    pub(crate) fn flip(&self) -> Flip {
         match (self.top1_base == self.token, self.top1_candidate == self.token) {
             _ if self.same_top() => Flip::None,
             (true, _) => Flip::AwayFromCorrect,
@@ -109,7 +109,7 @@ impl<'a> Row<'a> {
 
 /// The original's row at one position, reduced once and compared with any number of candidates.
 #[derive(Debug, Clone, Copy)]
-pub struct BaseRow<'a> {
+pub(crate) struct BaseRow<'a> {
     row: Row<'a>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> BaseRow<'a> {
     ///
     /// # Errors
     /// A logit that is NaN or plus infinity, or no finite one.
-    pub fn new(logits: &'a [f32]) -> Result<Self, RowError> {
+    pub(crate) fn new(logits: &'a [f32]) -> Result<Self, RowError> {
         Row::new(logits).map(|row| Self { row })
     }
 
@@ -127,7 +127,7 @@ impl<'a> BaseRow<'a> {
     ///
     /// # Errors
     /// A bad logit, another vocabulary, an entry masked in one row only, a token without probability, an impossible result.
-    pub fn compare(&self, candidate: &[f32], token: i32) -> Result<TokenComparison, RowError> {
+    pub(crate) fn compare(&self, candidate: &[f32], token: i32) -> Result<TokenComparison, RowError> {
         let base = &self.row;
         if base.logits.len() != candidate.len() {
             return Err(RowError::LengthMismatch { base: base.logits.len(), candidate: candidate.len() });

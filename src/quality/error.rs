@@ -2,7 +2,7 @@
 
 /// Why two rows of logits cannot be compared. Indices count vocabulary entries from 0.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum RowError {
+pub(crate) enum RowError {
     /// A logit is not a number.
     #[error("logit {index} is not a number")]
     NotANumber {

@@ -4,7 +4,7 @@ use crate::record::TokenizerFacts;
 
 /// The first thing in which a candidate's tokenizer differs from the original's, in words; none when nothing does.
 #[must_use]
-pub fn difference(original: &TokenizerFacts, candidate: &TokenizerFacts) -> Option<String> {
+pub(crate) fn difference(original: &TokenizerFacts, candidate: &TokenizerFacts) -> Option<String> {
     let named = |what: &str, own: &str, others: &str| format!("its {what} is {own}, the original's is {others}");
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
     let (a, b) = (original, candidate);

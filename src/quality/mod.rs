@@ -10,26 +10,26 @@
 //! It evaluates no model and gives no interval: windows are the independent unit, and intervals over them belong to the
 //! analysis. Divergences are in nats.
 
-pub mod accumulator;
-pub mod batch;
+pub(crate) mod accumulator;
+pub(crate) mod batch;
 mod bins;
-pub mod cache;
-pub mod compare;
+pub(crate) mod cache;
+pub(crate) mod compare;
 mod divergence;
-pub mod error;
+pub(crate) mod error;
 mod exp;
-pub mod identity;
+pub(crate) mod identity;
 mod lanes;
-pub mod logits_file;
+pub(crate) mod logits_file;
 mod moments;
 mod percentiles;
-pub mod pieces;
-pub mod precision;
+pub(crate) mod pieces;
+pub(crate) mod precision;
 mod softmax;
-pub mod stored;
+pub(crate) mod stored;
 #[cfg(test)]
 mod testing;
-pub mod text;
-pub mod top;
-pub mod turns;
-pub mod windows;
+pub(crate) mod text;
+pub(crate) mod top;
+pub(crate) mod turns;
+pub(crate) mod windows;

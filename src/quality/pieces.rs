@@ -11,7 +11,7 @@ use super::windows::WindowShape;
 
 /// Windows side by side and the positions evaluated together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pieces {
+pub(crate) struct Pieces {
     /// Windows evaluated together, each a sequence of its own.
     pub n_seq: usize,
     /// The positions of each evaluation, in order; the same in every window.
@@ -21,7 +21,7 @@ pub struct Pieces {
 impl Pieces {
     /// Cuts windows of this shape for micro-batches of `n_ubatch` tokens.
     #[must_use]
-    pub fn new(shape: WindowShape, n_ubatch: usize) -> Self {
+    pub(crate) fn new(shape: WindowShape, n_ubatch: usize) -> Self {
         let (n_ctx, n_ubatch) = (shape.n_ctx(), n_ubatch.max(2));
         let n_seq = (n_ubatch / n_ctx).max(1);
         let most = if n_ctx <= n_ubatch { n_ctx } else { (n_ubatch / 2 - 1).max(1) };
@@ -32,13 +32,13 @@ impl Pieces {
 
     /// The most tokens in one evaluation.
     #[must_use]
-    pub fn max_tokens(&self) -> usize {
+    pub(crate) fn max_tokens(&self) -> usize {
         self.positions.iter().map(Range::len).max().unwrap_or(0) * self.n_seq
     }
 
     /// The most scored positions in one evaluation.
     #[must_use]
-    pub fn max_rows(&self, shape: WindowShape) -> usize {
+    pub(crate) fn max_rows(&self, shape: WindowShape) -> usize {
         let rows = |piece: &Range<usize>| scored_in(piece, shape).len();
         self.positions.iter().map(rows).max().unwrap_or(0) * self.n_seq
     }
@@ -46,7 +46,7 @@ impl Pieces {
 
 /// The scored positions of a piece.
 #[must_use]
-pub fn scored_in(piece: &Range<usize>, shape: WindowShape) -> Range<usize> {
+pub(crate) fn scored_in(piece: &Range<usize>, shape: WindowShape) -> Range<usize> {
     let scored = shape.scored();
     piece.start.max(scored.start)..piece.end.min(scored.end).max(piece.start.max(scored.start))
 }

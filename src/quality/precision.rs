@@ -13,7 +13,7 @@ use crate::stats::{self, Error, Estimate};
 ///
 /// # Errors
 /// Fewer than five windows in all, a text with one, or a value that is not finite.
-pub fn macro_mean(texts: &[Vec<f64>], confidence: f64) -> Result<Estimate, Error> {
+pub(crate) fn macro_mean(texts: &[Vec<f64>], confidence: f64) -> Result<Estimate, Error> {
     let total: usize = texts.iter().map(Vec::len).sum();
     let means = texts.iter().map(|windows| stats::mean(windows)).collect::<Result<Vec<f64>, Error>>()?;
     let mean = stats::mean(&means)?;
@@ -32,7 +32,7 @@ pub fn macro_mean(texts: &[Vec<f64>], confidence: f64) -> Result<Estimate, Error
 
 /// Whether the mean is known to this fraction of itself. A mean of 0 that never varied is.
 #[must_use]
-pub fn is_precise(estimate: &Estimate, fraction: f64) -> bool {
+pub(crate) fn is_precise(estimate: &Estimate, fraction: f64) -> bool {
     estimate.half_width() <= fraction * estimate.value.abs()
 }
 

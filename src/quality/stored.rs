@@ -18,7 +18,11 @@ const CUT_NATS: f32 = -16.0;
 ///
 /// # Errors
 /// As [`BaseRow::compare`](super::compare::BaseRow::compare), but a negative divergence is none.
-pub fn compare_stored(base_log_probs: &[f32], candidate: &[f32], token: i32) -> Result<TokenComparison, RowError> {
+pub(crate) fn compare_stored(
+    base_log_probs: &[f32],
+    candidate: &[f32],
+    token: i32,
+) -> Result<TokenComparison, RowError> {
     if base_log_probs.len() != candidate.len() {
         return Err(RowError::LengthMismatch { base: base_log_probs.len(), candidate: candidate.len() });
     }

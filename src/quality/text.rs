@@ -12,7 +12,7 @@ const MAX_PERIOD: usize = 64;
 
 /// Where two token sequences part.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Divergence {
+pub(crate) struct Divergence {
     /// The first token that differs, or the length of the shorter answer if it is the beginning of the other.
     pub token_index: usize,
     /// Tokens in common over tokens of the longer answer, from 0 to 1.
@@ -21,7 +21,7 @@ pub struct Divergence {
 
 /// The first token where two answers part; none when they are equal.
 #[must_use]
-pub fn first_divergence(base: &[i32], candidate: &[i32]) -> Option<Divergence> {
+pub(crate) fn first_divergence(base: &[i32], candidate: &[i32]) -> Option<Divergence> {
     if base == candidate {
         return None;
     }
@@ -51,7 +51,7 @@ pub enum Defect {
 
 /// Everything wrong with an answer, given as text and as tokens.
 #[must_use]
-pub fn defects(text: &str, tokens: &[i32]) -> Vec<Defect> {
+pub(crate) fn defects(text: &str, tokens: &[i32]) -> Vec<Defect> {
     let mut defects = Vec::new();
     if text.trim().is_empty() {
         defects.push(Defect::Empty);

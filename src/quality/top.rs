@@ -3,7 +3,7 @@
 use super::error::RowError;
 
 /// How many of the largest logits are kept.
-pub const TOP: usize = 5;
+pub(crate) const TOP: usize = 5;
 /// Logits a block: the pass only keeps maxima of blocks, then looks closer at the best `TOP` blocks.
 const BLOCK: usize = 256;
 const LANES: usize = 16;

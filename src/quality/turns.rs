@@ -3,7 +3,7 @@
 /// Every (text, window), one window of each text in turn, so that wherever one stops the texts have had the same chance.
 /// At most `most`.
 #[must_use]
-pub fn in_turn(windows: &[usize], most: Option<usize>) -> Vec<(usize, usize)> {
+pub(crate) fn in_turn(windows: &[usize], most: Option<usize>) -> Vec<(usize, usize)> {
     let longest = windows.iter().copied().max().unwrap_or(0);
     let all = (0..longest).flat_map(|window| {
         let has = move |&(_, &count): &(usize, &usize)| window < count;

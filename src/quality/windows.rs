@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Why a text gives no windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WindowError {
+pub(crate) enum WindowError {
     /// The window is too short to score anything.
     #[error("a window of {n_ctx} tokens has no scored position, the shortest is 3")]
     TooShort {
@@ -26,7 +26,7 @@ pub enum WindowError {
 
 /// The length of a window and which of its positions are scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowShape {
+pub(crate) struct WindowShape {
     n_ctx: usize,
 }
 
@@ -35,26 +35,26 @@ impl WindowShape {
     ///
     /// # Errors
     /// Fewer than 3 tokens.
-    pub fn new(n_ctx: usize) -> Result<Self, WindowError> {
+    pub(crate) fn new(n_ctx: usize) -> Result<Self, WindowError> {
         if n_ctx < 3 { Err(WindowError::TooShort { n_ctx }) } else { Ok(Self { n_ctx }) }
     }
 
     /// Tokens a window.
     #[must_use]
-    pub fn n_ctx(self) -> usize {
+    pub(crate) fn n_ctx(self) -> usize {
         self.n_ctx
     }
 
     /// The positions whose logits are scored; position p predicts token p + 1.
     #[must_use]
-    pub fn scored(self) -> Range<usize> {
+    pub(crate) fn scored(self) -> Range<usize> {
         self.n_ctx / 2..self.n_ctx - 1
     }
 }
 
 /// What happens to the first token of each window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstToken {
+pub(crate) enum FirstToken {
     /// It becomes BOS, for models whose tokenizer adds one.
     Bos(i32),
     /// It stays.
@@ -63,7 +63,7 @@ pub enum FirstToken {
 
 /// A text cut into windows.
 #[derive(Debug, Clone, Copy)]
-pub struct Windows<'a> {
+pub(crate) struct Windows<'a> {
     tokens: &'a [i32],
     shape: WindowShape,
     first: FirstToken,
@@ -74,7 +74,7 @@ impl<'a> Windows<'a> {
     ///
     /// # Errors
     /// A text of fewer than two windows.
-    pub fn new(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Result<Self, WindowError> {
+    pub(crate) fn new(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Result<Self, WindowError> {
         let (required, actual) = (shape.n_ctx.saturating_mul(2), tokens.len());
         if actual < required {
             Err(WindowError::TooFewTokens { required, actual })
@@ -85,19 +85,19 @@ impl<'a> Windows<'a> {
 
     /// Windows that were cut before, such as those of a file; as few as there are.
     #[must_use]
-    pub fn already_cut(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Self {
+    pub(crate) fn already_cut(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Self {
         Self { tokens, shape, first }
     }
 
     /// How many windows there are.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.tokens.len() / self.shape.n_ctx
     }
 
     /// The tokens to evaluate in a window, or none if there is no such window.
     #[must_use]
-    pub fn window(&self, window: usize) -> Option<Vec<i32>> {
+    pub(crate) fn window(&self, window: usize) -> Option<Vec<i32>> {
         let mut tokens = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?.to_vec();
         if let FirstToken::Bos(bos) = self.first {
             tokens[0] = bos;
@@ -107,7 +107,7 @@ impl<'a> Windows<'a> {
 
     /// The correct tokens of the scored positions of a window, or none if there is no such window.
     #[must_use]
-    pub fn targets(&self, window: usize) -> Option<&'a [i32]> {
+    pub(crate) fn targets(&self, window: usize) -> Option<&'a [i32]> {
         let scored = self.shape.scored();
         let window = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?;
         Some(&window[scored.start + 1..=scored.end])

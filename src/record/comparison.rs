@@ -14,7 +14,6 @@ pub struct TokenMean {
 
 /// The order statistics of a quantity over tokens, in the unit its field names.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "each name is its percentile")]
 pub struct Percentiles {
     pub minimum: f64,
     pub p0_1: f64,

@@ -4,13 +4,13 @@ use super::{Phase, Run, Sample, Visit, WorkloadKind};
 
 /// Time of a sample: llama.cpp's own account where it kept one, else our clock.
 #[must_use]
-pub fn time_ns(sample: &Sample) -> u64 {
+pub(crate) fn time_ns(sample: &Sample) -> u64 {
     sample.native_ns.unwrap_or(sample.wall_ns)
 }
 
 /// The phase a synthetic workload times; `None` for prompts, which have both.
 #[must_use]
-pub fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
+pub(crate) fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
     match kind {
         WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Some(Phase::Prefill),
         WorkloadKind::Tg { .. } | WorkloadKind::TgTogether { .. } => Some(Phase::Decode),
@@ -20,13 +20,13 @@ pub fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
 
 /// Tokens a second of each inner sample of a synthetic workload in a visit, in time order. Samples without time are left out.
 #[must_use]
-pub fn inner_rates(visit: &Visit, workload: usize) -> Vec<f64> {
+pub(crate) fn inner_rates(visit: &Visit, workload: usize) -> Vec<f64> {
     let own = visit.samples.iter().filter(|s| s.workload == workload);
     own.filter_map(|s| crate::units::tokens_per_second(u64::from(s.n_tokens), time_ns(s))).collect()
 }
 
 /// The visits to a model with their rounds, in time order.
-pub fn visits(run: &Run, model: usize) -> impl Iterator<Item = (u32, &Visit)> {
+pub(crate) fn visits(run: &Run, model: usize) -> impl Iterator<Item = (u32, &Visit)> {
     run.rounds
         .iter()
         .flat_map(|round| round.visits.iter().map(|visit| (round.index, visit)))

@@ -73,7 +73,7 @@ pub enum ReadError {
 /// Why a file could not be written.
 #[derive(Debug, Error)]
 #[error("write {path}: {source}", path = path.display())]
-pub struct WriteError {
+pub(crate) struct WriteError {
     /// The file.
     pub path: PathBuf,
     /// What the system said.
@@ -82,7 +82,7 @@ pub struct WriteError {
 
 /// The file that holds the record: of a folder its journal, which is never behind, else its run.json.
 #[must_use]
-pub fn locate(path: &Path) -> PathBuf {
+pub(crate) fn locate(path: &Path) -> PathBuf {
     if !path.is_dir() {
         return path.into();
     }
@@ -121,7 +121,7 @@ pub fn read_run(path: &Path) -> Result<Run, ReadError> {
 ///
 /// # Errors
 /// When the folder can't be written to; then no file under that name is touched.
-pub fn write_run(path: &Path, run: &Run) -> Result<(), WriteError> {
+pub(crate) fn write_run(path: &Path, run: &Run) -> Result<(), WriteError> {
     let error = |source| WriteError { path: path.into(), source };
     let mut text = serde_json::to_vec(run).map_err(|e| error(e.into()))?;
     text.push(b'\n');
@@ -133,7 +133,7 @@ pub fn write_run(path: &Path, run: &Run) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// When the folder can't be written to or the disk is full.
-pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let error = |source| WriteError { path: path.into(), source };
     if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
         return fs::OpenOptions::new()

@@ -3,8 +3,8 @@
 mod read;
 mod write;
 
-pub use read::Journal;
-pub use write::{JournalFile, LockError};
+pub(crate) use read::Journal;
+pub(crate) use write::JournalFile;
 
 use serde::{Deserialize, Serialize};
 

@@ -6,44 +6,49 @@ mod build;
 mod check;
 mod comparison;
 mod course;
-pub mod datum;
+pub(crate) mod datum;
 mod io;
-pub mod journal;
+pub(crate) mod journal;
 mod machine;
 mod model;
 mod plan;
 mod quality;
-pub mod schema;
+pub(crate) mod schema;
 mod visit;
 mod wishes;
 
-pub use build::Build;
-pub use comparison::{
+pub(crate) use build::Build;
+pub(crate) use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
-pub use course::{Course, InnerChoice, Resumed};
-pub use io::{ReadError, WriteError, locate, read_run, write_atomically, write_run};
-pub use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
-pub use model::{Model, ModelFacts, Role, TensorGroup, TokenizerFacts};
+pub(crate) use course::{Course, InnerChoice, Resumed};
+pub use io::read_run;
+pub(crate) use io::{ReadError, WriteError, locate, write_atomically, write_run};
+pub(crate) use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
+pub use model::{Model, Role};
+pub(crate) use model::{ModelFacts, TensorGroup, TokenizerFacts};
 pub use plan::{
-    Arrangement, Budget, CONTEXT_STEP, CacheType, DEPTH, Device, EngineConfig, FlashAttention, InnerPolicy, Plan,
-    PromptText, PromptTurns, Protocol, Sampling, Workers, Workload, WorkloadKind,
+    Arrangement, Budget, CacheType, Device, EngineConfig, FlashAttention, InnerPolicy, Plan, PromptTurns, Protocol,
+    Workers, Workload, WorkloadKind,
 };
-pub use quality::{
-    CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, QualityWorker,
-    Reference, Sharing, TextPlan, TextQuality,
+pub(crate) use plan::{CONTEXT_STEP, DEPTH, PromptText, Sampling};
+pub use quality::QualityWorker;
+pub(crate) use quality::{
+    CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, Reference, Sharing,
+    TextPlan, TextQuality,
 };
-pub use visit::{
-    Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Outcome,
-    Phase, Retried, Round, Sample, Skipped, Stage, Visit, Warmup,
+pub use visit::Outcome;
+pub(crate) use visit::{
+    Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Phase,
+    Retried, Round, Sample, Skipped, Stage, Visit, Warmup,
 };
-pub use wishes::{Prefer, Wishes};
+pub(crate) use wishes::{Prefer, Wishes};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// One run: the plan, what it ran on, and every reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -24,7 +24,7 @@ pub struct Plan {
 }
 
 /// llama.cpp rounds contexts up to a multiple of this.
-pub const CONTEXT_STEP: u32 = 256;
+pub(crate) const CONTEXT_STEP: u32 = 256;
 
 impl Plan {
     /// The longest context any synthetic workload needs, over all its sequences, of a model trained for so many tokens (`None`: that is
@@ -64,7 +64,7 @@ impl Workload {
 }
 
 /// Between a work's name and its depth, as llama-bench writes it.
-pub const DEPTH: &str = " @ d";
+pub(crate) const DEPTH: &str = " @ d";
 
 /// The kinds of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -190,7 +190,6 @@ pub enum Device {
 /// Element types of the KV cache that llama-bench accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "ggml's own type names")]
 pub enum CacheType {
     F16,
     Bf16,

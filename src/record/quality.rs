@@ -32,7 +32,7 @@ pub struct QualityPlan {
 }
 
 /// Tokens kept at each position of an original that is evaluated alone, when nothing is said: 2 KiB a position.
-pub const DEFAULT_TOP_K: usize = 256;
+pub(crate) const DEFAULT_TOP_K: usize = 256;
 
 fn default_top_k() -> usize {
     DEFAULT_TOP_K

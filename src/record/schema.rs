@@ -11,7 +11,7 @@ use super::Run;
 ///
 /// # Errors
 /// When it can't be written as JSON.
-pub fn of_record() -> Result<String, serde_json::Error> {
+pub(crate) fn of_record() -> Result<String, serde_json::Error> {
     document::<Run>("run", "A record of gguf-bench: run.json", Contract::Deserialize)
 }
 
@@ -19,7 +19,11 @@ pub fn of_record() -> Result<String, serde_json::Error> {
 ///
 /// # Errors
 /// When it can't be written as JSON.
-pub fn document<T: JsonSchema>(name: &str, title: &str, contract: Contract) -> Result<String, serde_json::Error> {
+pub(crate) fn document<T: JsonSchema>(
+    name: &str,
+    title: &str,
+    contract: Contract,
+) -> Result<String, serde_json::Error> {
     let mut settings = SchemaSettings::draft2020_12();
     settings.contract = contract;
     let mut schema = settings.into_generator().into_root_schema_for::<T>();

@@ -16,14 +16,14 @@ use crate::{
 
 /// Everything the guide names, for scripts.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// The models; the first is the original.
     pub models: Vec<ModelMetrics>,
 }
 
 /// The guide's metrics of one model. What was not measured is null.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ModelMetrics {
+pub(crate) struct ModelMetrics {
     /// Its short name.
     pub name: String,
     /// Original or candidate.
@@ -56,7 +56,7 @@ pub struct ModelMetrics {
 
 /// A prompt or a category.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Group {
+pub(crate) struct Group {
     /// Its name.
     pub name: String,
     /// Its figures.
@@ -66,7 +66,7 @@ pub struct Group {
 
 /// Tokens of some prompts and the time they took, once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Speed {
+pub(crate) struct Speed {
     /// Tokens of the prompts.
     pub prompt_tokens: Option<u64>,
     /// Time to evaluate them.
@@ -83,7 +83,7 @@ pub struct Speed {
 
 /// The guide's metrics of every model.
 #[must_use]
-pub fn metrics(analysis: &Analysis) -> Metrics {
+pub(crate) fn metrics(analysis: &Analysis) -> Metrics {
     let base = original(analysis);
     Metrics { models: analysis.models.iter().map(|m| model(m, base.filter(|_| m.role != Role::Original))).collect() }
 }
@@ -263,7 +263,7 @@ pub(super) fn section(analysis: &Analysis) -> Section {
 
 /// The tables for a terminal.
 #[must_use]
-pub fn terminal(analysis: &Analysis, options: &Options) -> String {
+pub(crate) fn terminal(analysis: &Analysis, options: &Options) -> String {
     let tables = overall(analysis);
     tables.iter().fold(String::new(), |out, t| out + "\n" + &terminal::table(t, options.width, options.colour))
 }

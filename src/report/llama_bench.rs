@@ -13,7 +13,7 @@ use crate::{
 
 /// llama-bench's output formats (`-o`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LlamaBench {
+pub(crate) enum LlamaBench {
     /// `md`.
     Markdown,
     /// `csv`.

@@ -3,31 +3,30 @@
 //! [`view`] puts a run and its analysis into words; the renderers add layout. Later sections (quality, advice) are further
 //! [`view::Section`]s and columns of its tables; every renderer shows them without a change.
 
-pub mod card;
-pub mod chart;
+pub(crate) mod card;
+pub(crate) mod chart;
 mod csv;
-pub mod diff;
+pub(crate) mod diff;
 mod embed;
-pub mod format;
-pub mod guide;
+pub(crate) mod format;
+pub(crate) mod guide;
 mod html;
 mod json;
 mod llama_bench;
 mod markdown;
-pub mod records;
+pub(crate) mod records;
 mod selfcheck;
 mod sentences;
 mod terminal;
 mod text;
-pub mod view;
+pub(crate) mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub use llama_bench::LlamaBench;
-pub use selfcheck::selfcheck;
-pub use sentences::sentences;
-pub use terminal::Colour;
+pub(crate) use llama_bench::LlamaBench;
+pub(crate) use selfcheck::selfcheck;
+pub(crate) use terminal::Colour;
 
 use thiserror::Error;
 
@@ -36,7 +35,7 @@ use view::View;
 
 /// What to render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// One page that works offline.
     Html,
     /// For an issue or a model card.
@@ -55,7 +54,7 @@ pub enum Format {
 
 /// How to render for a terminal; the other formats ignore it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Columns of the terminal.
     pub width: u16,
     /// Whether to colour.
@@ -72,7 +71,7 @@ impl Default for Options {
 
 /// Why a report could not be rendered. None of them is the reader's fault.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A template failed.
     #[error("render the page: {message}")]
     Template {
@@ -94,7 +93,7 @@ pub enum Error {
 ///
 /// # Errors
 /// When a figure can't be drawn or a template fails.
-pub fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options) -> Result<String, Error> {
+pub(crate) fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options) -> Result<String, Error> {
     Ok(match format {
         Format::Csv => csv::render(analysis),
         Format::Json => json::render(analysis)?,
@@ -116,7 +115,7 @@ pub fn render(format: Format, run: &Run, analysis: &Analysis, options: &Options)
 ///
 /// # Errors
 /// When a figure can't be drawn, or the template can't be parsed or names something that is not there.
-pub fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
+pub(crate) fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
     let sections = view::tables(run, analysis);
     html::render_own(name, source, &View::new(run, analysis), &sections, &chart::all(run, analysis)?, analysis)
 }
@@ -125,6 +124,6 @@ pub fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis)
 ///
 /// # Errors
 /// When it can't be written as JSON.
-pub fn schema() -> Result<String, Error> {
+pub(crate) fn schema() -> Result<String, Error> {
     Ok(json::schema()?)
 }

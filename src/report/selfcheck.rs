@@ -5,7 +5,7 @@ use crate::analysis::{Comparison, Finding, SelfCheck};
 
 /// A paragraph for the verdict, a line for each metric, and what to do about this machine. Ends in a line end.
 #[must_use]
-pub fn selfcheck(found: &SelfCheck) -> String {
+pub(crate) fn selfcheck(found: &SelfCheck) -> String {
     let limit = format::percent(found.equivalence);
     let mut lines = Vec::new();
     lines.push(match found.finding() {

@@ -16,7 +16,7 @@ use crate::{
 
 /// The sentences, the most important first.
 #[must_use]
-pub fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
+pub(crate) fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
     let mut out = Vec::new();
     let measured: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| !m.metrics.is_empty()).collect();
     match original(analysis) {

@@ -12,7 +12,7 @@ use super::{
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Colour {
+pub(crate) enum Colour {
     /// Plain text.
     #[default]
     Never,

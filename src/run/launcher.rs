@@ -87,7 +87,7 @@ impl Launcher for ProcessLauncher {
 ///
 /// # Errors
 /// When it can't be started, fails, or is silent for longer than `timeout`.
-pub fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, Lost> {
+pub(crate) fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, Lost> {
     let mut process = Process::start(program, arguments).map_err(Lost::NotStarted)?;
     let mut printed = Vec::new();
     while let Some(line) = process.line(Limit { after: timeout, origin: Origin::Given })? {

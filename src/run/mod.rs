@@ -6,7 +6,7 @@ mod depth;
 mod launcher;
 mod lost;
 mod protocol;
-pub mod quality;
+pub(crate) mod quality;
 mod round;
 mod schedule;
 mod simulated;
@@ -18,13 +18,20 @@ mod visit;
 mod warmup;
 mod worker;
 
-pub use deadline::{Deadline, Limit, Origin};
-pub use launcher::{Launcher, ProcessLauncher, Worker, run_to_end};
-pub use lost::{LastWords, Lost, Shortage};
-pub use protocol::{Answered, Reply, Request, Together};
-pub use schedule::{Asking, order, prompts_in};
+pub use deadline::Deadline;
+pub use launcher::ProcessLauncher;
+#[cfg(test)]
+pub(crate) use launcher::Worker;
+pub(crate) use launcher::{Launcher, run_to_end};
+#[cfg(test)]
+pub(crate) use lost::LastWords;
+pub(crate) use lost::Lost;
+#[cfg(test)]
+pub(crate) use protocol::{Reply, Request};
+pub use schedule::order;
+pub(crate) use schedule::{Asking, prompts_in};
 pub use simulated::SimulatedLauncher;
-pub use worker::{handle, serve};
+pub(crate) use worker::serve;
 
 use std::{
     path::PathBuf,
@@ -63,7 +70,7 @@ impl Bench<'_> {
 }
 
 /// Keeps what was just added to the run, before anything else is measured.
-pub type Save<'s, E> = dyn FnMut(&Run, &Entry) -> Result<(), E> + 's;
+pub(crate) type Save<'s, E> = dyn FnMut(&Run, &Entry) -> Result<(), E> + 's;
 
 /// Adds an entry to the run and keeps it. What can't be kept is in the run all the same.
 fn note<E>(run: &mut Run, entry: &Entry, save: &mut Save<'_, E>) -> Result<(), E> {

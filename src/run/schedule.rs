@@ -27,7 +27,7 @@ pub fn order(n: usize, round: u32, seed: u64) -> Vec<usize> {
 
 /// How long prompts are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asking {
+pub(crate) enum Asking {
     /// In all of the plan's rounds with prompts.
     AsPlanned,
     /// Until all were asked and there is an interval.
@@ -42,7 +42,7 @@ pub enum Asking {
 /// ratio is paired by round, and all have been asked when the prompt rounds are over (but for [`Asking::LongestOnce`]). The
 /// category with the longest texts costs most and is asked in as few rounds as an interval needs.
 #[must_use]
-pub fn prompts_in(plan: &Plan, round: u32, asking: Asking) -> Vec<usize> {
+pub(crate) fn prompts_in(plan: &Plan, round: u32, asking: Asking) -> Vec<usize> {
     let pair = (round / 2) as usize;
     let mut asked: Vec<usize> = Vec::new();
     for Category { members, turn, rounds } in categories(plan, asking) {

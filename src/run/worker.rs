@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// When the parent can't be talked to.
-pub fn serve(
+pub(crate) fn serve(
     engine: &dyn Engine,
     devices: &dyn Fn() -> Vec<DeviceInfo>,
     input: &mut dyn BufRead,
@@ -59,7 +59,7 @@ pub fn serve(
 ///
 /// # Errors
 /// What the engine could not do.
-pub fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> Result<Reply, Error> {
+pub(crate) fn handle(session: &mut dyn Session, loaded: Loaded, request: &Request) -> Result<Reply, Error> {
     match request {
         Request::Load { .. } | Request::Compare(_) | Request::Close => Ok(failed("a worker loads and closes once")),
         Request::Context { n_ctx } => Ok(Reply::Context { context_ns: session.open_context(*n_ctx)? }),

@@ -4,14 +4,14 @@ use super::order::Sorted;
 use super::{Error, Estimate, Method, SplitMix64, check};
 
 /// Resamples drawn: with one added for the data themselves, p-values are multiples of 1/10,000.
-pub const RESAMPLES: usize = 9_999;
+pub(crate) const RESAMPLES: usize = 9_999;
 
 const FUNCTION: &str = "block_bootstrap";
 const FEWEST_WINDOWS: usize = 10;
 
 /// The outcome of [`block_bootstrap`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bootstrap {
+pub(crate) struct Bootstrap {
     /// The statistic of the data, with the percentile interval.
     pub estimate: Estimate,
     replicates: Sorted,
@@ -20,7 +20,7 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// The statistic of every resample, ascending.
     #[must_use]
-    pub fn replicates(&self) -> &[f64] {
+    pub(crate) fn replicates(&self) -> &[f64] {
         self.replicates.values()
     }
 
@@ -34,7 +34,7 @@ impl Bootstrap {
     /// # Errors
     ///
     /// [`Error::NotFinite`] for a `null` that is not.
-    pub fn p_value(&self, null: f64) -> Result<f64, Error> {
+    pub(crate) fn p_value(&self, null: f64) -> Result<f64, Error> {
         check::finite("p_value", &[null])?;
         let replicates = self.replicates.values();
         let at_or_below = replicates.partition_point(|&r| r <= null);
@@ -62,7 +62,7 @@ impl Bootstrap {
 ///
 /// [`Error::TooFew`], [`Error::Probability`], and [`Error::NotFinite`] with the position of the
 /// call, counted from 0, in which the statistic was not finite.
-pub fn block_bootstrap(
+pub(crate) fn block_bootstrap(
     windows: usize,
     seed: u64,
     confidence: f64,

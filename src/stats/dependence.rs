@@ -7,7 +7,7 @@ const FEWEST: usize = 8;
 
 /// The lag-1 autocorrelation of a series and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dependence {
+pub(crate) struct Dependence {
     /// ρ̂, strictly between −1 and 1.
     pub lag1: f64,
     /// Length of the series.
@@ -23,7 +23,7 @@ impl Dependence {
     /// # Errors
     ///
     /// [`Error::TooFew`], [`Error::NotFinite`], [`Error::NoVariation`].
-    pub fn of(series: &[f64]) -> Result<Self, Error> {
+    pub(crate) fn of(series: &[f64]) -> Result<Self, Error> {
         const FUNCTION: &str = "Dependence::of";
         check::sample(FUNCTION, series, FEWEST)?;
         let mean = mean_of(series);
@@ -42,14 +42,14 @@ impl Dependence {
     ///
     /// Only positive dependence counts: negative makes intervals too wide, which harms nobody.
     #[must_use]
-    pub fn is_notable(&self) -> bool {
+    pub(crate) fn is_notable(&self) -> bool {
         self.lag1 > 2.0 / (self.n as f64).sqrt()
     }
 
     /// The number of independent values that would say as much: n(1−ρ̂)/(1+ρ̂) of a first-order
     /// autoregressive series (Bayley & Hammersley 1946), or n when the dependence is not notable.
     #[must_use]
-    pub fn effective_n(&self) -> f64 {
+    pub(crate) fn effective_n(&self) -> f64 {
         self.n as f64 / self.widening().powi(2)
     }
 
@@ -57,7 +57,7 @@ impl Dependence {
     /// or 1 when the dependence is not notable. For
     /// [`Estimate::widened`](super::Estimate::widened).
     #[must_use]
-    pub fn widening(&self) -> f64 {
+    pub(crate) fn widening(&self) -> f64 {
         if self.is_notable() { ((1.0 + self.lag1) / (1.0 - self.lag1)).sqrt() } else { 1.0 }
     }
 }

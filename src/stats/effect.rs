@@ -22,7 +22,7 @@ pub fn paired_effect(differences: &[f64], confidence: f64) -> Result<Estimate, E
 /// # Errors
 ///
 /// [`Error::Probability`].
-pub fn fewest_for_effect(confidence: f64) -> Result<usize, Error> {
+pub(crate) fn fewest_for_effect(confidence: f64) -> Result<usize, Error> {
     check::alpha(confidence).map(fewest_signs)
 }
 

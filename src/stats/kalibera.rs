@@ -10,7 +10,7 @@ const FEWEST: usize = 2;
 ///
 /// Kalibera & Jones, *Rigorous benchmarking in reasonable time* (ISMM 2013), for two levels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Components {
+pub(crate) struct Components {
     /// T₁²: variance between the inner samples of one round.
     pub within: f64,
     /// T₂²: variance between rounds beyond what `within` explains. The estimate is unbiased and so
@@ -36,7 +36,7 @@ impl Components {
     ///
     /// [`Error::TooFew`] of rounds or of inner samples, [`Error::Unbalanced`],
     /// [`Error::NotFinite`].
-    pub fn of_pilot(rounds: &[Vec<f64>]) -> Result<Self, Error> {
+    pub(crate) fn of_pilot(rounds: &[Vec<f64>]) -> Result<Self, Error> {
         check::at_least("Components::of_pilot (rounds)", FEWEST, rounds.len())?;
         let inner = rounds[0].len();
         for (round, samples) in rounds.iter().enumerate() {
@@ -64,7 +64,7 @@ impl Components {
     /// # Errors
     ///
     /// [`Error::NotPositive`] for a cost or for `most`.
-    pub fn optimal_inner(&self, sample_cost: f64, round_cost: f64, most: usize) -> Result<usize, Error> {
+    pub(crate) fn optimal_inner(&self, sample_cost: f64, round_cost: f64, most: usize) -> Result<usize, Error> {
         check::positive("sample cost", sample_cost)?;
         check::positive("round cost", round_cost)?;
         check::positive("largest number of inner samples", most as f64)?;

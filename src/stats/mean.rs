@@ -9,7 +9,7 @@ const FEWEST_WINDOWS: usize = 5;
 /// Mean and variance in one pass, without the cancelling difference of two large sums (Welford
 /// 1962).
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Moments {
+pub(crate) struct Moments {
     n: usize,
     mean: f64,
     squares: f64,
@@ -17,7 +17,7 @@ pub struct Moments {
 
 impl Moments {
     /// Adds one finite value.
-    pub fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         self.n += 1;
         let before = value - self.mean;
         self.mean += before / self.n as f64;
@@ -26,19 +26,19 @@ impl Moments {
 
     /// Values so far.
     #[must_use]
-    pub fn n(&self) -> usize {
+    pub(crate) fn n(&self) -> usize {
         self.n
     }
 
     /// The mean; `None` of nothing.
     #[must_use]
-    pub fn mean(&self) -> Option<f64> {
+    pub(crate) fn mean(&self) -> Option<f64> {
         (self.n > 0).then_some(self.mean)
     }
 
     /// The unbiased variance, over n − 1; `None` of fewer than two values.
     #[must_use]
-    pub fn variance(&self) -> Option<f64> {
+    pub(crate) fn variance(&self) -> Option<f64> {
         (self.n > 1).then(|| self.squares / (self.n - 1) as f64)
     }
 }
@@ -74,7 +74,7 @@ pub fn window_t(windows: &[f64], confidence: f64) -> Result<Estimate, Error> {
 /// # Errors
 ///
 /// [`Error::Lengths`], [`Error::TooFew`], [`Error::NotFinite`], [`Error::Probability`].
-pub fn paired_t(before: &[f64], after: &[f64], confidence: f64) -> Result<Estimate, Error> {
+pub(crate) fn paired_t(before: &[f64], after: &[f64], confidence: f64) -> Result<Estimate, Error> {
     check::same_length("paired_t", before, after)?;
     let differences: Vec<f64> = before.iter().zip(after).map(|(b, a)| a - b).collect();
     t_interval("paired_t", &differences, confidence)

@@ -35,19 +35,26 @@ mod fixture;
 #[cfg(test)]
 mod properties;
 
-pub use bootstrap::{Bootstrap, RESAMPLES, block_bootstrap};
-pub use dependence::Dependence;
-pub use effect::{fewest_for_effect, paired_effect};
+#[cfg(test)]
+pub(crate) use bootstrap::block_bootstrap;
+pub(crate) use dependence::Dependence;
+pub(crate) use effect::fewest_for_effect;
+pub use effect::paired_effect;
 pub use error::Error;
-pub use estimate::{Estimate, Method};
-pub use kalibera::Components;
-pub use mean::{Moments, paired_t, window_t};
-pub use order::{Sorted, median, median_interval, quantile};
-pub use rank_sum::hodges_lehmann_shift;
+pub use estimate::Estimate;
+pub(crate) use estimate::Method;
+pub(crate) use kalibera::Components;
+pub(crate) use mean::Moments;
+pub use mean::window_t;
+pub(crate) use order::quantile;
+pub use order::{median, median_interval};
+pub(crate) use rank_sum::hodges_lehmann_shift;
 pub use rng::SplitMix64;
-pub use robust::{mad_sigma, outliers};
-pub use sign::sign_test;
+#[cfg(test)]
+pub(crate) use robust::mad_sigma;
+pub(crate) use robust::outliers;
+pub(crate) use sign::sign_test;
 pub use signed_rank::hodges_lehmann;
-pub use sum::{Sum, mean};
-pub use trend::{Trend, theil_sen};
-pub use wilson::wilson;
+pub use sum::mean;
+pub(crate) use trend::{Trend, theil_sen};
+pub(crate) use wilson::wilson;

@@ -10,7 +10,7 @@ const EXACT_UP_TO: usize = 1000;
 /// Finite values in ascending order, at least one. Sort once, then ask for as many quantiles as
 /// needed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sorted(Vec<f64>);
+pub(crate) struct Sorted(Vec<f64>);
 
 impl Sorted {
     /// Checks and sorts.
@@ -18,7 +18,7 @@ impl Sorted {
     /// # Errors
     ///
     /// [`Error::TooFew`] without values, [`Error::NotFinite`].
-    pub fn new(values: Vec<f64>) -> Result<Self, Error> {
+    pub(crate) fn new(values: Vec<f64>) -> Result<Self, Error> {
         Self::of("Sorted::new", values)
     }
 
@@ -31,7 +31,7 @@ impl Sorted {
 
     /// The values, ascending.
     #[must_use]
-    pub fn values(&self) -> &[f64] {
+    pub(crate) fn values(&self) -> &[f64] {
         &self.0
     }
 
@@ -48,7 +48,7 @@ impl Sorted {
     /// # Errors
     ///
     /// [`Error::Probability`] for a `p` outside 0 to 1.
-    pub fn quantile(&self, p: f64) -> Result<f64, Error> {
+    pub(crate) fn quantile(&self, p: f64) -> Result<f64, Error> {
         if !(0.0..=1.0).contains(&p) {
             return Err(Error::Probability { what: "quantile", value: p });
         }
@@ -61,7 +61,7 @@ impl Sorted {
 
     /// The middle value, or the mean of the two middle ones.
     #[must_use]
-    pub fn median(&self) -> f64 {
+    pub(crate) fn median(&self) -> f64 {
         let n = self.0.len();
         f64::midpoint(self.0[(n - 1) / 2], self.0[n / 2])
     }
@@ -71,7 +71,7 @@ impl Sorted {
     /// # Errors
     ///
     /// [`Error::TooFew`], [`Error::Probability`].
-    pub fn median_interval(&self, confidence: f64) -> Result<Estimate, Error> {
+    pub(crate) fn median_interval(&self, confidence: f64) -> Result<Estimate, Error> {
         let alpha = check::alpha(confidence)?;
         let n = self.0.len();
         check::at_least("median_interval", fewest_signs(alpha), n)?;
@@ -87,7 +87,7 @@ impl Sorted {
 /// # Errors
 ///
 /// [`Error::TooFew`], [`Error::NotFinite`], [`Error::Probability`].
-pub fn quantile(values: &[f64], p: f64) -> Result<f64, Error> {
+pub(crate) fn quantile(values: &[f64], p: f64) -> Result<f64, Error> {
     Sorted::of("quantile", values.to_vec())?.quantile(p)
 }
 

@@ -29,7 +29,7 @@ const EXACT_UP_TO: usize = 2500;
 ///
 /// [`Error::TooFew`] with the smaller size and the one that always suffices, [`Error::NotFinite`],
 /// [`Error::Probability`].
-pub fn hodges_lehmann_shift(before: &[f64], after: &[f64], confidence: f64) -> Result<Estimate, Error> {
+pub(crate) fn hodges_lehmann_shift(before: &[f64], after: &[f64], confidence: f64) -> Result<Estimate, Error> {
     const FUNCTION: &str = "hodges_lehmann_shift";
     let alpha = check::alpha(confidence)?;
     let (m, n) = (before.len(), after.len());

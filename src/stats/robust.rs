@@ -21,7 +21,7 @@ const FEWEST: usize = 3;
 /// # Errors
 ///
 /// [`Error::TooFew`], [`Error::NotFinite`].
-pub fn mad_sigma(values: &[f64]) -> Result<f64, Error> {
+pub(crate) fn mad_sigma(values: &[f64]) -> Result<f64, Error> {
     check::sample("mad_sigma", values, FEWEST)?;
     Ok(NORMAL * deviation("mad_sigma", values)?.1)
 }
@@ -36,7 +36,7 @@ pub fn mad_sigma(values: &[f64]) -> Result<f64, Error> {
 /// # Errors
 ///
 /// [`Error::TooFew`], [`Error::NotFinite`], [`Error::NotPositive`] for the resolution.
-pub fn outliers(values: &[f64], resolution: f64) -> Result<Vec<usize>, Error> {
+pub(crate) fn outliers(values: &[f64], resolution: f64) -> Result<Vec<usize>, Error> {
     check::sample("outliers", values, FEWEST)?;
     check::positive("resolution", resolution)?;
     let (median, mad) = deviation("outliers", values)?;

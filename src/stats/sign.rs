@@ -13,7 +13,7 @@ use super::{Error, check};
 /// # Errors
 ///
 /// [`Error::TooFew`] without wins and losses.
-pub fn sign_test(wins: u32, losses: u32) -> Result<f64, Error> {
+pub(crate) fn sign_test(wins: u32, losses: u32) -> Result<f64, Error> {
     let n = u64::from(wins) + u64::from(losses);
     check::at_least("sign_test", 1, usize::try_from(n).unwrap_or(usize::MAX))?;
     let n = n as f64;

@@ -3,14 +3,14 @@
 /// A running sum whose rounding error does not grow with the number of terms (Neumaier 1974, after
 /// Kahan 1965).
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sum {
+pub(crate) struct Sum {
     total: f64,
     lost: f64,
 }
 
 impl Sum {
     /// Adds one finite term.
-    pub fn add(&mut self, term: f64) {
+    pub(crate) fn add(&mut self, term: f64) {
         let total = self.total + term;
         // The smaller operand is the one whose low digits were rounded away.
         self.lost +=
@@ -20,7 +20,7 @@ impl Sum {
 
     /// The sum of the terms so far; 0 of none.
     #[must_use]
-    pub fn total(&self) -> f64 {
+    pub(crate) fn total(&self) -> f64 {
         self.total + self.lost
     }
 }

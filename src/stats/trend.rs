@@ -8,7 +8,7 @@ const FEWEST: usize = 8;
 
 /// A monotone trend of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trend {
+pub(crate) struct Trend {
     /// Median of the slopes of all pairs: units of the values per unit of the positions.
     pub slope: f64,
     /// Kendall's S: pairs that rise less pairs that fall.
@@ -42,7 +42,7 @@ pub struct Trend {
 /// # Errors
 ///
 /// [`Error::TooFew`], [`Error::NotFinite`], [`Error::Lengths`], [`Error::NotIncreasing`].
-pub fn theil_sen(positions: &[f64], values: &[f64]) -> Result<Trend, Error> {
+pub(crate) fn theil_sen(positions: &[f64], values: &[f64]) -> Result<Trend, Error> {
     const FUNCTION: &str = "theil_sen";
     check::same_length(FUNCTION, positions, values)?;
     check::sample(FUNCTION, positions, FEWEST)?;

@@ -17,7 +17,7 @@ use super::{Error, Estimate, Method, check};
 ///
 /// [`Error::TooFew`] without trials, [`Error::Count`] with more successes than trials,
 /// [`Error::Probability`].
-pub fn wilson(successes: u64, trials: u64, confidence: f64) -> Result<Estimate, Error> {
+pub(crate) fn wilson(successes: u64, trials: u64, confidence: f64) -> Result<Estimate, Error> {
     let alpha = check::alpha(confidence)?;
     let counted = usize::try_from(trials).unwrap_or(usize::MAX);
     check::at_least("wilson", 1, counted)?;

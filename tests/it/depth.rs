@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gguf_bench::engine::Engine;
+use gguf_bench::testing::engine::Engine;
 
 use crate::support::{Bench, POCKET, engine, quants};
 

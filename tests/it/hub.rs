@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gguf_bench::models::hub::{HubError, HubName, HubSettings, Network, fetch};
+use gguf_bench::testing::models::hub::{HubError, HubName, HubSettings, Network, fetch};
 use tempfile::TempDir;
 
 use crate::support::hub::{Hub, Manner, TOKEN, sha256};

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gguf_bench::gguf::{Facts, GgmlType, Header};
+use gguf_bench::testing::gguf::{Facts, GgmlType, Header};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 

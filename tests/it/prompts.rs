@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gguf_bench::{
+use gguf_bench::testing::{
     engine::Engine,
     prompts::{LengthClass, suite},
     record::{CacheType, Device, EngineConfig, FlashAttention},

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gguf_bench::stats::SplitMix64;
+use gguf_bench::testing::stats::SplitMix64;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use crate::record::Run;
 
-pub use models::{MatchedBy, Pair, pair_models};
+pub(crate) use models::{MatchedBy, Pair, pair_models};
 
 /// Something that is not the same in two records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// What it does to a comparison.
     pub weight: Weight,
     /// What of a comparison it makes meaningless, where it does.
@@ -31,7 +31,7 @@ pub struct Difference {
 /// What a difference does to a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Weight {
+pub(crate) enum Weight {
     /// Other work was done, or in another way: a ratio would say nothing of build, machine or day.
     Meaningless,
     /// It may be the very thing that is compared, and belongs beside the result.
@@ -41,7 +41,7 @@ pub enum Weight {
 /// What of a comparison a difference concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Scope {
+pub(crate) enum Scope {
     /// All of it.
     Everything,
     /// One model, by its name in the newer record; as the original, what is compared with it, too.
@@ -56,7 +56,7 @@ pub enum Scope {
 
 /// Everything that differs, in the order of the records: program, machine, plan, models.
 #[must_use]
-pub fn differences(old: &Run, new: &Run) -> Vec<Difference> {
+pub(crate) fn differences(old: &Run, new: &Run) -> Vec<Difference> {
     let mut found = Found(Vec::new());
     build::compare(&mut found, old, new);
     plan::compare(&mut found, old, new);

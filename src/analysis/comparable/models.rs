@@ -8,7 +8,7 @@ use crate::record::{Model, Run};
 
 /// A model that both records have, as indices into their models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// In the older record.
     pub old: usize,
     /// In the newer one.
@@ -20,7 +20,7 @@ pub struct Pair {
 /// By what two models were matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum MatchedBy {
+pub(crate) enum MatchedBy {
     /// The same bytes.
     Content,
     /// The same name and other bytes, or bytes that nobody hashed.
@@ -32,7 +32,7 @@ type Rule = fn(&Model, &Model) -> bool;
 
 /// The models that both records have, in the order of the newer one. Of several copies those of one name go together.
 #[must_use]
-pub fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
+pub(crate) fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let rules: [(Rule, MatchedBy); 3] = [
         (|a, b| a.holds_the_bytes_of(b) && a.name == b.name, MatchedBy::Content),

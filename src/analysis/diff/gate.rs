@@ -16,7 +16,7 @@ use super::{Change, ChangeKind, Diff, MetricDiff};
 
 /// A limit to the change of a metric.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limit {
+pub(crate) struct Limit {
     text: String,
     metric: String,
     side: Side,
@@ -33,7 +33,7 @@ enum Side {
 /// A limit that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is no limit: {why}; write METRIC<-3%, METRIC>5% or, for kld_mean and top1_agreement, METRIC>0.01")]
-pub struct BadLimit {
+pub(crate) struct BadLimit {
     /// What was written.
     pub text: String,
     /// What is wrong.
@@ -42,7 +42,7 @@ pub struct BadLimit {
 
 /// A limit to a metric that the records don't have, or in terms that it does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum UnknownMetric {
+pub(crate) enum UnknownMetric {
     /// No model has it in both records.
     #[error("no model has the metric {metric} of {limit:?} in both records; they have {known}")]
     NotThere {
@@ -65,7 +65,7 @@ pub enum UnknownMetric {
 
 /// A limit held against one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Gate {
+pub(crate) struct Gate {
     /// The limit as it was written.
     pub limit: String,
     /// The model.
@@ -79,7 +79,7 @@ pub struct Gate {
 /// How a limit came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Passing {
+pub(crate) enum Passing {
     /// The whole interval is past the limit.
     Failed,
     /// The interval does not lie wholly past it.
@@ -132,7 +132,7 @@ impl Diff {
     ///
     /// # Errors
     /// When a limit is to a metric that no model has in both records, or in other terms than it changes in.
-    pub fn hold_against(&mut self, limits: &[Limit]) -> Result<(), UnknownMetric> {
+    pub(crate) fn hold_against(&mut self, limits: &[Limit]) -> Result<(), UnknownMetric> {
         self.gates.clear();
         for limit in limits {
             let rows = || self.models.iter().flat_map(|m| m.metrics.iter().map(move |row| (m, row)));
@@ -162,7 +162,7 @@ impl Diff {
 
     /// Whether a limit was passed, wholly and surely.
     #[must_use]
-    pub fn fails(&self) -> bool {
+    pub(crate) fn fails(&self) -> bool {
         self.gates.iter().any(|gate| gate.passing == Passing::Failed)
     }
 }

@@ -19,11 +19,11 @@ use super::{
 };
 use crate::record::{Outcome, Run};
 
-pub use gate::{BadLimit, Gate, Limit, Passing, UnknownMetric};
+pub(crate) use gate::{Gate, Limit, Passing};
 
 /// What changed from one record to the other.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Diff {
+pub(crate) struct Diff {
     /// The older record.
     pub old: Side,
     /// The newer one.
@@ -44,7 +44,7 @@ pub struct Diff {
 
 /// One of the records, to be recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Side {
+pub(crate) struct Side {
     /// When it was begun, UTC.
     pub started_utc: String,
     /// gguf-bench's version.
@@ -59,7 +59,7 @@ pub struct Side {
 
 /// A model in both records.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ModelDiff {
+pub(crate) struct ModelDiff {
     /// Its name in the newer record.
     pub name: String,
     /// By what it was found in both.
@@ -76,7 +76,7 @@ pub struct ModelDiff {
 
 /// A metric of a model in both records.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct MetricDiff {
+pub(crate) struct MetricDiff {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
     pub metric: String,
     /// Median over the rounds of the older record; of outputs the mean over the windows that both have.
@@ -99,7 +99,7 @@ pub struct MetricDiff {
 
 /// How a metric changed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-pub struct Change {
+pub(crate) struct Change {
     /// In which terms.
     pub kind: ChangeKind,
     /// The estimate.
@@ -113,7 +113,7 @@ pub struct Change {
 /// The terms of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ChangeKind {
+pub(crate) enum ChangeKind {
     /// New over old.
     Ratio,
     /// New less old, in the metric's unit: for what may be 0.
@@ -122,20 +122,20 @@ pub enum ChangeKind {
 
 impl Diff {
     /// What makes the comparison meaningless; empty when it stands.
-    pub fn objections(&self) -> impl Iterator<Item = &Difference> {
+    pub(crate) fn objections(&self) -> impl Iterator<Item = &Difference> {
         self.differences.iter().filter(|d| d.weight == Weight::Meaningless)
     }
 
     /// Whether a model that was measured has lost figures.
     #[must_use]
-    pub fn is_partial(&self) -> bool {
+    pub(crate) fn is_partial(&self) -> bool {
         self.models.iter().any(|m| m.old_outcome == Outcome::Done && m.new_outcome != Outcome::Done)
     }
 }
 
 /// Compares every model and metric that both records have.
 #[must_use]
-pub fn diff(old: &Run, new: &Run) -> Diff {
+pub(crate) fn diff(old: &Run, new: &Run) -> Diff {
     held_to(old, new, None)
 }
 

@@ -22,7 +22,7 @@ use held::Held;
 
 /// What several records say, side by side. The same records in the same order give the same findings, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Several {
+pub(crate) struct Several {
     /// Version of the format of the records and of this document.
     pub format: u32,
     /// Verdicts drawn: each is held to a confidence adjusted for their number.
@@ -35,7 +35,7 @@ pub struct Several {
 
 /// One of the records.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// When it was begun, and with what.
     #[serde(flatten)]
     pub side: Side,
@@ -49,7 +49,7 @@ pub struct Recorded {
 
 /// A model, found in the records by its content, else by its name.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ModelRows {
+pub(crate) struct ModelRows {
     /// Its name in the first record that has it.
     pub name: String,
     /// Every metric that a record has.
@@ -58,7 +58,7 @@ pub struct ModelRows {
 
 /// A metric of a model in every record.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct MetricRow {
+pub(crate) struct MetricRow {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
     pub metric: String,
     /// Unit of its values.
@@ -71,7 +71,7 @@ pub struct MetricRow {
 
 /// A metric of a model in one record.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// What was measured, or why nothing was.
     pub measured: Measured,
     /// How it stands to the first record.
@@ -81,7 +81,7 @@ pub struct Reading {
 /// What a record has of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Measured {
+pub(crate) enum Measured {
     /// A value, with its interval where there were rounds enough.
     Value(MetricSummary),
     /// The model is not in this record.
@@ -95,7 +95,7 @@ pub enum Measured {
 /// How a reading stands to the first record's.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It is the first record's.
     First,
     /// The two are of the same work.
@@ -117,7 +117,7 @@ pub enum Standing {
 impl Measured {
     /// The value, if there is one.
     #[must_use]
-    pub fn value(&self) -> Option<&MetricSummary> {
+    pub(crate) fn value(&self) -> Option<&MetricSummary> {
         match self {
             Self::Value(summary) => Some(summary),
             Self::NoSuchModel | Self::Failed | Self::NotMeasured => None,
@@ -127,7 +127,7 @@ impl Measured {
 
 /// Puts records side by side; `None` without any.
 #[must_use]
-pub fn several(runs: &[Run]) -> Option<Several> {
+pub(crate) fn several(runs: &[Run]) -> Option<Several> {
     let first = runs.first()?;
     let analyses: Vec<Analysis> = runs.iter().map(analyse).collect();
     let held = |family| -> Vec<Held<'_>> { runs.iter().skip(1).map(|run| Held::new(first, run, family)).collect() };

@@ -131,7 +131,7 @@ fn imatrix_and_chat_template_are_reported() {
     let imatrix = facts.imatrix.unwrap();
     assert_eq!((imatrix.file.as_deref(), imatrix.entries, imatrix.chunks), (Some("imatrix.gguf"), Some(224), None));
     let found = facts.chat_template.unwrap();
-    assert_eq!((found.bytes, found.text.len()), (template.len() as u64, super::super::Text::MAX_KEPT));
+    assert_eq!((found.bytes, found.text.len()), (template.len() as u64, super::super::value::Text::MAX_KEPT));
     assert_ne!(
         found.sha256,
         facts_of(&Fixture::llama().text("tokenizer.chat_template", "x")).chat_template.unwrap().sha256

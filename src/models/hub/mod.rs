@@ -6,7 +6,8 @@ mod error;
 mod name;
 
 pub use error::HubError;
-pub use name::{HubName, Pick};
+pub use name::HubName;
+pub(crate) use name::Pick;
 
 use std::{
     fs, io,
@@ -24,7 +25,7 @@ use choose::{RemoteFile, choose};
 use name::is_word;
 
 /// The public Hub.
-pub const ENDPOINT: &str = "https://huggingface.co";
+pub(crate) const ENDPOINT: &str = "https://huggingface.co";
 /// Longest time to get a connection: without a network a person should not wait.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time of a question about a repository.
@@ -93,7 +94,7 @@ struct Listed {
 
 /// Where a model of the Hub is before anything is fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whereabouts {
+pub(crate) enum Whereabouts {
     /// In the cache: its first part.
     Here(PathBuf),
     /// On the Hub: the files that would be fetched.
@@ -102,7 +103,7 @@ pub enum Whereabouts {
 
 /// A file that is not in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
+pub(crate) struct Missing {
     /// Path in the repository.
     pub file: String,
     /// Its size, when the Hub says.
@@ -134,7 +135,7 @@ pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progre
 ///
 /// # Errors
 /// When it is not in the cache and can't be had; see [`HubError`].
-pub fn look(asked: &HubName, hub: &HubSettings) -> Result<Whereabouts, HubError> {
+pub(crate) fn look(asked: &HubName, hub: &HubSettings) -> Result<Whereabouts, HubError> {
     let client = Client::of(hub);
     let (revision, parts) = match client.find(asked)? {
         Found::Cached(path) => return Ok(Whereabouts::Here(path)),

@@ -11,7 +11,7 @@ use crate::record::{Build, Conditions, Machine};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was looked at, in a word or two.
     pub name: &'static str,
     /// How it stands.
@@ -25,7 +25,7 @@ pub struct Check {
 /// How a thing stands, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub(crate) enum Level {
     /// No reason to doubt the numbers.
     Good,
     /// This system does not say.
@@ -38,7 +38,7 @@ pub enum Level {
 
 /// What is true only at the moment.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Now {
+pub(crate) struct Now {
     /// A [`super::Watch`] over a second or so in which nothing of ours ran.
     pub conditions: Conditions,
     /// From [`super::clock::resolution_ns`].
@@ -49,7 +49,7 @@ pub struct Now {
 
 /// Every check, in the order to read them: what makes numbers wrong first, what makes them noisy after.
 #[must_use]
-pub fn check(machine: &Machine, build: &Build, now: &Now) -> Vec<Check> {
+pub(crate) fn check(machine: &Machine, build: &Build, now: &Now) -> Vec<Check> {
     vec![
         build::instructions(machine, build),
         build::profile(build),
@@ -70,7 +70,7 @@ pub fn check(machine: &Machine, build: &Build, now: &Now) -> Vec<Check> {
 
 /// The level of the worst check.
 #[must_use]
-pub fn worst(checks: &[Check]) -> Level {
+pub(crate) fn worst(checks: &[Check]) -> Level {
     checks.iter().map(|check| check.level).max().unwrap_or(Level::Unknown)
 }
 

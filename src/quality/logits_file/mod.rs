@@ -8,8 +8,8 @@
 mod reader;
 mod writer;
 
-pub use reader::LogitsReader;
-pub use writer::LogitsWriter;
+pub(crate) use reader::LogitsReader;
+pub(crate) use writer::LogitsWriter;
 
 use super::error::RowError;
 use super::windows::{WindowError, WindowShape};
@@ -22,7 +22,7 @@ const ROW_HEAD_BYTES: usize = 8;
 
 /// Why a file of log-probabilities cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum LogitsFileError {
+pub(crate) enum LogitsFileError {
     /// The system refused.
     #[error("cannot read or write log-probabilities")]
     Io(#[from] std::io::Error),
@@ -93,7 +93,7 @@ pub enum LogitsFileError {
 
 /// The counts of a file, checked to be possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogitsHeader {
+pub(crate) struct LogitsHeader {
     shape: WindowShape,
     n_vocab: usize,
     n_chunk: usize,
@@ -104,7 +104,7 @@ impl LogitsHeader {
     ///
     /// # Errors
     /// A count that is zero or does not fit the file's i32.
-    pub fn new(shape: WindowShape, n_vocab: usize, n_chunk: usize) -> Result<Self, LogitsFileError> {
+    pub(crate) fn new(shape: WindowShape, n_vocab: usize, n_chunk: usize) -> Result<Self, LogitsFileError> {
         for (field, count) in [("n_ctx", shape.n_ctx()), ("n_vocab", n_vocab), ("n_chunk", n_chunk)] {
             if count == 0 || i32::try_from(count).is_err() {
                 return Err(LogitsFileError::Count { field, value: i64::try_from(count).unwrap_or(i64::MAX) });
@@ -115,25 +115,25 @@ impl LogitsHeader {
 
     /// Shape of the windows.
     #[must_use]
-    pub fn shape(&self) -> WindowShape {
+    pub(crate) fn shape(&self) -> WindowShape {
         self.shape
     }
 
     /// Vocabulary entries.
     #[must_use]
-    pub fn n_vocab(&self) -> usize {
+    pub(crate) fn n_vocab(&self) -> usize {
         self.n_vocab
     }
 
     /// Windows.
     #[must_use]
-    pub fn n_chunk(&self) -> usize {
+    pub(crate) fn n_chunk(&self) -> usize {
         self.n_chunk
     }
 
     /// Bytes of the whole file.
     #[must_use]
-    pub fn file_bytes(&self) -> u128 {
+    pub(crate) fn file_bytes(&self) -> u128 {
         let (n_ctx, n_chunk) = (self.shape.n_ctx() as u128, self.n_chunk as u128);
         let rows = n_chunk * self.shape.scored().len() as u128;
         HEADER_BYTES + 4 * n_chunk * n_ctx + rows * self.row_bytes() as u128

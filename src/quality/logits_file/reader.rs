@@ -7,7 +7,7 @@ use crate::quality::windows::WindowShape;
 
 /// A file being read. Nothing is allocated before the header's counts agree with the size of the file.
 #[derive(Debug)]
-pub struct LogitsReader<R> {
+pub(crate) struct LogitsReader<R> {
     input: R,
     header: LogitsHeader,
     tokens: Vec<i32>,
@@ -20,7 +20,7 @@ impl<R: Read + Seek> LogitsReader<R> {
     ///
     /// # Errors
     /// Another kind of file, impossible counts, a size that does not follow from them, tokens outside the vocabulary.
-    pub fn new(mut input: R) -> Result<Self, LogitsFileError> {
+    pub(crate) fn new(mut input: R) -> Result<Self, LogitsFileError> {
         let actual_bytes = input.seek(SeekFrom::End(0))?;
         input.rewind()?;
         let mut magic = [0; 8];
@@ -42,12 +42,12 @@ impl<R: Read + Seek> LogitsReader<R> {
     }
 
     /// The file's counts.
-    pub fn header(&self) -> LogitsHeader {
+    pub(crate) fn header(&self) -> LogitsHeader {
         self.header
     }
 
     /// All tokens, `[windows, n_ctx]`, before BOS replaces the first of each window.
-    pub fn tokens(&self) -> &[i32] {
+    pub(crate) fn tokens(&self) -> &[i32] {
         &self.tokens
     }
 
@@ -55,7 +55,7 @@ impl<R: Read + Seek> LogitsReader<R> {
     ///
     /// # Errors
     /// A failing read, or a row that holds no log-probabilities.
-    pub fn read_row(&mut self, log_probs: &mut Vec<f32>) -> Result<bool, LogitsFileError> {
+    pub(crate) fn read_row(&mut self, log_probs: &mut Vec<f32>) -> Result<bool, LogitsFileError> {
         if self.rows_read == self.header.rows() {
             return Ok(false);
         }

@@ -10,7 +10,7 @@ const DEPTH_NATS: f32 = 16.0;
 
 /// A file being written.
 #[derive(Debug)]
-pub struct LogitsWriter<W> {
+pub(crate) struct LogitsWriter<W> {
     output: W,
     header: LogitsHeader,
     rows_written: usize,
@@ -26,7 +26,7 @@ impl<W: Write> LogitsWriter<W> {
     ///
     /// # Panics
     /// Never: a header's counts fit the file's i32.
-    pub fn new(mut output: W, header: LogitsHeader, tokens: &[i32]) -> Result<Self, LogitsFileError> {
+    pub(crate) fn new(mut output: W, header: LogitsHeader, tokens: &[i32]) -> Result<Self, LogitsFileError> {
         let expected = header.n_chunk * header.shape.n_ctx();
         if tokens.len() != expected {
             return Err(LogitsFileError::Amount { what: "tokens", expected, actual: tokens.len() });
@@ -45,7 +45,7 @@ impl<W: Write> LogitsWriter<W> {
     ///
     /// # Errors
     /// A row of another length or with bad logits, a row too many, or a failing write.
-    pub fn write_row(&mut self, logits: &[f32]) -> Result<(), LogitsFileError> {
+    pub(crate) fn write_row(&mut self, logits: &[f32]) -> Result<(), LogitsFileError> {
         let row = self.rows_written;
         if row == self.header.rows() {
             return Err(LogitsFileError::Amount { what: "rows", expected: row, actual: row + 1 });
@@ -69,7 +69,7 @@ impl<W: Write> LogitsWriter<W> {
     ///
     /// # Errors
     /// Fewer rows than the header says, or a failing write.
-    pub fn finish(mut self) -> Result<W, LogitsFileError> {
+    pub(crate) fn finish(mut self) -> Result<W, LogitsFileError> {
         let (expected, actual) = (self.header.rows(), self.rows_written);
         if actual < expected {
             return Err(LogitsFileError::Amount { what: "rows", expected, actual });

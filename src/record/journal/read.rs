@@ -7,7 +7,7 @@ use crate::record::{FORMAT, Run, check::check, io::ReadError};
 
 /// A journal, read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Journal {
+pub(crate) struct Journal {
     /// What its entries add up to.
     pub run: Run,
     /// What going on takes besides the record.
@@ -23,7 +23,7 @@ impl Journal {
     ///
     /// # Errors
     /// When a whole line is no entry or one that can't be there, the format is too new, or the entries contradict each other.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Self>, ReadError> {
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         let mut lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n').zip(1..);
         let Some((first, _)) = lines.next() else { return Ok(None) };

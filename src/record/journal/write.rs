@@ -13,7 +13,7 @@ use crate::record::io::{ReadError, WriteError, sync_folder};
 
 /// Why a journal can't be had.
 #[derive(Debug, Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another program writes to it.
     #[error("{path} is being written by another gguf-bench: wait for it, or end it", path = path.display())]
     Busy {
@@ -32,7 +32,7 @@ pub enum LockError {
 
 /// A journal that this program alone writes to, for as long as it is there. The system lifts the lock of a program that was killed.
 #[derive(Debug)]
-pub struct JournalFile {
+pub(crate) struct JournalFile {
     path: PathBuf,
     file: File,
     /// What counts of it; whatever follows is half a line.
@@ -44,7 +44,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// When it can't be opened, or another program has it.
-    pub fn create(path: &Path) -> Result<Self, LockError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, LockError> {
         Self::lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
@@ -52,7 +52,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// When it can't be opened, or another program has it.
-    pub fn open(path: &Path) -> Result<Self, LockError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LockError> {
         Self::lock(path, OpenOptions::new().read(true).write(true))
     }
 
@@ -74,7 +74,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// As [`Journal::parse`].
-    pub fn read(&mut self) -> Result<Option<Journal>, ReadError> {
+    pub(crate) fn read(&mut self) -> Result<Option<Journal>, ReadError> {
         let mut text = Vec::new();
         let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut text));
         read.map_err(|source| ReadError::Io { path: self.path.clone(), source })?;
@@ -87,7 +87,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn begin(&mut self, begun: Begun) -> Result<(), WriteError> {
+    pub(crate) fn begin(&mut self, begun: Begun) -> Result<(), WriteError> {
         self.whole_bytes = 0;
         self.append(&Entry::Begun(Box::new(begun)))?;
         // A name that is not on the disk leads to no line that is.
@@ -99,7 +99,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), WriteError> {
+    pub(crate) fn append(&mut self, entry: &Entry) -> Result<(), WriteError> {
         let written = serde_json::to_vec(entry).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             self.put(&line).map(|()| line.len() as u64)

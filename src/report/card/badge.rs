@@ -7,7 +7,7 @@ use crate::{
 
 /// What the picture of a model is called beside its card.
 #[must_use]
-pub fn badge_file(analysis: &Analysis, model: usize) -> String {
+pub(crate) fn badge_file(analysis: &Analysis, model: usize) -> String {
     format!("gguf-bench-{}.svg", super::key(&analysis.models[model].file))
 }
 
@@ -16,7 +16,7 @@ const CHARACTER: f64 = 6.6;
 
 /// The picture as SVG.
 #[must_use]
-pub fn badge(analysis: &Analysis, model: usize) -> String {
+pub(crate) fn badge(analysis: &Analysis, model: usize) -> String {
     let (label, said) = ("gguf-bench", said(&analysis.models[model]));
     let width = |text: &str| text.chars().count() as f64 * CHARACTER + 12.0;
     let (left, right) = (width(label), width(&said));

@@ -5,8 +5,8 @@ mod front;
 mod index;
 mod section;
 
-pub use badge::{badge, badge_file};
-pub use section::section;
+pub(crate) use badge::{badge, badge_file};
+pub(crate) use section::section;
 
 use thiserror::Error;
 
@@ -14,7 +14,7 @@ use crate::{analysis::Analysis, record::Run};
 
 /// Why a card can't be updated. Its text is then left as it is.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum CardError {
+pub(crate) enum CardError {
     /// The section begins and does not end.
     #[error("the card has {marker} without its end: restore the end or delete the line")]
     Unclosed {
@@ -39,7 +39,7 @@ pub enum CardError {
 ///
 /// # Errors
 /// When the card can't be changed safely.
-pub fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: usize) -> Result<String, CardError> {
+pub(crate) fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: usize) -> Result<String, CardError> {
     let key = key(&analysis.models[model].file);
     let minimal = || format!("# {}\n", section::title(&analysis.models[model]));
     let card = card.map_or_else(minimal, str::to_owned);

@@ -23,7 +23,7 @@ pub(super) fn title(m: &ModelAnalysis) -> String {
 
 /// The section without its markers, ending in a line end.
 #[must_use]
-pub fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
+pub(crate) fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
     let m = &analysis.models[model];
     let mut out = format!("## Benchmark\n\n![Benchmark of {}]({})\n", escape(&title(m)), badge_file(analysis, model));
     let candidates = analysis.models.iter().filter(|m| m.role != Role::Original);

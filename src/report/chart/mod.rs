@@ -31,7 +31,7 @@ use crate::{analysis::Analysis, record::Run};
 
 /// A figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Chart {
+pub(crate) struct Chart {
     /// Anchor, unique on the page.
     pub id: String,
     /// The section it belongs to.
@@ -48,7 +48,7 @@ pub struct Chart {
 ///
 /// # Errors
 /// When a figure can't be drawn.
-pub fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
+pub(crate) fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
     let mut charts = Vec::new();
     charts.extend(pareto::chart(run, analysis)?);
     charts.extend(ratio::chart(run, analysis)?);

@@ -10,7 +10,7 @@ use crate::{
 
 /// The limits first, since they are what a reader of a failed check looks for.
 #[must_use]
-pub fn render(diff: &Diff) -> String {
+pub(crate) fn render(diff: &Diff) -> String {
     let view = View::new(diff);
     let mut out = String::from("### gguf-bench: new against old\n\n");
     for (passing, line) in &view.gates {

@@ -24,14 +24,14 @@ use crate::{
     text::inert_json,
 };
 
-pub use markdown::render as markdown;
-pub use terminal::render as terminal;
+pub(crate) use markdown::render as markdown;
+pub(crate) use terminal::render as terminal;
 
 /// The findings, indented, with a line end. Its keys are documented in FORMAT.md.
 ///
 /// # Errors
 /// When a value can't be written as JSON.
-pub fn json(diff: &Diff) -> Result<String, super::Error> {
+pub(crate) fn json(diff: &Diff) -> Result<String, super::Error> {
     let mut text = inert_json(&serde_json::to_string_pretty(diff)?);
     text.push('\n');
     Ok(text)
@@ -39,7 +39,7 @@ pub fn json(diff: &Diff) -> Result<String, super::Error> {
 
 /// Why two records are not compared: every difference that makes it meaningless, one a line.
 #[must_use]
-pub fn objections(diff: &Diff) -> Vec<String> {
+pub(crate) fn objections(diff: &Diff) -> Vec<String> {
     diff.objections().map(difference).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// The whole text, ending in a line end.
 #[must_use]
-pub fn render(diff: &Diff, width: u16) -> String {
+pub(crate) fn render(diff: &Diff, width: u16) -> String {
     let view = View::new(diff);
     let mut out = String::new();
     wrap(&mut out, &view.sides[0], width, "OLD  ");

@@ -17,11 +17,11 @@ use crate::{analysis::several::Several, record::schema};
 
 pub(super) use labels::{Label, machines};
 pub(super) use tables::is_speed;
-pub use view::{Record, View};
+pub(crate) use view::View;
 
 /// What to render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// One page that works offline.
     Html,
     /// For an issue.
@@ -38,7 +38,7 @@ pub enum Form {
 ///
 /// # Errors
 /// When a figure can't be drawn or a template fails.
-pub fn render(form: Form, several: &Several, options: &Options) -> Result<String, Error> {
+pub(crate) fn render(form: Form, several: &Several, options: &Options) -> Result<String, Error> {
     Ok(match form {
         Form::Html => {
             let charts = chart::by_date(several, &labels::labels(several))?;
@@ -59,7 +59,7 @@ pub fn render(form: Form, several: &Several, options: &Options) -> Result<String
 ///
 /// # Errors
 /// When it can't be written as JSON.
-pub fn schema() -> Result<String, Error> {
+pub(crate) fn schema() -> Result<String, Error> {
     Ok(schema::document::<Several>(
         "records",
         "What several records of gguf-bench say side by side: report A B --format json",

@@ -22,7 +22,7 @@ use crate::{
 
 /// Records side by side, but for the charts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct View {
+pub(crate) struct View {
     /// `F16, Q8_0 and 3 more on one machine, 2026-01-02 to 2026-02-03`.
     pub title: String,
     /// How the records after the first stand to it, a sentence each, then what no record has.
@@ -39,7 +39,7 @@ pub struct View {
 
 /// One of the records.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// `A`.
     pub letter: String,
     /// When and with what it was measured.
@@ -53,7 +53,7 @@ pub struct Record {
 impl View {
     /// Puts findings into words.
     #[must_use]
-    pub fn new(several: &Several) -> Self {
+    pub(crate) fn new(several: &Several) -> Self {
         let labels = labels(several);
         let records = several.records.iter().zip(&labels);
         Self {

@@ -3,7 +3,7 @@
 use super::fixture::{analysis, run};
 use crate::{
     analysis::{Analysis, Verdict},
-    report::sentences,
+    report::sentences::sentences,
 };
 
 fn first(change: impl FnOnce(&mut Analysis)) -> String {

@@ -22,7 +22,7 @@ use crate::{
 
 /// What to take and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Advice {
+pub(crate) struct Advice {
     /// The recommendation, or that there is none, with its reason.
     pub sentence: String,
     /// The rule, with the options that change it.

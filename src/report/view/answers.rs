@@ -17,7 +17,7 @@ const MOST: usize = 8_000;
 
 /// A prompt and its answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Prompt {
+pub(crate) struct Prompt {
     /// Its name.
     pub name: String,
     /// Its category.
@@ -32,7 +32,7 @@ pub struct Prompt {
 
 /// What one model answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The model.
     pub model: String,
     /// What it has in common with the original's answer, from the start.

@@ -15,7 +15,7 @@ use crate::{
 
 /// Answers to be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ballot {
+pub(crate) struct Ballot {
     /// Pairs that are asked.
     pub pairs: usize,
     /// Pairs of the same text, which are not.

@@ -13,7 +13,7 @@ use crate::{
 
 /// Named facts under one head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// What they are about.
     pub title: String,
     /// Name and value.

@@ -12,7 +12,7 @@ const METHODOLOGY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/METH
 
 /// A point of the method and the section of METHODOLOGY.md that has its formulas and sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// The point.
     pub text: String,
     /// The section's head.

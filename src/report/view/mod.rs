@@ -9,24 +9,24 @@ mod files;
 mod load;
 mod memory;
 mod method;
-pub mod names;
+pub(crate) mod names;
 mod prompts;
 pub(super) mod quality;
 pub(super) mod roofline;
 mod sections;
 mod speed;
-pub mod summary;
-pub mod table;
+pub(crate) mod summary;
+pub(crate) mod table;
 pub(super) mod together;
 pub(super) mod votes;
 
-pub use advice::Advice;
-pub use answers::{Answer, Prompt};
-pub use ballot::Ballot;
-pub use environment::Facts;
-pub use method::Point;
-pub use sections::{Section, tables};
-pub use table::{Cell, Column, Kind, Table, Tone};
+pub(crate) use advice::Advice;
+pub(crate) use answers::Prompt;
+pub(crate) use ballot::Ballot;
+pub(crate) use environment::Facts;
+pub(crate) use method::Point;
+pub(crate) use sections::{Section, tables};
+pub(crate) use table::{Cell, Column, Kind, Table, Tone};
 
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ use crate::{
 
 /// Everything a report shows, but for its charts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct View {
+pub(crate) struct View {
     /// `F16 against Q8_0 and Q4_K_M`.
     pub title: String,
     /// What the models are.
@@ -79,7 +79,7 @@ pub struct View {
 
 /// A model at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Card {
+pub(crate) struct Card {
     /// Its name.
     pub name: String,
     /// Its file.
@@ -98,7 +98,7 @@ pub struct Card {
 
 /// A warning with its remedy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Caution {
+pub(crate) struct Caution {
     /// Stable name.
     pub kind: String,
     /// The section it concerns; `None` for the run as a whole.
@@ -114,7 +114,7 @@ pub struct Caution {
 impl View {
     /// Puts a run and its analysis into words.
     #[must_use]
-    pub fn new(run: &Run, analysis: &Analysis) -> Self {
+    pub(crate) fn new(run: &Run, analysis: &Analysis) -> Self {
         let summary = summary::table(run, analysis);
         let advice = advice::advice(run, analysis);
         Self {

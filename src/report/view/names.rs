@@ -11,26 +11,26 @@ const MOST: usize = 40;
 
 /// A model's name, harmless and not too long.
 #[must_use]
-pub fn name(model: &ModelAnalysis) -> String {
+pub(crate) fn name(model: &ModelAnalysis) -> String {
     let name = shorten(&inert_line(&model.name), MOST);
     if name.is_empty() { "(no name)".into() } else { name }
 }
 
 /// The original, when there is one.
 #[must_use]
-pub fn original(analysis: &Analysis) -> Option<&ModelAnalysis> {
+pub(crate) fn original(analysis: &Analysis) -> Option<&ModelAnalysis> {
     analysis.models.iter().find(|m| m.role == crate::record::Role::Original)
 }
 
 /// Why a model has no figures, in a few words; `None` when it did not fail.
 #[must_use]
-pub fn failure(model: &ModelAnalysis) -> Option<String> {
+pub(crate) fn failure(model: &ModelAnalysis) -> Option<String> {
     words(&model.outcome)
 }
 
 /// Why a model that was measured was not compared; `None` when it was, or nothing was to be.
 #[must_use]
-pub fn comparison_failure(model: &ModelAnalysis) -> Option<String> {
+pub(crate) fn comparison_failure(model: &ModelAnalysis) -> Option<String> {
     let compared = model.quality.as_ref().filter(|_| model.outcome == Outcome::Done)?;
     words(&compared.outcome)
 }
@@ -46,7 +46,7 @@ fn words(outcome: &Outcome) -> Option<String> {
 
 /// What was being done at a stage.
 #[must_use]
-pub fn doing(stage: Stage) -> &'static str {
+pub(crate) fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::Inspect => "while its header was read",
         Stage::Quantize => "while it was quantized",
@@ -62,13 +62,13 @@ pub fn doing(stage: Stage) -> &'static str {
 
 /// Why a figure of a model is missing.
 #[must_use]
-pub fn why_missing(model: &ModelAnalysis) -> &'static str {
+pub(crate) fn why_missing(model: &ModelAnalysis) -> &'static str {
     if model.outcome == Outcome::Done { "not measured" } else { "failed" }
 }
 
 /// Why no more rounds were run.
 #[must_use]
-pub fn ended(ended: Ended) -> &'static str {
+pub(crate) fn ended(ended: Ended) -> &'static str {
     match ended {
         Ended::RoundsDone => "every planned round was run",
         Ended::Precise => "every primary metric was as precise as asked",

@@ -7,7 +7,7 @@ use crate::{analysis::Analysis, record::Run};
 
 /// A part of the report with a head of its own.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Section {
+pub(crate) struct Section {
     /// Anchor; charts name it.
     pub id: &'static str,
     /// Head.
@@ -20,7 +20,7 @@ pub struct Section {
 
 /// Every section, in order; those with nothing to show are left out.
 #[must_use]
-pub fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
+pub(crate) fn tables(run: &Run, analysis: &Analysis) -> Vec<Section> {
     let words = advice::advice(run, analysis);
     let all = [
         Section {

@@ -14,14 +14,14 @@ use crate::{
 /// Keys of the synthetic workloads of one sequence, in the plan's order: `pp512`, `tg128`; those at a greater depth than the least
 /// have a section of their own.
 #[must_use]
-pub fn synthetic(run: &Run) -> Vec<&str> {
+pub(crate) fn synthetic(run: &Run) -> Vec<&str> {
     let is = |kind: &WorkloadKind| kind.depth().is_some() && run.plan.is_primary(kind);
     run.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
 }
 
 /// The scale for a metric over all models.
 #[must_use]
-pub fn scale(analysis: &Analysis, key: &str) -> Scale {
+pub(crate) fn scale(analysis: &Analysis, key: &str) -> Scale {
     let of_key: Vec<_> = analysis.models.iter().filter_map(|m| m.metric(key)).collect();
     let unit = of_key.first().map_or(Unit::TokensPerSecond, |m| m.unit);
     Scale::for_all(unit, of_key.iter().filter_map(|m| m.value))
@@ -29,7 +29,7 @@ pub fn scale(analysis: &Analysis, key: &str) -> Scale {
 
 /// The table.
 #[must_use]
-pub fn table(run: &Run, analysis: &Analysis) -> Table {
+pub(crate) fn table(run: &Run, analysis: &Analysis) -> Table {
     let sizes = Scale::for_all(Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
     let mut columns =
         vec![Column::text("model"), Column::number("size", sizes.suffix).rank(2), Column::number("bpw", "bit").rank(4)];

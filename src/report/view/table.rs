@@ -12,7 +12,7 @@ use crate::{
 
 /// A table. The first cell of a row names it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Table {
+pub(crate) struct Table {
     /// Anchor, unique on the page.
     pub id: String,
     /// Caption.
@@ -27,7 +27,7 @@ pub struct Table {
 
 /// The head of a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Column {
+pub(crate) struct Column {
     /// `tg128`.
     pub title: String,
     /// `t/s`.
@@ -41,7 +41,7 @@ pub struct Column {
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Words, from the left.
     Text,
     /// Figures, from the right.
@@ -51,7 +51,7 @@ pub enum Kind {
 /// How a comparison came out, for colour: never set from a central value alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Tone {
+pub(crate) enum Tone {
     /// Not compared, or no interval.
     #[default]
     Plain,
@@ -67,7 +67,7 @@ pub enum Tone {
 
 /// One figure or word.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// What it says.
     pub text: String,
     /// Its interval, in brackets.
@@ -89,7 +89,7 @@ pub struct Cell {
 impl Table {
     /// A table without notes.
     #[must_use]
-    pub fn new(id: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<Cell>>) -> Self {
+    pub(crate) fn new(id: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<Cell>>) -> Self {
         Self { id: id.into(), title: title.into(), columns, rows, notes: Vec::new() }
     }
 }
@@ -97,20 +97,20 @@ impl Table {
 impl Column {
     /// A column of words.
     #[must_use]
-    pub fn text(title: &str) -> Self {
+    pub(crate) fn text(title: &str) -> Self {
         Self { title: inert_line(title), unit: None, kind: Kind::Text, rank: 0 }
     }
 
     /// A column of figures.
     #[must_use]
-    pub fn number(title: &str, unit: &str) -> Self {
+    pub(crate) fn number(title: &str, unit: &str) -> Self {
         let unit = (!unit.is_empty()).then(|| unit.to_owned());
         Self { title: inert_line(title), unit, kind: Kind::Number, rank: 0 }
     }
 
     /// The same, given up when width is short.
     #[must_use]
-    pub fn rank(mut self, rank: u8) -> Self {
+    pub(crate) fn rank(mut self, rank: u8) -> Self {
         self.rank = rank;
         self
     }
@@ -119,31 +119,31 @@ impl Column {
 impl Cell {
     /// Words.
     #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
     /// A figure, already formatted, and its value for sorting.
     #[must_use]
-    pub fn number(text: impl Into<String>, value: f64) -> Self {
+    pub(crate) fn number(text: impl Into<String>, value: f64) -> Self {
         Self { text: text.into(), sort: value.is_finite().then_some(value), ..Self::default() }
     }
 
     /// A figure, or why there is none.
     #[must_use]
-    pub fn maybe(value: Option<f64>, format: impl Fn(f64) -> String, why: &str) -> Self {
+    pub(crate) fn maybe(value: Option<f64>, format: impl Fn(f64) -> String, why: &str) -> Self {
         value.filter(|v| v.is_finite()).map_or_else(|| Self::unknown(why), |v| Self::number(format(v), v))
     }
 
     /// Not known, and why.
     #[must_use]
-    pub fn unknown(why: &str) -> Self {
+    pub(crate) fn unknown(why: &str) -> Self {
         Self { text: UNKNOWN.into(), why: Some(why.into()), ..Self::default() }
     }
 
     /// A metric with its interval and how it compares.
     #[must_use]
-    pub fn metric(m: Option<&MetricSummary>, c: Option<&Comparison>, scale: Scale, why: &str) -> Self {
+    pub(crate) fn metric(m: Option<&MetricSummary>, c: Option<&Comparison>, scale: Scale, why: &str) -> Self {
         let Some((m, s)) = m.and_then(|m| Some((m, scale.spread(m)?))) else {
             return Self::unknown(why);
         };
@@ -159,7 +159,7 @@ impl Cell {
 
 /// A verdict in words.
 #[must_use]
-pub fn words(verdict: Verdict) -> String {
+pub(crate) fn words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Faster => "faster".into(),
         Verdict::Slower => "slower".into(),
@@ -172,7 +172,7 @@ pub fn words(verdict: Verdict) -> String {
 
 /// The tone of a comparison, from its verdict alone.
 #[must_use]
-pub fn tone(c: &Comparison) -> Tone {
+pub(crate) fn tone(c: &Comparison) -> Tone {
     match c.verdict {
         None => Tone::Plain,
         Some(Verdict::Faster | Verdict::Smaller) => Tone::Better,
@@ -184,7 +184,7 @@ pub fn tone(c: &Comparison) -> Tone {
 
 /// `higher is better`, for heads and charts.
 #[must_use]
-pub fn better(b: Better) -> &'static str {
+pub(crate) fn better(b: Better) -> &'static str {
     match b {
         Better::Higher => "more is better",
         Better::Lower => "less is better",

@@ -15,7 +15,7 @@ const BYTES_A_TOKEN: u64 = 3;
 
 /// Expected memory of one model while windows are scored: weights, KV cache, and logits twice, as computed and as read.
 #[must_use]
-pub fn needed_bytes(model: &Model, file: &Path, engine: &EngineConfig, n_ctx: u32) -> u64 {
+pub(crate) fn needed_bytes(model: &Model, file: &Path, engine: &EngineConfig, n_ctx: u32) -> u64 {
     let Some(facts) = &model.facts else { return 0 };
     let Ok(shape) = WindowShape::new(n_ctx as usize) else { return facts.weights_bytes };
     let pieces = Pieces::new(shape, engine.n_ubatch as usize);
@@ -30,7 +30,7 @@ pub fn needed_bytes(model: &Model, file: &Path, engine: &EngineConfig, n_ctx: u3
 
 /// Memory for models: of the devices when one is used, of the machine otherwise.
 #[must_use]
-pub fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
+pub(crate) fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
     if on_device(machine, engine) {
         machine.devices.iter().filter(|device| device.kind == "gpu").map(|device| device.memory_free_bytes).sum()
     } else {
@@ -48,7 +48,7 @@ pub(super) fn on_device(machine: &Machine, engine: &EngineConfig) -> bool {
 
 /// What a comparison would take, model by model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Demand {
+pub(crate) struct Demand {
     /// For the original; `None` when a file of log-probabilities stands for it.
     pub original_bytes: Option<u64>,
     /// For each candidate.
@@ -82,7 +82,7 @@ impl Demand {
 
 /// Expected size of what is kept of an original that is evaluated alone, from the sizes of the texts.
 #[must_use]
-pub fn cache_bytes(plan: &QualityPlan) -> u64 {
+pub(crate) fn cache_bytes(plan: &QualityPlan) -> u64 {
     let Ok(shape) = WindowShape::new(plan.n_ctx as usize) else { return 0 };
     let bytes: u64 = plan.texts.iter().filter_map(|text| text.bytes).sum();
     let windows = bytes / BYTES_A_TOKEN / u64::from(plan.n_ctx);
@@ -93,7 +93,7 @@ pub fn cache_bytes(plan: &QualityPlan) -> u64 {
 /// Which models are held together: what was asked for, or else as many as fit. When one pair does not fit, no pair is made: a
 /// lower bound beside exact values could not be held against them.
 #[must_use]
-pub fn sharing(plan: &QualityPlan, demand: &Demand) -> Sharing {
+pub(crate) fn sharing(plan: &QualityPlan, demand: &Demand) -> Sharing {
     let available_bytes = demand.available_bytes;
     let (all, pair) = (demand.all(), demand.pair(demand.largest()));
     let choice = match plan.memory {
@@ -142,7 +142,7 @@ fn gib(bytes: u64) -> f64 {
 
 /// For people, before anything runs.
 #[must_use]
-pub fn describe(sharing: Sharing, plan: &QualityPlan) -> String {
+pub(crate) fn describe(sharing: Sharing, plan: &QualityPlan) -> String {
     let most = plan.max_windows.map_or(String::new(), |most| format!(", at most {most}"));
     let until = if plan.precision > 0.0 {
         format!(

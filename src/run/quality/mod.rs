@@ -16,8 +16,8 @@ mod rows;
 mod serve;
 mod texts;
 
-pub use job::{Base, CandidateResult, CompareJob, Compared, Hold, Pace, Statistics, Until};
-pub use memory::{Demand, available_bytes, cache_bytes, describe, needed_bytes, sharing};
+pub(crate) use job::{CompareJob, Compared, Hold, Pace, Statistics, Until};
+pub(crate) use memory::{Demand, available_bytes, cache_bytes, describe, needed_bytes, sharing};
 pub(super) use serve::serve;
 
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ use attempt::{Attempt, Broken};
 
 /// What a comparison needs besides the bench and the record it fills.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The plan's texts, as they are tokenized.
     pub texts: Vec<String>,
     /// Compare with this file of log-probabilities instead of the original.
@@ -56,7 +56,7 @@ pub struct Inputs {
 ///
 /// # Errors
 /// What `save` returned; what was compared until then is in `run`.
-pub fn execute<E>(
+pub(crate) fn execute<E>(
     bench: &Bench<'_>,
     inputs: &Inputs,
     run: &mut Run,

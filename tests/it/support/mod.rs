@@ -16,7 +16,7 @@ use std::{
     sync::OnceLock,
 };
 
-use gguf_bench::{engine::LlamaEngine, probe::Monotonic};
+use gguf_bench::testing::{engine::LlamaEngine, probe::Monotonic};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use std::{fs, fs::File, io::Write, path::Path};
 
-use gguf_bench::stats::SplitMix64;
+use gguf_bench::testing::stats::SplitMix64;
 
 use super::gguf::{ARRAY, Gguf, TEXT};
 

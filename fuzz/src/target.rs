@@ -1,0 +1,108 @@
+//! What each fuzz target does with its input. Here, since the modules of the program are visible to their own crate only.
+
+use std::io::Cursor;
+
+use crate::{
+    analysis,
+    gguf::{Error, Facts, GgmlType, Header},
+    mutate, on_disk, prompts as prompt_files,
+    quality::logits_file::LogitsReader,
+    record::{self, Role},
+    report::{self, Format, LlamaBench, Options, card},
+    stats::SplitMix64,
+};
+
+/// Headers of GGUF files, and every fact drawn from them.
+pub fn read_gguf_header(input: &[u8]) {
+    // As long as it is, and as a file whose data go on behind what is here.
+    for bytes in [input.len() as u64, 1 << 40] {
+        match Header::parse(input, bytes) {
+            Ok(header) => {
+                let facts = Facts::of(&header, &[]);
+                let _ = facts.shape.kv_cache_bytes(u32::MAX, GgmlType::F16, GgmlType::Q4_0);
+                let _ = serde_json::to_string(&facts).expect("facts are JSON");
+                assert!(header.weights_bytes() <= bytes);
+            }
+            Err(Error::Io(error)) => panic!("a slice has no input errors: {error}"),
+            Err(error) => {
+                let words = error.to_string();
+                assert!(!words.contains(char::is_control), "{words:?}");
+            }
+        }
+    }
+}
+
+/// llama-perplexity's files of log-probabilities.
+pub fn read_logits(input: &[u8]) {
+    let Ok(mut reader) = LogitsReader::new(Cursor::new(input)) else { return };
+    let header = reader.header();
+    let known = |token: &i32| usize::try_from(*token).is_ok_and(|token| token < header.n_vocab());
+    assert!(reader.tokens().iter().all(known));
+    let mut row = Vec::new();
+    while let Ok(true) = reader.read_row(&mut row) {
+        assert!(row.len() == header.n_vocab() && row.iter().all(|log_prob| log_prob.is_finite()));
+    }
+}
+
+/// Prompt files in every form.
+pub fn read_prompts(input: &[u8]) {
+    for name in ["prompts.json", "prompts.txt"] {
+        if let Ok(found) = prompt_files::read(&on_disk(name, input)) {
+            assert!(!found.is_empty() && found.iter().all(|prompt| !prompt.text.contains('\0')));
+            let mut names: Vec<&str> = found.iter().map(|prompt| prompt.name.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), found.len(), "names are unique");
+        }
+    }
+}
+
+/// Records and journals: reading what a run wrote, or someone sent.
+pub fn read_record(input: &[u8]) {
+    let _ = record::journal::Journal::parse("run.jsonl".as_ref(), input);
+    if let Ok(run) = record::read_run(&on_disk("run.json", input)) {
+        // What could be read can be written, and is then the same.
+        let path = on_disk("again.json", b"");
+        record::write_run(&path, &run).expect("a record can be written");
+        let again = record::read_run(&path).expect("what was written can be read");
+        assert_eq!(again, run);
+    }
+}
+
+/// The analysis and every form of the report of a record that someone sent: it may be absurd, but nothing may panic on it.
+pub fn render_report(input: &[u8]) {
+    let Ok(run) = record::read_run(&on_disk("run.json", input)) else { return };
+    let analysis = analysis::analyse(&run);
+    let options = Options::default();
+    let rows = [LlamaBench::Markdown, LlamaBench::Csv, LlamaBench::Json, LlamaBench::JsonLines, LlamaBench::Sql];
+    let formats = [Format::Html, Format::Markdown, Format::Csv, Format::Json, Format::Text, Format::Recommendation];
+    for format in formats.into_iter().chain(rows.map(Format::LlamaBench)) {
+        let _ = report::render(format, &run, &analysis, &options);
+    }
+    let candidates = (0..run.models.len()).filter(|&model| run.models[model].role == Role::Candidate);
+    for model in candidates {
+        let _ = card::update(None, &run, &analysis, model);
+        let _ = card::badge(&analysis, model);
+    }
+    let diff = analysis::diff::diff(&run, &run);
+    let _ = (report::diff::terminal(&diff, 80), report::diff::markdown(&diff), report::diff::json(&diff));
+}
+
+/// Changes a record where its structure allows.
+pub fn mutate_record(data: &[u8], seed: u32, max_size: usize) -> Mutated {
+    let mut random = SplitMix64::new(seed.into());
+    let document = serde_json::from_slice(data).ok().filter(|_| random.below(16) > 0);
+    let Some(mut document) = document else { return Mutated::AsBytes };
+    for _ in 0..=random.below(4) {
+        mutate::change(&mut document, &mut random);
+    }
+    let changed = serde_json::to_vec(&document).expect("JSON");
+    if changed.len() > max_size { Mutated::TooLong } else { Mutated::Changed(changed) }
+}
+
+/// What became of a record that was to be changed.
+pub enum Mutated {
+    Changed(Vec<u8>),
+    TooLong,
+    AsBytes,
+}

@@ -1,0 +1,51 @@
+//! What `tests/` and `benches/` need of the crate, and all that is public besides the programs' own entry points.
+
+pub mod analysis {
+    pub use crate::analysis::{Analysis, Verdict, analyse};
+}
+pub mod engine {
+    pub use crate::engine::{Engine, LlamaEngine, ModelScript, Noise, Script, ScriptedEngine};
+}
+pub mod event {
+    pub use crate::event::{Event, Observer, Silent};
+}
+pub mod gguf {
+    pub use crate::gguf::{Facts, GgmlType, Header};
+}
+pub mod models {
+    pub mod hub {
+        pub use crate::models::hub::{HubError, HubName, HubSettings, Network, fetch};
+    }
+}
+pub mod probe {
+    pub use crate::probe::{Monotonic, Virtual};
+    pub mod process {
+        pub use crate::probe::process::{Stat, Status};
+    }
+}
+pub mod prompts {
+    pub use crate::prompts::{LengthClass, suite};
+}
+pub mod record {
+    pub use crate::record::{
+        Arrangement, Budget, CacheType, Device, Ended, EngineConfig, FlashAttention, InnerPolicy, Model, Outcome, Plan,
+        PromptTurns, Protocol, QualityWorker, Role, Run, Workers, Workload, WorkloadKind, read_run,
+    };
+    pub mod datum {
+        pub use crate::record::datum::{by_round, log_ratios, rate};
+    }
+    pub mod journal {
+        pub use crate::record::journal::Entry;
+    }
+}
+pub mod run {
+    pub use crate::run::{Bench, Deadline, ProcessLauncher, SimulatedLauncher, execute, order};
+}
+pub mod stats {
+    pub use crate::stats::{
+        Error, Estimate, SplitMix64, hodges_lehmann, mean, median, median_interval, paired_effect, window_t,
+    };
+}
+pub mod units {
+    pub use crate::units::{MIB, NS_PER_S};
+}
