@@ -11,8 +11,6 @@
 //! The library serves the binaries of this package, and makes no promise of stability.
 //! Which module may import which is a table in `tests/architecture.rs`.
 
-#![allow(dead_code)]
-
 mod analysis;
 mod cli;
 mod engine;

@@ -17,12 +17,6 @@ pub(crate) fn tokens_per_second(tokens: u64, ns: u64) -> Option<f64> {
     (tokens > 0 && ns > 0).then(|| tokens as f64 * NS_PER_S / ns as f64)
 }
 
-/// Bytes over time, in GiB/s; `None` when no time passed.
-#[must_use]
-pub(crate) fn gib_per_second(bytes: u64, ns: u64) -> Option<f64> {
-    (ns > 0).then(|| bytes as f64 / GIB * NS_PER_S / ns as f64)
-}
-
 /// Whole nanoseconds, 0 of less than one.
 #[must_use]
 pub(crate) fn whole_ns(ns: f64) -> u64 {
@@ -41,7 +35,5 @@ mod tests {
         assert_eq!(tokens_per_second(512, 2_000_000_000), Some(256.0));
         assert_eq!(tokens_per_second(0, 5), None);
         assert_eq!(tokens_per_second(5, 0), None);
-        assert_eq!(gib_per_second(1 << 30, 500_000_000), Some(2.0));
-        assert_eq!(gib_per_second(1, 0), None);
     }
 }

@@ -13,13 +13,8 @@ use super::{
 use crate::{
     quality::precision::macro_mean,
     record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, WindowMeans},
-    stats::{self, Estimate, SplitMix64},
+    stats::{self, Estimate},
 };
-
-/// Resamples of the bootstrap: ends of a 95 % interval rest on 50 of them each.
-const RESAMPLES: usize = 1_999;
-/// With fewer windows a bootstrap is too narrow to be shown.
-const FEWEST_WINDOWS: usize = 10;
 
 /// A candidate's output against the original's.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -223,15 +218,15 @@ fn figures(texts: &[&[WindowMeans]], run: &Run) -> Figures {
         ppl_original: mean(|window| window.nll_base_nats).exp(),
         ppl_ratio: mean(|window| window.nll_candidate_nats - window.nll_base_nats).exp(),
         kld_mean_nats: mean(|window| window.kld_nats),
-        kld_mean_bootstrap_nats: bootstrap(&sizes, seed, confidence, kld_mean),
-        kld_p99_nats: bootstrap(&sizes, seed, confidence, kld_p99),
+        kld_mean_bootstrap_nats: bootstrapped(&sizes, seed, confidence, kld_mean),
+        kld_p99_nats: bootstrapped(&sizes, seed, confidence, kld_p99),
         top1_agreement: mean(|window| window.same_top_fraction),
     }
 }
 
 impl Figure {
     fn of_mean(texts: &[Vec<f64>], confidence: f64) -> Self {
-        if let Ok(Estimate { value, low, high, .. }) = macro_mean(texts, confidence) {
+        if let Ok(Estimate { value, low, high }) = macro_mean(texts, confidence) {
             return Self { value, low: Some(low), high: Some(high) };
         }
         let means: f64 = texts.iter().map(|windows| windows.iter().sum::<f64>() / windows.len() as f64).sum();
@@ -266,26 +261,13 @@ fn p99(windows: &[WindowMeans], drawn: &[usize]) -> f64 {
     own + (place - below as f64) * (next - own)
 }
 
-/// Value and percentile interval of a statistic of windows drawn with replacement within each text (Efron, 1979; stratified as
-/// in Davison and Hinkley, 1997).
-fn bootstrap(sizes: &[usize], seed: u64, confidence: f64, statistic: impl Fn(&[Vec<usize>]) -> f64) -> Figure {
-    let mut drawn: Vec<Vec<usize>> = sizes.iter().map(|&size| (0..size).collect()).collect();
-    let value = statistic(&drawn);
-    let none = Figure { value, low: None, high: None };
-    if sizes.iter().sum::<usize>() < FEWEST_WINDOWS || sizes.iter().any(|&size| size < 2) {
-        return none;
+/// Value and percentile interval of a statistic of windows; the value alone where the windows are too few for the bootstrap.
+fn bootstrapped(sizes: &[usize], seed: u64, confidence: f64, statistic: impl Fn(&[Vec<usize>]) -> f64) -> Figure {
+    if let Ok(Estimate { value, low, high }) = stats::stratified_bootstrap(sizes, seed, confidence, &statistic) {
+        return Figure { value, low: Some(low), high: Some(high) };
     }
-    let mut rng = SplitMix64::new(seed);
-    let mut replicates = Vec::with_capacity(RESAMPLES);
-    for _ in 0..RESAMPLES {
-        for (drawn, &size) in drawn.iter_mut().zip(sizes) {
-            drawn.fill_with(|| rng.below(size));
-        }
-        replicates.push(statistic(&drawn));
-    }
-    let end = |p| stats::quantile(&replicates, p).ok();
-    let alpha = 1.0 - confidence;
-    Figure { low: end(alpha / 2.0), high: end(1.0 - alpha / 2.0), ..none }
+    let whole: Vec<Vec<usize>> = sizes.iter().map(|&size| (0..size).collect()).collect();
+    Figure { value: statistic(&whole), low: None, high: None }
 }
 
 #[cfg(test)]
@@ -317,9 +299,9 @@ mod tests {
         let drawn: Vec<usize> = (0..10).collect();
         let expected = stats::quantile(&all, 0.99).expect("values");
         assert!((p99(&windows, &drawn) - expected).abs() < 1e-9);
-        let figure = bootstrap(&[10], 1, 0.95, |drawn| p99(&windows, &drawn[0]));
+        let figure = bootstrapped(&[10], 1, 0.95, |drawn| p99(&windows, &drawn[0]));
         assert!(figure.low.is_some_and(|low| low <= expected) && figure.high.is_some_and(|high| high >= expected));
-        assert!(bootstrap(&[9], 1, 0.95, |_| 1.0).low.is_none());
+        assert!(bootstrapped(&[9], 1, 0.95, |_| 1.0).low.is_none());
     }
 
     #[test]

@@ -127,12 +127,12 @@ fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item =
 }
 
 fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &Series) -> Verdict {
-    judge(stats::paired_effect(d, confidence), d.len(), equivalence, of)
+    judge(&stats::paired_effect(d, confidence), d.len(), equivalence, of)
 }
 
 /// Holds the interval of a log ratio, which rests on `n` rounds, against the region of equivalence.
 pub(super) fn judge(
-    interval: Result<stats::Estimate, stats::Error>,
+    interval: &Result<stats::Estimate, stats::Error>,
     n: usize,
     equivalence: f64,
     of: &Series,
@@ -151,7 +151,7 @@ pub(super) fn judge(
             Verdict::NotResolved { rounds_needed }
         }
         Err(stats::Error::TooFew { required, .. }) => {
-            Verdict::NotResolved { rounds_needed: u32::try_from(required).unwrap_or(u32::MAX) }
+            Verdict::NotResolved { rounds_needed: u32::try_from(*required).unwrap_or(u32::MAX) }
         }
         Err(_) => Verdict::NotResolved { rounds_needed: u32::try_from(n + 2).unwrap_or(u32::MAX) },
     }

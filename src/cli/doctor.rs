@@ -9,7 +9,7 @@ use crate::{
     probe::{
         self, Clock, Monotonic, Watch,
         clock::resolution_ns,
-        doctor::{Check, Level, Now, check},
+        doctor::{Check, Level, Now, check, worst},
     },
     record::Build,
 };
@@ -48,11 +48,10 @@ fn describe(build: &Build, checks: &[Check]) -> Result<String> {
             writeln!(out, "{:<8} {:<width$}  -> {remedy}", "", "")?;
         }
     }
-    let worst = checks.iter().map(|c| c.level).max().unwrap_or(Level::Good);
     writeln!(
         out,
         "\n{}",
-        match worst {
+        match worst(checks) {
             Level::Good | Level::Unknown => "Numbers from here can be trusted as far as this program can see.",
             Level::Warning =>
                 "Ratios from here can be trusted; absolute numbers scatter or drift more than they need to.",

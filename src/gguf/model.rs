@@ -60,12 +60,6 @@ impl Model {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// The first file's header, which holds the metadata.
-    #[must_use]
-    pub(crate) fn header(&self) -> &Header {
-        &self.first.header
-    }
-
     /// What the headers say.
     #[must_use]
     pub(crate) fn facts(&self) -> Facts {

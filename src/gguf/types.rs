@@ -66,12 +66,6 @@ impl GgmlType {
         Self::ALL.into_iter().find(|&ty| ty as u32 == id)
     }
 
-    /// The type named `name` in any case, as `-ctk` and `-ctv` take it.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|ty| ty.to_string().eq_ignore_ascii_case(name))
-    }
-
     /// Elements in a block and bytes it takes.
     #[must_use]
     pub fn block(self) -> (u64, u64) {
@@ -154,10 +148,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_names_find_their_type() {
+    fn numbers_find_their_type() {
         for ty in GgmlType::ALL {
             assert_eq!(GgmlType::from_id(ty as u32), Some(ty));
-            assert_eq!(GgmlType::from_name(&ty.to_string().to_lowercase()), Some(ty));
         }
         for withdrawn in [4, 5, 31, 32, 33, 36, 37, 38, 43, u32::MAX] {
             assert_eq!(GgmlType::from_id(withdrawn), None);

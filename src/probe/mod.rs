@@ -26,4 +26,4 @@ pub(crate) use machine::machine;
 pub(crate) use memory::{ProcessMemory, own_peak};
 pub(crate) use oom::{Killer, OomKills};
 pub(crate) use sampler::Sampler;
-pub(crate) use storage::{StorageRead, cache_state};
+pub(crate) use storage::{cache_state, storage_read_bytes};

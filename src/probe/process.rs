@@ -11,12 +11,8 @@ pub struct Status {
     pub anon_bytes: Option<u64>,
     /// `RssFile`, bytes.
     pub file_bytes: Option<u64>,
-    /// `RssShmem`, bytes.
-    pub shmem_bytes: Option<u64>,
     /// `VmHWM`: the peak of resident memory since the process began, bytes.
     pub peak_bytes: Option<u64>,
-    /// Voluntary context switches, of this one thread.
-    pub voluntary_switches: Option<u64>,
     /// Involuntary context switches, of this one thread.
     pub involuntary_switches: Option<u64>,
 }
@@ -31,9 +27,7 @@ impl Status {
                 "VmRSS" => &mut status.rss_bytes,
                 "RssAnon" => &mut status.anon_bytes,
                 "RssFile" => &mut status.file_bytes,
-                "RssShmem" => &mut status.shmem_bytes,
                 "VmHWM" => &mut status.peak_bytes,
-                "voluntary_ctxt_switches" => &mut status.voluntary_switches,
                 "nonvoluntary_ctxt_switches" => &mut status.involuntary_switches,
                 _ => continue,
             };
@@ -74,8 +68,6 @@ pub(super) fn quantity(value: &str) -> Option<u64> {
 pub struct Stat {
     /// State letter; `Z` is a zombie.
     pub state: char,
-    /// Page faults that needed storage.
-    pub major_faults: u64,
     /// CPU time of the process, all threads, ended ones too.
     pub own_ticks: u64,
     /// CPU time of its children that were waited for.
@@ -92,7 +84,6 @@ impl Stat {
         let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
         Some(Self {
             state: fields.first()?.chars().next()?,
-            major_faults: number(12)?,
             own_ticks: number(14)? + number(15)?,
             reaped_ticks: number(16)? + number(17)?,
         })
@@ -117,8 +108,7 @@ mod tests {
     fn status_of_a_running_process() {
         let status = Status::parse(STATUS);
         assert_eq!(status.peak_bytes, Some(1708 * 1024));
-        assert_eq!(status.shmem_bytes, Some(0));
-        assert_eq!((status.voluntary_switches, status.involuntary_switches), (Some(12), Some(3)));
+        assert_eq!(status.involuntary_switches, Some(3));
         let expected =
             MemoryReading { rss_bytes: 1608 * 1024, anon_bytes: Some(116 * 1024), file_bytes: Some(1492 * 1024) };
         assert_eq!(status.memory(), Some(expected));
@@ -147,7 +137,7 @@ mod tests {
     #[test]
     fn stat_with_a_nasty_name() {
         let text = "77 (a) R (b) S 1 77 77 0 -1 4194304 98 5 7 0 11 2 30 4 20 0 1 0 180219 3133440 381";
-        let stat = Stat { state: 'S', major_faults: 7, own_ticks: 13, reaped_ticks: 34 };
+        let stat = Stat { state: 'S', own_ticks: 13, reaped_ticks: 34 };
         assert_eq!(Stat::parse(text), Some(stat));
         assert_eq!(Stat::parse("77 (a) R 1 2 3"), None);
         assert_eq!(Stat::parse(""), None);

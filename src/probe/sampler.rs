@@ -45,14 +45,6 @@ pub(crate) struct Sampled {
     pub peak_rss_bytes: Option<u64>,
 }
 
-impl Sampled {
-    /// How many times the process was read.
-    #[must_use]
-    pub(crate) fn readings(&self) -> usize {
-        self.series.at_ms.len()
-    }
-}
-
 struct Shared {
     clock: Arc<dyn Clock>,
     began_ns: u64,
@@ -97,7 +89,6 @@ impl Sampler {
     }
 
     /// Notes that the worker begins something new, and reads it at this moment; `None` when it has ended.
-    #[expect(clippy::must_use_candidate, reason = "the mark is the effect, the reading a gift")]
     pub(crate) fn mark(&self, label: &str) -> Option<MemoryReading> {
         self.shared.tick(Depth::Whole, Some(label))
     }
@@ -250,9 +241,9 @@ mod tests {
         assert_eq!(series.at_ms.len(), series.anon_kib.len());
         assert!(series.at_ms.is_sorted());
         assert_eq!(series.marks.iter().map(|m| m.1.as_str()).collect::<Vec<_>>(), ["allocate", "free", "wait"]);
-        let hz = seen.readings() as f64 * 1000.0 / elapsed_ms as f64;
+        let hz = seen.series.at_ms.len() as f64 * 1000.0 / elapsed_ms as f64;
         assert!(hz >= 50.0, "{hz} readings a second");
-        let cost = seen.cost_ns.unwrap() as f64 / seen.readings() as f64;
+        let cost = seen.cost_ns.unwrap() as f64 / seen.series.at_ms.len() as f64;
         assert!(cost > 0.0 && cost < 1e6, "{cost} ns a reading");
     }
 
@@ -287,7 +278,7 @@ mod tests {
         child.wait().unwrap();
         assert_eq!(sampler.mark("gone"), None);
         let seen = sampler.stop();
-        assert!(seen.readings() > 0);
+        assert!(!seen.series.at_ms.is_empty());
         assert_eq!(seen.series.marks.len(), 1);
     }
 

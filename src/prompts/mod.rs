@@ -36,13 +36,6 @@ impl Prompt {
     pub fn length_class(&self) -> Option<LengthClass> {
         LengthClass::ALL.into_iter().find(|class| strip_word(&self.category, class.as_str()).is_some())
     }
-
-    /// The kind of task the category ends with, when it follows a length class.
-    #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
-        let rest = strip_word(&self.category, self.length_class()?.as_str())?;
-        Kind::ALL.into_iter().find(|kind| kind.as_str() == rest)
-    }
 }
 
 /// What follows `word` in `category`: nothing, or the part behind an underscore.
@@ -97,38 +90,6 @@ impl fmt::Display for LengthClass {
     }
 }
 
-/// What a prompt of the suite asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// An explanation of facts.
-    Factual,
-    /// A piece of writing.
-    Creative,
-    /// A conclusion reached step by step.
-    Reasoning,
-}
-
-impl Kind {
-    /// Every kind, in the suite's order.
-    pub const ALL: [Self; 3] = [Self::Factual, Self::Creative, Self::Reasoning];
-
-    /// The word used in categories.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Factual => "factual",
-            Self::Creative => "creative",
-            Self::Reasoning => "reasoning",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,10 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn categories_of_the_suite_name_length_and_kind() {
+    fn categories_of_the_suite_name_the_length() {
         let prompt = of("very_long_reasoning");
         assert_eq!(prompt.length_class(), Some(LengthClass::VeryLong));
-        assert_eq!(prompt.kind(), Some(Kind::Reasoning));
         assert_eq!(of("long_factual").length_class(), Some(LengthClass::Long));
     }
 
@@ -150,9 +110,7 @@ mod tests {
         assert_eq!(of("chemistry").length_class(), None);
         assert_eq!(of("shortbread_factual").length_class(), None);
         assert_eq!(of("short").length_class(), Some(LengthClass::Short));
-        assert_eq!(of("short").kind(), None);
-        assert_eq!(of("short_maths").kind(), None);
-        assert_eq!(of("factual").kind(), None);
+        assert_eq!(of("factual").length_class(), None);
     }
 
     #[test]

@@ -74,13 +74,6 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Means of each window of which all positions have come, in order of window.
-    #[must_use]
-    pub(crate) fn window_means(&self) -> Vec<WindowMeans> {
-        let complete = self.windows.iter().filter(|window| window.1.len() == self.shape.scored().len());
-        complete.map(|(&window, tokens)| window_means(window, tokens)).collect()
-    }
-
     /// Means of one window; none before all its positions have come.
     #[must_use]
     pub(crate) fn window(&self, window: usize) -> Option<WindowMeans> {
@@ -329,13 +322,15 @@ mod tests {
             (16..31).flat_map(|position| (0..4).rev().map(move |window| (window, position))).collect();
         let (a, b) = (filled(&tokens, &by_window), filled(&tokens, &interleaved));
         assert_eq!(a.summary(), b.summary());
-        assert_eq!(a.window_means(), b.window_means());
-        let means = a.window_means();
+        let window_means =
+            |accumulator: &Accumulator| (0..4).map_while(|at| accumulator.window(at)).collect::<Vec<_>>();
+        let means = window_means(&a);
+        assert_eq!((means.len(), &means), (4, &window_means(&b)));
         close(
             means.iter().map(|window| window.kld_nats).sum::<f64>() / 4.0,
             a.summary().expect("not empty").kld_mean_nats.value,
         );
-        assert_eq!(filled(&tokens, &by_window[..59]).window_means(), means[..3]);
+        assert_eq!(window_means(&filled(&tokens, &by_window[..59])), means[..3]);
     }
 
     #[test]

@@ -91,12 +91,6 @@ impl Cache {
         self.heads.len()
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.heads.is_empty()
-    }
-
     /// Compares consecutive positions, from `first` on, with a candidate's logits, `[positions, vocabulary]`. KLD is a lower
     /// bound; a model against itself gives exactly 0.
     ///
@@ -310,7 +304,7 @@ mod tests {
         let mut empty = Cache::with_capacity(N_VOCAB, 5, 1);
         let masked = empty.add(&base, &[9], TWO);
         assert_eq!(masked, Err(BatchError::Base { row: 0, reason: RowError::MaskedToken { token: 9 } }));
-        assert!(empty.is_empty());
+        assert_eq!(empty.len(), 0);
     }
 
     #[test]

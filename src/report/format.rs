@@ -219,13 +219,6 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{}\u{a0}%", fixed(value, decimals))
 }
 
-/// A ratio as a change with its sign: 0.969 is `−3.1 %`.
-#[must_use]
-pub(crate) fn change(ratio: f64) -> String {
-    let text = percent(ratio - 1.0);
-    if ratio > 1.0 && !text.starts_with("0.00") { format!("+{text}") } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,10 +265,9 @@ mod tests {
     }
 
     #[test]
-    fn changes_have_signs() {
-        assert_eq!(change(0.969), "−3.1\u{a0}%");
-        assert_eq!(change(1.9), "+90\u{a0}%");
-        assert_eq!(change(1.0), "0.00\u{a0}%");
+    fn shares_and_ratios() {
+        assert_eq!(percent(0.969 - 1.0), "−3.1\u{a0}%");
+        assert_eq!(percent(0.0), "0.00\u{a0}%");
         assert_eq!(percent(0.36), "36\u{a0}%");
         assert_eq!(ratio(0.054), "0.054×");
     }

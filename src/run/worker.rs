@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, Error, Loaded, Session},
-    probe::{self, StorageRead},
+    probe,
     record::DeviceInfo,
     stats::SplitMix64,
 };
@@ -31,9 +31,9 @@ pub(crate) fn serve(
         _ => return send(output, &failed("a worker must first be told to load")),
     };
     let mut talk = Ok(());
-    let before = StorageRead::now();
+    let before = probe::storage_read_bytes();
     let served = engine.with_session(&path, &config, &mut |session, loaded| {
-        let storage_read_bytes = StorageRead::now().since(before).bytes;
+        let storage_read_bytes = probe::storage_read_bytes().zip(before).and_then(|(now, then)| now.checked_sub(then));
         let Loaded { model_ns, n_vocab, n_ctx_train, .. } = loaded;
         talk = send(output, &Reply::Loaded { model_ns, n_vocab, n_ctx_train, storage_read_bytes });
         while talk.is_ok() {

@@ -10,8 +10,6 @@ use super::distribution::normal_quantile;
 pub(super) struct Critical {
     /// Elements cut off at each end.
     pub(super) rank: usize,
-    /// 1 − 2·P(T ≤ rank) where the distribution is exact.
-    pub(super) achieved: Option<f64>,
 }
 
 impl Critical {
@@ -26,7 +24,7 @@ impl Critical {
             if 2.0 * below > alpha {
                 break;
             }
-            found = Some(Self { rank, achieved: Some(1.0 - 2.0 * below) });
+            found = Some(Self { rank });
         }
         found
     }
@@ -39,7 +37,7 @@ impl Critical {
             clippy::cast_sign_loss,
             reason = "floored, at least 0, below the mean"
         )]
-        Self { rank: rank as usize, achieved: None }
+        Self { rank: rank as usize }
     }
 
     /// The two ends in `sorted`, which has one element for each step of T.
@@ -72,7 +70,7 @@ mod tests {
     #[test]
     fn a_tail_of_exactly_alpha_counts() {
         let six_signs = [1.0, 6.0, 15.0, 20.0].map(|ways| ways / 64.0);
-        assert_eq!(Critical::exact(six_signs, 2.0 / 64.0), Some(Critical { rank: 0, achieved: Some(62.0 / 64.0) }));
+        assert_eq!(Critical::exact(six_signs, 2.0 / 64.0), Some(Critical { rank: 0 }));
         assert_eq!(Critical::exact(six_signs, 1.9 / 64.0), None);
     }
 }

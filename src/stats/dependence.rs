@@ -46,13 +46,6 @@ impl Dependence {
         self.lag1 > 2.0 / (self.n as f64).sqrt()
     }
 
-    /// The number of independent values that would say as much: n(1−ρ̂)/(1+ρ̂) of a first-order
-    /// autoregressive series (Bayley & Hammersley 1946), or n when the dependence is not notable.
-    #[must_use]
-    pub(crate) fn effective_n(&self) -> f64 {
-        self.n as f64 / self.widening().powi(2)
-    }
-
     /// The factor by which an interval made for independent values is too narrow: √((1+ρ̂)/(1−ρ̂)),
     /// or 1 when the dependence is not notable. For
     /// [`Estimate::widened`](super::Estimate::widened).
@@ -78,10 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn half_dependent_series_say_a_third() {
+    fn half_dependent_series_widen_by_the_root_of_three() {
         let dependence = Dependence { lag1: 0.5, n: 30 };
         assert!(dependence.is_notable());
-        assert_close("effective n", dependence.effective_n(), 10.0, 1e-14);
         assert_close("widening", dependence.widening(), 3.0_f64.sqrt(), 1e-15);
     }
 
@@ -90,7 +82,6 @@ mod tests {
         for lag1 in [-0.9, 0.0, 0.49] {
             let dependence = Dependence { lag1, n: 16 };
             assert_close("widening", dependence.widening(), 1.0, 0.0);
-            assert_close("effective n", dependence.effective_n(), 16.0, 0.0);
         }
     }
 

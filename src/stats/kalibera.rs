@@ -1,6 +1,6 @@
 //! How many inner samples a round is worth: variance components of a pilot, and the optimum.
 
-use super::mean::Moments;
+use super::mean::variance;
 use super::sum::mean_of;
 use super::{Error, check};
 
@@ -78,11 +78,6 @@ impl Components {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, then limited")]
         Ok((optimum as usize).clamp(1, most))
     }
-}
-
-/// The unbiased variance of the at least two values that a checked pilot has at each level.
-fn variance(values: &[f64]) -> f64 {
-    values.iter().copied().collect::<Moments>().variance().expect("at least two values")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::distribution::student_quantile;
 use super::sum::mean_of;
-use super::{Error, Estimate, Method, check};
+use super::{Error, Estimate, check};
 
 const FEWEST_WINDOWS: usize = 5;
 
@@ -24,18 +24,6 @@ impl Moments {
         self.squares += before * (value - self.mean);
     }
 
-    /// Values so far.
-    #[must_use]
-    pub(crate) fn n(&self) -> usize {
-        self.n
-    }
-
-    /// The mean; `None` of nothing.
-    #[must_use]
-    pub(crate) fn mean(&self) -> Option<f64> {
-        (self.n > 0).then_some(self.mean)
-    }
-
     /// The unbiased variance, over n − 1; `None` of fewer than two values.
     #[must_use]
     pub(crate) fn variance(&self) -> Option<f64> {
@@ -55,40 +43,26 @@ impl FromIterator<f64> for Moments {
 ///
 /// `windows` holds one mean per window, the unit of independence; tokens inside a window are not
 /// independent. Assumes windows of equal weight, independent, and a mean over them that is about
-/// normal: skewed data (KLD) should be shown with [`block_bootstrap`](super::block_bootstrap)
+/// normal: skewed data (KLD) should be shown with [`stratified_bootstrap`](super::stratified_bootstrap)
 /// beside it. Ties need no special case. Smallest n: 5.
 ///
 /// # Errors
 ///
 /// [`Error::TooFew`], [`Error::NotFinite`], [`Error::Probability`].
 pub fn window_t(windows: &[f64], confidence: f64) -> Result<Estimate, Error> {
-    t_interval("window_t", windows, confidence)
-}
-
-/// The mean of the differences `after` − `before`, window by window, with the interval of
-/// [`window_t`].
-///
-/// Pairing removes what both sides share, such as how hard a window is. Assumptions and smallest n:
-/// those of [`window_t`], of the differences.
-///
-/// # Errors
-///
-/// [`Error::Lengths`], [`Error::TooFew`], [`Error::NotFinite`], [`Error::Probability`].
-pub(crate) fn paired_t(before: &[f64], after: &[f64], confidence: f64) -> Result<Estimate, Error> {
-    check::same_length("paired_t", before, after)?;
-    let differences: Vec<f64> = before.iter().zip(after).map(|(b, a)| a - b).collect();
-    t_interval("paired_t", &differences, confidence)
-}
-
-fn t_interval(function: &'static str, values: &[f64], confidence: f64) -> Result<Estimate, Error> {
     let alpha = check::alpha(confidence)?;
-    check::sample(function, values, FEWEST_WINDOWS)?;
-    let n = values.len();
-    let variance = values.iter().copied().collect::<Moments>().variance().expect("at least five values");
+    check::sample("window_t", windows, FEWEST_WINDOWS)?;
+    let n = windows.len();
+    let variance = variance(windows);
     let half_width = student_quantile(alpha / 2.0, n - 1) * (variance / n as f64).sqrt();
-    let value = mean_of(values);
+    let value = mean_of(windows);
     let (low, high) = (value - half_width, value + half_width);
-    Ok(Estimate { value, low, high, confidence, achieved: None, n, method: Method::StudentT })
+    Ok(Estimate { value, low, high })
+}
+
+/// The unbiased variance of checked values, at least two.
+pub(super) fn variance(values: &[f64]) -> f64 {
+    values.iter().copied().collect::<Moments>().variance().expect("at least two values")
 }
 
 #[cfg(test)]
@@ -104,32 +78,25 @@ mod tests {
             let estimate = window_t(&values, fixture::number(&case["confidence"])).expect("enough windows");
             assert_estimate(&estimate, case, 1e-10);
         }
-        for case in fixture["paired_t"].as_array().expect("cases") {
-            let (before, after) = (fixture::numbers(&case["before"]), fixture::numbers(&case["after"]));
-            let estimate = paired_t(&before, &after, fixture::number(&case["confidence"])).expect("enough windows");
-            assert_estimate(&estimate, case, 1e-10);
-        }
     }
 
     #[test]
     fn a_large_offset_does_not_swallow_the_variance() {
         let moments: Moments = [4.0, 7.0, 13.0, 16.0].into_iter().map(|x| x + 1e9).collect();
         assert_close("variance", moments.variance().expect("four values"), 30.0, 1e-12);
-        assert_close("mean", moments.mean().expect("four values"), 1e9 + 10.0, 1e-15);
     }
 
     #[test]
-    fn nothing_has_no_mean_and_one_value_no_variance() {
+    fn one_value_has_no_variance() {
         let mut moments = Moments::default();
-        assert_eq!((moments.mean(), moments.variance()), (None, None));
+        assert_eq!(moments.variance(), None);
         moments.add(3.0);
-        assert_eq!((moments.n(), moments.mean(), moments.variance()), (1, Some(3.0), None));
+        assert_eq!(moments.variance(), None);
     }
 
     #[test]
     fn a_model_against_itself_is_exactly_zero() {
-        let nll = [3.1, 2.7, 2.9, 3.3, 3.0];
-        let estimate = paired_t(&nll, &nll, 0.95).expect("five windows");
+        let estimate = window_t(&[0.0; 5], 0.95).expect("five windows");
         assert_eq!([estimate.value, estimate.low, estimate.high].map(f64::to_bits), [0; 3]);
     }
 
@@ -137,7 +104,5 @@ mod tests {
     fn four_windows_are_too_few() {
         let few = Error::TooFew { function: "window_t", required: 5, actual: 4 };
         assert_eq!(window_t(&[1.0; 4], 0.95), Err(few));
-        let torn = Error::Lengths { function: "paired_t", left: 5, right: 6 };
-        assert_eq!(paired_t(&[1.0; 5], &[1.0; 6], 0.95), Err(torn));
     }
 }

@@ -35,14 +35,12 @@ mod fixture;
 #[cfg(test)]
 mod properties;
 
-#[cfg(test)]
-pub(crate) use bootstrap::block_bootstrap;
+pub(crate) use bootstrap::stratified_bootstrap;
 pub(crate) use dependence::Dependence;
 pub(crate) use effect::fewest_for_effect;
 pub use effect::paired_effect;
 pub use error::Error;
 pub use estimate::Estimate;
-pub(crate) use estimate::Method;
 pub(crate) use kalibera::Components;
 pub(crate) use mean::Moments;
 pub use mean::window_t;
@@ -50,8 +48,6 @@ pub(crate) use order::quantile;
 pub use order::{median, median_interval};
 pub(crate) use rank_sum::hodges_lehmann_shift;
 pub use rng::SplitMix64;
-#[cfg(test)]
-pub(crate) use robust::mad_sigma;
 pub(crate) use robust::outliers;
 pub(crate) use sign::sign_test;
 pub use signed_rank::hodges_lehmann;

@@ -1,7 +1,7 @@
 //! Order statistics: quantiles, the median and its distribution-free interval.
 
 use super::critical::{Critical, fewest_signs};
-use super::{Error, Estimate, Method, check};
+use super::{Error, Estimate, check};
 
 /// Up to this n the binomial distribution is summed exactly (2⁻ⁿ is still a normal `f64`); above
 /// it, approximated.
@@ -13,16 +13,7 @@ const EXACT_UP_TO: usize = 1000;
 pub(crate) struct Sorted(Vec<f64>);
 
 impl Sorted {
-    /// Checks and sorts.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooFew`] without values, [`Error::NotFinite`].
-    pub(crate) fn new(values: Vec<f64>) -> Result<Self, Error> {
-        Self::of("Sorted::new", values)
-    }
-
-    /// As `new`, on behalf of a function that gives its own name.
+    /// Checks and sorts, on behalf of a function that gives its own name.
     pub(super) fn of(function: &'static str, mut values: Vec<f64>) -> Result<Self, Error> {
         check::sample(function, &values, 1)?;
         values.sort_unstable_by(f64::total_cmp);
@@ -78,7 +69,7 @@ impl Sorted {
         let critical = critical(n, alpha);
         let (low, high) = critical.ends(&self.0);
         let value = self.median();
-        Ok(Estimate { value, low, high, confidence, achieved: critical.achieved, n, method: Method::OrderStatistics })
+        Ok(Estimate { value, low, high })
     }
 }
 
@@ -110,7 +101,7 @@ pub fn median(values: &[f64]) -> Result<f64, Error> {
 /// the normal approximation with continuity correction.
 ///
 /// Assumes independent data of one distribution, nothing about its shape. Ties make the interval
-/// cover more than `achieved`, never less. Smallest n: the one with 2·2⁻ⁿ ≤ α, which is 6 at 95 %.
+/// cover more than asked, never less. Smallest n: the one with 2·2⁻ⁿ ≤ α, which is 6 at 95 %.
 ///
 /// # Errors
 ///

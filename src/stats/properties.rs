@@ -14,8 +14,8 @@ const ONE_SAMPLE: [(&str, OneSample); 4] = [
 ];
 
 fn bootstrapped_mean(values: &[f64], confidence: f64) -> Result<Estimate, Error> {
-    let mean_of = |drawn: &[usize]| drawn.iter().map(|&i| values[i]).sum::<f64>() / drawn.len() as f64;
-    block_bootstrap(values.len(), 5, confidence, mean_of).map(|outcome| outcome.estimate)
+    let mean_of = |drawn: &[Vec<usize>]| drawn[0].iter().map(|&i| values[i]).sum::<f64>() / values.len() as f64;
+    stratified_bootstrap(&[values.len()], 5, confidence, mean_of)
 }
 
 /// A symmetric, heavy-tailed value around 0: a difference of two exponential delays.
@@ -47,7 +47,6 @@ fn intervals_contain_their_estimate_and_nest_by_confidence() {
             let [narrow, wide] = [0.9, 0.99].map(|confidence| estimator(&values, confidence).expect("enough values"));
             assert!(narrow.contains(narrow.value), "{name}: {narrow:?}");
             assert!(wide.low <= narrow.low && narrow.high <= wide.high, "{name}: {narrow:?} {wide:?}");
-            assert!(narrow.achieved.is_none_or(|achieved| achieved >= 0.9), "{name}: {narrow:?}");
         }
     }
 }
@@ -81,7 +80,6 @@ fn the_order_of_the_data_is_irrelevant() {
             let of = |values: &[f64]| ends(&estimator(values, 0.95).expect("enough values"));
             assert_same(name, of(&shuffled), of(&values));
         }
-        assert_eq!(mad_sigma(&shuffled), mad_sigma(&values));
         assert_eq!(quantile(&shuffled, 0.9), quantile(&values, 0.9));
     }
 }
@@ -94,7 +92,6 @@ fn swapping_the_two_runs_turns_the_shift_around() {
         let there = hodges_lehmann_shift(&before, &after, 0.95).expect("enough values");
         let back = hodges_lehmann_shift(&after, &before, 0.95).expect("enough values");
         assert_same("shift", ends(&back), [-there.high, -there.value, -there.low]);
-        assert_eq!(back.achieved, there.achieved);
         let moved: Vec<f64> = after.iter().map(|y| y + 2.0).collect();
         let moved = hodges_lehmann_shift(&before, &moved, 0.95).expect("enough values");
         assert_same("moved shift", ends(&moved), ends(&there).map(|x| x + 2.0));
@@ -126,20 +123,22 @@ fn rank_intervals_cover_the_truth_as_often_as_they_say() {
     const RUNS: usize = 4000;
     let mut rng = SplitMix64::new(26);
     let mut seen = Vec::new();
-    for n in [6, 10, 20] {
-        let said = hodges_lehmann(&sample(&mut rng, n), 0.95).expect("enough values").achieved;
+    // Confidence of the exact intervals at 95 %, from the test statistics' distributions: signed rank, order statistics, rank sum.
+    let exact = [
+        (6, [0.968_75, 0.968_75, 0.958_87]),
+        (10, [0.951_17, 0.978_52, 0.956_74]),
+        (20, [0.951_56, 0.958_61, 0.950_91]),
+    ];
+    for (n, said) in exact {
         let saw = covered(RUNS, || hodges_lehmann(&sample(&mut rng, n), 0.95).expect("enough values"));
-        seen.push(("signed rank", n, said, saw));
-        let said = median_interval(&sample(&mut rng, n), 0.95).expect("enough values").achieved;
+        seen.push(("signed rank", n, said[0], saw));
         let saw = covered(RUNS, || median_interval(&sample(&mut rng, n), 0.95).expect("enough values"));
-        seen.push(("order statistics", n, said, saw));
-        let mut shift =
-            || hodges_lehmann_shift(&sample(&mut rng, n), &sample(&mut rng, n), 0.95).expect("enough values");
-        seen.push(("rank sum", n, shift().achieved, covered(RUNS, shift)));
+        seen.push(("order statistics", n, said[1], saw));
+        let shift = || hodges_lehmann_shift(&sample(&mut rng, n), &sample(&mut rng, n), 0.95).expect("enough values");
+        seen.push(("rank sum", n, said[2], covered(RUNS, shift)));
     }
     // Four standard errors of a proportion near 0.95 in 4000 runs are 1.4 points.
     for (name, n, said, saw) in seen {
-        let said = said.expect("exact at this n");
         assert!((said - saw).abs() < 0.014, "{name}, n = {n}: said {said}, covered {saw}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::critical::Critical;
 use super::order::Sorted;
-use super::{Error, Estimate, Method, check};
+use super::{Error, Estimate, check};
 
 /// Up to this product of the sample sizes (50 · 50) the null distribution is computed; above it,
 /// approximated.
@@ -22,7 +22,7 @@ const EXACT_UP_TO: usize = 2500;
 ///
 /// Assumes both samples independent, of one shape, apart by a shift. For runs of different days
 /// that excludes whatever differs between the days: the interval speaks of these two runs. Ties
-/// make it cover more than `achieved`, never less. Memory grows with mn. Smallest n: the sizes with
+/// make it cover more than asked, never less. Memory grows with mn. Smallest n: the sizes with
 /// 2/C(m+n, m) ≤ α; 4 and 4, or 3 and 5, at 95 %.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub(crate) fn hodges_lehmann_shift(before: &[f64], after: &[f64], confidence: f6
     let differences = Sorted::of(FUNCTION, differences)?;
     let (low, high) = critical.ends(differences.values());
     let value = differences.median();
-    Ok(Estimate { value, low, high, confidence, achieved: critical.achieved, n: m + n, method: Method::RankSum })
+    Ok(Estimate { value, low, high })
 }
 
 /// P(U = 0, 1, …, mn), by whether the largest of all values is of the first sample or the second:

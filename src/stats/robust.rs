@@ -11,21 +11,6 @@ const FLAGGED_BEYOND: f64 = 5.0;
 
 const FEWEST: usize = 3;
 
-/// The standard deviation by the median absolute deviation: 1.4826 · median |x − median x| (Hampel
-/// 1974).
-///
-/// Consistent for a normal distribution, unmoved by outliers up to half of the data. Assumes
-/// nothing else. It is 0 when more than half of the values are equal, which is a fact about them
-/// and not an error. Smallest n: 3.
-///
-/// # Errors
-///
-/// [`Error::TooFew`], [`Error::NotFinite`].
-pub(crate) fn mad_sigma(values: &[f64]) -> Result<f64, Error> {
-    check::sample("mad_sigma", values, FEWEST)?;
-    Ok(NORMAL * deviation("mad_sigma", values)?.1)
-}
-
 /// Indices of the values further than five robust standard deviations from the median, ascending;
 /// to be shown, never dropped.
 ///
@@ -61,7 +46,8 @@ mod tests {
         let fixture = fixture::load(include_str!("../../tests/fixtures/stats/robust.json"));
         for case in fixture["mad_sigma"].as_array().expect("cases") {
             let values = fixture::numbers(&case["values"]);
-            assert_close("MAD σ", mad_sigma(&values).expect("enough"), fixture::number(&case["sigma"]), 1e-13);
+            let mad = deviation("MAD", &values).expect("enough").1;
+            assert_close("MAD σ", NORMAL * mad, fixture::number(&case["sigma"]), 1e-13);
         }
     }
 
@@ -82,7 +68,7 @@ mod tests {
 
     #[test]
     fn two_values_have_no_robust_spread() {
-        let error = Error::TooFew { function: "mad_sigma", required: 3, actual: 2 };
-        assert_eq!(mad_sigma(&[1.0, 2.0]), Err(error));
+        let error = Error::TooFew { function: "outliers", required: 3, actual: 2 };
+        assert_eq!(outliers(&[1.0, 2.0], 1e-9), Err(error));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::critical::{Critical, fewest_signs};
 use super::order::Sorted;
-use super::{Error, Estimate, Method, check};
+use super::{Error, Estimate, check};
 
 /// Up to this n the null distribution is computed (n³/6 additions, about a million); above it,
 /// approximated.
@@ -21,7 +21,7 @@ const EXACT_UP_TO: usize = 200;
 /// normal with mean n(n+1)/4, variance n(n+1)(2n+1)/24 and continuity correction.
 ///
 /// Assumes `differences` independent and symmetric about θ; no other shape, no outlier rule. Ties
-/// and zeros need no special case and make the interval cover more than `achieved`, never less.
+/// and zeros need no special case and make the interval cover more than asked, never less.
 /// Memory grows with n². Smallest n: the one with 2·2⁻ⁿ ≤ α, which is 6 at 95 %.
 ///
 /// # Errors
@@ -36,7 +36,7 @@ pub fn hodges_lehmann(differences: &[f64], confidence: f64) -> Result<Estimate, 
     let critical = critical(n, alpha);
     let (low, high) = critical.ends(averages.values());
     let value = averages.median();
-    Ok(Estimate { value, low, high, confidence, achieved: critical.achieved, n, method: Method::SignedRank })
+    Ok(Estimate { value, low, high })
 }
 
 /// For n of at least the fewest signs.

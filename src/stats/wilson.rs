@@ -1,7 +1,7 @@
 //! Wilson's interval of a proportion.
 
 use super::distribution::normal_quantile;
-use super::{Error, Estimate, Method, check};
+use super::{Error, Estimate, check};
 
 /// The share of `successes` in `trials` with Wilson's score interval (Wilson 1927).
 ///
@@ -34,7 +34,7 @@ pub(crate) fn wilson(successes: u64, trials: u64, confidence: f64) -> Result<Est
     // beside the value.
     let low = if successes == 0 { 0.0 } else { centre - half_width };
     let high = if successes == trials { 1.0 } else { centre + half_width };
-    Ok(Estimate { value, low, high, confidence, achieved: None, n: counted, method: Method::Wilson })
+    Ok(Estimate { value, low, high })
 }
 
 #[cfg(test)]

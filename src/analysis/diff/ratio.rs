@@ -55,7 +55,7 @@ impl Two {
         let interval = self.interval(protocol.confidence).ok();
         let strict = verdict::adjusted(protocol.confidence, verdicts);
         let (n_old, n_new) = (self.old.by_round.len(), self.new.by_round.len());
-        let judged = || verdict::judge(self.interval(strict), n_old.min(n_new), protocol.equivalence, &self.new);
+        let judged = || verdict::judge(&self.interval(strict), n_old.min(n_new), protocol.equivalence, &self.new);
         let ratio = interval.as_ref().map(Estimate::exp);
         MetricDiff {
             metric: self.new.key.clone(),

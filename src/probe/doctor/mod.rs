@@ -68,8 +68,6 @@ pub(crate) fn check(machine: &Machine, build: &Build, now: &Now) -> Vec<Check> {
     ]
 }
 
-/// The level of the worst check.
-#[must_use]
 pub(crate) fn worst(checks: &[Check]) -> Level {
     checks.iter().map(|check| check.level).max().unwrap_or(Level::Unknown)
 }

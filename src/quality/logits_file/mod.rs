@@ -125,12 +125,6 @@ impl LogitsHeader {
         self.n_vocab
     }
 
-    /// Windows.
-    #[must_use]
-    pub(crate) fn n_chunk(&self) -> usize {
-        self.n_chunk
-    }
-
     /// Bytes of the whole file.
     #[must_use]
     pub(crate) fn file_bytes(&self) -> u128 {
