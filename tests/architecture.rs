@@ -40,7 +40,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("llama_cpp_sys_2", &["engine/"]),
     ("minijinja", &["report/html.rs"]),
     ("indicatif", &["cli/progress.rs"]),
-    ("plotters", &["report/chart/"]),
+    ("plotters", &["report/draw/"]),
     ("clap", &["cli/"]),
     // Wall time is a label, made in one place; nothing is timed by a clock that steps.
     // Records of several days are put in order by theirs.

@@ -7,6 +7,7 @@ pub(crate) mod card;
 pub(crate) mod chart;
 mod csv;
 pub(crate) mod diff;
+mod draw;
 mod embed;
 pub(crate) mod format;
 pub(crate) mod guide;
@@ -82,11 +83,8 @@ pub(crate) enum Error {
     #[error("write JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// A figure could not be drawn.
-    #[error("draw {id}")]
-    Chart {
-        /// Which.
-        id: String,
-    },
+    #[error(transparent)]
+    Draw(#[from] draw::canvas::DrawError),
 }
 
 /// Renders a run. The same run gives the same bytes.

@@ -1,9 +1,10 @@
 //! Speeds by date: a strip a model on a scale of its own, a point a record with its interval, a line through the records of a machine.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
-    plot::{self, ink, legend, legend_height, mark},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, Labels, Spacing, grid_up},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+    plot::{self, LEFT, ink, legend, legend_height, mark, whisker_up},
 };
 use crate::{
     analysis::{
@@ -20,12 +21,9 @@ use crate::{
 const STRIP: i32 = 96;
 const HEAD: i32 = 24;
 const FOOT: i32 = 40;
-const LEFT: i32 = 62;
 const RIGHT: i32 = WIDTH - 34;
 /// A strip shows at least so much above and below its middle, so that noise does not fill it.
 const LEAST_REACH: f64 = 0.02;
-/// Half the width of the cap of a whisker.
-const CAP: i32 = 4;
 
 /// A model's value in one record.
 struct Point {
@@ -42,7 +40,7 @@ struct Strip {
 }
 
 /// One figure for generation and one for prompt processing, each of the first workload that most records have.
-pub(in crate::report) fn charts(several: &Several, labels: &[Label]) -> Result<Vec<Chart>, Error> {
+pub(in crate::report) fn charts(several: &Several, labels: &[Label]) -> Result<Vec<Chart>, DrawError> {
     let kinds = [("tg", "generation"), ("pp", "prompt processing")];
     let of = |&(kind, what): &(&str, &str)| Some(chart(several, labels, (kind, what), &common(several, kind)?));
     kinds.iter().filter_map(of).collect::<Result<Vec<_>, _>>().map(|charts| charts.into_iter().flatten().collect())
@@ -65,7 +63,12 @@ fn common(several: &Several, kind: &str) -> Option<String> {
     best.map(|(key, _)| key)
 }
 
-fn chart(several: &Several, labels: &[Label], (kind, what): (&str, &str), key: &str) -> Result<Option<Chart>, Error> {
+fn chart(
+    several: &Several,
+    labels: &[Label],
+    (kind, what): (&str, &str),
+    key: &str,
+) -> Result<Option<Chart>, DrawError> {
     let strips: Vec<Strip> = several.models.iter().filter_map(|m| strip(m, key, labels)).collect();
     if strips.is_empty() {
         return Ok(None);
@@ -117,8 +120,8 @@ fn places(several: &Several) -> Vec<i32> {
     let ends = |at: &[f64]| at.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     let at = times.filter(|t| ends(t).1 > ends(t).0).unwrap_or(in_turn);
     let (low, high) = ends(&at);
-    let span = if high > low { high - low } else { 1.0 };
-    at.iter().map(|t| LEFT + 20 + px((t - low) / span * f64::from(RIGHT - LEFT - 40))).collect()
+    let axis = Axis::new(Spacing::Linear, (low, high), (LEFT + 20, RIGHT - 20));
+    at.iter().map(|t| axis.at(*t)).collect()
 }
 
 fn draw(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, at: &[i32], series_of: &impl Fn(usize) -> usize) {
@@ -126,17 +129,12 @@ fn draw(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, at: &[i32], series_of:
     let high = strip.points.iter().map(|p| p.high).fold(f64::NEG_INFINITY, f64::max);
     let middle = f64::midpoint(low, high);
     let reach = ((high - low) / 2.0 * 1.1).max(middle.abs() * LEAST_REACH).max(f64::MIN_POSITIVE);
-    let half = f64::from(STRIP - HEAD - 14) / 2.0;
-    let centre = top + HEAD + px(half);
-    let y = |value: f64| centre - px((value - middle) / reach * half);
+    let y = Axis::new(Spacing::Linear, (middle - reach, middle + reach), (top + STRIP - 14, top + HEAD));
     canvas.text(Ink::Text, Face::Normal, Anchor::Start, (LEFT, top + 12), &strip.head);
-    for value in [middle + reach, middle - reach] {
-        canvas.line(Ink::Grid, (LEFT, y(value)), (RIGHT, y(value)), 1);
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(value)), &sig3(value));
-    }
+    grid_up(canvas, &y.ticks([middle + reach, middle - reach], sig3), RIGHT);
     let mut by_machine: Vec<(usize, Vec<(i32, i32)>)> = Vec::new();
     for point in &strip.points {
-        let (series, place) = (series_of(point.record), (at[point.record], y(point.value)));
+        let (series, place) = (series_of(point.record), (at[point.record], y.at(point.value)));
         match by_machine.iter_mut().find(|(s, _)| *s == series) {
             Some((_, places)) => places.push(place),
             None => by_machine.push((series, vec![place])),
@@ -149,12 +147,9 @@ fn draw(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, at: &[i32], series_of:
     for point in &strip.points {
         let (series, x) = (series_of(point.record), at[point.record]);
         if point.high > point.low {
-            canvas.line(ink(series), (x, y(point.low)), (x, y(point.high)), 2);
-            for end in [point.low, point.high] {
-                canvas.line(ink(series), (x - CAP, y(end)), (x + CAP, y(end)), 2);
-            }
+            whisker_up(canvas, ink(series), x, (y.at(point.low), y.at(point.high)), 2, 4);
         }
-        mark(canvas, series, (x, y(point.value)));
+        mark(canvas, series, (x, y.at(point.value)));
     }
 }
 
@@ -163,18 +158,11 @@ fn axis(canvas: &mut Canvas<'_>, labels: &[Label], at: &[i32], y: i32) {
     canvas.line(Ink::Muted, (LEFT, y), (RIGHT, y), 1);
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by_key(|&i| at[i]);
-    let (mut letter_free, mut day_free) = (i32::MIN, i32::MIN);
+    let (mut letters, mut days) = (Labels::default(), Labels::default());
     for i in order {
         let (x, label) = (at[i], &labels[i]);
         canvas.line(Ink::Muted, (x, y), (x, y + 4), 1);
-        let rows =
-            [(&label.letter, y + 12, Ink::Text, &mut letter_free), (&label.when, y + 26, Ink::Muted, &mut day_free)];
-        for (text, y, ink, free) in rows {
-            let half = Face::Small.width(text) / 2;
-            if x - half > *free {
-                canvas.text(ink, Face::Small, Anchor::Middle, (x, y), text);
-                *free = x + half + 3;
-            }
-        }
+        letters.put(canvas, Ink::Text, (x, y + 12), &label.letter);
+        days.put(canvas, Ink::Muted, (x, y + 26), &label.when);
     }
 }

@@ -1,8 +1,9 @@
 //! Tokens a second by category of prompt, generation and prompt processing apart.
 
-use super::{
-    Chart, Error,
-    bars::{self, Bar, Group},
+use super::{Chart, metric_bars::bar};
+use crate::report::draw::{
+    bars::{self, Group},
+    canvas::DrawError,
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Unit},
@@ -12,14 +13,14 @@ use crate::{
     },
 };
 
-pub(super) fn charts(analysis: &Analysis) -> Result<Vec<Chart>, Error> {
+pub(super) fn charts(analysis: &Analysis) -> Result<Vec<Chart>, DrawError> {
     [("tg", "Generation"), ("pp", "Prompt processing")]
         .into_iter()
         .filter_map(|(k, w)| chart(analysis, k, w).transpose())
         .collect()
 }
 
-fn chart(analysis: &Analysis, kind: &str, what: &str) -> Result<Option<Chart>, Error> {
+fn chart(analysis: &Analysis, kind: &str, what: &str) -> Result<Option<Chart>, DrawError> {
     let mut categories: Vec<&str> = Vec::new();
     for c in analysis.models.iter().flat_map(|m| &m.categories) {
         if !categories.contains(&c.category.as_str()) {
@@ -28,8 +29,7 @@ fn chart(analysis: &Analysis, kind: &str, what: &str) -> Result<Option<Chart>, E
     }
     let group = |category: &&str| {
         let key = format!("{category}/{kind}");
-        let bar =
-            |m: &ModelAnalysis| Bar::new(m, m.metric(&key), Scale::of(Unit::TokensPerSecond, 1.0), "too few tokens");
+        let bar = |m: &ModelAnalysis| bar(m, m.metric(&key), Scale::of(Unit::TokensPerSecond, 1.0), "too few tokens");
         let with = analysis.models.iter().filter(|m| m.categories.iter().any(|c| c.category == **category));
         Group { title: Some(shorten(&inert_line(category), 60)), bars: with.map(bar).collect() }
     };

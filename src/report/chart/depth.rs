@@ -1,8 +1,10 @@
 //! Speed against the tokens already in the context: prompt processing and generation, one line a model.
 
-use super::{
-    Chart, Error, bars,
-    curves::{Curve, Figure, Panel, Spacing, draw},
+use super::{Chart, metric_bars};
+use crate::report::draw::{
+    axis::Spacing,
+    canvas::DrawError,
+    curves::{Panel, Panels, draw},
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
@@ -13,9 +15,9 @@ use crate::{
     },
 };
 
-pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let courses = courses(run);
-    let curve = |m: &ModelAnalysis, course: &Course<'_>| Curve::of_metrics(m, course.keys.iter().copied());
+    let curve = |m: &ModelAnalysis, course: &Course<'_>| metric_bars::curve(m, course.keys.iter().copied());
     let panel = |course: &Course<'_>| Panel {
         title: inert_line(course.work),
         curves: analysis.models.iter().map(|m| curve(m, course)).collect(),
@@ -26,7 +28,7 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
         return Ok(None);
     }
     let (id, title) = ("chart-depth", "Tokens a second at each depth of context");
-    let svg = draw(&Figure { id, title, across: "tokens in the context before", spacing: Spacing::Linear, panels })?;
-    let note = format!("More is better. {}", bars::whiskers(analysis, first));
+    let svg = draw(&Panels { id, title, across: "tokens in the context before", spacing: Spacing::Linear, panels })?;
+    let note = format!("More is better. {}", metric_bars::whiskers(analysis, first));
     Ok(Some(Chart { id: id.into(), section: "depth", title: title.into(), note, svg }))
 }

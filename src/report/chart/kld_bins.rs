@@ -1,9 +1,10 @@
 //! Mean KLD by position in the window, and by how sure the original was: whether errors pile up, and where they arise.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Face, Ink, px, svg},
-    plot::{LEFT, Log, RIGHT, legend, legend_height, line, mark},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, grid_up},
+    canvas::{Anchor, DrawError, Face, Ink, px, svg},
+    plot::{LEFT, RIGHT, legend, legend_height, line, mark},
 };
 use crate::{
     analysis::Analysis,
@@ -20,7 +21,7 @@ const FOOT: i32 = 40;
 /// Label of a bin, its tokens, and their mean KLD.
 type Bin = (String, usize, Option<f64>);
 
-pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
+pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, DrawError> {
     let by_position = |s: &Summary| -> Vec<Bin> {
         let bins = s.kld_by_position.iter();
         bins.map(|b| (format!("{}–{}", b.from_position, b.to_position.saturating_sub(1)), b.tokens, b.kld_mean_nats))
@@ -61,7 +62,7 @@ fn chart(
     analysis: &Analysis,
     words: &Words,
     bins: impl Fn(&Summary) -> Vec<Bin>,
-) -> Result<Option<Chart>, Error> {
+) -> Result<Option<Chart>, DrawError> {
     let results = run.quality.iter().flat_map(|q| &q.results);
     let of = |r: &crate::record::CandidateQuality| {
         let texts: Vec<Vec<Bin>> = r.texts.iter().filter_map(|t| Some(bins(t.summary.as_ref()?))).collect();
@@ -76,7 +77,7 @@ fn chart(
     }
     let top = legend_height(series.len()) + 8;
     let values = series.iter().flat_map(|(_, bins)| bins).filter_map(|b| b.2);
-    let Some(y) = Log::holding(values, top + PLOT, top) else { return Ok(None) };
+    let Some(y) = Axis::holding(values, (top + PLOT, top)) else { return Ok(None) };
     let step = f64::from(RIGHT - LEFT) / labels.len() as f64;
     let x = |i: usize| LEFT + px(step * (i as f64 + 0.5));
     let ends = |bins: &[Bin]| {
@@ -87,7 +88,7 @@ fn chart(
     let texts: Vec<String> = series.iter().map(|(label, bins)| format!("{label}: {}", ends(bins))).collect();
     let svg = svg(words.id, words.title, &texts.join("; "), top + PLOT + FOOT, |canvas| {
         legend(canvas, &texts);
-        y.draw_up(canvas, RIGHT);
+        grid_up(canvas, &y.decades(), RIGHT);
         for (i, label) in labels.iter().enumerate() {
             canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (x(i), top + PLOT + 12), label);
         }

@@ -1,9 +1,10 @@
 //! How KLD is distributed over tokens: the empirical distribution function of each candidate on a logarithmic axis.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Face, Ink, px, svg},
-    plot::{LEFT, Log, RIGHT, legend, legend_height, line, mark},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, grid_across, grid_up},
+    canvas::{Anchor, DrawError, Face, Ink, svg},
+    plot::{LEFT, RIGHT, legend, legend_height, line, mark},
 };
 use crate::{
     analysis::Analysis,
@@ -23,7 +24,7 @@ const MARKED: [(f64, &str); 3] = [(0.5, "median"), (0.9, "90 %"), (0.99, "99 %")
 /// (KLD, share of tokens up to it) of one text, both ascending.
 type Curve = Vec<(f64, f64)>;
 
-pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let results = run.quality.iter().flat_map(|q| &q.results);
     let of = |r: &crate::record::CandidateQuality| {
         let texts: Vec<Curve> = r.texts.iter().filter_map(curve).collect();
@@ -33,24 +34,21 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let series: Vec<(String, Vec<Curve>)> = results.filter_map(of).collect();
     let values = || series.iter().flat_map(|(_, texts)| texts).flatten().filter(|(_, p)| *p >= 0.01);
     let top = legend_height(series.len()) + 8;
-    let Some(x) = Log::holding(values().map(|(v, _)| v.max(LEAST)), LEFT, RIGHT) else { return Ok(None) };
-    let y = |share: f64| top + PLOT - px(share * f64::from(PLOT));
+    let Some(x) = Axis::holding(values().map(|(v, _)| v.max(LEAST)), (LEFT, RIGHT)) else { return Ok(None) };
+    let y = Axis::up_to(1.0, (top + PLOT, top));
     let title = "Distribution of KLD over tokens";
     let texts: Vec<String> = series.iter().map(|(label, texts)| format!("{label}: {}", quantiles(texts, &x))).collect();
     let svg = svg("chart-kld-distribution", title, &texts.join("; "), top + PLOT + FOOT, |canvas| {
         legend(canvas, &texts);
-        x.draw_across(canvas, top, top + PLOT);
-        for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
-            canvas.line(Ink::Grid, (LEFT, y(share)), (RIGHT, y(share)), 1);
-            canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(share)), &format!("{:.0} %", share * 100.0));
-        }
+        grid_across(canvas, &x.decades(), top, top + PLOT);
+        grid_up(canvas, &y.ticks([0.0, 0.25, 0.5, 0.75, 1.0], |share| format!("{:.0} %", share * 100.0)), RIGHT);
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 30), "KLD of a token, nats");
         for (i, (_, texts)) in series.iter().enumerate() {
-            let points: Vec<(i32, i32)> = x.steps(120).map(|v| (x.at(v), y(share(texts, v)))).collect();
+            let points: Vec<(i32, i32)> = x.steps(120).map(|v| (x.at(v), y.at(share(texts, v)))).collect();
             line(canvas, i, &points);
             for (p, _) in MARKED {
                 if let Some(v) = quantile(texts, p, &x) {
-                    mark(canvas, i, (x.at(v), y(p)));
+                    mark(canvas, i, (x.at(v), y.at(p)));
                 }
             }
         }
@@ -101,11 +99,11 @@ fn share_of_text(curve: &Curve, value: f64) -> f64 {
 }
 
 /// The KLD that this share of tokens does not exceed, to a two-hundredth of the axis.
-fn quantile(texts: &[Curve], p: f64, axis: &Log) -> Option<f64> {
+fn quantile(texts: &[Curve], p: f64, axis: &Axis) -> Option<f64> {
     axis.steps(800).find(|v| share(texts, *v) >= p)
 }
 
-fn quantiles(texts: &[Curve], axis: &Log) -> String {
+fn quantiles(texts: &[Curve], axis: &Axis) -> String {
     let all = MARKED.iter().filter_map(|(p, what)| Some(format!("{what} {}", nats_text(quantile(texts, *p, axis)?))));
     all.collect::<Vec<_>>().join(", ")
 }

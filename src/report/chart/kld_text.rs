@@ -1,9 +1,9 @@
 //! Mean KLD by text, that is by domain, with its interval: where a candidate suffers most.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Face, Ink, WIDTH, svg},
-    plot::Log,
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, grid_across},
+    canvas::{Anchor, DrawError, Face, Ink, WIDTH, svg},
 };
 use crate::{
     analysis::{Analysis, Figure},
@@ -23,7 +23,7 @@ struct Row {
     kld: Figure,
 }
 
-pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let groups: Vec<(String, Vec<Row>)> = analysis
         .models
         .iter()
@@ -46,7 +46,7 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 12;
     let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 12;
     let ends = rows().flat_map(|r| [Some(r.kld.value), r.kld.low, r.kld.high]).flatten();
-    let Some(axis) = Log::holding(ends, left, (WIDTH - right).max(left + 80)) else { return Ok(None) };
+    let Some(axis) = Axis::holding(ends, (left, (WIDTH - right).max(left + 80))) else { return Ok(None) };
     let title = "Mean KLD by text";
     let say = |(model, rows): &(String, Vec<Row>)| {
         rows.iter().map(|r| format!("{model}, {}: {}", r.label, r.text)).collect::<Vec<_>>().join("; ")
@@ -55,7 +55,7 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let len = |n: usize| i32::try_from(n).unwrap_or(0);
     let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows.len()) * ROW).sum::<i32>();
     let svg = svg("chart-kld-text", title, &desc, height, |canvas| {
-        axis.draw_across(canvas, 0, height - FOOT);
+        grid_across(canvas, &axis.decades(), 0, height - FOOT);
         let mut y = 0;
         for (head, rows) in &groups {
             canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + HEAD / 2 + 3), head);

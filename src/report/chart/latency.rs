@@ -1,8 +1,9 @@
 //! Time from token to token through a generation: whether it grows with the context, and how it scatters.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, round_steps, strokes},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
 };
 use crate::{
     analysis::Analysis,
@@ -28,7 +29,7 @@ struct Step {
     high: f64,
 }
 
-pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let strips: Vec<(String, Vec<Step>)> = (0..)
         .zip(&analysis.models)
         .filter_map(|(i, m)| {
@@ -46,18 +47,14 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let title = "Time from token to token through an answer, ms";
     let desc = strips.iter().map(|(head, _)| head.clone()).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
-    let x = |i: usize| LEFT + px(i as f64 / (longest - 1) as f64 * f64::from(RIGHT - LEFT));
+    let x = Axis::up_to((longest - 1) as f64, (LEFT, RIGHT));
     let svg = svg("chart-latency", title, &desc, height, |canvas| {
         for (i, (head, steps)) in (0_i32..).zip(&strips) {
             strip(canvas, i * STRIP, head, steps, most, &x);
         }
-        for tick in super::ticks((longest - 1) as f64, 6) {
-            let label = format!("{:.0}", tick + 2.0);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a step of a generation")]
-            let at = x(tick as usize);
-            canvas.line(Ink::Muted, (at, height - FOOT), (at, height - FOOT + 4), 1);
-            canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (at, height - FOOT + 14), &label);
-        }
+        // The first step leads to the second token.
+        let steps = round_steps((longest - 1) as f64, 6).into_iter().map(f64::floor);
+        strokes(canvas, &x.ticks(steps, |step| format!("{:.0}", step + 2.0)), height - FOOT, 14);
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, height - 8), "token of the answer");
     })?;
     let note =
@@ -85,19 +82,19 @@ fn steps(run: &Run, model: usize) -> (Vec<Step>, Vec<f64>) {
     (by_step.iter().take_while(|t| t.len() >= FEWEST).filter_map(of).collect(), all)
 }
 
-fn strip(canvas: &mut Canvas<'_>, top: i32, head: &str, steps: &[Step], most: f64, x: &impl Fn(usize) -> i32) {
-    let y = |value: f64| top + HEAD + PLOT - px(value / most * f64::from(PLOT));
+fn strip(canvas: &mut Canvas<'_>, top: i32, head: &str, steps: &[Step], most: f64, x: &Axis) {
+    let y = Axis::up_to(most, (top + HEAD + PLOT, top + HEAD));
     canvas.text(Ink::Text, Face::Normal, Anchor::Start, (LEFT, top + 12), head);
-    let edge = |of: fn(&Step) -> f64| steps.iter().enumerate().map(move |(i, s)| (i, of(s)));
-    let mut band: Vec<(i32, i32)> = edge(|s| s.low).map(|(i, v)| (x(i), y(v))).collect();
-    band.extend(edge(|s| s.high).map(|(i, v)| (x(i), y(v))).collect::<Vec<_>>().into_iter().rev());
+    let edge = |of: fn(&Step) -> f64| steps.iter().enumerate().map(move |(i, s)| (x.at(i as f64), y.at(of(s))));
+    let mut band: Vec<(i32, i32)> = edge(|s| s.low).collect();
+    band.extend(edge(|s| s.high).rev());
     canvas.area(Ink::Region, &band);
-    let middle: Vec<(i32, i32)> = edge(|s| s.median).map(|(i, v)| (x(i), y(v))).collect();
+    let middle: Vec<(i32, i32)> = edge(|s| s.median).collect();
     for pair in middle.windows(2) {
         canvas.line(Ink::Candidate, pair[0], pair[1], 2);
     }
-    canvas.line(Ink::Muted, (LEFT, y(0.0)), (RIGHT, y(0.0)), 1);
-    canvas.line(Ink::Grid, (LEFT, y(most)), (RIGHT, y(most)), 1);
-    canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(0.0)), "0");
-    canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(most)), &ms(most));
+    canvas.line(Ink::Muted, (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)), 1);
+    canvas.line(Ink::Grid, (LEFT, y.at(most)), (RIGHT, y.at(most)), 1);
+    canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y.at(0.0)), "0");
+    canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y.at(most)), &ms(most));
 }

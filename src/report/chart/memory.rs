@@ -1,8 +1,9 @@
 //! Memory by part: llama.cpp's account above, the measured peak below, what the header made us expect as a mark.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
+use super::Chart;
+use crate::report::draw::{
+    axis::Axis,
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
 };
 use crate::{
     analysis::{Analysis, MemorySummary, Unit},
@@ -12,7 +13,7 @@ use crate::{
 const ROW: i32 = 56;
 const TOP: i32 = 52;
 
-pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let models: Vec<(String, &MemorySummary)> =
         analysis.models.iter().filter_map(|m| Some((shorten(&name(m), 22), m.memory.as_ref()?))).collect();
     if models.is_empty() {
@@ -25,8 +26,7 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let right =
         models.iter().map(|(_, m)| Face::Normal.width(&scale.number(m.peak_bytes.max(account(m))))).max().unwrap_or(0)
             + 12;
-    let room = f64::from((WIDTH - left - right).max(80));
-    let x = |bytes: f64| left + px(if most > 0.0 { bytes / most * room } else { 0.0 });
+    let x = Axis::up_to(most, (left, left + (WIDTH - left - right).max(80)));
     let title = format!("Memory by part, {}", scale.suffix);
     let say = |(n, m): &(String, &MemorySummary)| {
         format!("{n}: llama.cpp {}, measured peak {}", scale.number(account(m)), scale.number(m.peak_bytes))
@@ -73,7 +73,7 @@ fn legend(canvas: &mut Canvas<'_>) {
     }
 }
 
-fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: &impl Fn(f64) -> i32, scale: Scale) {
+fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: &Axis, scale: Scale) {
     let t = &m.totals;
     let parts = [
         (Ink::Weights, t.weights_bytes as f64),
@@ -91,7 +91,7 @@ fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: 
     stack(canvas, &measured, y + 24, x);
     canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 32), &scale.number(peak));
     if let Some(expected) = m.expected_bytes {
-        let at = x(expected as f64);
+        let at = x.at(expected as f64);
         canvas.line(Ink::Page, (at - 2, y + 1), (at - 2, y + 43), 1);
         canvas.line(Ink::Text, (at, y + 1), (at, y + 43), 2);
     }
@@ -99,10 +99,10 @@ fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: 
 }
 
 /// Parts end to end, a gap between them so that they are told apart in grey.
-fn stack(canvas: &mut Canvas<'_>, parts: &[(Ink, f64)], y: i32, x: &impl Fn(f64) -> i32) {
+fn stack(canvas: &mut Canvas<'_>, parts: &[(Ink, f64)], y: i32, x: &Axis) {
     let mut from = 0.0;
     for (ink, bytes) in parts {
-        canvas.rect(*ink, (x(from), y), (x(from + bytes) - x(from) - 1, 16));
+        canvas.rect(*ink, (x.at(from), y), (x.at(from + bytes) - x.at(from) - 1, 16));
         from += bytes;
     }
 }

@@ -1,9 +1,10 @@
 //! Divergence against speed, with the size of the file as the area: what each model costs and buys in one figure.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
-    plot::{LEFT, Log},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, grid_across, grid_up, round_steps},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, px, svg},
+    plot::LEFT,
 };
 use crate::{
     analysis::{Analysis, Choice, Figure, ModelAnalysis, Unit},
@@ -35,19 +36,21 @@ struct Point {
     dominated: bool,
 }
 
-pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let tg = synthetic(run).into_iter().find(|k| k.starts_with("tg"));
     let tg = tg.filter(|key| analysis.models.iter().any(|m| m.metric(key).is_some()));
     let points = points(analysis, tg);
     let candidates = || points.iter().filter(|p| !p.original);
     let klds = candidates().flat_map(|p| [Some(p.kld.value), p.kld.low, p.kld.high]).flatten();
     // The axis runs down: less divergence is higher.
-    let Some(y) = Log::holding(klds.chain([analysis.advice.rule.max_kld_nats]), TOP, BOTTOM) else { return Ok(None) };
+    let Some(y) = Axis::holding(klds.chain([analysis.advice.rule.max_kld_nats]), (TOP, BOTTOM)) else {
+        return Ok(None);
+    };
     let most = points.iter().map(|p| p.x_interval.map_or(p.x, |(_, h)| h.max(p.x))).fold(0.0, f64::max);
     if candidates().next().is_none() || most <= 0.0 {
         return Ok(None);
     }
-    let x = |v: f64| LEFT + px(v / most * f64::from(RIGHT - LEFT));
+    let x = Axis::up_to(most, (LEFT, RIGHT));
     let (unit, axis) = match tg {
         Some(key) => (Unit::TokensPerSecond, format!("{}, tokens a second", inert_line(key))),
         None => (Unit::Bytes, "size of the file".to_owned()),
@@ -59,18 +62,15 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let say = |p: &Point| format!("{}: {}, mean KLD {}", p.label, quantity(unit, p.x), nats_text(p.kld.value));
     let desc = points.iter().map(say).collect::<Vec<_>>().join("; ");
     let svg = svg("chart-pareto", title, &desc, BOTTOM + FOOT, |canvas| {
-        y.draw_up(canvas, RIGHT);
-        for tick in super::ticks(most, 6) {
-            canvas.line(Ink::Grid, (x(tick), TOP), (x(tick), BOTTOM), 1);
-            let label = if tg.is_some() { format!("{tick:.0}") } else { bytes(tick) };
-            canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (x(tick), BOTTOM + 12), &label);
-        }
+        grid_up(canvas, &y.decades(), RIGHT);
+        let label = |tick| if tg.is_some() { format!("{tick:.0}") } else { bytes(tick) };
+        grid_across(canvas, &x.ticks(round_steps(most, 6), label), TOP, BOTTOM);
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, ZERO), "0");
         canvas.line(Ink::Grid, (LEFT, ZERO), (RIGHT, ZERO), 1);
         canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, 8), "mean KLD, nats (less is higher)");
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, BOTTOM + 32), &axis);
         limit(canvas, &y, analysis.advice.rule.max_kld_nats);
-        let at = |p: &Point| (x(p.x), if p.kld.value > 0.0 { y.at(p.kld.value) } else { ZERO });
+        let at = |p: &Point| (x.at(p.x), if p.kld.value > 0.0 { y.at(p.kld.value) } else { ZERO });
         let chosen = match analysis.advice.choice {
             Choice::Take { model, .. } => Some(model),
             Choice::Nothing { .. } => None,
@@ -121,7 +121,7 @@ fn points(analysis: &Analysis, tg: Option<&str>) -> Vec<Point> {
     analysis.models.iter().enumerate().filter_map(of).collect()
 }
 
-fn limit(canvas: &mut Canvas<'_>, y: &Log, nats: f64) {
+fn limit(canvas: &mut Canvas<'_>, y: &Axis, nats: f64) {
     let at = y.at(nats);
     for from in (LEFT..RIGHT).step_by(8) {
         canvas.line(Ink::Muted, (from, at), (from + 4, at), 1);
@@ -129,9 +129,9 @@ fn limit(canvas: &mut Canvas<'_>, y: &Log, nats: f64) {
     canvas.text(Ink::Muted, Face::Small, Anchor::Start, (RIGHT + 4, at), &format!("limit {nats}"));
 }
 
-fn whiskers(canvas: &mut Canvas<'_>, p: &Point, (px, py): (i32, i32), x: &impl Fn(f64) -> i32, y: &Log) {
+fn whiskers(canvas: &mut Canvas<'_>, p: &Point, (px, py): (i32, i32), x: &Axis, y: &Axis) {
     if let Some((low, high)) = p.x_interval {
-        canvas.line(Ink::Text, (x(low), py), (x(high), py), 1);
+        canvas.line(Ink::Text, (x.at(low), py), (x.at(high), py), 1);
     }
     if let (Some(low), Some(high), true) = (p.kld.low, p.kld.high, p.kld.value > 0.0) {
         canvas.line(Ink::Text, (px, y.at(low)), (px, y.at(high)), 1);
@@ -147,12 +147,7 @@ fn bubble(canvas: &mut Canvas<'_>, p: &Point, at: (i32, i32), chosen: bool) {
 }
 
 /// Names beside the bubbles, moved down where they would cover each other.
-fn labels(
-    canvas: &mut Canvas<'_>,
-    points: &[((i32, i32), &Point)],
-    chosen: Option<usize>,
-    across: &impl Fn(f64) -> i32,
-) {
+fn labels(canvas: &mut Canvas<'_>, points: &[((i32, i32), &Point)], chosen: Option<usize>, across: &Axis) {
     let mut placed: Vec<(i32, i32, i32)> = Vec::new();
     let mut sorted: Vec<_> = points.iter().collect();
     sorted.sort_by_key(|((_, y), _)| *y);
@@ -161,7 +156,7 @@ fn labels(
         let width = face.width(&p.label);
         let gap = px(f64::from(p.radius)) + 8;
         // Behind the interval, else before it.
-        let (low, high) = p.x_interval.map_or((*x, *x), |(low, high)| (across(low), across(high)));
+        let (low, high) = p.x_interval.map_or((*x, *x), |(low, high)| (across.at(low), across.at(high)));
         let (after, before) = ((x + gap).max(high + 6), (x - gap).min(low - 6));
         let (start, anchor) =
             if after + width <= WIDTH { (after, Anchor::Start) } else { (before - width, Anchor::End) };

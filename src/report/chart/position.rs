@@ -1,8 +1,10 @@
 //! Speed of answering against the position in the context: prompt and answer so far, in bins, one line a model.
 
-use super::{
-    Chart, Error,
-    curves::{Curve, Figure, Panel, Point, Spacing, draw},
+use super::Chart;
+use crate::report::draw::{
+    axis::Spacing,
+    canvas::DrawError,
+    curves::{Curve, Panel, Panels, Point, draw},
 };
 use crate::{
     analysis::Analysis,
@@ -19,7 +21,7 @@ const NARROWEST: usize = 16;
 /// A bin with fewer times has no tenths.
 const FEWEST: usize = 10;
 
-pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let steps: Vec<Vec<(usize, u64)>> = (0..analysis.models.len()).map(|model| steps(run, model)).collect();
     let longest = steps.iter().flatten().map(|(position, _)| *position).max().unwrap_or(0);
     let width = (longest + 1).div_ceil(BINS).next_power_of_two().max(NARROWEST);
@@ -35,7 +37,7 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let (id, title) = ("chart-position", "Tokens a second of answers, by position in the context");
     let panels = vec![Panel { title: "generation".into(), curves }];
     let svg =
-        draw(&Figure { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
+        draw(&Panels { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
     let note = format!(
         "More is better. Marks: median over all answers and rounds in {width} tokens of context, by our clock from token to token, sampling \
          included. Whiskers: from the slowest tenth to the fastest. Different prompts reach different positions."

@@ -1,8 +1,9 @@
 //! Ratios to the original with their intervals, and the region in which a difference is not relevant.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, Spacing, Tick, grid_across},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
 };
 use crate::{
     analysis::{Analysis, Better, Comparison, ModelAnalysis},
@@ -30,7 +31,7 @@ struct Row<'a> {
     of: &'a Comparison,
 }
 
-pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let mut keys = synthetic(run);
     keys.extend(["load", "memory_peak"]);
     let groups: Vec<(String, Vec<Row<'_>>)> = keys.iter().filter_map(|key| group(analysis, key)).collect();
@@ -40,10 +41,13 @@ pub(super) fn chart(run: &Run, analysis: &Analysis) -> Result<Option<Chart>, Err
     let desc = rows().map(|r| format!("{} {}: {}", r.label, r.of.key, r.text)).collect::<Vec<_>>().join("; ");
     let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 14;
     let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 14;
-    let axis = Axis::new(rows().map(|r| r.of), left, WIDTH - right.min(WIDTH - left - 80));
+    let axis = axis(rows().map(|r| r.of), (left, WIDTH - right.min(WIDTH - left - 80)));
     let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows) * ROW).sum::<i32>();
     let svg = svg("chart-ratio", &title, &inert_line(&desc), height, |canvas| {
-        axis.draw(canvas, analysis.equivalence, height - FOOT);
+        let bottom = height - FOOT;
+        grid_across(canvas, &ticks(&axis), 0, bottom);
+        let (from, to) = (axis.at(1.0 - analysis.equivalence), axis.at(1.0 + analysis.equivalence));
+        canvas.rect(Ink::Region, (from, 0), ((to - from).max(2), bottom));
         let mut y = 0;
         for (head, rows) in &groups {
             canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + HEAD / 2 + 3), head);
@@ -85,58 +89,38 @@ fn draw_row(canvas: &mut Canvas<'_>, row: &Row<'_>, axis: &Axis, y: i32) {
         Tone::Plain | Tone::Open => (Ink::Muted, false),
     };
     if let Some((low, high)) = row.of.low.zip(row.of.high) {
-        canvas.line(ink, (axis.x(low), y), (axis.x(high), y), 2);
+        canvas.line(ink, (axis.at(low), y), (axis.at(high), y), 2);
     }
     if let Some(value) = row.of.ratio {
         // The page shows through a hollow dot, the interval doesn't.
-        canvas.dot(Ink::Page, (axis.x(value), y), 4, true);
-        canvas.dot(ink, (axis.x(value), y), 4, filled);
+        canvas.dot(Ink::Page, (axis.at(value), y), 4, true);
+        canvas.dot(ink, (axis.at(value), y), 4, filled);
     }
 }
 
-/// A logarithmic axis of ratios that holds every interval, and 1.
-struct Axis {
-    low: f64,
-    high: f64,
-    left: i32,
-    right: i32,
+/// A logarithmic axis of ratios that holds every interval, and 1 with room beside it.
+fn axis<'a>(rows: impl Iterator<Item = &'a Comparison>, units: (i32, i32)) -> Axis {
+    let ends = rows.flat_map(|c| [c.ratio, c.low, c.high]).flatten().filter(|v| v.is_finite() && *v > 0.0);
+    let (low, high) = ends.fold((0.97_f64, 1.03_f64), |(l, h), v| (l.min(v), h.max(v)));
+    Axis::new(Spacing::Logarithmic, (low / 1.03, high * 1.03), units)
 }
 
-impl Axis {
-    fn new<'a>(rows: impl Iterator<Item = &'a Comparison>, left: i32, right: i32) -> Self {
-        let ends = rows.flat_map(|c| [c.ratio, c.low, c.high]).flatten().filter(|v| v.is_finite() && *v > 0.0);
-        let (low, high) = ends.fold((0.97_f64, 1.03_f64), |(l, h), v| (l.min(v), h.max(v)));
-        Self { low: (low / 1.03).ln(), high: (high * 1.03).ln(), left, right }
-    }
-
-    fn x(&self, ratio: f64) -> i32 {
-        let share = (ratio.max(1e-9).ln() - self.low) / (self.high - self.low);
-        self.left + px(share.clamp(0.0, 1.0) * f64::from(self.right - self.left))
-    }
-
-    fn draw(&self, canvas: &mut Canvas<'_>, equivalence: f64, bottom: i32) {
-        let (from, to) = (self.x(1.0 - equivalence), self.x(1.0 + equivalence));
-        let mut last = i32::MIN / 2;
-        let inside = |v: &f64| v.ln() > self.low && v.ln() < self.high;
-        for value in [
-            0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0,
-        ]
-        .iter()
-        .filter(|v| inside(v))
-        {
-            let (x, label) = (self.x(*value), ratio(*value).replace("0×", "×"));
-            let half = Face::Small.width(&label) / 2;
-            // A tick beside 1 gives way to it.
-            let one = (self.x(1.0) - x).abs();
-            if x - half < last + 8 || (one > 0 && one < 2 * half + 8) {
-                continue;
-            }
-            canvas.line(Ink::Grid, (x, 0), (x, bottom), 1);
-            canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (x, bottom + 12), &label);
+/// As many of these as there is room for; one beside 1 gives way to it.
+fn ticks(axis: &Axis) -> Vec<Tick> {
+    const RATIOS: [f64; 21] =
+        [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0];
+    let mut ticks = axis.ticks(axis.inside(RATIOS), |v| ratio(v).replace("0×", "×"));
+    let mut last = i32::MIN / 2;
+    ticks.retain(|(x, label)| {
+        let half = Face::Small.width(label) / 2;
+        let one = (axis.at(1.0) - x).abs();
+        let fits = x - half >= last + 8 && (one == 0 || one >= 2 * half + 8);
+        if fits {
             last = x + half;
         }
-        canvas.rect(Ink::Region, (from, 0), ((to - from).max(2), bottom));
-    }
+        fits
+    });
+    ticks
 }
 
 fn len<T>(items: &[T]) -> i32 {

@@ -1,9 +1,10 @@
 //! Generation against the memory: tokens a second over bytes a token, and the line that measured bandwidth draws.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, svg},
-    plot::{LEFT, Log, RIGHT, ink, legend, legend_height, mark},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, grid_across, grid_up},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+    plot::{LEFT, RIGHT, ink, legend, legend_height, mark},
 };
 use crate::{
     analysis::{Analysis, RooflineRow},
@@ -28,7 +29,7 @@ struct Place {
     range: Option<(f64, f64)>,
 }
 
-pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
+pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, DrawError> {
     let Some(roofline) = &analysis.roofline else { return Ok(None) };
     let Some(first) = roofline.rows.first() else { return Ok(None) };
     let gives_mib = roofline.bandwidth.bytes_per_s / MIB;
@@ -39,8 +40,8 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
     let top = legend_height(places.len() + 1);
     let (roof, floor) = (top + 10, top + PLOT);
     let rates = places.iter().flat_map(|p| [Some(p.tps), p.range.map(|r| r.0), p.range.map(|r| r.1)]).flatten();
-    let across = Log::holding(line.iter().map(|(mib, _)| *mib), LEFT, RIGHT);
-    let up = Log::holding(rates.chain(line.iter().map(|(_, tps)| *tps)), floor, roof);
+    let across = Axis::holding(line.iter().map(|(mib, _)| *mib), (LEFT, RIGHT));
+    let up = Axis::holding(rates.chain(line.iter().map(|(_, tps)| *tps)), (floor, roof));
     let (Some(across), Some(up)) = (across, up) else { return Ok(None) };
     let bound = format!("measured bandwidth, {} GiB/s", sig3(roofline.bandwidth.bytes_per_s / GIB));
     let title = format!("{}: generation against what the memory gives", inert_line(&first.key));
@@ -50,8 +51,8 @@ pub(super) fn chart(analysis: &Analysis) -> Result<Option<Chart>, Error> {
         let labels: Vec<String> = places.iter().map(|p| p.label.clone()).collect();
         legend(canvas, &labels);
         bound_legend(canvas, legend_height(places.len()), &bound);
-        across.draw_across(canvas, roof, floor);
-        up.draw_up(canvas, RIGHT);
+        grid_across(canvas, &across.decades(), roof, floor);
+        grid_up(canvas, &up.decades(), RIGHT);
         let at = |(mib, tps): (f64, f64)| (across.at(mib), up.at(tps));
         canvas.line(Ink::Text, at(line[0]), at(line[1]), 2);
         for (series, p) in places.iter().enumerate() {

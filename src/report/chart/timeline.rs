@@ -1,8 +1,9 @@
 //! Every sample in time order as a deviation from its model's own median: drift and disturbances show as slopes and steps.
 
-use super::{
-    Chart, Error,
-    canvas::{Anchor, Canvas, Face, Ink, WIDTH, px, svg},
+use super::Chart;
+use crate::report::draw::{
+    axis::{Axis, Spacing, time_across},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Unit},
@@ -33,13 +34,13 @@ struct Strip {
 const CHANCE: f64 = 0.05;
 
 /// One figure for the first workload of each kind.
-pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, Error> {
+pub(super) fn charts(run: &Run, analysis: &Analysis) -> Result<Vec<Chart>, DrawError> {
     let keys = synthetic(run);
     let firsts = ["tg", "pp"].iter().filter_map(|kind| keys.iter().find(|k| k.starts_with(kind)));
     firsts.filter_map(|key| chart(run, analysis, key).transpose()).collect()
 }
 
-fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Error> {
+fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, DrawError> {
     let Some(workload) = run.plan.workloads.iter().position(|w| w.id == key) else { return Ok(None) };
     let strips: Vec<Strip> = (0..)
         .zip(&analysis.models)
@@ -55,12 +56,12 @@ fn chart(run: &Run, analysis: &Analysis, key: &str) -> Result<Option<Chart>, Err
     let title = format!("{} over the run, from each model's median", inert_line(key));
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
-    let x = |s: f64| LEFT + px(s / end * f64::from(WIDTH - LEFT - 12));
+    let x = Axis::up_to(end, (LEFT, WIDTH - 12));
     let svg = svg(&id, &title, &desc, height, |canvas| {
         for (i, strip) in (0_i32..).zip(&strips) {
             draw_strip(canvas, strip, i * STRIP, reach, &x);
         }
-        time_axis(canvas, end, height - FOOT, &x);
+        time_across(canvas, &x, end, height - FOOT);
     })?;
     let note =
         "Every sample, as taken. An orange line marks a drift over the rounds that chance hardly explains; a step that all models share is the machine, not the model.".into();
@@ -110,33 +111,19 @@ fn signed(share: f64) -> String {
     format!("{}{}", if share > 0.0 { "+" } else { "" }, percent(share))
 }
 
-fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, reach: f64, x: &impl Fn(f64) -> i32) {
-    let half = f64::from(STRIP - HEAD - 8) / 2.0;
-    let middle = top + HEAD + px(half);
-    let y = |share: f64| middle - px(share / reach * half);
+fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip, top: i32, reach: f64, x: &Axis) {
+    let y = Axis::new(Spacing::Linear, (-reach, reach), (top + STRIP - 8, top + HEAD));
     canvas.text(Ink::Text, Face::Normal, Anchor::Start, (LEFT, top + 12), &strip.head);
     for (share, ink) in [(reach, Ink::Grid), (0.0, Ink::Muted), (-reach, Ink::Grid)] {
-        canvas.line(ink, (LEFT, y(share)), (WIDTH - 12, y(share)), 1);
+        canvas.line(ink, (LEFT, y.at(share)), (WIDTH - 12, y.at(share)), 1);
     }
     for share in [reach, -reach] {
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y(share)), &signed(share));
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y.at(share)), &signed(share));
     }
     for (at, share) in &strip.points {
-        canvas.dot(Ink::Candidate, (x(*at), y(*share)), 2, true);
+        canvas.dot(Ink::Candidate, (x.at(*at), y.at(*share)), 2, true);
     }
     if let Some([from, to]) = strip.drift {
-        canvas.line(Ink::Worse, (x(from.0), y(from.1)), (x(to.0), y(to.1)), 2);
-    }
-}
-
-/// Seconds or minutes since the run began.
-pub(super) fn time_axis(canvas: &mut Canvas<'_>, end_s: f64, y: i32, x: &impl Fn(f64) -> i32) {
-    let (unit, suffix) = if end_s >= 180.0 { (60.0, "min") } else { (1.0, "s") };
-    for tick in super::ticks(end_s / unit, 6) {
-        let at = x(tick * unit);
-        canvas.line(Ink::Muted, (at, y), (at, y + 4), 1);
-        let digits = usize::from(end_s / unit < 6.0);
-        let label = format!("{tick:.digits$} {suffix}");
-        canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (at, y + 14), &label);
+        canvas.line(Ink::Worse, (x.at(from.0), y.at(from.1)), (x.at(to.0), y.at(to.1)), 2);
     }
 }

@@ -1,0 +1,144 @@
+//! The canvas of a figure: draws SVG through plotters, as wide as the page makes it, and says what it shows.
+
+use plotters::{
+    backend::{DrawingBackend, SVGBackend},
+    style::{
+        IntoFont, ShapeStyle, TextStyle,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use thiserror::Error;
+
+pub(crate) use super::ink::Ink;
+use super::ink::for_page;
+
+/// plotters could not draw a figure.
+#[derive(Debug, Error)]
+#[error("draw {id}")]
+pub(crate) struct DrawError {
+    id: String,
+}
+
+/// Width of every figure, in its own units; the page scales it.
+pub(crate) const WIDTH: i32 = 560;
+/// Height of ordinary text.
+const TEXT: f64 = 13.0;
+/// plotters divides sizes by this on the way out.
+const PLOTTERS_TEXT: f64 = 1.24;
+
+/// Which part of a text lies at its point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    Normal,
+    Bold,
+    Small,
+}
+
+impl Face {
+    fn size(self) -> f64 {
+        if self == Self::Small { TEXT - 2.0 } else { TEXT }
+    }
+
+    /// Width of a text in this face, rather too much than too little: nobody knows the reader's font.
+    pub(crate) fn width(self, text: &str) -> i32 {
+        let wide = |c: char| {
+            if c as u32 >= 0x1100 && c.is_alphabetic() {
+                1.1
+            } else if "ilI.,:;'|[]()·\u{202f} ".contains(c) {
+                0.38
+            } else if "mMwW—%×".contains(c) {
+                0.92
+            } else {
+                0.62
+            }
+        };
+        px(text.chars().map(wide).sum::<f64>() * self.size()) + 1
+    }
+}
+
+/// Rounds to the grid of the figure.
+#[expect(clippy::cast_possible_truncation, reason = "figures are some thousand units wide at most")]
+pub(crate) fn px(x: f64) -> i32 {
+    x.round().clamp(-1e6, 1e6) as i32
+}
+
+/// A figure being drawn.
+pub(crate) struct Canvas<'a> {
+    backend: SVGBackend<'a>,
+    failed: bool,
+}
+
+impl Canvas<'_> {
+    pub(crate) fn rect(&mut self, ink: Ink, (x, y): (i32, i32), (w, h): (i32, i32)) {
+        if w > 0 && h > 0 {
+            self.failed |= self.backend.draw_rect((x, y), (x + w, y + h), &style(ink, 1, true), true).is_err();
+        }
+    }
+
+    pub(crate) fn line(&mut self, ink: Ink, from: (i32, i32), to: (i32, i32), width: u32) {
+        self.failed |= self.backend.draw_line(from, to, &style(ink, width, false)).is_err();
+    }
+
+    pub(crate) fn area(&mut self, ink: Ink, points: &[(i32, i32)]) {
+        self.failed |= self.backend.fill_polygon(points.iter().copied(), &style(ink, 1, true)).is_err();
+    }
+
+    pub(crate) fn dot(&mut self, ink: Ink, at: (i32, i32), radius: u32, filled: bool) {
+        self.failed |= self.backend.draw_circle(at, radius, &style(ink, 2, filled), filled).is_err();
+    }
+
+    pub(crate) fn text(&mut self, ink: Ink, face: Face, anchor: Anchor, at: (i32, i32), text: &str) {
+        let h = match anchor {
+            Anchor::Start => HPos::Left,
+            Anchor::Middle => HPos::Center,
+            Anchor::End => HPos::Right,
+        };
+        let font = ("sans-serif", face.size() * PLOTTERS_TEXT).into_font();
+        let font = if face == Face::Bold { font.style(plotters::style::FontStyle::Bold) } else { font };
+        let colour = ink.number();
+        let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, VPos::Center));
+        self.failed |= self.backend.draw_text(text, &style, at).is_err();
+    }
+}
+
+fn style(ink: Ink, stroke_width: u32, filled: bool) -> ShapeStyle {
+    ShapeStyle { color: ink.number().into(), filled, stroke_width }
+}
+
+/// Draws a figure of that height. `id`, `title` and `desc` name it for those who don't see it.
+pub(crate) fn svg(
+    id: &str,
+    title: &str,
+    desc: &str,
+    height: i32,
+    draw: impl FnOnce(&mut Canvas<'_>),
+) -> Result<String, DrawError> {
+    let mut text = String::new();
+    let mut canvas = Canvas {
+        backend: SVGBackend::with_string(&mut text, (WIDTH.unsigned_abs(), height.unsigned_abs())),
+        failed: false,
+    };
+    draw(&mut canvas);
+    let failed = canvas.failed || canvas.backend.present().is_err();
+    drop(canvas);
+    if failed {
+        return Err(DrawError { id: id.into() });
+    }
+    let (title, desc, body) = (escape(title), escape(desc), for_page(&text));
+    Ok(format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+         <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{desc}</desc>\n{body}"
+    ))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
