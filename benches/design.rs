@@ -23,8 +23,8 @@ use gguf_bench::testing::{
     event::{Event, Observer},
     probe::Monotonic,
     record::{
-        self, Arrangement, Budget, InnerPolicy, Model, Outcome, PromptTurns, Protocol, Role, Run, Workers, Workload,
-        WorkloadKind,
+        self, Arrangement, Budget, InnerPolicy, Model, Outcome, PromptTurns, Protocol, Role, Run, Settings, Subject,
+        Workers, Workload, WorkloadKind,
         datum::{by_round, log_ratios, rate},
     },
     run::{self, Bench, Deadline, ProcessLauncher},
@@ -230,10 +230,15 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
     };
     run.plan.seed = seed;
     let threads = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
-    (run.plan.engine.n_threads, run.plan.engine.n_threads_batch) = (threads, threads);
-    let model =
-        |name: &str, role| Model { name: name.into(), file: name.into(), role, facts: None, outcome: Outcome::Done };
-    run.models = vec![model("a", Role::Original), model("b", Role::Candidate)];
+    let settings = Settings { n_threads: threads, n_threads_batch: threads, ..run.subjects[0].settings.clone() };
+    let subject = |name: &str, role| Subject {
+        name: name.into(),
+        role,
+        model: Model { file: name.into(), facts: None },
+        settings: settings.clone(),
+        outcome: Outcome::Done,
+    };
+    run.subjects = vec![subject("a", Role::Original), subject("b", Role::Candidate)];
     (run.rounds, run.quality) = (Vec::new(), None);
     let arguments = ["worker", "--tied", "serve"].map(String::from).into();
     let launcher = ProcessLauncher::new(env!("CARGO_BIN_EXE_gguf-bench").into(), arguments, Deadline::Learned);
@@ -249,7 +254,7 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
     };
     run::execute(&bench, &mut run, observer, &mut |_, _| Ok::<(), std::convert::Infallible>(()))
         .expect("nothing is saved");
-    assert!(run.models.iter().all(|m| m.outcome == Outcome::Done), "{:?}", run.models);
+    assert!(run.subjects.iter().all(|m| m.outcome == Outcome::Done), "{:?}", run.subjects);
     black_box(analysis::analyse(&run));
     run
 }

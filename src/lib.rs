@@ -23,6 +23,7 @@ mod quality;
 mod record;
 mod report;
 mod run;
+mod settings;
 mod stats;
 mod text;
 mod units;

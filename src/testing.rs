@@ -28,8 +28,8 @@ pub mod prompts {
 }
 pub mod record {
     pub use crate::record::{
-        Arrangement, Budget, CacheType, Device, Ended, EngineConfig, FlashAttention, InnerPolicy, Model, Outcome, Plan,
-        PromptTurns, Protocol, QualityWorker, Role, Run, Workers, Workload, WorkloadKind, read_run,
+        Arrangement, Budget, CacheType, Device, Ended, FlashAttention, InnerPolicy, Model, Outcome, Plan, PromptTurns,
+        Protocol, QualityWorker, Role, Run, Settings, Subject, Workers, Workload, WorkloadKind, read_run,
     };
     pub mod datum {
         pub use crate::record::datum::{by_round, log_ratios, rate};

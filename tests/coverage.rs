@@ -102,8 +102,8 @@ fn measure(seed: u64, factor: f64, arrangement: Arrangement, max_rounds: u32) ->
     let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script(seed, factor), clock.clone()));
     let plan = plan(seed, arrangement, max_rounds);
     let mut run = template();
-    run.models.truncate(2);
-    for (model, role) in run.models.iter_mut().zip([Role::Original, Role::Candidate]) {
+    run.subjects.truncate(2);
+    for (model, role) in run.subjects.iter_mut().zip([Role::Original, Role::Candidate]) {
         (model.role, model.outcome) = (role, Outcome::Done);
     }
     (run.plan, run.rounds, run.quality) = (plan.clone(), Vec::new(), None);

@@ -74,7 +74,7 @@ pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;
     let sum = |of: fn(&Buffer) -> u64| total(last.buffers.iter().map(of));
-    let facts = run.models[model].facts.as_ref();
+    let facts = run.subjects[model].model.facts.as_ref();
     Some(MemorySummary {
         initial_bytes,
         after_load_bytes: medians(&|m| Some(m.after_load.rss_bytes as f64))?,

@@ -51,12 +51,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use series::Series;
 
-use crate::record::{Ended, FORMAT, Model, Outcome, Role, Run, Visit, datum};
+use crate::record::{Ended, Outcome, Role, Run, Subject, Visit, datum};
+
+/// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
+const ANALYSIS_FORMAT: u32 = 1;
 
 /// What a run says. The same run gives the same analysis, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Analysis {
-    /// Version of the format of the record and of this document.
+    /// Version of the format of this document.
     pub format: u32,
     /// Rounds that were finished.
     pub rounds: u32,
@@ -145,10 +148,10 @@ pub fn analyse(run: &Run) -> Analysis {
         own.extend(series::overall(run, &own));
         own
     };
-    let series: Vec<Vec<Series>> = (0..run.models.len()).map(of_model).collect();
+    let series: Vec<Vec<Series>> = (0..run.subjects.len()).map(of_model).collect();
     let protocol = &run.plan.protocol;
     let mut verdicts = Verdicts::default();
-    for model in (0..run.models.len()).filter(|&model| model != original) {
+    for model in (0..run.subjects.len()).filter(|&model| model != original) {
         verdicts.add(&series[model], &series[original], protocol);
     }
     let compare = |model: usize| {
@@ -158,14 +161,14 @@ pub fn analyse(run: &Run) -> Analysis {
             verdict::compare(&series[model], &series[original], verdicts, protocol)
         }
     };
-    let models: Vec<ModelAnalysis> = (0..run.models.len())
+    let models: Vec<ModelAnalysis> = (0..run.subjects.len())
         .map(|model| analyse_model(run, model, original, &series[model], compare(model)))
         .collect();
     let warnings = warning::find(run, &models);
     let advice = advise(run, &series, &models);
     let roofline = roofline::of(run, &models);
     Analysis {
-        format: FORMAT,
+        format: ANALYSIS_FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
         ended: run.ended,
         quick: protocol.quick,
@@ -183,11 +186,12 @@ pub fn analyse(run: &Run) -> Analysis {
 fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
     let field = pareto::Field::of(run, series, models);
     let tg = pareto::first(run, pareto::is_tg);
-    let original = run.original().map(|original| &run.models[original]);
-    let is_copy =
-        |model: &Model| model.role == Role::Candidate && original.is_some_and(|o| model.holds_the_bytes_of(o));
+    let original = run.original().map(|original| &run.subjects[original]);
+    let is_copy = |subject: &Subject| {
+        subject.role == Role::Candidate && original.is_some_and(|o| subject.model.holds_the_bytes_of(&o.model))
+    };
     let contestants: Vec<_> = run
-        .models
+        .subjects
         .iter()
         .zip(models)
         .map(|(model, own)| recommend::Contestant::of(own, is_copy(model), tg, series::PEAK))
@@ -207,11 +211,11 @@ fn analyse_model(
     // A mean over workloads means something as a ratio only.
     let mut metrics: Vec<MetricSummary> = own.iter().filter(|s| s.key != series::OVERALL).map(of_series).collect();
     metrics.extend(quality::metrics(run, model, quality.as_ref()));
-    let info = &run.models[model];
-    let facts = info.facts.as_ref();
+    let info = &run.subjects[model];
+    let facts = info.model.facts.as_ref();
     ModelAnalysis {
         name: info.name.clone(),
-        file: info.file.clone(),
+        file: info.model.file.clone(),
         role: info.role,
         quant: facts.map(|f| f.quant.clone()),
         size_bytes: facts.map(|f| f.file_bytes),
@@ -233,7 +237,7 @@ fn visits(run: &Run, model: usize) -> impl Iterator<Item = &Visit> {
 }
 
 fn first_failure(run: &Run, model: usize) -> Outcome {
-    std::iter::once(&run.models[model].outcome)
+    std::iter::once(&run.subjects[model].outcome)
         .chain(visits(run, model).map(|v| &v.outcome))
         .find(|o| **o != Outcome::Done)
         .cloned()

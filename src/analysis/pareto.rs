@@ -156,7 +156,7 @@ type Text<'a> = (usize, &'a [WindowMeans]);
 
 /// What was scored of a model. The original has no texts: it diverges from itself nowhere.
 fn klds(run: &Run, model: usize) -> Option<Vec<Text<'_>>> {
-    if run.models[model].role == Role::Original {
+    if run.subjects[model].role == Role::Original {
         return Some(Vec::new());
     }
     let result = run.quality.as_ref()?.results.iter().find(|r| r.candidate == model)?;

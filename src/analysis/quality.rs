@@ -168,9 +168,9 @@ pub(super) fn metrics(run: &Run, model: usize, analysis: Option<&QualityAnalysis
         cost_s: None,
     };
     let Some(analysis) = analysis else {
-        let compared = (0..run.models.len()).filter(|&other| other != model).filter_map(|other| analyse(run, other));
+        let compared = (0..run.subjects.len()).filter(|&other| other != model).filter_map(|other| analyse(run, other));
         let mut compared = compared.filter_map(|a| Some((a.overall?.ppl_original, a.windows)));
-        let is_original = run.models[model].role == crate::record::Role::Original;
+        let is_original = run.subjects[model].role == crate::record::Role::Original;
         return compared
             .next()
             .filter(|_| is_original)

@@ -43,8 +43,8 @@ pub struct RooflineRow {
 pub(super) fn of(run: &Run, models: &[ModelAnalysis]) -> Option<Roofline> {
     let bandwidth = run.machine.memory_bandwidth.clone()?;
     let mut rows = Vec::new();
-    for (index, (info, model)) in run.models.iter().zip(models).enumerate() {
-        let Some(facts) = &info.facts else { continue };
+    for (index, (info, model)) in run.subjects.iter().zip(models).enumerate() {
+        let Some(facts) = &info.model.facts else { continue };
         let Some(weights_bytes) = weights_a_token(facts) else { continue };
         for workload in &run.plan.workloads {
             let WorkloadKind::Tg { n_tokens, n_depth } = workload.kind else { continue };
@@ -110,7 +110,7 @@ mod tests {
         let analysis = crate::analysis::analyse(&run);
         let rows = analysis.roofline.unwrap().rows;
         let row = &rows[0];
-        let facts = run.models[0].facts.as_ref().unwrap();
+        let facts = run.subjects[0].model.facts.as_ref().unwrap();
         let tps = analysis.models[0].metric(&row.key).unwrap().value.unwrap();
         let kv = row.kv_bytes.unwrap_or(0.0);
         assert!(row.weights_bytes <= facts.weights_bytes && kv < facts.expected_kv_bytes.unwrap() as f64);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_tied_embedding_is_read_whole_and_experts_are_not_guessed() {
-        let mut facts = measured().models[0].facts.clone().unwrap();
+        let mut facts = measured().subjects[0].model.facts.clone().unwrap();
         let group = |class: &str, bytes| crate::record::TensorGroup {
             class: class.into(),
             ggml_type: "F16".into(),

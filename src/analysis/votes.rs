@@ -162,7 +162,7 @@ pub(crate) fn ballot(run: &Run) -> Option<Ballot> {
     for (workload, w) in run.plan.workloads.iter().enumerate() {
         let WorkloadKind::Prompt(_) = &w.kind else { continue };
         let Some(base) = first_answer(run, original, workload) else { continue };
-        for candidate in (0..run.models.len()).filter(|&model| model != original) {
+        for candidate in (0..run.subjects.len()).filter(|&model| model != original) {
             match first_answer(run, candidate, workload) {
                 Some(own) if own.text == base.text => same.push((workload, candidate)),
                 Some(_) => questions.push(Question { workload, candidate, original: Side::Left }),
@@ -193,7 +193,7 @@ fn id(run: &Run) -> String {
     };
     part(&run.started_utc);
     part(&run.plan.seed.to_string());
-    for (index, model) in run.models.iter().enumerate() {
+    for (index, model) in run.subjects.iter().enumerate() {
         part(&model.name);
         for (workload, w) in run.plan.workloads.iter().enumerate() {
             if let (WorkloadKind::Prompt(prompt), Some(answer)) = (&w.kind, first_answer(run, index, workload)) {

@@ -20,27 +20,29 @@ use super::{
     quantize::{self, Workshop},
     remake,
     session::{self, Finished, Needs, Session},
-    subjects::{self, Source, Subject},
+    subjects::{self, Found, Source},
 };
 use crate::{
     event::{Observer, Silent},
     probe::{self, Monotonic},
     prompts,
-    record::{self, Ended, FORMAT, Outcome, Plan, Run, journal::Begun},
+    record::{self, Ended, FORMAT, Outcome, Plan, Run, Settings, journal::Begun},
 };
 
 /// Samples of a quick round of models whose samples last a second or so.
 const QUICK_INNER: u32 = 1;
 
 /// What compare and sweep know before they plan.
-pub(super) fn setting(here: &Here, n_models: usize) -> Setting {
-    Setting { allowed_cpus: here.machine.allowed_cpus, n_models, quick_inner: QUICK_INNER, budget_s: None }
+pub(super) fn setting(n_models: usize) -> Setting {
+    Setting { n_models, quick_inner: QUICK_INNER, budget_s: None }
 }
 
 /// What is measured, whichever command asked for it.
 pub(super) struct Job<'a> {
     pub(super) args: &'a MeasureArgs,
     pub(super) plan: Plan,
+    /// Every subject's.
+    pub(super) settings: Settings,
     pub(super) here: Here,
     pub(super) sources: Vec<Source>,
     pub(super) quality: quality::Wanted,
@@ -49,20 +51,22 @@ pub(super) struct Job<'a> {
 pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, &setting(&here, 1 + args.quantized.len()), &quality)?;
+    let plan = plan::plan(&args.measure, &setting(1 + args.quantized.len()), &quality)?;
+    let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
     let sources = fetch::sources(names, fetch::Downloads::of(&args.measure), observer(&args.measure).as_mut());
-    measure(Job { args: &args.measure, plan, here, sources, quality })
+    measure(Job { args: &args.measure, plan, settings, here, sources, quality })
 }
 
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, &setting(&here, 1 + args.types.len()), &quality)?;
+    let plan = plan::plan(&args.measure, &setting(1 + args.types.len()), &quality)?;
+    let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let types = quantize::types(&args.types)?;
     if args.measure.dry_run {
         let sources = fetch::sources([&*args.original], fetch::Downloads::Announced, &mut Silent);
-        return preview::show(&subjects::find(&sources), &plan, &here, &types);
+        return preview::show(&subjects::find(&sources, &settings), &plan, &settings, &here, &types);
     }
     let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     let workshop = Workshop::open(args.keep.as_deref())?;
@@ -70,12 +74,12 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let request = quantize::Request {
         original: &original,
         types: &types,
-        n_threads: plan.engine.n_threads,
+        n_threads: settings.n_threads,
         allow_requantize: args.allow_requantize,
     };
     let sources = quantize::make(&workshop, &request, observer.as_mut())?;
     drop(observer);
-    measure(Job { args: &args.measure, plan, here, sources, quality })
+    measure(Job { args: &args.measure, plan, settings, here, sources, quality })
 }
 
 /// Measures, keeps every round, reports.
@@ -88,13 +92,13 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
 
 /// Measures and keeps every round; `None` when the plan alone was to be shown.
 pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
-    let Job { args, plan, here, sources, quality } = job;
-    let mut subjects = subjects::find(&sources);
+    let Job { args, plan, settings, here, sources, quality } = job;
+    let mut subjects = subjects::find(&sources, &settings);
     if let Some(file) = &quality.inputs.logits {
-        subjects::compare_with_file(&mut subjects, file);
+        subjects::compare_with_file(&mut subjects, file, &settings);
     }
     if args.dry_run {
-        preview::show(&subjects, &plan, &here, &[])?;
+        preview::show(&subjects, &plan, &settings, &here, &[])?;
         return Ok(None);
     }
     check_some_can_run(&subjects)?;
@@ -110,9 +114,9 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
 
     let mut here = here;
     here.machine.memory_bandwidth =
-        args.script.is_none().then(|| machine::memory_bandwidth(&plan, &here.machine)).flatten();
+        args.script.is_none().then(|| machine::memory_bandwidth(&plan, &settings, &here.machine)).flatten();
     let devices = here.machine.devices.clone();
-    let (models, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.model, s.path)).unzip();
+    let (subjects, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.subject, s.path)).unzip();
     let run = Run {
         format: FORMAT,
         build: here.build,
@@ -120,7 +124,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         command: command_line(),
         started_utc: probe::utc_now().to_string(),
         plan,
-        models,
+        subjects,
         rounds: Vec::new(),
         ended: Ended::Unfinished,
         course: None,
@@ -141,11 +145,11 @@ pub(super) fn exit(run: &Run) -> Exit {
         let results = run.quality.iter().flat_map(|quality| &quality.results);
         results.filter(|result| result.candidate == model).all(|result| result.outcome == Outcome::Done)
     };
-    let fine = |(index, model): (usize, &record::Model)| model.outcome == Outcome::Done && compared(index);
-    let failed = run.models.len() - run.models.iter().enumerate().filter(|&model| fine(model)).count();
+    let fine = |(index, model): (usize, &record::Subject)| model.outcome == Outcome::Done && compared(index);
+    let failed = run.subjects.len() - run.subjects.iter().enumerate().filter(|&model| fine(model)).count();
     if run.ended == Ended::Interrupted {
         Exit::Interrupted
-    } else if failed == run.models.len() {
+    } else if failed == run.subjects.len() {
         Exit::Failed
     } else if failed > 0 {
         Exit::Partial
@@ -155,13 +159,13 @@ pub(super) fn exit(run: &Run) -> Exit {
 }
 
 /// Nothing slow starts when no model could be measured anyway.
-fn check_some_can_run(subjects: &[Subject]) -> Result<()> {
-    if subjects.iter().any(|s| s.model.outcome == Outcome::Done) {
+fn check_some_can_run(subjects: &[Found]) -> Result<()> {
+    if subjects.iter().any(|s| s.subject.outcome == Outcome::Done) {
         return Ok(());
     }
     let reasons: Vec<String> = subjects
         .iter()
-        .filter_map(|s| match &s.model.outcome {
+        .filter_map(|s| match &s.subject.outcome {
             Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", s.path.display())),
             Outcome::Done => None,
         })
@@ -170,10 +174,10 @@ fn check_some_can_run(subjects: &[Subject]) -> Result<()> {
 }
 
 /// Rounds in which every workload is too deep for every model would measure nothing.
-fn check_some_work_fits(subjects: &[Subject], plan: &Plan) -> Result<()> {
-    let trained_for = |s: &Subject| s.model.facts.as_ref().and_then(|facts| facts.n_ctx_train);
-    let fits = |s: &Subject| plan.workloads.iter().any(|w| !w.kind.is_too_deep(trained_for(s)));
-    if plan.workloads.is_empty() || subjects.iter().filter(|s| s.model.outcome == Outcome::Done).any(fits) {
+fn check_some_work_fits(subjects: &[Found], plan: &Plan) -> Result<()> {
+    let trained_for = |s: &Found| s.subject.model.facts.as_ref().and_then(|facts| facts.n_ctx_train);
+    let fits = |s: &Found| plan.workloads.iter().any(|w| !w.kind.is_too_deep(trained_for(s)));
+    if plan.workloads.is_empty() || subjects.iter().filter(|s| s.subject.outcome == Outcome::Done).any(fits) {
         return Ok(());
     }
     let longest = subjects.iter().filter_map(trained_for).max().unwrap_or(0);

@@ -51,10 +51,10 @@ pub(super) fn run(args: &CardArgs) -> Result<Exit> {
 
 /// Updates the card beside each candidate that lies on this machine. `names` are the candidates as they were typed.
 pub(super) fn update_beside(run: &Run, analysis: &Analysis, names: &[String]) -> Result<()> {
-    let candidates = (0..run.models.len()).filter(|&i| run.models[i].role == Role::Candidate);
+    let candidates = (0..run.subjects.len()).filter(|&i| run.subjects[i].role == Role::Candidate);
     for (model, name) in candidates.zip(names) {
-        let Model { label, folder } = Model::of(&run.models[model].name, name);
-        if run.models[model].outcome != Outcome::Done {
+        let Model { label, folder } = Model::of(&run.subjects[model].name, name);
+        if run.subjects[model].outcome != Outcome::Done {
             say(&format!("Card of {label}: not changed, since it could not be measured\n"))?;
         } else if let Some(folder) = folder {
             let path = folder.join("README.md");
@@ -84,14 +84,14 @@ impl<'a> Model<'a> {
 }
 
 fn candidate(run: &Run, name: Option<&str>) -> Result<usize> {
-    let candidates = || (0..run.models.len()).filter(|&i| run.models[i].role == Role::Candidate);
-    let names = || candidates().map(|i| run.models[i].name.as_str()).collect::<Vec<_>>().join(", ");
+    let candidates = || (0..run.subjects.len()).filter(|&i| run.subjects[i].role == Role::Candidate);
+    let names = || candidates().map(|i| run.subjects[i].name.as_str()).collect::<Vec<_>>().join(", ");
     match (name, &candidates().collect::<Vec<_>>()[..]) {
         (None, [only]) => Ok(*only),
         (None, []) => bail!("the record has no quantized checkpoint"),
         (None, _) => bail!("the record has several checkpoints, name one with --model: {}", names()),
         (Some(name), _) => candidates()
-            .find(|&i| run.models[i].name == name)
+            .find(|&i| run.subjects[i].name == name)
             .with_context(|| format!("the record has no checkpoint {name:?}; it has {}", names())),
     }
 }

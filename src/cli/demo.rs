@@ -30,26 +30,23 @@ const BUDGET_S: u64 = 60;
 pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::quick(&args.measure, prompts::pocket_texts)?;
-    let setting = Setting {
-        allowed_cpus: here.machine.allowed_cpus,
-        n_models: 1 + TYPES.len(),
-        quick_inner: QUICK_INNER,
-        budget_s: Some(BUDGET_S),
-    };
+    let setting = Setting { n_models: 1 + TYPES.len(), quick_inner: QUICK_INNER, budget_s: Some(BUDGET_S) };
     let plan = plan::plan(&args.measure, &setting, &quality)?;
+    let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let types = quantize::types(&TYPES.map(String::from))?;
     let workshop = Workshop::open(None)?;
     let original = workshop.path().join(POCKET_FILE);
     unpack(&original)?;
     let original = original.display().to_string();
     if args.measure.dry_run {
-        return preview::show(&subjects::find(&[Source::found(&original)]), &plan, &here, &types);
+        let found = subjects::find(&[Source::found(&original)], &settings);
+        return preview::show(&found, &plan, &settings, &here, &types);
     }
     let mut observer = bench::observer(&args.measure);
     let request = quantize::Request {
         original: &original,
         types: &types,
-        n_threads: plan.engine.n_threads,
+        n_threads: settings.n_threads,
         allow_requantize: false,
     };
     let mut sources = quantize::make(&workshop, &request, observer.as_mut())?;
@@ -57,7 +54,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
         bundled.recipe = Some(Recipe::Bundled);
     }
     drop(observer);
-    bench::measure(Job { args: &args.measure, plan, here, sources, quality })
+    bench::measure(Job { args: &args.measure, plan, settings, here, sources, quality })
 }
 
 /// Writes the bundled model to a file.

@@ -74,7 +74,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
 /// A ratio of different work would be believed.
 fn refuse(diff: &Diff, old: &Run, new: &Run, force: bool) -> Result<()> {
     if diff.models.is_empty() {
-        let names = |run: &Run| run.models.iter().map(|m| m.name.clone()).collect::<Vec<_>>().join(", ");
+        let names = |run: &Run| run.subjects.iter().map(|m| m.name.clone()).collect::<Vec<_>>().join(", ");
         bail!("the records have no model in common: {} in OLD, {} in NEW", names(old), names(new));
     }
     let objections = report::diff::objections(diff);

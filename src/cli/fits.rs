@@ -1,30 +1,30 @@
 //! Before anything is loaded: what each model is expected to take, held against what there is.
 
-use super::{preview::size, subjects::Subject};
+use super::{preview::size, subjects::Found};
 use crate::{
-    record::{EngineConfig, Machine, Model, ModelFacts, Outcome, Plan, Stage},
+    record::{Machine, ModelFacts, Outcome, Plan, Settings, Stage, Subject},
     run,
 };
 
 /// Fails the models that can't fit: the system would kill their workers, and perhaps others with them.
-pub(super) fn refuse(subjects: &mut [Subject], machine: &Machine, plan: &Plan) {
-    for model in subjects.iter_mut().map(|s| &mut s.model).filter(|m| m.outcome == Outcome::Done) {
-        if let Some(reason) = too_much(model, machine, plan) {
-            model.outcome = Outcome::Failed { stage: Stage::Load, reason };
+pub(super) fn refuse(found: &mut [Found], machine: &Machine, plan: &Plan) {
+    for subject in found.iter_mut().map(|f| &mut f.subject).filter(|s| s.outcome == Outcome::Done) {
+        if let Some(reason) = too_much(subject, machine, plan) {
+            subject.outcome = Outcome::Failed { stage: Stage::Load, reason };
         }
     }
 }
 
 /// Why a model does not fit; `None` of one that does, or whose size is not known.
-pub(super) fn too_much(model: &Model, machine: &Machine, plan: &Plan) -> Option<String> {
-    let facts = model.facts.as_ref()?;
-    let available_bytes = available_bytes(machine, &plan.engine);
-    let expected = Expected::of(facts, &plan.engine, plan.largest_synthetic_context(facts.n_ctx_train));
+pub(super) fn too_much(subject: &Subject, machine: &Machine, plan: &Plan) -> Option<String> {
+    let (facts, settings) = (subject.model.facts.as_ref()?, &subject.settings);
+    let available_bytes = available_bytes(machine, settings);
+    let expected = Expected::of(facts, settings, plan.largest_synthetic_context(facts.n_ctx_train));
     (expected.all() > available_bytes).then(|| expected.too_much_for(available_bytes))
 }
 
 /// Where it is computed. Layers that stay on the CPU are the machine's to hold.
-fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
+fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
     let there = run::quality::available_bytes(machine, engine);
     let shared = engine.n_gpu_layers > 0 && machine.devices.iter().any(|device| device.kind == "gpu");
     if shared { there.saturating_add(machine.available_bytes) } else { there }
@@ -39,7 +39,7 @@ struct Expected {
 }
 
 impl Expected {
-    fn of(facts: &ModelFacts, engine: &EngineConfig, n_ctx: u32) -> Self {
+    fn of(facts: &ModelFacts, engine: &Settings, n_ctx: u32) -> Self {
         // The largest tensors of llama.cpp's graph are the logits of a micro-batch, beside one of its width; they are f32, and
         // what comes before reuses their place.
         let batch = u64::from(engine.n_ubatch.min(n_ctx.max(1)));
@@ -75,33 +75,38 @@ mod tests {
     use super::*;
     use crate::record::{DeviceInfo, Run, read_run};
 
-    fn run_and_subjects() -> (Run, Vec<Subject>) {
+    fn run_and_subjects() -> (Run, Vec<Found>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = read_run(&path).expect("the fixture is a record");
-        let subject = |model: &Model| Subject { model: model.clone(), path: "unread".into(), pending: None };
-        let subjects = run.models.iter().filter(|m| m.outcome == Outcome::Done).map(subject).collect();
+        let found = |subject: &Subject| Found { subject: subject.clone(), path: "unread".into(), pending: None };
+        let subjects = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).map(found).collect();
         (run, subjects)
     }
 
-    fn refused(subjects: &[Subject]) -> Vec<bool> {
-        subjects.iter().map(|s| s.model.outcome != Outcome::Done).collect()
+    fn refused(subjects: &[Found]) -> Vec<bool> {
+        subjects.iter().map(|s| s.subject.outcome != Outcome::Done).collect()
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_its_sum() {
         let (run, mut subjects) = run_and_subjects();
-        let engine = EngineConfig { n_gpu_layers: 0, ..run.plan.engine.clone() };
-        let largest = run.models[0].facts.as_ref().expect("facts").clone();
-        let plan = Plan { engine, ..run.plan.clone() };
+        let settings = Settings { n_gpu_layers: 0, ..run.base_settings().clone() };
+        for found in &mut subjects {
+            found.subject.settings = settings.clone();
+        }
+        let largest = run.subjects[0].model.facts.as_ref().expect("facts").clone();
+        let plan = &run.plan;
         let n_ctx = plan.largest_synthetic_context(largest.n_ctx_train);
-        let needed = Expected::of(&largest, &plan.engine, n_ctx);
+        let needed = Expected::of(&largest, &settings, n_ctx);
         assert!(needed.compute > 0 && needed.all() > largest.weights_bytes + needed.compute);
         let of = |available_bytes| Machine { available_bytes, ..run.machine.clone() };
-        refuse(&mut subjects, &of(needed.all()), &plan);
+        refuse(&mut subjects, &of(needed.all()), plan);
         assert_eq!(refused(&subjects), [false; 4], "what just fits is tried");
-        refuse(&mut subjects, &of(needed.all() - 1), &plan);
+        refuse(&mut subjects, &of(needed.all() - 1), plan);
         assert_eq!(refused(&subjects), [true, false, false, false], "the others are smaller");
-        let Outcome::Failed { stage: Stage::Load, reason } = &subjects[0].model.outcome else { panic!("not at load") };
+        let Outcome::Failed { stage: Stage::Load, reason } = &subjects[0].subject.outcome else {
+            panic!("not at load")
+        };
         for part in [needed.weights, needed.kv, needed.compute, needed.all()] {
             assert!(reason.contains(&size(part)), "{} in {reason}", size(part));
         }
@@ -119,11 +124,11 @@ mod tests {
             memory_total_bytes: 100,
             memory_free_bytes: 80,
         };
-        let machine = Machine { available_bytes: 1000, devices: vec![gpu], ..run.machine };
-        let engine = |n_gpu_layers| EngineConfig {
+        let machine = Machine { available_bytes: 1000, devices: vec![gpu], ..run.machine.clone() };
+        let engine = |n_gpu_layers| Settings {
             device: crate::record::Device::Auto,
             n_gpu_layers,
-            ..run.plan.engine.clone()
+            ..run.base_settings().clone()
         };
         assert_eq!(available_bytes(&machine, &engine(-1)), 80);
         assert_eq!(available_bytes(&machine, &engine(10)), 1080);

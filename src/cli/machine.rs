@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::worker::Description;
 use crate::{
     probe,
-    record::{Build, Device, Machine, MemoryBandwidth, Plan, WorkloadKind},
+    record::{Build, Device, Machine, MemoryBandwidth, Plan, Settings, WorkloadKind},
     run::{self, Deadline, ProcessLauncher},
 };
 
@@ -27,17 +27,17 @@ pub(super) fn here() -> Result<Here> {
 }
 
 /// How fast the memory is read that generation reads, with the threads it will use; `None` where a GPU does the work, or none is asked for.
-pub(super) fn memory_bandwidth(plan: &Plan, machine: &Machine) -> Option<MemoryBandwidth> {
-    let on_cpu = match plan.engine.device {
+pub(super) fn memory_bandwidth(plan: &Plan, settings: &Settings, machine: &Machine) -> Option<MemoryBandwidth> {
+    let on_cpu = match settings.device {
         Device::Cpu => true,
         Device::Auto => {
-            machine.devices.iter().all(|d| d.kind == "cpu" || d.kind == "accelerator") || plan.engine.n_gpu_layers == 0
+            machine.devices.iter().all(|d| d.kind == "cpu" || d.kind == "accelerator") || settings.n_gpu_layers == 0
         }
         Device::Cuda | Device::Metal | Device::Vulkan => false,
     };
     let generates = plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Tg { .. }));
     let clock = probe::Monotonic::start();
-    (on_cpu && generates).then(|| probe::bandwidth(&clock, plan.engine.n_threads, probe::machine::available_bytes()))?
+    (on_cpu && generates).then(|| probe::bandwidth(&clock, settings.n_threads, probe::machine::available_bytes()))?
 }
 
 /// This executable.

@@ -7,9 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::{args::MeasureArgs, quality::Wanted, values::Rounds};
 use crate::{
     prompts::{self, Prompt},
-    record::{
-        Budget, EngineConfig, InnerPolicy, Plan, PromptText, PromptTurns, Protocol, Workload, WorkloadKind, datum,
-    },
+    record::{Budget, InnerPolicy, Plan, PromptText, PromptTurns, Protocol, Settings, Workload, WorkloadKind, datum},
     stats,
 };
 
@@ -26,7 +24,6 @@ const WARMUP_MS: u64 = 300;
 
 /// What a command knows before it plans.
 pub(super) struct Setting {
-    pub(super) allowed_cpus: u32,
     /// Models, the original included.
     pub(super) n_models: usize,
     /// Samples of a round of a quick look.
@@ -48,26 +45,30 @@ pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> R
     if workloads.is_empty() && quality.plan.is_none() {
         bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
     }
-    let n_threads = args.threads.unwrap_or(setting.allowed_cpus);
     let protocol = protocol(args, setting, &workloads)?;
     Ok(Plan {
         workloads,
-        engine: EngineConfig {
-            device: args.device.into(),
-            n_gpu_layers: args.n_gpu_layers,
-            n_threads,
-            n_threads_batch: args.threads_batch.unwrap_or(n_threads),
-            n_batch: args.batch_size,
-            n_ubatch: args.ubatch_size.min(args.batch_size),
-            type_k: args.cache_type_k.into(),
-            type_v: args.cache_type_v.into(),
-            flash_attention: args.flash_attn.into(),
-        },
         protocol,
         sampling: args.generation.sampling(),
         seed: args.seed,
         quality: quality.plan.clone(),
     })
+}
+
+/// llama.cpp's settings of every subject.
+pub(super) fn settings(args: &MeasureArgs, allowed_cpus: u32) -> Settings {
+    let n_threads = args.threads.unwrap_or(allowed_cpus);
+    Settings {
+        device: args.device.into(),
+        n_gpu_layers: args.n_gpu_layers,
+        n_threads,
+        n_threads_batch: args.threads_batch.unwrap_or(n_threads),
+        n_batch: args.batch_size,
+        n_ubatch: args.ubatch_size.min(args.batch_size),
+        type_k: args.cache_type_k.into(),
+        type_v: args.cache_type_v.into(),
+        flash_attention: args.flash_attn.into(),
+    }
 }
 
 fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Result<Protocol> {

@@ -7,19 +7,26 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use self::estimate::Seconds;
-use super::{exit::Exit, machine::Here, say, subjects::Subject};
+use super::{exit::Exit, machine::Here, say, subjects::Found};
 use crate::{
     engine::QuantType,
     gguf,
     record::{
-        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, Protocol, QualityPlan, Role, Workers, WorkloadKind,
+        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, Protocol, QualityPlan, Role, Settings, Workers,
+        WorkloadKind,
     },
     report::format,
     run::{self, Asking},
 };
 
 /// Prints the plan for these models, and for the `types` that would be made of the first.
-pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> Result<Exit> {
+pub(super) fn show(
+    found: &[Found],
+    plan: &Plan,
+    settings: &Settings,
+    here: &Here,
+    types: &[QuantType],
+) -> Result<Exit> {
     let mut text = String::new();
     let protocol = &plan.protocol;
     let (prompts, synthetic): (Vec<_>, Vec<_>) =
@@ -39,36 +46,33 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     writeln!(
         text,
         "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
-        plan.engine.n_threads, plan.engine.n_threads_batch, plan.engine.n_batch, plan.engine.n_ubatch, plan.seed
+        settings.n_threads, settings.n_threads_batch, settings.n_batch, settings.n_ubatch, plan.seed
     )?;
     if let Some(quality) = &plan.quality {
-        writeln!(text, "  quality    {}", quality_words(quality, subjects, plan, here, types))?;
+        writeln!(text, "  quality    {}", quality_words(quality, found, settings, here, types))?;
     }
     writeln!(text, "\nModels")?;
     let mut seconds = Seconds::default();
-    for subject in subjects {
-        let model = &subject.model;
-        match (&model.facts, &model.outcome) {
-            _ if subject.pending.is_some() => {
-                writeln!(text, "  {}  {}", model.name, subject.pending.as_deref().unwrap_or_default())?;
-            }
-            (_, Outcome::Failed { reason, .. }) => writeln!(text, "  {}  can't be measured: {reason}", model.name)?,
+    for Found { subject, path, pending } in found {
+        let name = &subject.name;
+        match (&subject.model.facts, &subject.outcome) {
+            _ if pending.is_some() => writeln!(text, "  {name}  {}", pending.as_deref().unwrap_or_default())?,
+            (_, Outcome::Failed { reason, .. }) => writeln!(text, "  {name}  can't be measured: {reason}")?,
             (Some(facts), Outcome::Done) => {
-                let kv = gguf::Model::read(&subject.path).ok().and_then(|m| {
+                let kv = gguf::Model::read(path).ok().and_then(|m| {
                     m.facts()
                         .shape
                         .kv_cache_bytes(
                             plan.largest_synthetic_context(facts.n_ctx_train),
-                            plan.engine.type_k.into(),
-                            plan.engine.type_v.into(),
+                            subject.settings.type_k.into(),
+                            subject.settings.type_v.into(),
                         )
                         .ok()
                 });
                 let total = facts.weights_bytes.saturating_add(kv.unwrap_or(0));
                 writeln!(
                     text,
-                    "  {}  {}, {:.2} bits per weight: weights {} + KV cache {} = {} of {} available",
-                    model.name,
+                    "  {name}  {}, {:.2} bits per weight: weights {} + KV cache {} = {} of {} available",
                     facts.quant,
                     facts.bits_per_weight,
                     size(facts.weights_bytes),
@@ -80,7 +84,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
                     writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
                 }
                 // What would be made of it is smaller and no slower than it.
-                seconds.add(&Seconds::of_model(plan, facts, kv.unwrap_or(0)), 1 + types.len());
+                seconds.add(&Seconds::of_model(plan, &subject.settings, facts, kv.unwrap_or(0)), 1 + types.len());
             }
             (None, Outcome::Done) => {}
         }
@@ -88,7 +92,7 @@ pub(super) fn show(subjects: &[Subject], plan: &Plan, here: &Here, types: &[Quan
     if !types.is_empty() {
         writeln!(text, "  to be made of it: {}", types.iter().map(|t| t.name).collect::<Vec<_>>().join(", "))?;
     }
-    if subjects.iter().any(|s| s.pending.is_some()) {
+    if found.iter().any(|f| f.pending.is_some()) {
         writeln!(text, "\nTime: not known before every model is here")?;
     } else {
         writeln!(text, "\nTime: {}", seconds.in_words(protocol))?;
@@ -138,18 +142,24 @@ fn round_words(protocol: &Protocol) -> String {
 }
 
 /// How outputs are compared, and who shares a pass of the original.
-fn quality_words(quality: &QualityPlan, subjects: &[Subject], plan: &Plan, here: &Here, types: &[QuantType]) -> String {
-    let needs = |s: &Subject| run::quality::needed_bytes(&s.model, &s.path, &plan.engine, quality.n_ctx);
-    let (originals, candidates): (Vec<&Subject>, _) = subjects.iter().partition(|s| s.model.role == Role::Original);
+fn quality_words(
+    quality: &QualityPlan,
+    found: &[Found],
+    settings: &Settings,
+    here: &Here,
+    types: &[QuantType],
+) -> String {
+    let needs = |f: &Found| run::quality::needed_bytes(&f.subject, &f.path, quality.n_ctx);
+    let (originals, candidates): (Vec<&Found>, _) = found.iter().partition(|f| f.subject.role == Role::Original);
     // A file of log-probabilities in its place has no facts.
-    let original_bytes = originals.first().filter(|s| s.model.facts.is_some()).map(|s| needs(s));
+    let original_bytes = originals.first().filter(|f| f.subject.model.facts.is_some()).map(|f| needs(f));
     // What would be made of the original is no larger than it.
     let made = types.iter().filter_map(|_| original_bytes);
     let demand = run::quality::Demand {
         original_bytes,
         candidates_bytes: candidates.into_iter().map(needs).chain(made).collect(),
         cache_bytes: run::quality::cache_bytes(quality),
-        available_bytes: run::quality::available_bytes(&here.machine, &plan.engine),
+        available_bytes: run::quality::available_bytes(&here.machine, settings),
     };
     run::quality::describe(run::quality::sharing(quality, &demand), quality)
 }

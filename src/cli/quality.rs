@@ -123,7 +123,7 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     }
     let here = machine::here()?;
     let allowed_cpus = here.machine.allowed_cpus;
-    let setting = Setting { allowed_cpus, n_models: args.models.len(), quick_inner: 1, budget_s: None };
+    let setting = Setting { n_models: args.models.len(), quick_inner: 1, budget_s: None };
     let mut plan = plan::plan(measure, &setting, &quality)?;
     plan.workloads.clear();
     (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
@@ -141,5 +141,6 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     } else if sources.len() < 2 && args.save_logits.is_none() {
         bail!("name the original and at least one quantized checkpoint to compare with it");
     }
-    bench::measure(Job { args: measure, plan, here, sources, quality })
+    let settings = plan::settings(measure, allowed_cpus);
+    bench::measure(Job { args: measure, plan, settings, here, sources, quality })
 }

@@ -49,7 +49,7 @@ pub(super) fn remake(run: &Run, needs: &mut Needs, observer: &mut dyn Observer) 
     // The original comes first, and the others are made of it.
     for index in 0..needs.files.len() {
         let file = &needs.files[index];
-        let wanted = run.models[index].outcome == Outcome::Done && !file.exists();
+        let wanted = run.subjects[index].outcome == Outcome::Done && !file.exists();
         let Some(Made { recipe, .. }) = needs.made.iter().find(|made| made.file == *file).filter(|_| wanted) else {
             continue;
         };
@@ -62,7 +62,7 @@ pub(super) fn remake(run: &Run, needs: &mut Needs, observer: &mut dyn Observer) 
             Recipe::Bundled => demo::unpack(&path)?,
             Recipe::Quantized(to) => {
                 let original = &needs.files[run.original().context("the record names no original")?];
-                quantize::again(original, &path, to, run.plan.engine.n_threads, observer)
+                quantize::again(original, &path, to, run.base_settings().n_threads, observer)
                     .with_context(|| format!("make {} again, which is not there any more", file.display()))?;
             }
         }

@@ -16,14 +16,14 @@ use super::{
     outputs::{Outputs, ResultArgs, Stdout},
     remake, say, selfcheck,
     session::{Finished, Needs, Session, Stamp},
-    subjects::{self, Subject},
+    subjects::{self, Found},
 };
 use crate::{
     analysis::comparable,
     event::Observer,
     probe::{self, Continued},
     record::{
-        self, Model, Outcome, Resumed, Run,
+        self, Outcome, Resumed, Run, Subject,
         journal::{Entry, Journal, JournalFile},
     },
     text::printable,
@@ -57,8 +57,8 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     let mut needs: Needs = serde_json::from_value(inputs).with_context(|| {
         format!("{} does not hold what this program needs to go on: it was written by another version", path.display())
     })?;
-    if needs.files.len() != run.models.len() {
-        bail!("{} names {} files for {} models", path.display(), needs.files.len(), run.models.len());
+    if needs.files.len() != run.subjects.len() {
+        bail!("{} names {} files for {} models", path.display(), needs.files.len(), run.subjects.len());
     }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let outputs = Outputs::of(&needs.layout, || folder);
@@ -103,8 +103,8 @@ fn again(run: &Run, outputs: &Outputs, args: &ResultArgs) -> Result<Exit> {
 
 /// Rounds before and after a change could not be held against each other.
 fn refuse_changes(run: &Run, here: &Here, needs: &Needs, observer: &mut dyn Observer) -> Result<()> {
-    let models = as_found(run, needs, observer)?;
-    let now = Run { build: here.build.clone(), machine: here.machine.clone(), models, ..run.clone() };
+    let subjects = as_found(run, needs, observer)?;
+    let now = Run { build: here.build.clone(), machine: here.machine.clone(), subjects, ..run.clone() };
     let mut changes: Vec<String> = comparable::differences(run, &now)
         .into_iter()
         .map(|d| format!("{}: {} then, {} now", printable(&d.what), printable(&d.old), printable(&d.new)))
@@ -123,7 +123,7 @@ fn refuse_changes(run: &Run, here: &Here, needs: &Needs, observer: &mut dyn Obse
 
 /// Less memory than when the run began is no failure of a model: it can be resumed when there is enough again.
 fn refuse_want(run: &Run, here: &Here) -> Result<()> {
-    for model in run.models.iter().filter(|m| m.outcome == Outcome::Done) {
+    for model in run.subjects.iter().filter(|m| m.outcome == Outcome::Done) {
         if let Some(reason) = fits::too_much(model, &here.machine, &run.plan) {
             bail!("{}: {reason}", printable(&model.name));
         }
@@ -132,26 +132,26 @@ fn refuse_want(run: &Run, here: &Here) -> Result<()> {
 }
 
 /// The models with the hashes that their files have now. Of those that failed nothing more is measured, so nothing is asked.
-fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec<Model>> {
-    let mut models = run.models.clone();
+fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec<Subject>> {
+    let mut models = run.subjects.clone();
     for (model, path) in models.iter_mut().zip(&needs.files) {
-        let hashed = model.facts.as_ref().is_some_and(|facts| facts.sha256.is_some());
+        let hashed = model.model.facts.as_ref().is_some_and(|facts| facts.sha256.is_some());
         if model.outcome != Outcome::Done || !hashed {
             continue;
         }
         if !path.exists() {
             bail!("{} is not there any more", path.display());
         }
-        let mut subject = [Subject { model: model.clone(), path: path.clone(), pending: None }];
-        if let Some(facts) = &mut subject[0].model.facts {
+        let mut subject = [Found { subject: model.clone(), path: path.clone(), pending: None }];
+        if let Some(facts) = &mut subject[0].subject.model.facts {
             facts.sha256 = None;
         }
         subjects::hash(&mut subject, bench::hash_cache().as_deref(), observer);
         let [found] = subject;
-        if let Outcome::Failed { reason, .. } = found.model.outcome {
+        if let Outcome::Failed { reason, .. } = found.subject.outcome {
             bail!("{}: {reason}", path.display());
         }
-        *model = found.model;
+        *model = found.subject;
     }
     Ok(models)
 }

@@ -25,9 +25,10 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     measure.no_quality = true;
     let here = machine::here()?;
     let quality = quality::wanted(&measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&measure, &bench::setting(&here, 2), &quality)?;
+    let plan = plan::plan(&measure, &bench::setting(2), &quality)?;
+    let settings = plan::settings(&measure, here.machine.allowed_cpus);
     let sources = vec![Source::found(&model), Source::found(&model)];
-    let job = Job { args: &measure, plan, here, sources, quality };
+    let job = Job { args: &measure, plan, settings, here, sources, quality };
     let Some(finished) = bench::take(job)? else { return Ok(Exit::Fine) };
     let stdout = finished.report(&measure.results)?;
     conclude(&finished.run, stdout)

@@ -6,13 +6,13 @@ use super::remake::Recipe;
 use crate::{
     event::{Event, Observer},
     gguf, models,
-    record::{Model, ModelFacts, Outcome, Plan, Role, Stage, TensorGroup, TokenizerFacts},
+    record::{Model, ModelFacts, Outcome, Plan, Role, Settings, Stage, Subject, TensorGroup, TokenizerFacts},
     text::printable,
 };
 
-/// A model to be measured, and where it lies.
-pub(super) struct Subject {
-    pub(super) model: Model,
+/// A subject of the run, and where its file lies.
+pub(super) struct Found {
+    pub(super) subject: Subject,
     /// The first part; what was typed when nothing was found.
     pub(super) path: PathBuf,
     /// What must be fetched before anything is known of it.
@@ -43,7 +43,7 @@ impl Source {
 }
 
 /// Finds every model and reads its header. The first is the original.
-pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
+pub(super) fn find(sources: &[Source], settings: &Settings) -> Vec<Found> {
     let resolved: Vec<Result<models::Resolved, String>> =
         sources.iter().map(|s| models::resolve(&s.path).map_err(|e| e.to_string())).collect();
     let files: Vec<PathBuf> = resolved
@@ -70,44 +70,46 @@ pub(super) fn find(sources: &[Source]) -> Vec<Subject> {
             let outcome = source.failed.clone().unwrap_or(outcome);
             let file = called.file_name().unwrap_or(called.as_os_str()).to_string_lossy();
             let role = if index == 0 { Role::Original } else { Role::Candidate };
-            let model = Model { name: printable(&name), file: printable(&file), role, facts, outcome };
-            Subject { model, path, pending: source.pending.clone() }
+            let model = Model { file: printable(&file), facts };
+            let subject = Subject { name: printable(&name), role, model, settings: settings.clone(), outcome };
+            Found { subject, path, pending: source.pending.clone() }
         })
         .collect()
 }
 
 /// Puts a file of log-probabilities in the original's place: nothing is known of the model it came from.
-pub(super) fn compare_with_file(subjects: &mut Vec<Subject>, file: &Path) {
-    for subject in subjects.iter_mut() {
-        subject.model.role = Role::Candidate;
+pub(super) fn compare_with_file(found: &mut Vec<Found>, file: &Path, settings: &Settings) {
+    for found in found.iter_mut() {
+        found.subject.role = Role::Candidate;
     }
     let name = printable(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
-    let model = Model { file: name.clone(), name, role: Role::Original, facts: None, outcome: Outcome::Done };
-    subjects.insert(0, Subject { model, path: file.into(), pending: None });
+    let model = Model { file: name.clone(), facts: None };
+    let settings = settings.clone();
+    let subject = Subject { name, role: Role::Original, model, settings, outcome: Outcome::Done };
+    found.insert(0, Found { subject, path: file.into(), pending: None });
 }
 
 /// Adds what depends on the plan: the KV cache to expect.
-pub(super) fn expect_kv_cache(subjects: &mut [Subject], plan: &Plan) {
-    for subject in subjects {
+pub(super) fn expect_kv_cache(found: &mut [Found], plan: &Plan) {
+    for Found { subject, path, .. } in found {
         let Some(facts) = &mut subject.model.facts else { continue };
-        let Ok(model) = gguf::Model::read(&subject.path) else { continue };
+        let Ok(model) = gguf::Model::read(path) else { continue };
         let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
-        let types = (plan.engine.type_k.into(), plan.engine.type_v.into());
+        let types = (subject.settings.type_k.into(), subject.settings.type_v.into());
         facts.expected_kv_bytes = model.facts().shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
     }
 }
 
 /// Hashes every model that can be measured; the hashes are kept between runs.
-pub(super) fn hash(subjects: &mut [Subject], cache: Option<&Path>, observer: &mut dyn Observer) {
-    for subject in subjects {
-        let Subject { model, path, .. } = subject;
-        let Some(facts) = &mut model.facts else { continue };
+pub(super) fn hash(found: &mut [Found], cache: Option<&Path>, observer: &mut dyn Observer) {
+    for Found { subject, path, .. } in found {
+        let Some(facts) = &mut subject.model.facts else { continue };
         let Ok(resolved) = models::resolve(&path.to_string_lossy()) else { continue };
         let total_bytes = facts.file_bytes;
-        let mut progress = |done_bytes| observer.on(Event::Hashing { model: &model.name, done_bytes, total_bytes });
+        let mut progress = |done_bytes| observer.on(Event::Hashing { model: &subject.name, done_bytes, total_bytes });
         match models::sha256(&resolved.parts, cache, &mut progress) {
             Ok(hash) => facts.sha256 = Some(hash),
-            Err(e) => model.outcome = Outcome::Failed { stage: Stage::Inspect, reason: e.to_string() },
+            Err(e) => subject.outcome = Outcome::Failed { stage: Stage::Inspect, reason: e.to_string() },
         }
     }
 }

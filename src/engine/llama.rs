@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     probe::Clock,
-    record::{Device, DeviceInfo, EngineConfig, Sampling, Stage},
+    record::{Device, DeviceInfo, Sampling, Settings, Stage},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -73,7 +73,7 @@ impl Engine for LlamaEngine<'_> {
     fn with_session(
         &self,
         path: &Path,
-        config: &EngineConfig,
+        config: &Settings,
         body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let params = model_params(config)?;
@@ -101,7 +101,7 @@ impl Engine for LlamaEngine<'_> {
     }
 }
 
-fn model_params(config: &EngineConfig) -> Result<LlamaModelParams, Error> {
+fn model_params(config: &Settings) -> Result<LlamaModelParams, Error> {
     let mut params = LlamaModelParams::default();
     if let Ok(layers) = u32::try_from(config.n_gpu_layers) {
         params = params.with_n_gpu_layers(layers);
@@ -133,7 +133,7 @@ fn model_params(config: &EngineConfig) -> Result<LlamaModelParams, Error> {
 struct LlamaSession<'m> {
     model: &'m LlamaModel,
     backend: &'m LlamaBackend,
-    config: &'m EngineConfig,
+    config: &'m Settings,
     clock: &'m dyn Clock,
     context: Option<LlamaContext<'m>>,
     /// Tokens in the cache.

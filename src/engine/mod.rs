@@ -23,7 +23,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::record::{EngineConfig, Sampling, Stage};
+use crate::record::{Sampling, Settings, Stage};
 
 /// Loads models.
 pub trait Engine {
@@ -34,7 +34,7 @@ pub trait Engine {
     fn with_session(
         &self,
         path: &Path,
-        config: &EngineConfig,
+        config: &Settings,
         body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
     ) -> Result<(), Error>;
 }

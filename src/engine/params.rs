@@ -7,9 +7,9 @@ use llama_cpp_2::{
     sampling::LlamaSampler,
 };
 
-use crate::record::{CacheType, EngineConfig, FlashAttention, Sampling};
+use crate::record::{CacheType, FlashAttention, Sampling, Settings};
 
-pub(super) fn context_params(config: &EngineConfig, n_ctx: u32) -> LlamaContextParams {
+pub(super) fn context_params(config: &Settings, n_ctx: u32) -> LlamaContextParams {
     let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(n_ctx))

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     probe::{Clock, Virtual},
-    record::{EngineConfig, Sampling, Stage},
+    record::{Sampling, Settings, Stage},
     stats::SplitMix64,
 };
 
@@ -134,7 +134,7 @@ impl Engine for ScriptedEngine {
     fn with_session(
         &self,
         path: &Path,
-        _: &EngineConfig,
+        _: &Settings,
         body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (mut session, loaded) = self.open(path)?;

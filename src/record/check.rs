@@ -10,7 +10,7 @@ const MOST_ROUNDS: u32 = 1 << 24;
 /// # Errors
 /// Which index, and what there is instead.
 pub(super) fn check(run: &Run) -> Result<(), String> {
-    if run.models.is_empty() {
+    if run.subjects.is_empty() {
         return Err("it has no models".into());
     }
     let rounds = run.rounds.iter().map(|round| round.index).chain(run.resumed.iter().map(|resumed| resumed.from_round));
@@ -19,8 +19,8 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
         return Err(format!("it names round {round}: there are at most {MOST_ROUNDS}"));
     }
     for visit in run.rounds.iter().flat_map(|round| &round.visits) {
-        if visit.model >= run.models.len() {
-            return Err(format!("a visit names model {} of {}", visit.model, run.models.len()));
+        if visit.model >= run.subjects.len() {
+            return Err(format!("a visit names model {} of {}", visit.model, run.subjects.len()));
         }
         let warmup = visit.warmup.iter().flat_map(|w| &w.samples);
         let mut workloads = visit
@@ -35,7 +35,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
         }
     }
-    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.models.len()))
+    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.subjects.len()))
 }
 
 fn check_quality(quality: &Quality, models: usize) -> Result<(), String> {
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_is_named() {
-        let models = said(|run| run.models.clear());
+        let models = said(|run| run.subjects.clear());
         assert_eq!(models, "it has no models");
         let visit = said(|run| run.rounds[0].visits[0].model = 70);
         assert!(visit.starts_with("a visit names model 70 of "), "{visit}");

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::{
     FORMAT, Run,
     check::check,
+    format1,
     journal::{self, Journal},
 };
 
@@ -112,9 +113,18 @@ pub fn read_run(path: &Path) -> Result<Run, ReadError> {
     {
         return Err(ReadError::TooNew { path: path.into(), found });
     }
-    let run: Run = serde_json::from_value(value).map_err(json)?;
+    let run = from_value(value).map_err(json)?;
     check(&run).map_err(|what| ReadError::Inconsistent { path: path.into(), what })?;
     Ok(run)
+}
+
+/// The record that a JSON value of this or an older format is.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn from_value(mut value: serde_json::Value) -> Result<Run, serde_json::Error> {
+    format1::upgrade(&mut value);
+    serde_json::from_value(value)
 }
 
 /// Writes a run file.

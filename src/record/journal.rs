@@ -66,7 +66,7 @@ impl Run {
             Entry::Course(course) => self.course = Some(course.clone()),
             Entry::Round(round) | Entry::CutRound(round) => {
                 for visit in &round.visits {
-                    if let Some(model) = self.models.get_mut(visit.model) {
+                    if let Some(model) = self.subjects.get_mut(visit.model) {
                         model.outcome.clone_from(&visit.outcome);
                     }
                 }
@@ -74,7 +74,7 @@ impl Run {
             }
             Entry::Quality(quality) => self.quality = Some((**quality).clone()),
             Entry::Compared(compared) => {
-                let original = self.original().and_then(|original| self.models.get_mut(original));
+                let original = self.original().and_then(|original| self.subjects.get_mut(original));
                 if let (Some(original), Some(outcome)) = (original, &compared.original) {
                     original.outcome.clone_from(outcome);
                 }
@@ -97,7 +97,7 @@ impl Run {
         let at = self.rounds.iter().position(|round| round.index >= first).unwrap_or(self.rounds.len());
         let taken = self.rounds.split_off(at);
         for visit in taken.iter().flat_map(|round| &round.visits) {
-            if let Some(model) = self.models.get_mut(visit.model) {
+            if let Some(model) = self.subjects.get_mut(visit.model) {
                 model.outcome = Outcome::Done;
             }
         }

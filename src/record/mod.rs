@@ -7,6 +7,7 @@ mod check;
 mod comparison;
 mod course;
 pub(crate) mod datum;
+mod format1;
 mod io;
 pub(crate) mod journal;
 mod machine;
@@ -17,20 +18,20 @@ pub(crate) mod schema;
 mod visit;
 mod wishes;
 
+pub use crate::settings::{CacheType, Device, FlashAttention, Settings};
 pub(crate) use build::Build;
 pub(crate) use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
 pub(crate) use course::{Course, InnerChoice, Resumed};
+#[cfg(test)]
+pub(crate) use io::from_value;
 pub use io::read_run;
 pub(crate) use io::{ReadError, WriteError, locate, write_atomically, write_run};
 pub(crate) use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
-pub use model::{Model, Role};
+pub use model::{Model, Role, Subject};
 pub(crate) use model::{ModelFacts, TensorGroup, TokenizerFacts};
-pub use plan::{
-    Arrangement, Budget, CacheType, Device, EngineConfig, FlashAttention, InnerPolicy, Plan, PromptTurns, Protocol,
-    Workers, Workload, WorkloadKind,
-};
+pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptTurns, Protocol, Workers, Workload, WorkloadKind};
 pub(crate) use plan::{CONTEXT_STEP, DEPTH, PromptText, Sampling};
 pub use quality::QualityWorker;
 pub(crate) use quality::{
@@ -65,8 +66,8 @@ pub struct Run {
     pub started_utc: String,
     /// What was to be done.
     pub plan: Plan,
-    /// The models, in the plan's order; [`Visit::model`] indexes this list and the first is the original.
-    pub models: Vec<Model>,
+    /// What is compared: files with settings. [`Visit::model`] indexes this list and the first is the original.
+    pub subjects: Vec<Subject>,
     /// The rounds that were finished, in time order.
     pub rounds: Vec<Round>,
     /// Why no more rounds were run.
@@ -89,12 +90,18 @@ impl Run {
     /// Index of the original; `None` in a record without one.
     #[must_use]
     pub fn original(&self) -> Option<usize> {
-        self.models.iter().position(|model| model.role == Role::Original)
+        self.subjects.iter().position(|subject| subject.role == Role::Original)
+    }
+
+    /// The settings that the others are held against: the first subject's.
+    pub(crate) fn base_settings(&self) -> &Settings {
+        &self.subjects[0].settings
     }
 
     /// Indices of the models beside `original` that have not failed.
     pub fn candidates_left(&self, original: usize) -> impl Iterator<Item = usize> {
-        (0..self.models.len()).filter(move |&model| model != original && self.models[model].outcome == Outcome::Done)
+        (0..self.subjects.len())
+            .filter(move |&subject| subject != original && self.subjects[subject].outcome == Outcome::Done)
     }
 }
 

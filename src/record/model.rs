@@ -4,37 +4,46 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::visit::Outcome;
+use crate::settings::Settings;
 
-/// A model of the run.
+/// What is compared: a file with settings. The same file with other settings is another subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Model {
+pub struct Subject {
     /// Short name, unique in the run, for tables and charts.
     pub name: String,
-    /// File name without its folder.
-    pub file: String,
     /// Original or candidate.
     pub role: Role,
-    /// The facts of its header, when it could be read.
-    pub facts: Option<ModelFacts>,
+    /// The file.
+    #[serde(flatten)]
+    pub model: Model,
+    /// llama.cpp's settings it is run with.
+    pub settings: Settings,
     /// `Done`, or why nothing could be measured of it at all.
     pub outcome: Outcome,
 }
 
+/// A model file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Model {
+    /// File name without its folder.
+    pub file: String,
+    /// The facts of its header, when it could be read.
+    pub facts: Option<ModelFacts>,
+}
+
 impl Model {
     /// Its SHA-256, when it was computed.
-    #[must_use]
-    pub fn sha256(&self) -> Option<&str> {
+    pub(crate) fn sha256(&self) -> Option<&str> {
         self.facts.as_ref()?.sha256.as_deref()
     }
 
     /// Whether both were hashed, to the same.
-    #[must_use]
-    pub fn holds_the_bytes_of(&self, other: &Self) -> bool {
+    pub(crate) fn holds_the_bytes_of(&self, other: &Self) -> bool {
         self.sha256().zip(other.sha256()).is_some_and(|(own, other)| own == other)
     }
 }
 
-/// What a model is compared as.
+/// What a subject is compared as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

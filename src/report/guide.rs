@@ -258,6 +258,7 @@ pub(super) fn section(analysis: &Analysis) -> Section {
         lead: "The metrics of the benchmarking guide under its names. Differences and ratios here are of the values shown; whether one is more than \
                noise is said under Speed and Memory.",
         tables,
+        figures: Vec::new(),
     }
 }
 

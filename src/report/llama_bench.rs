@@ -65,7 +65,7 @@ impl Moments {
 
 /// The rows of every model with samples, in the plan's order.
 pub(super) fn render(run: &Run, format: LlamaBench) -> Result<String, serde_json::Error> {
-    let pairs = (0..run.models.len()).flat_map(|m| (0..run.plan.workloads.len()).map(move |w| (m, w)));
+    let pairs = (0..run.subjects.len()).flat_map(|m| (0..run.plan.workloads.len()).map(move |w| (m, w)));
     let rows: Vec<Row<'_>> = pairs.filter_map(|(model, workload)| row(run, model, workload)).collect();
     Ok(match format {
         LlamaBench::Markdown => markdown(run, &rows),
@@ -104,9 +104,9 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
     }
     let time = Moments::of(&samples.iter().map(|s| s.0 as f64).collect::<Vec<_>>());
     let rate = Moments::of(&samples.iter().map(|s| s.1).collect::<Vec<_>>());
-    let (engine, info) = (&run.plan.engine, &run.models[model]);
+    let (engine, info) = (run.base_settings(), &run.subjects[model]);
     let n_threads = if n_gen == 0 { engine.n_threads_batch } else { engine.n_threads };
-    let mut fields = identity(run, info);
+    let mut fields = identity(run, &info.model);
     fields.extend(parameters(run, n_threads));
     fields.extend([
         ("n_prompt", whole(n_prompt)),
@@ -118,7 +118,7 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
         ("avg_ts", Field::Real(rate.mean)),
         ("stddev_ts", Field::Real(rate.deviation)),
     ]);
-    Some(Row { fields, samples, facts: info.facts.as_ref(), n_threads, test: inert_line(id), rate })
+    Some(Row { fields, samples, facts: info.model.facts.as_ref(), n_threads, test: inert_line(id), rate })
 }
 
 /// Build, machine and model. The crate that carries llama.cpp stands for its commit, which the crate does not name.
@@ -139,7 +139,7 @@ fn identity(run: &Run, model: &Model) -> Vec<(&'static str, Field)> {
 
 /// llama-bench's parameters; those this program does not set have llama-bench's defaults, which are llama.cpp's.
 fn parameters(run: &Run, n_threads: u32) -> Vec<(&'static str, Field)> {
-    let engine = &run.plan.engine;
+    let engine = run.base_settings();
     let flash = match engine.flash_attention {
         FlashAttention::Auto => -1,
         FlashAttention::Off => 0,

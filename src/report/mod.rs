@@ -7,6 +7,7 @@ pub(crate) mod card;
 pub(crate) mod chart;
 mod csv;
 pub(crate) mod diff;
+mod document;
 mod draw;
 mod embed;
 pub(crate) mod format;

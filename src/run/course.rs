@@ -133,7 +133,7 @@ impl Decided {
     /// Takes fewer samples, and asks prompts no longer than an interval needs, where the least rounds would otherwise not fit the
     /// time. Says so.
     fn afford(&mut self, run: &Run, time: &Time, done: u32) -> Option<String> {
-        let models = run.models.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
+        let models = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
         let best_ns: f64 = self.chosen.iter().map(|c| models * f64::from(c.samples) * c.sample_ns as f64).sum();
         if time.rounds_left == 0 || time.needed_ns(Asking::AsPlanned, best_ns) <= time.left_ns {
             return None;
@@ -241,12 +241,11 @@ struct Room {
 
 impl Room {
     fn of(bench: &Bench<'_>, run: &Run) -> Self {
-        let engine = &bench.plan.engine;
         let longest = synthetic(bench.plan).map(Synthetic::n_tokens).max().unwrap_or(0).max(8);
-        let models = run.models.iter().zip(bench.files).filter(|(m, _)| m.outcome == Outcome::Done);
+        let models = run.subjects.iter().zip(bench.files).filter(|(m, _)| m.outcome == Outcome::Done);
         Self {
-            needed_bytes: models.map(|(model, file)| quality::needed_bytes(model, file, engine, longest)).sum(),
-            available_bytes: quality::available_bytes(&run.machine, engine),
+            needed_bytes: models.map(|(subject, file)| quality::needed_bytes(subject, file, longest)).sum(),
+            available_bytes: quality::available_bytes(&run.machine, run.base_settings()),
         }
     }
 

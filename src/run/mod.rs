@@ -92,7 +92,7 @@ pub fn execute<E>(
     let mut noted = run.course.take();
     let mut recorded = run.take_back(0).into_iter();
     let mut decided = course::Decided::at_start(bench, run);
-    let mut stable: round::Stable = run.models.iter().map(|_| None).collect();
+    let mut stable: round::Stable = run.subjects.iter().map(|_| None).collect();
     run.ended = Ended::Unfinished;
     let mut ended = Ended::RoundsDone;
     for index in 0..bench.plan.protocol.max_rounds {
@@ -138,7 +138,7 @@ fn note_course<E>(run: &mut Run, noted: &mut Option<Course>, save: &mut Save<'_,
 fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
     if bench.interrupted() {
         Some(Ended::Interrupted)
-    } else if run.models.iter().all(|m| m.outcome != Outcome::Done) {
+    } else if run.subjects.iter().all(|m| m.outcome != Outcome::Done) {
         Some(Ended::NothingLeft)
     } else {
         None

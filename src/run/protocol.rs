@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::quality::{CompareJob, Compared};
 use crate::{
     engine::Timing,
-    record::{EngineConfig, Phase, QualityText, Sampling, Stage, WindowMeans},
+    record::{Phase, QualityText, Sampling, Settings, Stage, WindowMeans},
 };
 
 /// Sequences side by side.
@@ -19,8 +19,6 @@ pub struct Together {
     pub n_depth: u32,
     /// Sequences.
     pub n_seq: u32,
-    /// Most tokens evaluated at a time.
-    pub n_ubatch: u32,
 }
 
 /// Asked of a worker. Each request gets exactly one [`Reply`].
@@ -32,7 +30,7 @@ pub enum Request {
         /// The file.
         path: PathBuf,
         /// llama.cpp's parameters.
-        config: EngineConfig,
+        config: Settings,
     },
     /// Replace the context.
     Context {
@@ -63,6 +61,8 @@ pub enum Request {
         phase: Phase,
         /// How many of what.
         work: Together,
+        /// Most tokens evaluated at a time.
+        n_ubatch: u32,
         /// Which ids.
         seed: u64,
     },

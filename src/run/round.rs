@@ -31,9 +31,9 @@ pub(super) fn make(
     stable: &mut Stable,
     observer: &mut dyn Observer,
 ) -> Round {
-    let models: Vec<usize> = order(run.models.len(), index, bench.plan.seed)
+    let models: Vec<usize> = order(run.subjects.len(), index, bench.plan.seed)
         .into_iter()
-        .filter(|&model| run.models[model].outcome == Outcome::Done)
+        .filter(|&model| run.subjects[model].outcome == Outcome::Done)
         .collect();
     let steps = steps(bench.plan, index, decided) * u32::try_from(models.len()).unwrap_or(u32::MAX);
     observer.on(Event::Round { index, of: decided.expected_rounds, steps });
@@ -75,9 +75,9 @@ pub(super) fn make(
 }
 
 fn task<'a>(bench: &'a Bench<'_>, run: &'a Run, model: usize) -> Task<'a> {
-    let info = &run.models[model];
-    let file_bytes = info.facts.as_ref().map_or(0, |f| f.file_bytes);
-    Task { model, name: &info.name, path: &bench.files[model], file_bytes }
+    let subject = &run.subjects[model];
+    let file_bytes = subject.model.facts.as_ref().map_or(0, |f| f.file_bytes);
+    Task { model, name: &subject.name, path: &bench.files[model], settings: &subject.settings, file_bytes }
 }
 
 fn end(visitor: Visitor<'_>, decided: &Decided) -> Over {

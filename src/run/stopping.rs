@@ -88,7 +88,7 @@ pub(super) fn quality_ns(run: &Run) -> f64 {
             by_round(run, model, |visit| rate(visit, prefill.workload)).into_iter().map(|(_, rate)| rate).collect();
         stats::median(&rates).map_or(0.0, |rate| windows / rate)
     };
-    (0..run.models.len()).map(seconds).sum::<f64>() * 1e9
+    (0..run.subjects.len()).map(seconds).sum::<f64>() * 1e9
 }
 
 fn clamped(rounds: f64) -> u32 {

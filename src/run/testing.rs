@@ -10,11 +10,25 @@ use crate::{
     event::Silent,
     probe::Virtual,
     record::{
-        Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, EngineConfig, FORMAT, FlashAttention,
-        InnerPolicy, Machine, Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityMemory,
-        QualityPlan, Role, Round, Run, Sample, Sampling, Visit, Workers, Workload, WorkloadKind,
+        Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, FORMAT, FlashAttention, InnerPolicy, Machine,
+        Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityMemory, QualityPlan, Role, Round, Run,
+        Sample, Sampling, Settings, Subject, Visit, Workers, Workload, WorkloadKind,
     },
 };
+
+fn settings() -> Settings {
+    Settings {
+        device: Device::Cpu,
+        n_gpu_layers: 0,
+        n_threads: 1,
+        n_threads_batch: 1,
+        n_batch: 512,
+        n_ubatch: 512,
+        type_k: CacheType::F16,
+        type_v: CacheType::F16,
+        flash_attention: FlashAttention::Auto,
+    }
+}
 
 /// Measures what the run's plan asks and the run does not have.
 pub(super) fn measure<E>(
@@ -34,17 +48,6 @@ pub(super) fn measure<E>(
 pub(super) fn plan() -> Plan {
     Plan {
         workloads: vec![Workload { id: "pp100".into(), kind: WorkloadKind::Pp { n_tokens: 100, n_depth: 0 } }],
-        engine: EngineConfig {
-            device: Device::Cpu,
-            n_gpu_layers: 0,
-            n_threads: 1,
-            n_threads_batch: 1,
-            n_batch: 512,
-            n_ubatch: 512,
-            type_k: CacheType::F16,
-            type_v: CacheType::F16,
-            flash_attention: FlashAttention::Auto,
-        },
         protocol: Protocol {
             min_rounds: 10,
             max_rounds: 10,
@@ -117,11 +120,11 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         index: u32::try_from(index).unwrap_or(u32::MAX),
         visits: vec![visit(index, 0, a), visit(index, 1, b)],
     };
-    let model = |name: &str, role| Model {
+    let subject = |name: &str, role| Subject {
         name: name.into(),
-        file: format!("{name}.gguf"),
         role,
-        facts: None,
+        model: Model { file: format!("{name}.gguf"), facts: None },
+        settings: settings(),
         outcome: Outcome::Done,
     };
     Run {
@@ -157,7 +160,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         command: Vec::new(),
         started_utc: String::new(),
         plan: plan(),
-        models: vec![model("original", Role::Original), model("candidate", Role::Candidate)],
+        subjects: vec![subject("original", Role::Original), subject("candidate", Role::Candidate)],
         rounds: original.iter().zip(candidate).enumerate().map(round).collect(),
         ended: Ended::Unfinished,
         course: None,

@@ -18,9 +18,10 @@ pub(super) fn evaluate(
     loaded: Loaded,
     phase: Phase,
     work: Together,
+    n_ubatch: u32,
     seed: u64,
 ) -> Result<Reply, Error> {
-    let Together { n_tokens, n_depth, n_seq, n_ubatch } = work;
+    let Together { n_tokens, n_depth, n_seq } = work;
     session.open_windows(n_seq, n_depth + n_tokens, n_ubatch)?;
     // Other ids for every sequence, so that nothing can be shared.
     let ids: Vec<Vec<i32>> =

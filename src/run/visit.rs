@@ -22,8 +22,8 @@ use crate::{
     event::{Event, Observer},
     probe::{self, ProcessMemory, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     record::{
-        Conditions, FinishReason, Generation, Load, MemoryReading, Outcome, Phase, PromptText, Retried, Stage, Visit,
-        Warmup,
+        Conditions, FinishReason, Generation, Load, MemoryReading, Outcome, Phase, PromptText, Retried, Settings,
+        Stage, Visit, Warmup,
     },
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Task<'a> {
     pub(super) name: &'a str,
     /// Its file.
     pub(super) path: &'a Path,
+    pub(super) settings: &'a Settings,
     /// Size of all its parts.
     pub(super) file_bytes: u64,
 }
@@ -281,7 +282,7 @@ impl<'a> Visitor<'a> {
             .pid()
             .and_then(|pid| Sampler::start(pid, Arc::clone(clock), self.visit.started_ns, DEFAULT_INTERVAL).ok());
         self.initial = self.step(observer, "load", None);
-        let request = Request::Load { path: self.task.path.into(), config: self.bench.plan.engine.clone() };
+        let request = Request::Load { path: self.task.path.into(), config: self.task.settings.clone() };
         let Reply::Loaded { model_ns, storage_read_bytes, n_ctx_train, .. } = self.ask(Stage::Load, &request)? else {
             return Err(unexpected(Stage::Load));
         };
@@ -290,7 +291,7 @@ impl<'a> Visitor<'a> {
         let cache = probe::cache_state(storage_read_bytes, file_bytes);
         self.visit.load = Some(Load { model_ns, context_ns: 0, file_bytes, storage_read_bytes, cache });
         // The first context shows what a user waits for before anything can be evaluated.
-        let context_ns = self.context(work::first_context(self.bench.plan))?;
+        let context_ns = self.context(work::first_context(self.bench.plan, self.task.settings))?;
         if let Some(load) = &mut self.visit.load {
             load.context_ns = context_ns;
         }

@@ -73,7 +73,9 @@ pub(crate) fn handle(session: &mut dyn Session, loaded: Loaded, request: &Reques
             depth::reach(session, loaded, *n_depth)?;
             session.decode(&ids).map(Reply::Timed)
         }
-        Request::Together { phase, work, seed } => together::evaluate(session, loaded, *phase, *work, *seed),
+        Request::Together { phase, work, n_ubatch, seed } => {
+            together::evaluate(session, loaded, *phase, *work, *n_ubatch, *seed)
+        }
         Request::Count { texts } => {
             let count = |text: &String| {
                 session.tokenize_prompt(text).map(|p| u32::try_from(p.tokens.len()).unwrap_or(u32::MAX))

@@ -16,9 +16,12 @@ fn an_original_and_two_quants_are_measured_and_reported() {
     let run = ran.json("out/run.json");
     assert_eq!(run["format"], 1);
     assert_eq!(run["ended"], "rounds_done");
-    assert_eq!(run["models"][0]["facts"]["n_params"], 4_196_608);
-    assert_eq!(run["models"][0]["facts"]["file_bytes"], 8_534_112);
-    assert_eq!(run["models"][0]["facts"]["sha256"], "904be898215c07e82eba03808ca9ab1fe498cbedbd330b32b5f871058cf22877");
+    assert_eq!(run["subjects"][0]["facts"]["n_params"], 4_196_608);
+    assert_eq!(run["subjects"][0]["facts"]["file_bytes"], 8_534_112);
+    assert_eq!(
+        run["subjects"][0]["facts"]["sha256"],
+        "904be898215c07e82eba03808ca9ab1fe498cbedbd330b32b5f871058cf22877"
+    );
     let rounds = run["rounds"].as_array().unwrap();
     assert_eq!(rounds.len(), 2);
     let order = |round: usize| -> Vec<u64> {
@@ -49,8 +52,8 @@ fn the_buffers_llama_cpp_accounts_for_hold_the_weights() {
     let ran =
         Bench::new("compare {pocket} {pocket} --quick --pp 64 --tg 0 --prompts none --no-quality --out out").run().ok();
     let run = ran.json("out/run.json");
-    let weights = run["models"][0]["facts"]["weights_bytes"].as_u64().unwrap() as f64;
-    let kv = run["models"][0]["facts"]["expected_kv_bytes"].as_u64().unwrap() as f64;
+    let weights = run["subjects"][0]["facts"]["weights_bytes"].as_u64().unwrap() as f64;
+    let kv = run["subjects"][0]["facts"]["expected_kv_bytes"].as_u64().unwrap() as f64;
     let buffers = run["rounds"][0]["visits"][0]["buffers"].as_array().unwrap();
     let sum = |field: &str| buffers.iter().map(|b| b[field].as_u64().unwrap() as f64).sum::<f64>();
     assert!((sum("weights_bytes") / weights - 1.0).abs() < 0.02, "{} against {weights}", sum("weights_bytes"));

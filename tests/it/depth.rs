@@ -58,7 +58,7 @@ fn every_length_is_measured_at_every_depth_the_model_was_trained_for() {
     let tps = original["metrics"]["tg8"]["value"].as_f64().unwrap();
     assert!((row["share"].as_f64().unwrap() / (tps * bytes / bandwidth) - 1.0).abs() < 1e-9);
     // The embedding is the output, too: all weights are read.
-    assert_eq!(row["weights_bytes"], run["models"][0]["facts"]["weights_bytes"]);
+    assert_eq!(row["weights_bytes"], run["subjects"][0]["facts"]["weights_bytes"]);
 
     let page = ran.read("out/report.html");
     for there in ["id=\"chart-depth\"", "id=\"depth-table\"", "id=\"chart-bandwidth\"", "id=\"bandwidth-table\""] {

@@ -137,12 +137,12 @@ fn a_checkpoint_that_does_not_fit_is_a_row_and_no_file() {
     let ran = Bench::new(line).through(&sh(&up_to(8000))).run();
     assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
     let run = ran.json("out/run.json");
-    let failed = &run["models"][1]["outcome"]["failed"];
+    let failed = &run["subjects"][1]["outcome"]["failed"];
     assert_eq!(failed["stage"], "quantize");
     let reason = failed["reason"].as_str().unwrap();
     assert!(reason.contains("kept/pocket-4m-Q8_0.gguf") && reason.contains("disk is full"), "{reason}");
     assert_eq!(names(&ran.folder.path().join("kept")), ["pocket-4m-Q2_K.gguf"]);
-    assert!(run["models"][2]["outcome"] == "done" && ran.stdout.contains("Q2_K"));
+    assert!(run["subjects"][2]["outcome"] == "done" && ran.stdout.contains("Q2_K"));
 }
 
 #[test]

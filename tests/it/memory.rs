@@ -18,7 +18,7 @@ const LARGE: &str = "compare {pocket} {pocket} --quick --pp 400000 --tg 0 --prom
 /// Stage and reason of the first model's failure.
 fn failure(ran: &Ran) -> (String, String) {
     assert_eq!(ran.code, 1, "stdout:\n{}\nstderr:\n{}", ran.stdout, ran.stderr);
-    let failed = &ran.json("out/run.json")["models"][0]["outcome"]["failed"];
+    let failed = &ran.json("out/run.json")["subjects"][0]["outcome"]["failed"];
     let word = |field: &str| failed[field].as_str().unwrap().to_owned();
     (word("stage"), word("reason"))
 }
@@ -46,7 +46,7 @@ fn the_expected_compute_buffers_are_llama_cpps() {
     let line = "compare {pocket} {pocket} --quick --pp 512 --tg 0 --prompts none --no-quality --out out";
     let ran = Bench::new(line).run().ok();
     let run = ran.json("out/run.json");
-    let facts = &run["models"][0]["facts"];
+    let facts = &run["subjects"][0]["facts"];
     let number = |value: &Value| value.as_f64().unwrap();
     let expected = 512.0 * 4.0 * (number(&facts["tokenizer"]["n_vocab"]) + number(&facts["n_embd"]));
     let buffers = run["rounds"][0]["visits"][0]["buffers"].as_array().unwrap();

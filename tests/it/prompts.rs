@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gguf_bench::testing::{
     engine::Engine,
     prompts::{LengthClass, suite},
-    record::{CacheType, Device, EngineConfig, FlashAttention},
+    record::{CacheType, Device, FlashAttention, Settings},
 };
 
 use crate::support::engine;
@@ -14,7 +14,7 @@ use crate::support::engine;
 fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() {
     let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf");
     assert!(model.exists(), "run `make models` first: {} is not there", model.display());
-    let config = EngineConfig {
+    let config = Settings {
         device: Device::Cpu,
         n_gpu_layers: 0,
         n_threads: 1,

@@ -249,7 +249,7 @@ fn after_a_worker(code: Option<i32>, folder: &TempDir) {
     assert!(entries.last().unwrap()["ended"].is_string());
     let run: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("out/run.json")).unwrap()).unwrap();
     let failed = |model: &&Value| model["outcome"]["failed"].is_object();
-    assert!(run["models"].as_array().unwrap().iter().filter(failed).count() <= 1, "one at most");
+    assert!(run["subjects"].as_array().unwrap().iter().filter(failed).count() <= 1, "one at most");
     assert_eq!(run["rounds"].as_array().unwrap().len(), indices.len());
 }
 

@@ -38,11 +38,11 @@ fn the_committed_schemas_are_those_the_program_prints() {
 #[test]
 fn older_records_and_those_made_now_hold_to_the_schema() {
     let old: Value = serde_json::from_str(&at_root("tests/fixtures/runs/v1.json")).unwrap();
-    assert_eq!(broken("run", &old), None);
+    assert_eq!(broken("run-1", &old), None);
     let page = at_root("examples/smollm2.html");
     let (_, after) = page.split_once("id=\"record\">").unwrap();
     let inside: Value = serde_json::from_str(after.split("</script>").next().unwrap()).unwrap();
-    assert_eq!(broken("run", &inside), None);
+    assert_eq!(broken("run-1", &inside), None);
 
     let [q8, ..] = quants();
     let line = "compare {pocket} --quick --pp 16 --tg 8 --num-prompts 1 --max-new-tokens 8 --ctx 128 --max-windows 4 --quiet --out out --json out.json";
@@ -62,7 +62,7 @@ fn what_is_no_record_breaks_the_schema() {
     let after = |change: fn(&mut Value)| {
         let mut changed = whole.clone();
         change(&mut changed);
-        broken("run", &changed)
+        broken("run-1", &changed)
     };
     assert!(after(|r| r["rounds"][0]["visits"][0]["samples"][0]["wall_ns"] = Value::Null).is_some());
     assert!(after(|r| r["plan"]["engine"]["type_k"] = "f61".into()).is_some());

@@ -114,7 +114,7 @@ fn devices(found: &mut Found, old: &Run, new: &Run) {
         let others: BTreeSet<String> = run.machine.devices.iter().filter(|d| d.kind != "cpu").map(of).collect();
         if others.is_empty() { "the CPU".to_owned() } else { others.into_iter().collect::<Vec<_>>().join(", ") }
     };
-    let chosen = [old, new].iter().any(|run| run.plan.engine.device == Device::Auto);
+    let chosen = [old, new].iter().any(|run| run.base_settings().device == Device::Auto);
     let kinds = [old, new].map(|run| list(run, &|d| d.backend.clone()));
     let what = if kinds[0] == kinds[1] { "devices" } else { "kinds of devices" };
     let weight = if kinds[0] != kinds[1] && chosen { Weight::Meaningless } else { Weight::Noteworthy };

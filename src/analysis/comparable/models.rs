@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Found, Scope, Weight, named, or_unknown};
-use crate::record::{Model, Run};
+use crate::record::{Run, Subject};
 
 /// A model that both records have, as indices into their models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +28,21 @@ pub(crate) enum MatchedBy {
 }
 
 /// Whether two models are taken for one.
-type Rule = fn(&Model, &Model) -> bool;
+type Rule = fn(&Subject, &Subject) -> bool;
 
 /// The models that both records have, in the order of the newer one. Of several copies those of one name go together.
 #[must_use]
 pub(crate) fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let rules: [(Rule, MatchedBy); 3] = [
-        (|a, b| a.holds_the_bytes_of(b) && a.name == b.name, MatchedBy::Content),
-        (Model::holds_the_bytes_of, MatchedBy::Content),
+        (|a, b| a.model.holds_the_bytes_of(&b.model) && a.name == b.name, MatchedBy::Content),
+        (|a, b| a.model.holds_the_bytes_of(&b.model), MatchedBy::Content),
         (|a, b| a.name == b.name, MatchedBy::Name),
     ];
     for (matches, by) in rules {
-        for (new_index, own) in new.models.iter().enumerate() {
+        for (new_index, own) in new.subjects.iter().enumerate() {
             let free = |&i: &usize| pairs.iter().all(|p| p.old != i);
-            let partner = (0..old.models.len()).filter(free).find(|&i| matches(&old.models[i], own));
+            let partner = (0..old.subjects.len()).filter(free).find(|&i| matches(&old.subjects[i], own));
             if let Some(old_index) = partner.filter(|_| pairs.iter().all(|p| p.new != new_index)) {
                 pairs.push(Pair { old: old_index, new: new_index, by });
             }
@@ -55,12 +55,12 @@ pub(crate) fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
 pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     let pairs = pair_models(old, new);
     for pair in &pairs {
-        let (before, after) = (&old.models[pair.old], &new.models[pair.new]);
+        let (before, after) = (&old.subjects[pair.old], &new.subjects[pair.new]);
         match pair.by {
             // Of a file that could not be read nothing is compared.
-            MatchedBy::Name if before.facts.is_none() || after.facts.is_none() => {}
+            MatchedBy::Name if before.model.facts.is_none() || after.model.facts.is_none() => {}
             MatchedBy::Name => {
-                let shown = |m: &Model| or_unknown(m.sha256().map(short));
+                let shown = |s: &Subject| or_unknown(s.model.sha256().map(short));
                 let what = format!("file of {} (SHA-256)", after.name);
                 // Two files that nobody hashed are not known to be the same.
                 let (was, is) = (shown(before), shown(after));
@@ -76,7 +76,7 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     }
     let alone = |run: &Run, paired: &dyn Fn(usize) -> bool| {
         let names: Vec<&str> =
-            run.models.iter().enumerate().filter(|(i, _)| !paired(*i)).map(|(_, m)| &m.name[..]).collect();
+            run.subjects.iter().enumerate().filter(|(i, _)| !paired(*i)).map(|(_, m)| &m.name[..]).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
     let (only_old, only_new) =

@@ -1,13 +1,13 @@
 //! What differs between what was to be done: parameters, workloads, prompts, protocol, texts.
 
 use super::{Found, Scope, Weight, named};
-use crate::record::{Arrangement, EngineConfig, Plan, PromptText, Protocol, QualityPlan, Run, Workers, WorkloadKind};
+use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, Settings, Workers, WorkloadKind};
 
 /// Enough of a prompt to know it by.
 const SHOWN_CHARACTERS: usize = 30;
 
 pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
-    engine(found, &old.plan.engine, &new.plan.engine);
+    engine(found, old.base_settings(), new.base_settings());
     let lengths = |plan: &Plan| list(plan.workloads.iter().filter(|w| prompt(&w.kind).is_none()).map(|w| &w.id[..]));
     found.compare(Weight::Meaningless, "lengths timed", lengths(&old.plan), lengths(&new.plan));
     prompts(found, &old.plan, &new.plan);
@@ -19,8 +19,8 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     quality(found, old, new);
 }
 
-fn engine(found: &mut Found, old: &EngineConfig, new: &EngineConfig) {
-    let mut same = |what: &str, of: &dyn Fn(&EngineConfig) -> String| {
+fn engine(found: &mut Found, old: &Settings, new: &Settings) {
+    let mut same = |what: &str, of: &dyn Fn(&Settings) -> String| {
         found.compare(Weight::Meaningless, what, of(old), of(new));
     };
     same("device (--device)", &|e| named(&e.device));

@@ -29,7 +29,7 @@ fn a_record_does_not_differ_from_itself() {
 fn files_that_nobody_hashed_are_not_known_to_be_the_same() {
     let (mut old, mut new) = (run(), run());
     for run in [&mut old, &mut new] {
-        run.models[1].facts.as_mut().expect("facts").sha256 = None;
+        run.subjects[1].model.facts.as_mut().expect("facts").sha256 = None;
     }
     let told = differences(&old, &new);
     assert_eq!((told.len(), told[0].weight, &told[0].new[..]), (1, Weight::Meaningless, "unknown as well"));
@@ -39,10 +39,20 @@ fn files_that_nobody_hashed_are_not_known_to_be_the_same() {
 fn parameters_and_builds_that_make_it_another_measurement() {
     type Change = fn(&mut Run);
     let cases: [(Change, &str, &str, &str); 9] = [
-        (|r| r.plan.engine.n_threads = 8, "threads for generation (-t)", "4", "8"),
-        (|r| r.plan.engine.n_ubatch = 256, "physical batch (-ub)", "512", "256"),
-        (|r| r.plan.engine.type_k = crate::record::CacheType::Q8_0, "K cache (-ctk)", "f16", "q8_0"),
-        (|r| r.plan.engine.device = crate::record::Device::Cuda, "device (--device)", "cpu", "cuda"),
+        (|r| r.subjects.iter_mut().for_each(|s| s.settings.n_threads = 8), "threads for generation (-t)", "4", "8"),
+        (|r| r.subjects.iter_mut().for_each(|s| s.settings.n_ubatch = 256), "physical batch (-ub)", "512", "256"),
+        (
+            |r| r.subjects.iter_mut().for_each(|s| s.settings.type_k = crate::record::CacheType::Q8_0),
+            "K cache (-ctk)",
+            "f16",
+            "q8_0",
+        ),
+        (
+            |r| r.subjects.iter_mut().for_each(|s| s.settings.device = crate::record::Device::Cuda),
+            "device (--device)",
+            "cpu",
+            "cuda",
+        ),
         (|r| r.build.profile = "debug".into(), "build profile", "release", "debug"),
         (|r| r.build.features = vec!["cuda".into()], "backends built in", "CPU only", "cuda"),
         (|r| _ = r.build.options.remove("GGML_NATIVE"), "build option GGML_NATIVE", "\"ON\"", "not set"),
@@ -67,7 +77,7 @@ fn what_is_compared_is_only_told() {
         (|r| r.machine.cpu = "Another CPU".into(), "CPU"),
         (|r| r.started_utc = "2026-02-03T00:00:00Z".into(), "begun (UTC)"),
         (|r| r.plan.seed = 43, "seed"),
-        (|r| r.models[1].name = "q8".into(), "name of a model"),
+        (|r| r.subjects[1].name = "q8".into(), "name of a model"),
         (|r| r.machine.governor = None, "frequency governor"),
         (|r| r.plan.protocol.inner_samples = 1, "samples in a round"),
     ];
@@ -107,9 +117,9 @@ fn prompts_of_a_category_must_be_the_same_ones() {
 #[test]
 fn models_are_matched_by_content_then_by_name() {
     let (old, mut new) = (run(), run());
-    new.models.swap(1, 2);
+    new.subjects.swap(1, 2);
     // The candidate's file was replaced.
-    new.models[3].facts.as_mut().expect("facts").sha256 = Some("f".repeat(64));
+    new.subjects[3].model.facts.as_mut().expect("facts").sha256 = Some("f".repeat(64));
     let pairs: Vec<(usize, usize, MatchedBy)> =
         pair_models(&old, &new).into_iter().map(|p| (p.old, p.new, p.by)).collect();
     assert_eq!(pairs, [(0, 0, Content), (2, 1, Content), (1, 2, Content), (3, 3, Name), (4, 4, Name)]);
@@ -119,10 +129,10 @@ fn models_are_matched_by_content_then_by_name() {
     // Two copies of one file stay with their names.
     let (mut old, mut new) = (run(), run());
     for run in [&mut old, &mut new] {
-        run.models.truncate(2);
-        run.models[1].facts = run.models[0].facts.clone();
+        run.subjects.truncate(2);
+        run.subjects[1].model.facts = run.subjects[0].model.facts.clone();
     }
-    new.models.swap(0, 1);
+    new.subjects.swap(0, 1);
     let pairs = pair_models(&old, &new);
     assert_eq!((pairs[0].old, pairs[1].old), (1, 0));
 }

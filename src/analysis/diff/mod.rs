@@ -167,7 +167,7 @@ fn model(old: &Run, new: &Run, pair: &Pair, metrics: Vec<MetricDiff>) -> ModelDi
     let had = series::of_model(old, pair.old);
     let lost = had.into_iter().map(|s| s.key).filter(|key| metrics.iter().all(|m| m.metric != *key));
     ModelDiff {
-        name: new.models[pair.new].name.clone(),
+        name: new.subjects[pair.new].name.clone(),
         matched_by: pair.by,
         old_outcome: first_failure(old, pair.old),
         new_outcome: first_failure(new, pair.new),

@@ -108,7 +108,7 @@ fn loads_from_another_kind_of_cache_are_not_compared() {
 fn a_model_that_fails_now_is_not_passed_over() {
     let mut new = run();
     let failed = Outcome::Failed { stage: crate::record::Stage::Load, reason: "killed".into() };
-    new.models[1].outcome = failed;
+    new.subjects[1].outcome = failed;
     for round in &mut new.rounds {
         round.visits.retain(|v| v.model != 1);
     }

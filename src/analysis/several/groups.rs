@@ -23,7 +23,7 @@ pub(super) fn groups(runs: &[Run]) -> Vec<Group> {
                 }
             }
         }
-        for model in 0..run.models.len() {
+        for model in 0..run.subjects.len() {
             if groups.iter().all(|group| group[record] != Some(model)) {
                 let mut group = vec![None; runs.len()];
                 group[record] = Some(model);

@@ -53,7 +53,7 @@ impl<'a> Held<'a> {
     fn forbidden(&self, model: usize, metric: &str, unit: Unit) -> Option<&Difference> {
         let output = matches!(unit, Unit::Perplexity | Unit::Nats | Unit::Fraction);
         let category = metric.rsplit_once('/').map(|(category, _)| category);
-        let named = |index: usize, name: &str| self.run.models.get(index).is_some_and(|m| m.name == name);
+        let named = |index: usize, name: &str| self.run.subjects.get(index).is_some_and(|m| m.name == name);
         let concerns = |scope: &Scope| match scope {
             Scope::Everything => true,
             // Outputs are compared with the original's.

@@ -10,13 +10,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Analysis, MetricSummary, analyse,
+    ANALYSIS_FORMAT, Analysis, MetricSummary, analyse,
     comparable::Difference,
     diff::{self, Change, Side},
     metric::{Better, Unit},
     verdict::Verdict,
 };
-use crate::record::{FORMAT, Machine, Outcome, Run};
+use crate::record::{Machine, Outcome, Run};
 use groups::Group;
 use held::Held;
 
@@ -136,7 +136,7 @@ pub(crate) fn several(runs: &[Run]) -> Option<Several> {
     let held = held(Some(verdicts));
     let rows = |group: &Group| model_rows(runs, &analyses, &held, group);
     Some(Several {
-        format: FORMAT,
+        format: ANALYSIS_FORMAT,
         verdicts,
         models: groups::groups(runs).iter().map(rows).collect(),
         records: (0..runs.len()).map(|i| recorded(runs, i, &held)).collect(),

@@ -69,7 +69,7 @@ fn other_machines_are_told_apart() {
 #[test]
 fn parameters_forbid_every_comparison_and_leave_the_values() {
     let mut other = slower_day(1);
-    other.plan.engine.n_threads = 8;
+    other.subjects.iter_mut().for_each(|s| s.settings.n_threads = 8);
     let found = side_by_side(&[run(), other]);
     assert_eq!(found.verdicts, 0);
     for metric in ["pp512", "tg128", "load"] {
@@ -81,7 +81,7 @@ fn parameters_forbid_every_comparison_and_leave_the_values() {
 #[test]
 fn another_file_forbids_its_own_comparison_alone() {
     let mut other = run();
-    other.models[1].facts.as_mut().expect("facts").sha256 = Some("f".repeat(64));
+    other.subjects[1].model.facts.as_mut().expect("facts").sha256 = Some("f".repeat(64));
     let found = side_by_side(&[run(), other]);
     assert_eq!(standing(&found, "Q8_0", "tg128"), "file of Q8_0 (SHA-256)");
     assert_eq!(standing(&found, "F16", "tg128"), "compared");
@@ -101,9 +101,9 @@ fn another_prompt_forbids_its_category_alone() {
 #[test]
 fn a_model_of_one_record_is_a_row_with_a_gap() {
     let (mut old, mut new) = (run(), run());
-    old.models[2].name = "only old".into();
-    old.models[2].facts.as_mut().expect("facts").sha256 = Some("a".repeat(64));
-    new.models[2].name = "only new".into();
+    old.subjects[2].name = "only old".into();
+    old.subjects[2].model.facts.as_mut().expect("facts").sha256 = Some("a".repeat(64));
+    new.subjects[2].name = "only new".into();
     let found = side_by_side(&[old, new]);
     let names: Vec<&str> = found.models.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["F16", "Q8_0", "only old", "Q2_K", "IQ1_XX", "only new"]);
@@ -116,9 +116,9 @@ fn a_model_of_one_record_is_a_row_with_a_gap() {
 #[test]
 fn content_tells_models_before_names_do() {
     let mut renamed = run();
-    renamed.models[1].name = "q8".into();
+    renamed.subjects[1].name = "q8".into();
     let found = side_by_side(&[run(), renamed]);
-    assert_eq!(found.models.len(), run().models.len());
+    assert_eq!(found.models.len(), run().subjects.len());
     assert!(matches!(reading(&found, "Q8_0", "tg128", 1).against_first, Standing::Compared { .. }));
 }
 

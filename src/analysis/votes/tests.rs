@@ -14,7 +14,7 @@ fn asked(n: usize) -> Run {
     let mut run = run();
     let prompt = run.plan.workloads.iter().find(|w| matches!(w.kind, WorkloadKind::Prompt(_))).unwrap().clone();
     run.plan.workloads = vec![prompt; n];
-    run.models.truncate(2);
+    run.subjects.truncate(2);
     run.rounds.truncate(1);
     let visits = &mut run.rounds[0].visits;
     visits.retain(|v| v.model < 2);

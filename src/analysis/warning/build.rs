@@ -17,7 +17,7 @@ pub(super) fn not_native(run: &Run) -> Option<Warning> {
 }
 
 pub(super) fn threads(run: &Run) -> Option<Warning> {
-    let most = run.plan.engine.n_threads.max(run.plan.engine.n_threads_batch);
+    let most = run.base_settings().n_threads.max(run.base_settings().n_threads_batch);
     (most > run.machine.allowed_cpus).then(|| {
         let evidence = format!("{most} threads share the {} CPUs this process may use", run.machine.allowed_cpus);
         of_run(WarningKind::MoreThreadsThanCpus, evidence, "leave out -t and -tb, or give the process more CPUs")

@@ -38,7 +38,7 @@ pub(super) fn busy(run: &Run) -> Option<Warning> {
     let median = |of: &dyn Fn(&Visit) -> Option<f64>| stats::median(&of_visits(run, of)).ok();
     let others = median(&|v| v.conditions.other_cpu_share);
     let steal = median(&|v| v.conditions.steal_share);
-    let threads = f64::from(run.plan.engine.n_threads.max(run.plan.engine.n_threads_batch).max(1));
+    let threads = f64::from(run.base_settings().n_threads.max(run.base_settings().n_threads_batch).max(1));
     let switches = median(&|v| {
         let seconds = v.duration_ns as f64 / NS_PER_S;
         Some(v.conditions.involuntary_switches? as f64 / threads / seconds).filter(|rate| rate.is_finite())

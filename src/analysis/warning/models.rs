@@ -3,16 +3,16 @@
 use super::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{ModelAnalysis, visits},
-    record::{CacheState, Model, Run, Skipped, Workload, WorkloadKind, datum},
+    record::{CacheState, Run, Skipped, Subject, Workload, WorkloadKind, datum},
 };
 
 /// A peak beyond this share of what was available is close to failing.
 const MEMORY_NEAR_FULL: f64 = 0.9;
 
 pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
-    let fingerprint = |m: &Model| m.facts.as_ref().map(|f| f.tokenizer.fingerprint.clone());
-    let original = run.models.get(original(run))?;
-    let other = run.models.iter().find(|m| fingerprint(m).zip(fingerprint(original)).is_some_and(|(a, b)| a != b))?;
+    let fingerprint = |s: &Subject| s.model.facts.as_ref().map(|f| f.tokenizer.fingerprint.clone());
+    let original = run.subjects.get(original(run))?;
+    let other = run.subjects.iter().find(|m| fingerprint(m).zip(fingerprint(original)).is_some_and(|(a, b)| a != b))?;
     let evidence = format!("{} and {} have different tokenizers", other.name, original.name);
     Some(of_model(
         WarningKind::TokenizersDiffer,
@@ -45,7 +45,7 @@ pub(super) fn prompts_too_long(run: &Run, model: usize) -> Vec<Warning> {
             );
             (WarningKind::DepthTooGreat, evidence, "choose a smaller --depth")
         };
-        of_model(kind, &run.models[model].name, evidence, remedy)
+        of_model(kind, &run.subjects[model].name, evidence, remedy)
     };
     skipped.into_iter().map(of).collect()
 }
@@ -57,7 +57,7 @@ pub(super) fn cache_mixed(run: &Run, model: usize) -> Option<Warning> {
     let cold = |model: usize| states(model).skip(1).filter(|c| *c == CacheState::Cold).count();
     let warm = |model: usize| states(model).any(|c| c == CacheState::Warm);
     let later = cold(model);
-    let any_warm = (0..run.models.len()).any(warm);
+    let any_warm = (0..run.subjects.len()).any(warm);
     (later > 0 && any_warm).then(|| {
         let all = states(model).count();
         let evidence = if warm(model) {
@@ -69,7 +69,7 @@ pub(super) fn cache_mixed(run: &Run, model: usize) -> Option<Warning> {
         };
         of_model(
             WarningKind::CacheMixed,
-            &run.models[model].name,
+            &run.subjects[model].name,
             evidence,
             "free memory so that the page cache can hold all files, or measure fewer models at a time",
         )
@@ -106,7 +106,7 @@ pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
     (!lost.is_empty()).then(|| {
         of_model(
             WarningKind::Retried,
-            &run.models[model].name,
+            &run.subjects[model].name,
             format!("its worker was lost and {}", lost.join("; ")),
             "the figures are the second attempt's; free memory, or find out what ended the first",
         )
@@ -114,13 +114,13 @@ pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
 }
 
 pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {
-    let made_from = run.models[model].facts.as_ref()?.made_from.as_ref()?;
+    let made_from = run.subjects[model].model.facts.as_ref()?.made_from.as_ref()?;
     made_from.contains("requantized").then(|| {
         let evidence =
             format!("it was {made_from}: its quality is not that of a file made from the full-precision model");
         of_model(
             WarningKind::Requantized,
-            &run.models[model].name,
+            &run.subjects[model].name,
             evidence,
             "use a full-precision original where one exists",
         )

@@ -20,7 +20,7 @@ const CLOCKS_AGREE: f64 = 0.01;
 
 /// From the original's own speeds, or the first model's that has any.
 pub(super) fn drift(run: &Run) -> Option<Warning> {
-    let candidates = std::iter::once(original(run)).chain(0..run.models.len());
+    let candidates = std::iter::once(original(run)).chain(0..run.subjects.len());
     let (model, series) = candidates.map(|m| (m, speeds(run, m))).find(|(_, series)| !series.is_empty())?;
     let worst =
         series.iter().filter_map(|s| Some((s, change(s)?))).max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs()))?;
@@ -29,7 +29,7 @@ pub(super) fn drift(run: &Run) -> Option<Warning> {
     let evidence = format!(
         "{} of {} {went} by {} from the first round to the last (Kendall's τ {:.2}, p {:.1e})",
         of.key,
-        run.models[model].name,
+        run.subjects[model].name,
         percent(change.abs()),
         trend.tau,
         trend.p_value
@@ -55,7 +55,7 @@ pub(super) fn outliers(run: &Run) -> Option<Warning> {
     let base = speeds(run, original(run));
     let mut found: Vec<(f64, String)> = Vec::new();
     let mut looked_at = 0;
-    for model in 0..run.models.len() {
+    for model in 0..run.subjects.len() {
         for own in speeds(run, model) {
             let reference = base.iter().find(|b| b.key == own.key).filter(|_| model != original(run));
             let points: Vec<(u32, f64)> =
@@ -66,7 +66,7 @@ pub(super) fn outliers(run: &Run) -> Option<Warning> {
             for at in stats::outliers(&values, RESOLUTION).unwrap_or_default() {
                 let off = (values[at] - middle).exp_m1();
                 let sign = if off > 0.0 { "+" } else { "−" };
-                let what = format!("{} of {}", own.key, run.models[model].name);
+                let what = format!("{} of {}", own.key, run.subjects[model].name);
                 found.push((
                     off.abs(),
                     format!("{what} in round {} ({sign}{})", points[at].0.saturating_add(1), percent(off.abs())),
@@ -117,7 +117,7 @@ pub(super) fn warmup_too_short(run: &Run, model: usize) -> Option<Warning> {
     );
     Some(of_model(
         WarningKind::WarmupTooShort,
-        &run.models[model].name,
+        &run.subjects[model].name,
         evidence,
         "take more samples in a round (--inner): their median does not mind the first",
     ))
@@ -149,7 +149,7 @@ pub(super) fn clocks(run: &Run, model: usize) -> Option<Warning> {
         format!("llama.cpp's timings and ours differ by {} in {phase} (median over samples)", percent(apart));
     Some(of_model(
         WarningKind::ClocksDisagree,
-        &run.models[model].name,
+        &run.subjects[model].name,
         evidence,
         "look at the samples' wall_ns and native_ns; very short samples are measured badly, raise --pp and --tg",
     ))

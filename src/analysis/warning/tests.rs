@@ -76,7 +76,7 @@ fn builds() {
     let slow = one(|r| r.build.system_info = "CPU : AVX2 = 1 | FMA = 1 |".into());
     assert_eq!(slow.kind, WarningKind::CpuFeaturesUnused);
     assert!(slow.evidence.contains("avx512f"), "{}", slow.evidence);
-    let threads = one(|r| r.plan.engine.n_threads_batch = 12);
+    let threads = one(|r| r.subjects.iter_mut().for_each(|s| s.settings.n_threads_batch = 12));
     assert_eq!(threads.kind, WarningKind::MoreThreadsThanCpus);
     assert_eq!(threads.evidence, "12 threads share the 4 CPUs this process may use");
 }
@@ -239,11 +239,11 @@ fn caches_tokenizers_memory_and_origin() {
     });
     assert!(always.evidence.starts_with("all 12 loads came from storage"), "{}", always.evidence);
 
-    let facts = |r: &mut Run| r.models[2].facts.clone().expect("facts");
+    let facts = |r: &mut Run| r.subjects[2].model.facts.clone().expect("facts");
     let tokens = one(|r| {
         let mut changed = facts(r);
         changed.tokenizer.fingerprint = "other".into();
-        r.models[2].facts = Some(changed);
+        r.subjects[2].model.facts = Some(changed);
     });
     assert_eq!(tokens.evidence, "Q4_K_M and F16 have different tokenizers");
     let memory = one(|r| r.machine.available_bytes = 300 << 20);
@@ -251,7 +251,7 @@ fn caches_tokenizers_memory_and_origin() {
     let requantized = one(|r| {
         let mut changed = facts(r);
         changed.made_from = Some("requantized from Q8_0".into());
-        r.models[2].facts = Some(changed);
+        r.subjects[2].model.facts = Some(changed);
     });
     assert_eq!(requantized.kind, WarningKind::Requantized);
 }

@@ -1,7 +1,7 @@
 //! What a plan will take, from the sizes of the models and assumed speeds.
 
 use crate::{
-    record::{Budget, InnerPolicy, ModelFacts, Plan, PromptText, Protocol, WorkloadKind},
+    record::{Budget, InnerPolicy, ModelFacts, Plan, PromptText, Protocol, Settings, WorkloadKind},
     run::{self, Asking},
 };
 
@@ -37,8 +37,8 @@ pub(super) struct Seconds {
 
 impl Seconds {
     /// Of a model whose KV cache takes `kv_bytes` in the plan's largest context.
-    pub(super) fn of_model(plan: &Plan, facts: &ModelFacts, kv_bytes: u64) -> Self {
-        let speed = Speed::of(plan, facts, kv_bytes);
+    pub(super) fn of_model(plan: &Plan, settings: &Settings, facts: &ModelFacts, kv_bytes: u64) -> Self {
+        let speed = Speed::of(plan, settings, facts, kv_bytes);
         let (quality, fewest_windows) = speed.quality(plan);
         let mut seconds = Self { round: ASSUMED_VISIT_S, quality, fewest_windows, ..Self::default() };
         for workload in plan.workloads.iter().filter(|w| !w.kind.is_too_deep(facts.n_ctx_train)) {
@@ -106,8 +106,8 @@ struct Speed {
 }
 
 impl Speed {
-    fn of(plan: &Plan, facts: &ModelFacts, kv_bytes: u64) -> Self {
-        let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(plan.engine.n_threads_batch);
+    fn of(plan: &Plan, settings: &Settings, facts: &ModelFacts, kv_bytes: u64) -> Self {
+        let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(settings.n_threads_batch);
         let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
         let largest = f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1));
         Self {

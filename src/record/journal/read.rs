@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Begun, Entry};
-use crate::record::{FORMAT, Run, check::check, io::ReadError};
+use crate::record::{FORMAT, Run, check::check, format1, io::ReadError};
 
 /// A journal, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,10 +62,13 @@ impl Journal {
 
 fn begun(path: &Path, line: &[u8]) -> Result<Begun, ReadError> {
     let wrong = |what: String| ReadError::Line { path: path.into(), line: 1, what };
-    let value: serde_json::Value = serde_json::from_slice(line).map_err(|error| wrong(error.to_string()))?;
+    let mut value: serde_json::Value = serde_json::from_slice(line).map_err(|error| wrong(error.to_string()))?;
     let format = value.pointer("/begun/run/format").and_then(serde_json::Value::as_u64);
     if let Some(found) = format.filter(|&found| found > u64::from(FORMAT)) {
         return Err(ReadError::TooNew { path: path.into(), found });
+    }
+    if let Some(run) = value.pointer_mut("/begun/run") {
+        format1::upgrade(run);
     }
     match serde_json::from_value(value).map_err(|error| wrong(error.to_string()))? {
         Entry::Begun(begun) if begun.run.rounds.is_empty() => Ok(*begun),
@@ -163,11 +166,11 @@ mod tests {
         begun.extend([Entry::Round(whole), Entry::CutRound(cut), Entry::Ended(Ended::Interrupted)]);
         let journal = parse(&text(&begun)).unwrap().unwrap();
         assert_eq!((journal.run.rounds.len(), journal.next_round), (2, 1), "it counts as long as nobody goes on");
-        assert_eq!(journal.run.models[model].outcome, failed);
+        assert_eq!(journal.run.subjects[model].outcome, failed);
         begun.push(Entry::Resumed(Resumed { from_round: 1, at_utc: "2026-01-02T03:04:05Z".into() }));
         let journal = parse(&text(&begun)).unwrap().unwrap();
         assert_eq!((journal.run.rounds.len(), journal.run.ended), (1, Ended::Unfinished));
-        assert_eq!(journal.run.models[model].outcome, Outcome::Done);
+        assert_eq!(journal.run.subjects[model].outcome, Outcome::Done);
         begun.push(Entry::Round(run.rounds[1].clone()));
         assert_eq!(parse(&text(&begun)).unwrap().unwrap().run.rounds, run.rounds[..2]);
     }

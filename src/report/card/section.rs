@@ -54,7 +54,7 @@ pub(crate) fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
         escape(&run.build.version),
         analysis.rounds,
         escape(&run.machine.cpu),
-        run.plan.engine.n_threads,
+        run.base_settings().n_threads,
         escape(&run.started_utc),
     );
     out

@@ -97,7 +97,7 @@ fn heads_that_cannot_be_changed_safely_are_left_alone() {
     assert!(matches!(updated(Some("---\n- a\n---\n")), Err(CardError::Yaml { .. })));
     assert_eq!(updated(Some("---\nmodel-index: [{name: x, results: []}]\n---\n")), Err(CardError::Index));
     assert_eq!(updated(Some("---\n{model-index: []}\n---\n")), Err(CardError::Index));
-    let open = format!("<!-- gguf-bench:begin {} -->\ntext", key(&fixture::run().models[1].file));
+    let open = format!("<!-- gguf-bench:begin {} -->\ntext", key(&fixture::run().subjects[1].model.file));
     assert!(matches!(updated(Some(&open)), Err(CardError::Unclosed { .. })));
 }
 
@@ -111,13 +111,13 @@ fn line_ends_stay_as_they_are() {
 #[test]
 fn names_from_files_inject_nothing() {
     let mut run = fixture::run();
-    run.models[1].file = "x\"\nlicense: evil\n---\n-->\n<script>.gguf".into();
+    run.subjects[1].model.file = "x\"\nlicense: evil\n---\n-->\n<script>.gguf".into();
     run.build.version = "1\nlicense: evil".into();
     let card = update(Some("---\nlicense: mit\n---\n"), &run, &analyse(&run), 1).unwrap();
     assert_eq!(head(&card).as_mapping_get("license").unwrap().as_str(), Some("mit"));
     assert!(!card.contains("<script>") || card.contains("name: \"x"));
     assert_eq!(card.lines().filter(|line| *line == "---").count(), 2);
-    run.models[1].file = "../../etc/x/..\\..\\y.gguf".into();
+    run.subjects[1].model.file = "../../etc/x/..\\..\\y.gguf".into();
     assert!(!badge_file(&analyse(&run), 1).contains(['/', '\\']), "a picture lies beside its card");
     let picture = badge(&analyse(&run), 1);
     assert!(picture.starts_with("<svg") && !picture.contains("<script>"));

@@ -20,26 +20,10 @@ mod speed;
 mod timeline;
 mod together;
 
-pub(super) use by_date::charts as by_date;
-use serde::Serialize;
-
+pub(super) use super::document::Figure as Chart;
 use super::draw::canvas::DrawError;
 use crate::{analysis::Analysis, record::Run};
-
-/// A figure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Chart {
-    /// Anchor, unique on the page.
-    pub id: String,
-    /// The section it belongs to.
-    pub section: &'static str,
-    /// Caption.
-    pub title: String,
-    /// How to read it.
-    pub note: String,
-    /// The drawing.
-    pub svg: String,
-}
+pub(super) use by_date::charts as by_date;
 
 /// Every figure the run has data for.
 ///

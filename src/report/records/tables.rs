@@ -40,7 +40,7 @@ pub(super) fn sections(several: &Several, labels: &[Label]) -> Vec<Section> {
     let of =
         |id: &'static str, title: &'static str, lead: &'static str, caption: &str, wanted: fn(&MetricRow) -> bool| {
             let table = table(several, labels, &format!("{id}-table"), caption, wanted);
-            Section { id, title, lead, tables: vec![table] }
+            Section { id, title, lead, tables: vec![table], figures: Vec::new() }
         };
     let mut all = vec![
         of(

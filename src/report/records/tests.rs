@@ -31,9 +31,9 @@ fn elsewhere() -> Run {
     let mut run = run();
     run.started_utc = "2026-02-04T10:00:00Z".into();
     run.machine.cpu = "Another CPU 16-Core Processor".into();
-    run.plan.engine.n_threads = 16;
-    run.models[3].name = "Q3_K_L".into();
-    run.models[3].facts.as_mut().expect("facts").sha256 = Some("e".repeat(64));
+    run.subjects.iter_mut().for_each(|s| s.settings.n_threads = 16);
+    run.subjects[3].name = "Q3_K_L".into();
+    run.subjects[3].model.facts.as_mut().expect("facts").sha256 = Some("e".repeat(64));
     run
 }
 
@@ -165,10 +165,10 @@ fn hostile() -> Run {
     for workload in &mut run.plan.workloads {
         workload.id = format!("pp{}{{{{ 7*191 }}}}{ATTACK}", workload.id);
     }
-    for (i, model) in run.models.iter_mut().enumerate() {
+    for (i, model) in run.subjects.iter_mut().enumerate() {
         model.name = format!("={i}{}", if i == 2 { long() } else { ATTACK.into() });
     }
-    run.models[3].outcome = Outcome::Failed { stage: Stage::Load, reason: long() };
+    run.subjects[3].outcome = Outcome::Failed { stage: Stage::Load, reason: long() };
     run
 }
 

@@ -29,11 +29,11 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         ([241.0, 50.0, 0.12, 140e6], [settle, Verdict::Faster, Verdict::Faster, Verdict::Smaller]),
         ([200.0, 44.0, 0.09, 112e6], [Verdict::Slower, Verdict::Faster, Verdict::Faster, Verdict::Smaller]),
     ];
-    let model = |(i, m): (usize, &crate::record::Model)| {
-        let facts = m.facts.as_ref();
+    let model = |(i, m): (usize, &crate::record::Subject)| {
+        let facts = m.model.facts.as_ref();
         let mut out = ModelAnalysis {
             name: m.name.clone(),
-            file: m.file.clone(),
+            file: m.model.file.clone(),
             role: m.role,
             quant: facts.map(|f| f.quant.clone()),
             size_bytes: facts.map(|f| f.file_bytes),
@@ -61,14 +61,14 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         confidence: 0.95,
         equivalence: 0.01,
         verdicts: Verdicts { primary: 12, ..Verdicts::default() },
-        models: run.models.iter().enumerate().map(model).collect(),
+        models: run.subjects.iter().enumerate().map(model).collect(),
         warnings: vec![Warning {
             kind: WarningKind::Drift,
             model: Some("Q8_0".into()),
             evidence: "tg128 fell by 4.1 % from the first to the last round".into(),
             remedy: "let the machine cool, close other programs, run again".into(),
         }],
-        advice: advice(run.models.len()),
+        advice: advice(run.subjects.len()),
         votes: None,
         roofline: None,
     }
@@ -149,7 +149,7 @@ fn measure(
 
 fn memory(run: &Run, model: usize, peak: f64) -> MemorySummary {
     let visit = run.rounds[0].visits.iter().find(|v| v.model == model).expect("every measured model was visited");
-    let facts = run.models[model].facts.as_ref().expect("it has a header");
+    let facts = run.subjects[model].model.facts.as_ref().expect("it has a header");
     MemorySummary {
         initial_bytes: 20e6,
         after_load_bytes: peak * 0.9,

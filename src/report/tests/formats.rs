@@ -16,7 +16,7 @@ fn expected_rows(run: &Run) -> usize {
     let synthetic = run.plan.workloads.iter().filter(|w| !matches!(w.kind, WorkloadKind::Prompt(_))).count();
     let sampled =
         |model: usize| run.rounds.iter().flat_map(|r| &r.visits).any(|v| v.model == model && !v.samples.is_empty());
-    synthetic * (0..run.models.len()).filter(|&m| sampled(m)).count()
+    synthetic * (0..run.subjects.len()).filter(|&m| sampled(m)).count()
 }
 
 /// The fields of llama-bench b11434 in its order, from its own `-o csv`.
@@ -65,7 +65,7 @@ fn the_example_template_renders() {
     let source = include_str!("../../../examples/model-card.md.jinja");
     let card = render_template("model-card.md.jinja", source, &run, &analysis(&run)).expect("it renders");
     let table: Vec<&str> = card.lines().filter(|l| l.starts_with('|')).collect();
-    assert_eq!(table.len(), 2 + run.models.len(), "{card}");
+    assert_eq!(table.len(), 2 + run.subjects.len(), "{card}");
     assert!(table.iter().all(|l| l.matches('|').count() == table[0].matches('|').count()), "{card}");
     assert!(card.ends_with('\n') && card.contains("No recommendation"), "{card}");
 }
@@ -96,11 +96,11 @@ fn the_recommendation_alone() {
 fn a_page_of_ten_models_is_small() {
     let (mut run, mut analysis) = (run(), analysis(&run()));
     for i in analysis.models.len()..10 {
-        let (mut model, mut info) = (analysis.models[1].clone(), run.models[1].clone());
+        let (mut model, mut info) = (analysis.models[1].clone(), run.subjects[1].clone());
         model.name = format!("Q{i}_K");
         info.name.clone_from(&model.name);
         analysis.models.push(model);
-        run.models.push(info);
+        run.subjects.push(info);
         for round in &mut run.rounds {
             let mut visit = round.visits[0].clone();
             visit.model = i;

@@ -42,13 +42,13 @@ fn hostile(long: fn(usize) -> String) -> (Run, Analysis) {
         }
         visit.buffers.iter_mut().for_each(|b| b.name = attack(5));
     }
-    for (i, model) in run.models.iter_mut().enumerate() {
+    for (i, model) in run.subjects.iter_mut().enumerate() {
         model.name = attack(i);
-        model.file = long(i);
+        model.model.file = long(i);
         if model.outcome != Outcome::Done {
             model.outcome = Outcome::Failed { stage: Stage::Load, reason: long(i) };
         }
-        let Some(facts) = &mut model.facts else { continue };
+        let Some(facts) = &mut model.model.facts else { continue };
         facts.title = Some(attack(i));
         facts.architecture = attack(i);
         facts.tensors.iter_mut().for_each(|t| (t.class, t.ggml_type) = (attack(6), attack(7)));
@@ -156,8 +156,8 @@ fn what_is_null_wherever_it_may_be_is_unknown() {
     (machine.memory_limit_bytes, machine.on_battery) = (None, None);
     machine.devices.clear();
     (run.plan.quality, run.course, run.quality, run.wishes) = (None, None, None, None);
-    for model in &mut run.models {
-        model.facts = None;
+    for model in &mut run.subjects {
+        model.model.facts = None;
     }
     for visit in run.rounds.iter_mut().flat_map(|r| &mut r.visits) {
         (visit.load, visit.memory, visit.warmup) = (None, None, None);
@@ -192,11 +192,11 @@ fn nothing_measured_is_said() {
 fn ten_models_with_long_names_fit() {
     let (mut run, mut analysis) = (run(), analysis(&run()));
     for i in analysis.models.len()..10 {
-        let (mut model, mut info) = (analysis.models[1].clone(), run.models[1].clone());
+        let (mut model, mut info) = (analysis.models[1].clone(), run.subjects[1].clone());
         model.name = format!("A-very-long-name-of-a-model-that-someone-fine-tuned-twice-Q{i}_K_M");
         info.name.clone_from(&model.name);
         analysis.models.push(model);
-        run.models.push(info);
+        run.subjects.push(info);
     }
     check(&render(Format::Html, &run, &analysis, &Options::default()).expect("it renders"));
     for width in [80, 100, 130, 200] {

@@ -3,14 +3,15 @@
 use super::page::{check, tags};
 use crate::{
     analysis::{self, Choice, Place},
-    record::{Outcome, Prefer, Run, Stage, Wishes},
+    record::{self, Outcome, Prefer, Run, Stage, Wishes},
     report::{Format, Options, chart, render},
 };
 
 pub(super) fn real() -> Run {
     let page = include_str!("../../../examples/smollm2.html");
     let (_, after) = page.split_once("id=\"record\">").expect("a record");
-    serde_json::from_str(after.split("</script>").next().expect("it ends")).expect("a record")
+    let json = after.split("</script>").next().expect("it ends");
+    record::from_value(serde_json::from_str(json).expect("JSON")).expect("a record")
 }
 
 fn rendered(format: Format, run: &Run) -> String {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::names;
 use crate::{
-    record::{Arrangement, Budget, Device, EngineConfig, FlashAttention, Model, Resumed, Run},
+    record::{Arrangement, Budget, Device, FlashAttention, Model, Resumed, Run, Settings},
     report::{
         format::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
@@ -27,7 +27,9 @@ pub(super) fn facts(run: &Run) -> Vec<Facts> {
         Facts { title: "Program".into(), rows: named(program(run)) },
         Facts { title: "Parameters".into(), rows: named(parameters(run)) },
     ];
-    all.extend(run.models.iter().map(|m| Facts { title: shorten(&inert_line(&m.name), 40), rows: named(model(m)) }));
+    all.extend(
+        run.subjects.iter().map(|m| Facts { title: shorten(&inert_line(&m.name), 40), rows: named(model(&m.model)) }),
+    );
     all
 }
 
@@ -82,7 +84,7 @@ fn program(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 fn parameters(run: &Run) -> Vec<(&'static str, String)> {
-    let EngineConfig {
+    let Settings {
         device,
         n_gpu_layers,
         n_threads,
@@ -92,7 +94,7 @@ fn parameters(run: &Run) -> Vec<(&'static str, String)> {
         type_k,
         type_v,
         flash_attention,
-    } = &run.plan.engine;
+    } = run.base_settings();
     let device = match device {
         Device::Auto => "auto",
         Device::Cpu => "cpu",

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) fn mix(run: &Run) -> Table {
-    let models: Vec<_> = run.models.iter().filter_map(|m| Some((m, m.facts.as_ref()?))).collect();
+    let models: Vec<_> = run.subjects.iter().filter_map(|m| Some((m, m.model.facts.as_ref()?))).collect();
     let classes: BTreeSet<&str> = models.iter().flat_map(|(_, f)| &f.tensors).map(|t| t.class.as_str()).collect();
     let mut columns = vec![Column::text("tensors")];
     columns.extend(models.iter().map(|(m, _)| Column::text(&shorten(&inert_line(&m.name), 40))));

@@ -16,17 +16,17 @@ pub(super) mod roofline;
 mod sections;
 mod speed;
 pub(crate) mod summary;
-pub(crate) mod table;
 pub(super) mod together;
 pub(super) mod votes;
 
+pub(in crate::report) use super::document as table;
 pub(crate) use advice::Advice;
 pub(crate) use answers::Prompt;
 pub(crate) use ballot::Ballot;
 pub(crate) use environment::Facts;
 pub(crate) use method::Point;
-pub(crate) use sections::{Section, tables};
-pub(crate) use table::{Cell, Column, Kind, Table, Tone};
+pub(crate) use sections::tables;
+pub(crate) use table::{Cell, Column, Kind, Section, Table, Tone};
 
 use serde::Serialize;
 
@@ -155,7 +155,7 @@ fn title(analysis: &Analysis) -> String {
 }
 
 fn subject(run: &Run) -> Option<String> {
-    let facts = run.models.iter().find_map(|m| m.facts.as_ref())?;
+    let facts = run.subjects.iter().find_map(|s| s.model.facts.as_ref())?;
     let size = super::format::sig3(facts.n_params as f64 / 1e6);
     let what = format!("{} architecture, {size} M parameters", shorten(&inert_line(&facts.architecture), 40));
     Some(match &facts.title {

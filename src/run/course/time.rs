@@ -80,6 +80,6 @@ fn prompt_ns(run: &Run, prompt: usize) -> f64 {
     let taken_ns: f64 = samples().map(|s| s.wall_ns as f64).sum();
     // A model's answer begins with one evaluation.
     let asked = samples().filter(|s| s.phase == Phase::Prefill).count().max(1) as f64;
-    let models = run.models.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
+    let models = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
     taken_ns / asked * models
 }

@@ -107,7 +107,7 @@ impl Attempt<'_, '_> {
                 None => Base::Model(bench.files[original].clone()),
             },
             candidates: self.group.iter().map(|&candidate| bench.files[candidate].clone()).collect(),
-            config: bench.plan.engine.clone(),
+            config: self.run.base_settings().clone(),
             n_ctx: self.plan.n_ctx,
             texts: if self.inputs.logits.is_some() { Vec::new() } else { self.inputs.texts.clone() },
             until: Until {
@@ -123,7 +123,7 @@ impl Attempt<'_, '_> {
             },
             save_logits: self.inputs.save_logits.clone(),
             statistics: if self.inputs.skip_statistics { Statistics::Skip } else { Statistics::Compare },
-            pace: self.inputs.pace.unwrap_or(if memory::on_device(&self.run.machine, &bench.plan.engine) {
+            pace: self.inputs.pace.unwrap_or(if memory::on_device(&self.run.machine, self.run.base_settings()) {
                 Pace::Overlapped
             } else {
                 Pace::InTurn
@@ -149,7 +149,7 @@ impl Attempt<'_, '_> {
         let at = means.iter().position(Option::is_some);
         // A candidate before may have stopped early.
         let done = (scored + 1).max(at.map_or(0, |at| self.windows_ahead() * (at + 1) + 1));
-        let model = at.map_or("the original", |at| &self.run.models[self.group[at]].name);
+        let model = at.map_or("the original", |at| &self.run.subjects[self.group[at]].name);
         self.observer.on(Event::Windows { model: Some(model), done, of });
         done
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{EngineConfig, QualityStop, Summary};
+use crate::record::{QualityStop, Settings, Summary};
 
 /// A comparison for one worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct CompareJob {
     /// The candidates' files.
     pub candidates: Vec<PathBuf>,
     /// llama.cpp's parameters.
-    pub config: EngineConfig,
+    pub config: Settings,
     /// Tokens a window; a file of log-probabilities brings its own.
     pub n_ctx: u32,
     /// The texts; none with a file of log-probabilities, which holds tokens.

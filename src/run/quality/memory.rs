@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     gguf,
     quality::{cache::bytes_per_position, pieces::Pieces, windows::WindowShape},
-    record::{Device, EngineConfig, Machine, Model, QualityMemory, QualityPlan, Sharing},
+    record::{Device, Machine, QualityMemory, QualityPlan, Settings, Sharing, Subject},
 };
 
 /// What a process takes besides its models.
@@ -15,22 +15,23 @@ const BYTES_A_TOKEN: u64 = 3;
 
 /// Expected memory of one model while windows are scored: weights, KV cache, and logits twice, as computed and as read.
 #[must_use]
-pub(crate) fn needed_bytes(model: &Model, file: &Path, engine: &EngineConfig, n_ctx: u32) -> u64 {
-    let Some(facts) = &model.facts else { return 0 };
+pub(crate) fn needed_bytes(subject: &Subject, file: &Path, n_ctx: u32) -> u64 {
+    let settings = &subject.settings;
+    let Some(facts) = &subject.model.facts else { return 0 };
     let Ok(shape) = WindowShape::new(n_ctx as usize) else { return facts.weights_bytes };
-    let pieces = Pieces::new(shape, engine.n_ubatch as usize);
+    let pieces = Pieces::new(shape, settings.n_ubatch as usize);
     let logits = 2 * 4 * pieces.max_rows(shape) as u64 * u64::from(facts.tokenizer.n_vocab);
     let cells = u32::try_from(pieces.n_seq).unwrap_or(u32::MAX).saturating_mul(n_ctx);
     let kv = gguf::Model::read(file).ok().and_then(|model| {
         let shape = &model.facts().shape;
-        shape.kv_cache_bytes(cells, engine.type_k.into(), engine.type_v.into()).ok()
+        shape.kv_cache_bytes(cells, settings.type_k.into(), settings.type_v.into()).ok()
     });
     facts.weights_bytes + kv.unwrap_or(0) + logits
 }
 
 /// Memory for models: of the devices when one is used, of the machine otherwise.
 #[must_use]
-pub(crate) fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
+pub(crate) fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
     if on_device(machine, engine) {
         machine.devices.iter().filter(|device| device.kind == "gpu").map(|device| device.memory_free_bytes).sum()
     } else {
@@ -40,7 +41,7 @@ pub(crate) fn available_bytes(machine: &Machine, engine: &EngineConfig) -> u64 {
 
 /// Whether the models are evaluated on a GPU.
 #[must_use]
-pub(super) fn on_device(machine: &Machine, engine: &EngineConfig) -> bool {
+pub(super) fn on_device(machine: &Machine, engine: &Settings) -> bool {
     engine.device != Device::Cpu
         && engine.n_gpu_layers != 0
         && machine.devices.iter().any(|device| device.kind == "gpu")

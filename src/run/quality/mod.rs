@@ -29,8 +29,8 @@ use crate::{
     event::Observer,
     quality::identity,
     record::{
-        CandidateQuality, Model, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run,
-        Sharing, Stage,
+        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
+        Stage, Subject,
         journal::{Compared as Finished, Entry},
     },
 };
@@ -114,10 +114,10 @@ pub(crate) fn execute<E>(
 /// Which models can be compared, and how many are held in memory together.
 fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -> Quality {
     let needs: Vec<u64> = run
-        .models
+        .subjects
         .iter()
         .zip(bench.files)
-        .map(|(model, file)| memory::needed_bytes(model, file, &bench.plan.engine, plan.n_ctx))
+        .map(|(subject, file)| memory::needed_bytes(subject, file, plan.n_ctx))
         .collect();
     let original = run.original();
     let mut results = candidates(run, original, inputs);
@@ -125,7 +125,7 @@ fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -
         original_bytes: original.filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
         candidates_bytes: left(&results).into_iter().map(|candidate| needs[candidate]).collect(),
         cache_bytes: memory::cache_bytes(plan),
-        available_bytes: memory::available_bytes(&run.machine, &bench.plan.engine),
+        available_bytes: memory::available_bytes(&run.machine, run.base_settings()),
     };
     let sharing = memory::sharing(plan, &demand);
     for result in results.iter_mut().filter(|result| result.outcome == Outcome::Done) {
@@ -158,8 +158,8 @@ fn finished(run: &Run, group: &[usize], worker: Option<QualityWorker>, original:
 
 /// Every candidate, and whether it may be compared.
 fn candidates(run: &Run, original: Option<usize>, inputs: &Inputs) -> Vec<CandidateQuality> {
-    let candidates = run.models.iter().enumerate().filter(|(_, model)| model.role == Role::Candidate);
-    let one = |(candidate, model): (usize, &Model)| {
+    let candidates = run.subjects.iter().enumerate().filter(|(_, model)| model.role == Role::Candidate);
+    let one = |(candidate, model): (usize, &Subject)| {
         let failed = |reason| Outcome::Failed { stage: Stage::Quality, reason };
         let outcome = match &model.outcome {
             Outcome::Done => unfit(run, original, candidate, inputs).map_or(Outcome::Done, failed),
@@ -183,13 +183,13 @@ fn unfit(run: &Run, original: Option<usize>, candidate: usize, inputs: &Inputs) 
     if inputs.logits.is_some() {
         return None;
     }
-    let Some(original) = original.map(|original| &run.models[original]) else {
+    let Some(original) = original.map(|original| &run.subjects[original]) else {
         return Some("there is no original to compare with".into());
     };
     if let Outcome::Failed { reason, .. } = &original.outcome {
         return Some(format!("there is no original to compare with: {reason}"));
     }
-    let (own, others) = (run.models[candidate].facts.as_ref()?, original.facts.as_ref()?);
+    let (own, others) = (run.subjects[candidate].model.facts.as_ref()?, original.model.facts.as_ref()?);
     let difference = identity::difference(&others.tokenizer, &own.tokenizer)?;
     Some(format!("it can't be compared token by token: {difference}"))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     engine::{Engine, Error, Loaded, Session},
-    record::EngineConfig,
+    record::Settings,
 };
 
 /// A loaded model. Candidates have their number in the job.
@@ -30,7 +30,7 @@ pub(super) type Body<'b> = dyn FnMut(&mut [Open<'_>], &mut [Option<String>]) -> 
 /// When the original can't be loaded, or what `body` returned.
 pub(super) fn with_models(
     engine: &dyn Engine,
-    config: &EngineConfig,
+    config: &Settings,
     base: Option<&Path>,
     candidates: &[PathBuf],
     body: &mut Body<'_>,
@@ -49,7 +49,7 @@ pub(super) fn with_models(
 /// A session lives as long as the call that loads it, so several are nested.
 fn nest(
     engine: &dyn Engine,
-    config: &EngineConfig,
+    config: &Settings,
     rest: &[(usize, &Path)],
     open: &mut [Open<'_>],
     failures: &mut [Option<String>],

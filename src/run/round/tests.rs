@@ -151,7 +151,7 @@ fn there_is_no_third_attempt_and_no_further_visit() {
     assert_eq!((of_b.len(), loads["b"]), (1, 2));
     assert_eq!(failed_at(&of_b[0].outcome), Some(Stage::Load));
     assert_eq!(of_b[0].retried.as_ref().map(|r| r.stage), Some(Stage::Load));
-    assert_eq!(failed_at(&run.models[1].outcome), Some(Stage::Load));
+    assert_eq!(failed_at(&run.subjects[1].outcome), Some(Stage::Load));
     assert_eq!((visits(&run, 0).len(), loads["a"]), (2, 2), "the other is measured to the end");
 }
 
@@ -163,7 +163,7 @@ fn what_would_end_the_same_way_is_not_tried_again() {
     });
     assert_eq!(loads["b"], 1);
     assert!(visits(&run, 1)[0].retried.is_none());
-    assert_eq!(failed_at(&run.models[1].outcome), Some(Stage::Load));
+    assert_eq!(failed_at(&run.subjects[1].outcome), Some(Stage::Load));
 }
 
 #[test]

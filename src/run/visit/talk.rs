@@ -28,7 +28,7 @@ impl Stop {
 impl Visitor<'_> {
     pub(super) fn evaluate(&mut self, work: Synthetic<'_>, seed: u64) -> Result<Timing, Stop> {
         let stage = if work.phase == Phase::Prefill { Stage::Prefill } else { Stage::Decode };
-        match self.ask(stage, &work.request(seed))? {
+        match self.ask(stage, &work.request(self.task.settings.n_ubatch, seed))? {
             Reply::Timed(timing) => Ok(timing),
             _ => Err(unexpected(stage)),
         }

@@ -1,7 +1,7 @@
 //! Synthetic work: what a plan asks, and the request that asks it of a worker.
 
 use crate::{
-    record::{Phase, Plan, WorkloadKind},
+    record::{Phase, Plan, Settings, WorkloadKind},
     run::protocol::{Request, Together},
     run::warmup,
 };
@@ -28,16 +28,15 @@ enum Amount {
 
 /// The synthetic workloads of a plan, in its order.
 pub(in crate::run) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
-    let n_ubatch = plan.engine.n_ubatch;
-    plan.workloads.iter().enumerate().filter_map(move |(workload, w)| {
+    plan.workloads.iter().enumerate().filter_map(|(workload, w)| {
         let (phase, amount) = match w.kind {
             WorkloadKind::Pp { n_tokens, n_depth } => (Phase::Prefill, Amount::Alone { n_tokens, n_depth }),
             WorkloadKind::Tg { n_tokens, n_depth } => (Phase::Decode, Amount::Alone { n_tokens, n_depth }),
             WorkloadKind::PpTogether { n_tokens, n_seq } => {
-                (Phase::Prefill, Amount::Together(Together { n_tokens, n_depth: 0, n_seq, n_ubatch }))
+                (Phase::Prefill, Amount::Together(Together { n_tokens, n_depth: 0, n_seq }))
             }
             WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
-                (Phase::Decode, Amount::Together(Together { n_tokens, n_depth, n_seq, n_ubatch }))
+                (Phase::Decode, Amount::Together(Together { n_tokens, n_depth, n_seq }))
             }
             WorkloadKind::Prompt(_) => return None,
         };
@@ -46,8 +45,8 @@ pub(in crate::run) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'
 }
 
 /// The context the first workload needs.
-pub(super) fn first_context(plan: &Plan) -> u32 {
-    synthetic(plan).find_map(Synthetic::n_ctx).unwrap_or(plan.engine.n_ubatch)
+pub(super) fn first_context(plan: &Plan, settings: &Settings) -> u32 {
+    synthetic(plan).find_map(Synthetic::n_ctx).unwrap_or(settings.n_ubatch)
 }
 
 impl Synthetic<'_> {
@@ -94,9 +93,9 @@ impl Synthetic<'_> {
     }
 
     /// What a worker is asked; the seed decides which ids.
-    pub(super) fn request(self, seed: u64) -> Request {
+    pub(super) fn request(self, n_ubatch: u32, seed: u64) -> Request {
         match (self.amount, self.phase) {
-            (Amount::Together(work), phase) => Request::Together { phase, work, seed },
+            (Amount::Together(work), phase) => Request::Together { phase, work, n_ubatch, seed },
             (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => Request::Prefill { n_tokens, n_depth, seed },
             (Amount::Alone { n_tokens, n_depth }, Phase::Decode) => Request::Decode { n_tokens, n_depth, seed },
         }

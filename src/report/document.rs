@@ -1,4 +1,4 @@
-//! Tables as data: the same rows become HTML, Markdown and the terminal's box.
+//! A report as data: sections of words, tables and figures. Whoever makes one, every format can show it.
 
 use serde::Serialize;
 
@@ -9,6 +9,31 @@ use crate::{
         text::inert_line,
     },
 };
+
+/// A part of a report with a heading of its own.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Section {
+    /// Anchor, unique on the page; warnings name it.
+    pub id: &'static str,
+    pub title: &'static str,
+    /// How to read it.
+    pub lead: &'static str,
+    pub tables: Vec<Table>,
+    pub figures: Vec<Figure>,
+}
+
+/// A drawing with its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Figure {
+    /// Anchor, unique on the page.
+    pub id: String,
+    /// The section it belongs to.
+    pub section: &'static str,
+    pub title: String,
+    /// How to read it.
+    pub note: String,
+    pub svg: String,
+}
 
 /// A table. The first cell of a row names it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
