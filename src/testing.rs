@@ -20,7 +20,7 @@ pub mod models {
 pub mod probe {
     pub use crate::probe::{Monotonic, Virtual};
     pub mod process {
-        pub use crate::probe::process::{Stat, Status};
+        pub use crate::probe::{kernel::process_ticks, memory::Status};
     }
 }
 pub mod prompts {

@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gguf_bench::testing::{
-    probe::process::{Stat, Status},
+    probe::process::{Status, process_ticks},
     stats,
 };
 
@@ -115,8 +115,7 @@ fn look_until(ended: &mpsc::Receiver<()>, pid: u32) -> (Vec<(u32, u64)>, Option<
 }
 
 fn cpu_s(pid: u32) -> Option<f64> {
-    let stat = Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    Some(stat.own_ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    Some(process_ticks(pid)?.own as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 fn text(path: &Path) -> Result<String> {

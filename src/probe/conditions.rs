@@ -1,12 +1,10 @@
 //! What the machine does around one visit: counters read before and after, and what they say of the time between.
 
-use std::fs;
-
 use sysinfo::{Components, System};
 
 use super::{
     cpus,
-    process::{Stat, Status},
+    kernel::{self, CpuTicks},
 };
 use crate::record::Conditions;
 
@@ -19,7 +17,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins before a visit. `workers` are processes of ours already running, whose work is not company.
+    /// Begins before a visit. `workers` are processes of ours already running, whose work is not that of others.
     #[must_use]
     pub(crate) fn start(now_ns: u64, workers: &[u32]) -> Self {
         let load_average_1m = System::load_average().ok().map(|load| load.one);
@@ -51,47 +49,21 @@ struct Counters {
 
 impl Counters {
     fn read(workers: &[u32]) -> Self {
-        let read = |path: &str| fs::read_to_string(path).ok();
-        let ticks = |process: &str| read(&format!("/proc/{process}/stat")).and_then(|text| Stat::parse(&text));
+        let ticks = |pid: u32| kernel::process_ticks(pid).map(|ticks| ticks.own + ticks.reaped);
         // A worker that was waited for has become part of our own reaped time, so nothing is lost or counted twice.
-        let workers_ticks: u64 = workers.iter().filter_map(|pid| ticks(&pid.to_string())).map(all_ticks).sum();
+        let workers_ticks: u64 = workers.iter().filter_map(|&pid| ticks(pid)).sum();
         Self {
-            cpu: read("/proc/stat").and_then(|text| CpuTicks::parse(&text)),
-            our_ticks: ticks("self").map(|own| all_ticks(own) + workers_ticks),
-            swapped_in_bytes: read("/proc/vmstat")
-                .and_then(|text| pages_swapped_in(&text))
-                .and_then(|pages| pages.checked_mul(page_size()?)),
+            cpu: kernel::cpu_ticks(),
+            our_ticks: ticks(std::process::id()).map(|own| own + workers_ticks),
+            swapped_in_bytes: kernel::swapped_in_bytes(),
             // Of no worker there is nothing to say, which is not 0.
             involuntary_switches: workers
                 .iter()
-                .map(|&pid| involuntary_switches(pid))
+                .map(|&pid| kernel::involuntary_switches(pid))
                 .reduce(|a, b| Some(a? + b?))
                 .flatten(),
-            memory_stall_us: read("/proc/pressure/memory").and_then(|text| stall_us(&text)),
+            memory_stall_us: kernel::memory_stall_us(),
         }
-    }
-}
-
-fn all_ticks(stat: Stat) -> u64 {
-    stat.own_ticks + stat.reaped_ticks
-}
-
-/// The first line of /proc/stat, in ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct CpuTicks {
-    busy: u64,
-    steal: u64,
-    total: u64,
-}
-
-impl CpuTicks {
-    fn parse(stat: &str) -> Option<Self> {
-        let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-        let ticks: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-        // Guest time, after these eight, is in user time already.
-        let &[user, nice, system, idle, iowait, irq, softirq, steal, ..] = &ticks[..] else { return None };
-        let busy = user + nice + system + irq + softirq;
-        Some(Self { busy, steal, total: busy + idle + iowait + steal })
     }
 }
 
@@ -117,37 +89,6 @@ fn between(before: &Counters, after: &Counters, elapsed_ns: u64) -> Conditions {
             .map(|us| (us as f64 * 1000.0 / elapsed_ns as f64).min(1.0)),
         ..Conditions::default()
     }
-}
-
-/// Involuntary context switches of a process's living threads; `None` when it has ended.
-fn involuntary_switches(pid: u32) -> Option<u64> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    let of_thread = |thread: fs::DirEntry| {
-        let status = Status::parse(&fs::read_to_string(thread.path().join("status")).ok()?);
-        // A zombie's status has no memory lines, and its other threads are gone from the count.
-        status.rss_bytes.and(status.involuntary_switches)
-    };
-    threads.map(|thread| of_thread(thread.ok()?)).sum()
-}
-
-fn pages_swapped_in(vmstat: &str) -> Option<u64> {
-    vmstat.lines().find_map(|line| line.strip_prefix("pswpin "))?.trim().parse().ok()
-}
-
-/// Microseconds in which some task waited for memory, from the text of /proc/pressure/memory.
-fn stall_us(pressure: &str) -> Option<u64> {
-    let line = pressure.lines().find_map(|line| line.strip_prefix("some "))?;
-    line.split_whitespace().find_map(|field| field.strip_prefix("total="))?.parse().ok()
-}
-
-#[cfg(target_os = "linux")]
-fn page_size() -> Option<u64> {
-    u64::try_from(rustix::param::page_size()).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn page_size() -> Option<u64> {
-    None
 }
 
 fn celsius() -> Option<f64> {

@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::{cgroup, cpus, features, process};
+use super::{
+    cgroup, cpus, features,
+    kernel::{self, MachineMemory},
+};
 use crate::record::{DeviceInfo, Machine};
 
 /// Reads the machine. The devices are llama.cpp's to name, so they are given.
@@ -12,7 +15,7 @@ use crate::record::{DeviceInfo, Machine};
 pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
     let read = |path: &str| fs::read_to_string(path).ok();
     let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
-    let (ram_bytes, free_bytes) = read("/proc/meminfo").and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory);
+    let MachineMemory { total: ram_bytes, available: free_bytes } = memory();
     let Limits { limit_bytes, headroom_bytes } = Limits::now();
     Machine {
         os: read("/etc/os-release")
@@ -39,7 +42,7 @@ pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
 /// is least.
 #[must_use]
 pub(crate) fn available_bytes() -> u64 {
-    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo(&text)).unwrap_or_else(ask_memory).1;
+    let system = memory().available;
     Limits::now().headroom_bytes.map_or(system, |bytes| bytes.min(system))
 }
 
@@ -72,20 +75,14 @@ fn address_space_limit() -> Option<u64> {
     None
 }
 
-/// Installed and available memory from the text of /proc/meminfo.
-fn meminfo(text: &str) -> Option<(u64, u64)> {
-    let field = |name: &str| {
-        text.lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(key, _)| *key == name)
-            .and_then(|(_, value)| process::quantity(value))
+fn memory() -> MachineMemory {
+    let ask = || {
+        let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+        let (total, available) = System::new_with_specifics(kind)
+            .map_or((0, 0), |system| (system.total_memory(), system.available_memory()));
+        MachineMemory { total, available }
     };
-    Some((field("MemTotal")?, field("MemAvailable")?))
-}
-
-fn ask_memory() -> (u64, u64) {
-    let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    System::new_with_specifics(kind).map_or((0, 0), |system| (system.total_memory(), system.available_memory()))
+    kernel::machine_memory().unwrap_or_else(ask)
 }
 
 fn ask_cpu_name() -> Option<String> {
@@ -119,13 +116,6 @@ fn on_battery(power_supply: &Path) -> Option<bool> {
 #[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which write their own fixtures")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_needs_both_figures() {
-        let text = "MemTotal:       24684092 kB\nMemFree:        20316740 kB\nMemAvailable:   23376532 kB\n";
-        assert_eq!(meminfo(text), Some((24_684_092 * 1024, 23_376_532 * 1024)));
-        assert_eq!(meminfo("MemTotal:  1 kB\nMemFree: 1 kB\n"), None);
-    }
 
     #[test]
     fn names_of_systems() {

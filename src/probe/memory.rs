@@ -55,15 +55,63 @@ pub(crate) fn own_peak() -> Option<u64> {
     own_memory()?.peak_bytes
 }
 
+/// What /proc/PID/status says of memory, in bytes; `None` for lines the kernel did not write.
+///
+/// Parsed here and not by `procfs`: the sampler reads it from a file it holds open, and needs five of its sixty lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Status {
+    /// `VmRSS`.
+    pub rss_bytes: Option<u64>,
+    /// `RssAnon`.
+    pub anon_bytes: Option<u64>,
+    /// `RssFile`.
+    pub file_bytes: Option<u64>,
+    /// `VmHWM`: the peak of resident memory since the process began.
+    pub peak_bytes: Option<u64>,
+}
+
+impl Status {
+    /// Reads the text of /proc/PID/status. A zombie's has no memory lines.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut status = Self::default();
+        for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
+            let field = match key {
+                "VmRSS" => &mut status.rss_bytes,
+                "RssAnon" => &mut status.anon_bytes,
+                "RssFile" => &mut status.file_bytes,
+                "VmHWM" => &mut status.peak_bytes,
+                _ => continue,
+            };
+            // The kernel's kB are KiB.
+            let kib = value.trim().strip_suffix("kB").and_then(|kib| kib.trim().parse::<u64>().ok());
+            *field = kib.and_then(|kib| kib.checked_mul(1024));
+        }
+        status
+    }
+
+    fn memory(&self) -> Option<MemoryReading> {
+        let (anon_bytes, file_bytes) = (self.anon_bytes, self.file_bytes);
+        self.rss_bytes.map(|rss_bytes| MemoryReading { rss_bytes, anon_bytes, file_bytes })
+    }
+}
+
+/// Resident memory from the text of /proc/PID/statm, in pages; `None` of a zombie. The shared part is file-backed or shared
+/// memory, the rest anonymous.
+#[cfg(any(test, target_os = "linux"))]
+fn statm(text: &str, page_bytes: u64) -> Option<MemoryReading> {
+    let mut pages = text.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
+    let (rss_bytes, file_bytes) = (pages.next()??, pages.next()??);
+    let anon_bytes = rss_bytes.checked_sub(file_bytes);
+    (rss_bytes > 0).then_some(MemoryReading { rss_bytes, anon_bytes, file_bytes: Some(file_bytes) })
+}
+
 #[cfg(target_os = "linux")]
 mod source {
     use std::{fs::File, io, os::unix::fs::FileExt};
 
-    use super::ProcessReading;
-    use crate::{
-        probe::process::{Status, statm},
-        record::MemoryReading,
-    };
+    use super::{ProcessReading, Status, statm};
+    use crate::record::MemoryReading;
 
     #[derive(Debug)]
     pub(super) struct Source {
@@ -134,6 +182,38 @@ mod source {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    const STATUS: &str = "Name:\tgguf-bench\nState:\tR (running)\nPid:\t23703\nVmPeak:\t    3060 kB\nVmHWM:\t    1708 kB\n\
+        VmRSS:\t    1608 kB\nRssAnon:\t     116 kB\nRssFile:\t    1492 kB\nRssShmem:\t       0 kB\nVmData:\t     360 kB\n\
+        Cpus_allowed_list:\t0-1\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n";
+
+    #[test]
+    fn status_of_a_running_process() {
+        let status = Status::parse(STATUS);
+        assert_eq!(status.peak_bytes, Some(1708 * 1024));
+        let expected =
+            MemoryReading { rss_bytes: 1608 * 1024, anon_bytes: Some(116 * 1024), file_bytes: Some(1492 * 1024) };
+        assert_eq!(status.memory(), Some(expected));
+    }
+
+    #[test]
+    fn a_zombie_has_no_memory_and_an_old_kernel_no_parts() {
+        let zombie = "Name:\tx\nState:\tZ (zombie)\nThreads:\t1\nnonvoluntary_ctxt_switches:\t4\n";
+        assert_eq!(Status::parse(zombie).memory(), None);
+        let old = Status::parse("VmHWM:\t 20 kB\nVmRSS:\t 10 kB\n");
+        assert_eq!(old.memory(), Some(MemoryReading { rss_bytes: 10_240, anon_bytes: None, file_bytes: None }));
+        assert_eq!(Status::parse("VmRSS:\t lots kB\nVmHWM: 99999999999999999999 kB"), Status::default());
+    }
+
+    #[test]
+    fn statm_counts_pages() {
+        let reading =
+            MemoryReading { rss_bytes: 402 * 4096, anon_bytes: Some(29 * 4096), file_bytes: Some(373 * 4096) };
+        assert_eq!(statm("765 402 373 5 0 90 0\n", 4096), Some(reading));
+        for none in ["0 0 0 0 0 0 0\n", "765 402", "", "1 x 3", "1 18446744073709551615 1"] {
+            assert_eq!(statm(none, 4096), None, "{none:?}");
+        }
+    }
 
     #[test]
     fn this_process_has_a_peak_not_below_what_it_holds() {

@@ -1,8 +1,9 @@
 //! Whether the kernel killed a process for want of memory: its counters before and after.
 
-use std::fs;
-
-use super::cgroup::{self, GroupKills};
+use super::{
+    cgroup::{self, GroupKills},
+    kernel,
+};
 
 /// Counters that only grow, at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,10 +32,7 @@ impl OomKills {
     /// Reads the counters of this process's control group and of the machine.
     #[must_use]
     pub(crate) fn now() -> Self {
-        Self {
-            group: cgroup::kills(),
-            machine: fs::read_to_string("/proc/vmstat").ok().and_then(|text| machine_kills(&text)),
-        }
+        Self { group: cgroup::kills(), machine: kernel::oom_kills() }
     }
 
     /// Who killed a process that was alive at `before` and is found dead now. It must be of this process's control group.
@@ -63,10 +61,6 @@ impl OomKills {
     }
 }
 
-fn machine_kills(vmstat: &str) -> Option<u64> {
-    vmstat.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,12 +84,6 @@ mod tests {
         assert_eq!(at(None, Some(6)).since(at(None, Some(5))), Killer::Machine);
         assert_eq!(at(None, Some(5)).since(at(None, Some(5))), Killer::Someone);
         assert_eq!(at(None, None).since(at(None, None)), Killer::Unknown);
-    }
-
-    #[test]
-    fn the_machines_count_is_in_vmstat() {
-        assert_eq!(machine_kills("pgmajfault 3\noom_kill 12\nnuma_hit 1\n"), Some(12));
-        assert_eq!(machine_kills("pgmajfault 3\n"), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -1,14 +1,6 @@
 //! Whether a load was cold or warm, by what the process had to fetch from storage.
 
-use std::fs;
-
-use super::process;
 use crate::record::CacheState;
-
-/// Bytes this process has had from storage, not from the page cache; read before and after a load.
-pub(crate) fn storage_read_bytes() -> Option<u64> {
-    process::read_bytes(&fs::read_to_string("/proc/self/io").ok()?)
-}
 
 /// What a load may read of the program itself: its own pages come from storage too, and say nothing of the model's.
 const PROGRAM_BYTES: u64 = 1 << 20;
