@@ -26,6 +26,7 @@ mod run;
 mod settings;
 mod stats;
 mod text;
+mod thresholds;
 mod units;
 
 #[doc(hidden)]

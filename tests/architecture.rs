@@ -10,13 +10,14 @@ use std::{
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("text", &[]),
+    ("thresholds", &[]),
     ("stats", &[]),
     ("settings", &[]),
     ("record", &["units", "stats", "settings"]),
     ("event", &["record"]),
     ("gguf", &["units", "text", "record"]),
     ("prompts", &["units", "record"]),
-    ("probe", &["units", "stats", "record"]),
+    ("probe", &["units", "thresholds", "stats", "record"]),
     // A quality number is a statistic of logits.
     ("quality", &["units", "stats", "record"]),
     // The engine reads the clock around its timed sections; the clock is the probe's.
@@ -24,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("models", &["units", "record", "gguf"]),
     ("run", &["units", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts"]),
     // The precision a comparison stops at is the precision the report gives, by the same pure function.
-    ("analysis", &["units", "stats", "record", "quality"]),
+    ("analysis", &["units", "thresholds", "stats", "record", "quality"]),
     ("report", &["units", "text", "stats", "record", "analysis"]),
     (
         "cli",

@@ -9,7 +9,7 @@ use crate::{
     probe::{
         self, Clock, Monotonic, Watch,
         clock::resolution_ns,
-        doctor::{Check, Level, Now, check, worst},
+        doctor::{Check, Level, LiveState, checks, worst},
     },
     record::Build,
 };
@@ -23,8 +23,8 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let watch = Watch::start(clock.now_ns(), &[]);
     thread::sleep(WATCHED);
     let conditions = watch.end(clock.now_ns(), &[]);
-    let now = Now { conditions, timer_ns: resolution_ns(&clock), host: probe::host() };
-    let checks = check(&here.machine, &here.build, &now);
+    let live = LiveState { conditions, timer_ns: resolution_ns(&clock), host: probe::host() };
+    let checks = checks(&here.machine, &here.build, &live);
     if args.json { say_json(&checks) } else { say(&describe(&here.build, &checks)?) }
 }
 
@@ -55,7 +55,7 @@ fn describe(build: &Build, checks: &[Check]) -> Result<String> {
             Level::Good | Level::Unknown => "Numbers from here can be trusted as far as this program can see.",
             Level::Warning =>
                 "Ratios from here can be trusted; absolute numbers scatter or drift more than they need to.",
-            Level::Bad => "Numbers from here are wrong for this machine until the rows marked bad are mended.",
+            Level::Bad => "Numbers from here are wrong for this machine until the rows marked bad are fixed.",
         }
     )?;
     Ok(out)

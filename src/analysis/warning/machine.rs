@@ -1,28 +1,12 @@
-//! What the machine did to the timings: company, swapping, throttling.
+//! What the machine did to the timings: other processes, swapping, throttling.
 
 use super::{Warning, WarningKind, of_run, percent};
 use crate::{
     record::{Conditions, Run, Visit},
-    stats,
+    stats, thresholds,
     units::{MIB, NS_PER_S},
 };
 
-/// Other processes using more of the machine than this spoil timings.
-const BUSY_SHARE: f64 = 0.10;
-/// Time kept back by the hypervisor beyond this spoils timings.
-const STEAL_SHARE: f64 = 0.02;
-/// Threads are interrupted some 10 to 90 times a second by the kernel and by our reading of memory; with company, 200 times and more.
-const SWITCHES_PER_S: f64 = 200.0;
-/// Where nothing else is readable: load average per CPU before anything of ours ran.
-const LOAD_PER_CPU: f64 = 0.5;
-/// What some other program may get back from swap without harm to us.
-const SWAPPED_MIB: f64 = 1.0;
-/// Share of a visit in which some task waited for memory.
-const PRESSURE: f64 = 0.10;
-/// The CPU's frequency may wander by so much.
-const FREQUENCY_FELL: f64 = 0.05;
-/// From here on CPUs slow themselves down.
-const HOT_CELSIUS: f64 = 95.0;
 /// Chance of a trend where there is none.
 pub(super) const TREND_P: f64 = 0.01;
 
@@ -47,10 +31,10 @@ pub(super) fn busy(run: &Run) -> Option<Warning> {
     let load = visits(run).next().and_then(|v| v.conditions.load_average_1m).filter(|_| others.is_none());
     let per_cpu = load.map(|load| load / f64::from(run.machine.logical_cpus.max(1)));
     let over = |value: Option<f64>, limit: f64| value.is_some_and(|value| value > limit);
-    if !over(others, BUSY_SHARE)
-        && !over(steal, STEAL_SHARE)
-        && !over(switches, SWITCHES_PER_S)
-        && !over(per_cpu, LOAD_PER_CPU)
+    if !over(others, thresholds::OTHER_CPU_SHARE.in_run)
+        && !over(steal, thresholds::STEAL_SHARE.in_run)
+        && !over(switches, thresholds::SWITCHES_PER_S)
+        && !over(per_cpu, thresholds::LOAD_PER_CPU.in_run)
     {
         return None;
     }
@@ -73,7 +57,7 @@ pub(super) fn busy(run: &Run) -> Option<Warning> {
 pub(super) fn swapping(run: &Run) -> Option<Warning> {
     let swapped: f64 = visits(run).filter_map(|v| v.conditions.swap_in_bytes).map(|bytes| bytes as f64 / MIB).sum();
     let waited = of_visits(run, |v| v.conditions.memory_pressure).into_iter().fold(0.0, f64::max);
-    (swapped > SWAPPED_MIB || waited > PRESSURE).then(|| {
+    (swapped > thresholds::SWAPPED_IN_MIB || waited > thresholds::MEMORY_PRESSURE.in_run).then(|| {
         let in_visits = visits(run).filter(|v| v.conditions.swap_in_bytes.is_some_and(|bytes| bytes > 0)).count();
         let evidence = format!(
             "{swapped:.1} MiB came back from swap in {in_visits} visits, and tasks waited for memory up to {} of a visit",
@@ -88,9 +72,9 @@ pub(super) fn swapping(run: &Run) -> Option<Warning> {
 }
 
 pub(super) fn throttling(run: &Run) -> Option<Warning> {
-    let fell = fall(run, |c| c.cpu_mhz).filter(|(fell, _)| *fell > FREQUENCY_FELL);
+    let fell = fall(run, |c| c.cpu_mhz).filter(|(fell, _)| *fell > thresholds::FREQUENCY_FALL);
     let hottest = of_visits(run, |v| v.conditions.cpu_celsius).into_iter().reduce(f64::max);
-    let hot = hottest.filter(|&celsius| celsius >= HOT_CELSIUS);
+    let hot = hottest.filter(|&celsius| celsius >= thresholds::CPU_CELSIUS.in_run);
     let seen = [
         fell.map(|(fell, from)| format!("the CPU's frequency fell by {} from {from:.0} MHz", percent(fell))),
         hot.map(|celsius| format!("the CPU was up to {celsius:.0} °C hot")),

@@ -4,10 +4,8 @@ use super::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{ModelAnalysis, visits},
     record::{CacheState, Run, Skipped, Subject, Workload, WorkloadKind, datum},
+    thresholds::PEAK_OF_AVAILABLE,
 };
-
-/// A peak beyond this share of what was available is close to failing.
-const MEMORY_NEAR_FULL: f64 = 0.9;
 
 pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
     let fingerprint = |s: &Subject| s.model.facts.as_ref().map(|f| f.tokenizer.fingerprint.clone());
@@ -79,7 +77,7 @@ pub(super) fn cache_mixed(run: &Run, model: usize) -> Option<Warning> {
 pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warning> {
     let peak = model.memory.as_ref()?.peak_bytes;
     let share = peak / run.machine.available_bytes.max(1) as f64;
-    (share > MEMORY_NEAR_FULL).then(|| {
+    (share > PEAK_OF_AVAILABLE).then(|| {
         let evidence = format!("its peak was {} of the memory that was available", percent(share));
         of_model(
             WarningKind::MemoryNearFull,

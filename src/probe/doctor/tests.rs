@@ -55,8 +55,8 @@ fn build() -> Build {
     }
 }
 
-fn now() -> Now {
-    Now {
+fn live() -> LiveState {
+    LiveState {
         conditions: Conditions {
             load_average_1m: Some(0.3),
             cpu_mhz: Some(3000.0),
@@ -73,8 +73,8 @@ fn now() -> Now {
 }
 
 /// The one check of that name, with what every check must keep.
-fn one(name: &str, machine: &Machine, build: &Build, now: &Now) -> Check {
-    let checks = check(machine, build, now);
+fn one(name: &str, machine: &Machine, build: &Build, live: &LiveState) -> Check {
+    let checks = checks(machine, build, live);
     for check in &checks {
         assert_eq!(check.level == Level::Good, check.remedy.is_none(), "{check:?}");
         assert!(!check.finding.is_empty());
@@ -84,14 +84,14 @@ fn one(name: &str, machine: &Machine, build: &Build, now: &Now) -> Check {
 
 #[test]
 fn a_good_machine_is_good_throughout() {
-    let checks = check(&machine(), &build(), &now());
+    let checks = checks(&machine(), &build(), &live());
     assert_eq!(worst(&checks), Level::Good, "{checks:#?}");
     assert_eq!(checks.len(), 14);
 }
 
 #[test]
 fn instructions_by_what_was_really_compiled() {
-    let judge = |build: &Build| one("CPU instructions", &machine(), build, &now());
+    let judge = |build: &Build| one("CPU instructions", &machine(), build, &live());
     let plain = Build { system_info: FULL.replace("AVX512 = 1 | AVX512_VNNI = 1 | ", ""), ..build() };
     let check = judge(&plain);
     assert_eq!(check.level, Level::Bad);
@@ -110,7 +110,7 @@ fn instructions_by_what_was_really_compiled() {
 fn instructions_by_the_options_when_nothing_is_said() {
     let judge = |options: &[(&str, &str)]| {
         let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        one("CPU instructions", &machine(), &Build { system_info: String::new(), options, ..build() }, &now())
+        one("CPU instructions", &machine(), &Build { system_info: String::new(), options, ..build() }, &live())
     };
     assert_eq!(judge(&[("GGML_NATIVE", "ON")]).level, Level::Unknown);
     assert_eq!(judge(&[]).level, Level::Unknown);
@@ -127,45 +127,45 @@ fn arm_has_names_of_its_own() {
     let arm = Machine { cpu_features: ["dotprod", "i8mm", "neon"].map(String::from).to_vec(), ..machine() };
     let built = |info: &str| Build { system_info: info.into(), ..build() };
     let whole = built("CPU : NEON = 1 | ARM_FMA = 1 | MATMUL_INT8 = 1 | DOTPROD = 1 | ");
-    assert_eq!(one("CPU instructions", &arm, &whole, &now()).level, Level::Good);
-    let part = one("CPU instructions", &arm, &built("CPU : NEON = 1 | ARM_FMA = 1 | "), &now());
+    assert_eq!(one("CPU instructions", &arm, &whole, &live()).level, Level::Good);
+    let part = one("CPU instructions", &arm, &built("CPU : NEON = 1 | ARM_FMA = 1 | "), &live());
     assert!(part.finding.contains("dotprod, i8mm"));
 }
 
 #[test]
 fn a_debug_build_is_bad() {
     let debug = Build { profile: "debug".into(), ..build() };
-    assert_eq!(one("build profile", &machine(), &debug, &now()).level, Level::Bad);
+    assert_eq!(one("build profile", &machine(), &debug, &live()).level, Level::Bad);
     let mut cmake = build();
     cmake.options.insert("CMAKE_BUILD_TYPE".into(), "Debug".into());
-    assert_eq!(one("build profile", &machine(), &cmake, &now()).level, Level::Bad);
+    assert_eq!(one("build profile", &machine(), &cmake, &live()).level, Level::Bad);
 }
 
 #[test]
 fn a_backend_without_its_device() {
     let cuda = Build { features: vec!["cuda".into()], ..build() };
-    let check = one("devices", &machine(), &cuda, &now());
+    let check = one("devices", &machine(), &cuda, &live());
     assert_eq!(check.level, Level::Warning);
     assert!(check.finding.contains("built with cuda") && check.finding.contains("CPU (a device)"));
     let there = Machine { devices: vec![device("CPU", "CPU"), device("CUDA0", "CUDA")], ..machine() };
-    assert_eq!(one("devices", &there, &cuda, &now()).level, Level::Good);
+    assert_eq!(one("devices", &there, &cuda, &live()).level, Level::Good);
     let apple = Build { features: vec!["metal".into()], ..build() };
     let mtl = Machine { devices: vec![device("MTL0", "MTL")], ..machine() };
-    assert_eq!(one("devices", &mtl, &apple, &now()).level, Level::Good);
-    assert_eq!(one("devices", &Machine { devices: Vec::new(), ..machine() }, &build(), &now()).level, Level::Bad);
+    assert_eq!(one("devices", &mtl, &apple, &live()).level, Level::Good);
+    assert_eq!(one("devices", &Machine { devices: Vec::new(), ..machine() }, &build(), &live()).level, Level::Bad);
 }
 
 #[test]
 fn what_lasts() {
-    let level = |name, machine: &Machine| one(name, machine, &build(), &now()).level;
+    let level = |name, machine: &Machine| one(name, machine, &build(), &live()).level;
     let bound = Machine { allowed_cpus: 2, ..machine() };
     assert_eq!(level("cores", &bound), Level::Warning);
-    assert!(one("cores", &bound, &build(), &now()).finding.starts_with("2 of 16 CPUs"));
+    assert!(one("cores", &bound, &build(), &live()).finding.starts_with("2 of 16 CPUs"));
     assert_eq!(level("memory", &Machine { available_bytes: 7 << 30, ..machine() }), Level::Warning);
     assert_eq!(level("memory", &Machine { available_bytes: 1 << 30, ..machine() }), Level::Bad);
     let limited = Machine { available_bytes: 3 << 30, memory_limit_bytes: Some(4 << 30), ..machine() };
     assert_eq!(level("memory", &limited), Level::Good);
-    assert!(one("memory", &limited, &build(), &now()).finding.ends_with("limited to 4.0 GiB"));
+    assert!(one("memory", &limited, &build(), &live()).finding.ends_with("limited to 4.0 GiB"));
     assert_eq!(level("memory", &Machine { ram_bytes: 0, ..machine() }), Level::Unknown);
     assert_eq!(level("governor", &Machine { governor: Some("powersave".into()), ..machine() }), Level::Warning);
     assert_eq!(level("governor", &Machine { governor: None, ..machine() }), Level::Unknown);
@@ -176,9 +176,9 @@ fn what_lasts() {
 #[test]
 fn what_is_so_now() {
     let level = |name, change: &dyn Fn(&mut Conditions)| {
-        let mut now = now();
-        change(&mut now.conditions);
-        one(name, &machine(), &build(), &now).level
+        let mut live = live();
+        change(&mut live.conditions);
+        one(name, &machine(), &build(), &live).level
     };
     assert_eq!(level("load", &|c| c.load_average_1m = Some(6.0)), Level::Warning);
     assert_eq!(level("load", &|c| c.load_average_1m = Some(17.0)), Level::Bad);
@@ -193,29 +193,29 @@ fn what_is_so_now() {
 
 #[test]
 fn what_cannot_be_read_is_unknown_not_good() {
-    let nothing = Now { timer_ns: Some(30), ..Now::default() };
+    let nothing = LiveState { timer_ns: Some(30), ..LiveState::default() };
     for name in ["load", "other processes", "steal time", "swapping", "temperature"] {
         assert_eq!(one(name, &machine(), &build(), &nothing).level, Level::Unknown, "{name}");
     }
-    assert_eq!(one("clock", &machine(), &build(), &Now::default()).level, Level::Unknown);
+    assert_eq!(one("clock", &machine(), &build(), &LiveState::default()).level, Level::Unknown);
     let bare = Machine { cpu_features: Vec::new(), ..machine() };
-    assert_eq!(one("CPU instructions", &bare, &build(), &now()).level, Level::Unknown);
+    assert_eq!(one("CPU instructions", &bare, &build(), &live()).level, Level::Unknown);
 }
 
 #[test]
 fn clock_and_host() {
-    let with = |timer_ns| Now { timer_ns: Some(timer_ns), ..now() };
+    let with = |timer_ns| LiveState { timer_ns: Some(timer_ns), ..live() };
     assert_eq!(one("clock", &machine(), &build(), &with(15_600_000)).level, Level::Bad);
     let vm = Host { virtual_machine: Some("KVM".into()), container: Some("docker".into()) };
-    let check = one("host", &machine(), &build(), &Now { host: vm, ..now() });
+    let check = one("host", &machine(), &build(), &LiveState { host: vm, ..live() });
     assert_eq!((check.level, check.finding.as_str()), (Level::Warning, "virtual machine (KVM), container (docker)"));
     let docker = Host { virtual_machine: None, container: Some("docker".into()) };
-    assert_eq!(one("host", &machine(), &build(), &Now { host: docker, ..now() }).level, Level::Good);
+    assert_eq!(one("host", &machine(), &build(), &LiveState { host: docker, ..live() }).level, Level::Good);
 }
 
 #[test]
 fn levels_are_written_small() {
-    let json = serde_json::to_value(&check(&machine(), &build(), &now())[0]).unwrap();
+    let json = serde_json::to_value(&checks(&machine(), &build(), &live())[0]).unwrap();
     assert_eq!(json["level"], "good");
     assert!(json["remedy"].is_null());
 }
