@@ -46,7 +46,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     // Wall time is a label, made in one place; nothing is timed by a clock that steps.
     // Records of several days are put in order by theirs.
-    ("jiff", &["probe/clock.rs", "report/chart/by_date.rs"]),
+    ("jiff", &["probe/clock.rs", "report/records/by_date.rs"]),
     ("SystemTime", &[]),
     ("hf_hub", &["models/hub/"]),
     ("ureq", &["models/hub/"]),

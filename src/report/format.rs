@@ -127,6 +127,17 @@ pub(crate) fn seconds(value: f64) -> String {
     quantity(Unit::Seconds, value)
 }
 
+/// Small divergences need digits, large ones don't.
+pub(crate) fn nats(nats: f64) -> String {
+    if nats.abs() < 1e-12 {
+        "0".into()
+    } else if nats.abs() < 0.01 {
+        fixed(nats, 5)
+    } else {
+        fixed(nats, 4)
+    }
+}
+
 /// Milliseconds.
 #[must_use]
 pub(crate) fn ms(value: f64) -> String {

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::{
     Options,
+    document::{Cell, Column, Section, Table},
     format::{bytes, count, percent, rate, ratio, seconds, sig3},
+    section::names::{name, original},
     terminal,
-    view::{Cell, Column, Section, Table, names::name, names::original},
 };
 use crate::{
     analysis::{Analysis, AnswerRow, ModelAnalysis},

@@ -5,9 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Error,
-    chart::Chart,
+    document::{Figure, Section},
     embed::embed,
-    view::{Section, View},
+    view::View,
 };
 use crate::{analysis::Analysis, record::Run};
 
@@ -27,14 +27,14 @@ const TEMPLATES: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// When the record can't be embedded or a template names something that is not there.
-pub(super) fn render(run: &Run, view: &View, sections: &[Section], charts: &[Chart]) -> Result<String, Error> {
+pub(super) fn render(run: &Run, view: &View, sections: &[Section]) -> Result<String, Error> {
     let env = own_templates()?;
     let record = embed(run)?;
     let page = env.get_template("report.html.jinja").map_err(|e| error(&e))?;
     page.render(context! {
         view => Value::from(Serde(view)),
         sections => Value::from(Serde(sections)),
-        charts => Value::from(Serde(charts)),
+        charts => Value::from(Serde(figures(sections))),
         css => CSS,
         js => JS,
         css_hash => hash(CSS),
@@ -49,7 +49,7 @@ pub(super) fn render(run: &Run, view: &View, sections: &[Section], charts: &[Cha
 ///
 /// # Errors
 /// When a template names something that is not there.
-pub(super) fn render_records(view: &super::records::View, charts: &[Chart]) -> Result<String, Error> {
+pub(super) fn render_records(view: &super::records::View, charts: &[Figure]) -> Result<String, Error> {
     let env = own_templates()?;
     let page = env.get_template("records.html.jinja").map_err(|e| error(&e))?;
     page.render(context! {
@@ -87,7 +87,6 @@ pub(super) fn render_own(
     source: &str,
     view: &View,
     sections: &[Section],
-    charts: &[Chart],
     analysis: &Analysis,
 ) -> Result<String, Error> {
     let mut env = environment()?;
@@ -96,12 +95,17 @@ pub(super) fn render_own(
     page.render(context! {
         view => Value::from(Serde(view)),
         sections => Value::from(Serde(sections)),
-        charts => Value::from(Serde(charts)),
+        charts => Value::from(Serde(figures(sections))),
         analysis => Value::from(Serde(analysis)),
     })
     // The engine drops the last line end, which a file should have.
     .map(|text| if source.ends_with('\n') { text + "\n" } else { text })
     .map_err(|e| error(&e))
+}
+
+/// The figures of all sections: templates find them as `charts`.
+fn figures(sections: &[Section]) -> Vec<&Figure> {
+    sections.iter().flat_map(|section| &section.figures).collect()
 }
 
 fn error(source: &minijinja::Error) -> Error {

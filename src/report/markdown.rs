@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::{
+    document::{Cell, Kind, Table},
     text::inert_line,
-    view::{Cell, Kind, Table, View},
+    view::View,
 };
 
 /// The summary, the sentences, the warnings and what it was measured on.

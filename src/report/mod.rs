@@ -1,10 +1,8 @@
 //! From findings to bytes: HTML, Markdown, CSV, JSON and the terminal. Pure: nothing is measured, read or written here.
 //!
-//! [`view`] puts a run and its analysis into words; the renderers add layout. Later sections (quality, advice) are further
-//! [`view::Section`]s and columns of its tables; every renderer shows them without a change.
+//! [`draw`] draws, below [`section`], which puts a topic into words, tables and figures, below the formats, which add layout.
 
 pub(crate) mod card;
-pub(crate) mod chart;
 mod csv;
 pub(crate) mod diff;
 mod document;
@@ -17,8 +15,8 @@ mod json;
 mod llama_bench;
 mod markdown;
 pub(crate) mod records;
+pub(crate) mod section;
 mod selfcheck;
-mod sentences;
 mod terminal;
 mod text;
 pub(crate) mod view;
@@ -102,10 +100,7 @@ pub(crate) fn render(format: Format, run: &Run, analysis: &Analysis, options: &O
         }
         Format::Recommendation => terminal::recommendation(&View::new(run, analysis), options.width),
         Format::LlamaBench(format) => llama_bench::render(run, format)?,
-        Format::Html => {
-            let sections = view::tables(run, analysis);
-            html::render(run, &View::new(run, analysis), &sections, &chart::all(run, analysis)?)?
-        }
+        Format::Html => html::render(run, &View::new(run, analysis), &section::all(run, analysis)?)?,
     })
 }
 
@@ -115,8 +110,7 @@ pub(crate) fn render(format: Format, run: &Run, analysis: &Analysis, options: &O
 /// # Errors
 /// When a figure can't be drawn, or the template can't be parsed or names something that is not there.
 pub(crate) fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
-    let sections = view::tables(run, analysis);
-    html::render_own(name, source, &View::new(run, analysis), &sections, &chart::all(run, analysis)?, analysis)
+    html::render_own(name, source, &View::new(run, analysis), &section::all(run, analysis)?, analysis)
 }
 
 /// The JSON Schema of [`Format::Json`].

@@ -6,8 +6,9 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Box, Ta
 use console::Style;
 
 use super::{
+    document::{Cell, Column, Kind, Table, Tone},
     text::shorten,
-    view::{Cell, Column, Kind, Table, Tone, View},
+    view::View,
 };
 
 /// Whether to colour.

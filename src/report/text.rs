@@ -21,6 +21,15 @@ pub(super) fn clip(text: &str, most: usize) -> (String, Option<usize>) {
     if n <= most { (text.to_owned(), None) } else { (text.chars().take(most).collect(), Some(n)) }
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// Words for a shell: quoted when they have to be.
 pub(super) fn shell(words: &[String]) -> String {
     let quote = |word: &String| {

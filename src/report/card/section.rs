@@ -7,11 +7,12 @@ use crate::{
     analysis::{Analysis, ModelAnalysis},
     record::{Role, Run},
     report::{
+        document::{Cell, Column, Table},
         format::{bytes, or_unknown, rate, seconds, sig3},
         guide,
         markdown::{escape, table},
+        section::names::name,
         text::inert_line,
-        view::{Cell, Column, Table, names::name},
     },
 };
 

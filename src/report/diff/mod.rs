@@ -7,12 +7,10 @@ mod terminal;
 mod tests;
 
 use super::{
+    document::{Cell, Column, Table, words},
     format::{UNKNOWN, fixed, percent, quantity, sig3},
+    section::names,
     text::{inert_line, shorten},
-    view::{
-        names,
-        table::{Cell, Column, Table, words},
-    },
 };
 use crate::{
     analysis::{

@@ -4,8 +4,8 @@ use super::View;
 use crate::{
     analysis::diff::{Diff, Passing},
     report::{
+        document::Table,
         terminal::{layout, widest, wrap},
-        view::Table,
     },
 };
 

@@ -1,5 +1,6 @@
 //! Several records side by side: days of one machine, or machines, as a page, Markdown, text, CSV and JSON.
 
+mod by_date;
 mod csv;
 mod labels;
 mod markdown;
@@ -12,11 +13,9 @@ mod tests;
 
 use schemars::generate::Contract;
 
-use super::{Error, Options, chart, html};
+use super::{Error, Options, html};
 use crate::{analysis::several::Several, record::schema};
 
-pub(super) use labels::{Label, machines};
-pub(super) use tables::is_speed;
 pub(crate) use view::View;
 
 /// What to render.
@@ -41,7 +40,7 @@ pub(crate) enum Form {
 pub(crate) fn render(form: Form, several: &Several, options: &Options) -> Result<String, Error> {
     Ok(match form {
         Form::Html => {
-            let charts = chart::by_date(several, &labels::labels(several))?;
+            let charts = by_date::charts(several, &labels::labels(several))?;
             html::render_records(&View::new(several), &charts)?
         }
         Form::Markdown => markdown::render(&View::new(several)),

@@ -9,9 +9,9 @@ use crate::{
     },
     report::{
         diff::amount,
+        document::{Cell, Column, Section, Table},
         format::{Scale, Spread},
         text::{inert_line, shorten},
-        view::{Cell, Column, Section, Table},
     },
 };
 
@@ -19,7 +19,7 @@ use crate::{
 const MOST: usize = 40;
 
 /// Whether it is the speed of a workload, not of a category of prompts.
-pub(in crate::report) fn is_speed(row: &MetricRow) -> bool {
+pub(super) fn is_speed(row: &MetricRow) -> bool {
     row.unit == Unit::TokensPerSecond && !row.metric.contains('/')
 }
 

@@ -5,8 +5,8 @@ use crate::{
     analysis::several::{Several, several},
     record::{Outcome, Phase, Run, Stage},
     report::{
-        Colour, Options, chart,
-        records::labels::labels,
+        Colour, Options,
+        records::{by_date, labels::labels},
         tests::{
             fixture::run,
             page::{check, tags},
@@ -116,7 +116,7 @@ fn the_page_is_sound_and_says_each_gap() {
 #[test]
 fn charts_have_a_point_a_record_and_a_line_a_machine() {
     let count = |several: &Several, id: &str, what: &str| {
-        let charts = chart::by_date(several, &labels(several)).expect("they can be drawn");
+        let charts = by_date::charts(several, &labels(several)).expect("they can be drawn");
         charts.iter().find(|c| c.id == id).map_or(0, |c| c.svg.matches(what).count())
     };
     // Circles are the first machine's marks, squares the second's.
@@ -136,7 +136,7 @@ fn times_that_are_none_are_drawn_in_turn() {
         record.started_utc = "yesterday".into();
     }
     let found = several(&records).expect("records");
-    let charts = chart::by_date(&found, &labels(&found)).expect("they can be drawn");
+    let charts = by_date::charts(&found, &labels(&found)).expect("they can be drawn");
     assert_eq!(charts[0].svg.matches("<circle").count(), 4 * 3);
 }
 

@@ -14,9 +14,9 @@ use crate::{
     },
     report::{
         diff::side,
+        document::Section,
         format::percent,
         text::{inert_line, shorten},
-        view::Section,
     },
 };
 

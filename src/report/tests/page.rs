@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::fixture::{analysis, run};
-use crate::report::{Format, Options, chart, render};
+use crate::{
+    analysis::Analysis,
+    record::Run,
+    report::{Format, Options, document::Figure, render, section},
+};
 
 /// A start or end tag and its attributes.
 pub(in crate::report) struct Tag {
@@ -57,6 +61,12 @@ pub(in crate::report) fn tags(page: &str) -> Vec<Tag> {
     out
 }
 
+/// The figures of every section.
+pub(super) fn figures(run: &Run, analysis: &Analysis) -> Vec<Figure> {
+    let sections = section::all(run, analysis).expect("it can be drawn");
+    sections.into_iter().flat_map(|section| section.figures).collect()
+}
+
 pub(super) fn page() -> String {
     let run = run();
     render(Format::Html, &run, &analysis(&run), &Options::default()).expect("the fixture renders")
@@ -107,7 +117,7 @@ fn it_is_sound_and_asks_the_network_for_nothing() {
 #[test]
 fn every_figure_is_there_and_named() {
     let (run, page) = (run(), page());
-    let charts = chart::all(&run, &analysis(&run)).expect("the fixture can be drawn");
+    let charts = figures(&run, &analysis(&run));
     let expected = [
         "chart-ratio",
         "chart-speed-0",
@@ -132,8 +142,8 @@ fn every_figure_is_there_and_named() {
 #[test]
 fn figures_have_a_mark_for_every_datum() {
     let (run, mut analysis) = (run(), analysis(&run()));
-    let count = |analysis: &crate::analysis::Analysis, id: &str, what: &str| {
-        let charts = chart::all(&run, analysis).expect("the fixture can be drawn");
+    let count = |analysis: &Analysis, id: &str, what: &str| {
+        let charts = figures(&run, analysis);
         charts.iter().find(|c| c.id == id).map_or(0, |c| c.svg.matches(what).count())
     };
     assert_eq!(count(&analysis, "chart-speed-1", "<rect"), 4, "a bar for each measured model");
@@ -149,6 +159,21 @@ fn figures_have_a_mark_for_every_datum() {
         (m.low, m.high) = (None, None);
     }
     assert_eq!(count(&analysis, "chart-speed-1", "<line"), with - 3, "no whisker without an interval");
+}
+
+#[test]
+fn a_section_without_rows_keeps_its_figures() {
+    let (run, mut analysis) = (run(), analysis(&run()));
+    for m in &mut analysis.models {
+        m.load = None;
+    }
+    let sections = section::all(&run, &analysis).expect("it can be drawn");
+    let load = sections.iter().find(|section| section.id == "load").expect("it has a figure");
+    assert!(load.tables.is_empty() && load.figures.len() == 1);
+    let page = render(Format::Html, &run, &analysis, &Options::default()).expect("the fixture renders");
+    check(&page);
+    assert!(page.contains("<figure id=\"chart-load\">"));
+    assert!(sections.iter().all(|section| section.id != "votes"), "a section without either is left out");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A real record, the one inside examples/smollm2.html: four models, ten rounds, outputs compared on eight texts.
 
-use super::page::{check, tags};
+use super::page::{check, figures, tags};
 use crate::{
     analysis::{self, Choice, Place},
     record::{self, Outcome, Prefer, Run, Stage, Wishes},
-    report::{Format, Options, chart, render},
+    report::{Format, Options, render},
 };
 
 pub(super) fn real() -> Run {
@@ -58,7 +58,7 @@ fn the_page_marks_the_choice_and_says_why_the_others_are_not_it() {
 fn every_figure_of_quality_has_its_marks() {
     let run = real();
     let analysis = analysis::analyse(&run);
-    let charts = chart::all(&run, &analysis).expect("it can be drawn");
+    let charts = figures(&run, &analysis);
     let svg = |id: &str| charts.iter().find(|c| c.id == id).map_or("", |c| c.svg.as_str());
     let count = |id: &str, what: &str| svg(id).matches(what).count();
     assert_eq!(count("chart-pareto", "<circle"), 4 + 1, "four models and a ring");

@@ -3,7 +3,7 @@
 use super::fixture::{analysis, run};
 use crate::{
     analysis::{Analysis, Verdict},
-    report::sentences::sentences,
+    report::section::findings::sentences,
 };
 
 fn first(change: impl FnOnce(&mut Analysis)) -> String {

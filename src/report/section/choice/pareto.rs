@@ -1,0 +1,171 @@
+//! Divergence against speed, with the size of the file as the area: what each model costs and buys in one figure.
+
+use crate::{
+    analysis::{Analysis, Choice, Figure as Estimate, ModelAnalysis, Unit},
+    record::{Role, Run},
+    report::{
+        document::Figure,
+        draw::{
+            axis::{Axis, grid_across, grid_up, round_steps},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, px, svg},
+            plot::LEFT,
+        },
+        format::{bytes, nats, quantity},
+        section::{metric::synthetic, names::name},
+        text::{inert_line, shorten},
+    },
+};
+
+/// The strip above the axis for what does not diverge at all.
+const ZERO: i32 = 34;
+const TOP: i32 = 58;
+const BOTTOM: i32 = 318;
+const FOOT: i32 = 44;
+const RIGHT: i32 = WIDTH - 118;
+/// Radius of the largest file.
+const LARGEST: f64 = 15.0;
+
+struct Point {
+    model: usize,
+    label: String,
+    x: f64,
+    x_interval: Option<(f64, f64)>,
+    kld: Estimate,
+    radius: u32,
+    original: bool,
+    dominated: bool,
+}
+
+pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let tg = synthetic(run).into_iter().find(|k| k.starts_with("tg"));
+    let tg = tg.filter(|key| analysis.models.iter().any(|m| m.metric(key).is_some()));
+    let points = points(analysis, tg);
+    let candidates = || points.iter().filter(|p| !p.original);
+    let klds = candidates().flat_map(|p| [Some(p.kld.value), p.kld.low, p.kld.high]).flatten();
+    // The axis runs down: less divergence is higher.
+    let Some(y) = Axis::holding(klds.chain([analysis.advice.rule.max_kld_nats]), (TOP, BOTTOM)) else {
+        return Ok(None);
+    };
+    let most = points.iter().map(|p| p.x_interval.map_or(p.x, |(_, h)| h.max(p.x))).fold(0.0, f64::max);
+    if candidates().next().is_none() || most <= 0.0 {
+        return Ok(None);
+    }
+    let x = Axis::up_to(most, (LEFT, RIGHT));
+    let (unit, axis) = match tg {
+        Some(key) => (Unit::TokensPerSecond, format!("{}, tokens a second", inert_line(key))),
+        None => (Unit::Bytes, "size of the file".to_owned()),
+    };
+    let title = match tg {
+        Some(_) => "Divergence, speed and size",
+        None => "Divergence and size",
+    };
+    let say = |p: &Point| format!("{}: {}, mean KLD {}", p.label, quantity(unit, p.x), nats(p.kld.value));
+    let desc = points.iter().map(say).collect::<Vec<_>>().join("; ");
+    let svg = svg("chart-pareto", title, &desc, BOTTOM + FOOT, |canvas| {
+        grid_up(canvas, &y.decades(), RIGHT);
+        let label = |tick| if tg.is_some() { format!("{tick:.0}") } else { bytes(tick) };
+        grid_across(canvas, &x.ticks(round_steps(most, 6), label), TOP, BOTTOM);
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, ZERO), "0");
+        canvas.line(Ink::Grid, (LEFT, ZERO), (RIGHT, ZERO), 1);
+        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, 8), "mean KLD, nats (less is higher)");
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, BOTTOM + 32), &axis);
+        limit(canvas, &y, analysis.advice.rule.max_kld_nats);
+        let at = |p: &Point| (x.at(p.x), if p.kld.value > 0.0 { y.at(p.kld.value) } else { ZERO });
+        let chosen = match analysis.advice.choice {
+            Choice::Take { model, .. } => Some(model),
+            Choice::Nothing { .. } => None,
+        };
+        for p in &points {
+            whiskers(canvas, p, at(p), &x, &y);
+        }
+        for p in &points {
+            bubble(canvas, p, at(p), chosen == Some(p.model));
+        }
+        labels(canvas, &points.iter().map(|p| (at(p), p)).collect::<Vec<_>>(), chosen, &x);
+    })?;
+    let which = if tg.is_some() { "up and right" } else { "up and left" };
+    let note = format!(
+        "Better is {which}. Area: size of the file. Lines: intervals. Hollow: dominated by another model. Ring: recommended. The \
+         original does not diverge from itself."
+    );
+    Ok(Some(Figure { id: "chart-pareto".into(), section: "choice", title: title.into(), note, svg }))
+}
+
+fn points(analysis: &Analysis, tg: Option<&str>) -> Vec<Point> {
+    let largest = analysis.models.iter().filter_map(|m| m.size_bytes).max().unwrap_or(1).max(1) as f64;
+    let own = Estimate { value: 0.0, low: None, high: None };
+    let of = |(model, m): (usize, &ModelAnalysis)| {
+        let kld = match m.role {
+            Role::Original => own,
+            Role::Candidate => m.quality.as_ref()?.overall.as_ref()?.kld_mean_nats,
+        };
+        let (x, x_interval) = match tg {
+            Some(key) => m.metric(key).and_then(|t| Some((t.value?, t.low.zip(t.high))))?,
+            None => (m.size_bytes? as f64, None),
+        };
+        let size = m.size_bytes.map_or(largest / 4.0, |b| b as f64);
+        let radius = px(LARGEST * (size / largest).sqrt()).max(4).unsigned_abs();
+        let size = m.size_bytes.map_or(String::new(), |b| format!(", {}", bytes(b as f64)));
+        let finite = x.is_finite() && kld.value.is_finite();
+        finite.then(|| Point {
+            model,
+            label: format!("{}{size}", shorten(&name(m), 20)),
+            x,
+            x_interval: x_interval.filter(|(l, h)| l.is_finite() && h.is_finite()),
+            kld,
+            radius,
+            original: m.role == Role::Original,
+            dominated: analysis.advice.standings.get(model).is_some_and(|s| !s.dominated_by.is_empty()),
+        })
+    };
+    analysis.models.iter().enumerate().filter_map(of).collect()
+}
+
+fn limit(canvas: &mut Canvas<'_>, y: &Axis, limit_nats: f64) {
+    let at = y.at(limit_nats);
+    for from in (LEFT..RIGHT).step_by(8) {
+        canvas.line(Ink::Muted, (from, at), (from + 4, at), 1);
+    }
+    canvas.text(Ink::Muted, Face::Small, Anchor::Start, (RIGHT + 4, at), &format!("limit {limit_nats}"));
+}
+
+fn whiskers(canvas: &mut Canvas<'_>, p: &Point, (px, py): (i32, i32), x: &Axis, y: &Axis) {
+    if let Some((low, high)) = p.x_interval {
+        canvas.line(Ink::Text, (x.at(low), py), (x.at(high), py), 1);
+    }
+    if let (Some(low), Some(high), true) = (p.kld.low, p.kld.high, p.kld.value > 0.0) {
+        canvas.line(Ink::Text, (px, y.at(low)), (px, y.at(high)), 1);
+    }
+}
+
+fn bubble(canvas: &mut Canvas<'_>, p: &Point, at: (i32, i32), chosen: bool) {
+    let ink = if p.original { Ink::Original } else { Ink::Candidate };
+    if chosen {
+        canvas.dot(Ink::Text, at, p.radius + 4, false);
+    }
+    canvas.dot(ink, at, p.radius, !p.dominated);
+}
+
+/// Names beside the bubbles, moved down where they would cover each other.
+fn labels(canvas: &mut Canvas<'_>, points: &[((i32, i32), &Point)], chosen: Option<usize>, across: &Axis) {
+    let mut placed: Vec<(i32, i32, i32)> = Vec::new();
+    let mut sorted: Vec<_> = points.iter().collect();
+    sorted.sort_by_key(|((_, y), _)| *y);
+    for ((x, y), p) in sorted {
+        let face = if chosen == Some(p.model) { Face::Bold } else { Face::Normal };
+        let width = face.width(&p.label);
+        let gap = px(f64::from(p.radius)) + 8;
+        // Behind the interval, else before it.
+        let (low, high) = p.x_interval.map_or((*x, *x), |(low, high)| (across.at(low), across.at(high)));
+        let (after, before) = ((x + gap).max(high + 6), (x - gap).min(low - 6));
+        let (start, anchor) =
+            if after + width <= WIDTH { (after, Anchor::Start) } else { (before - width, Anchor::End) };
+        let mut row = *y;
+        while placed.iter().any(|(l, r, own)| (own - row).abs() < 15 && start < *r && start + width > *l) {
+            row += 4;
+        }
+        placed.push((start, start + width, row));
+        let at = if anchor == Anchor::Start { start } else { start + width };
+        canvas.text(Ink::Text, face, anchor, (at, row), &p.label);
+    }
+}

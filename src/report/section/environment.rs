@@ -1,0 +1,185 @@
+//! Where and with what it was measured: machine, program, parameters, files.
+
+use serde::Serialize;
+
+use super::{bandwidth, method, names};
+use crate::{
+    record::{Arrangement, Budget, Device, FlashAttention, Model, Resumed, Run, Settings},
+    report::{
+        format::{UNKNOWN, bytes, count, fixed, percent},
+        text::{inert_line, shorten},
+    },
+};
+
+/// Named facts under one head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Facts {
+    /// What they are about.
+    pub title: String,
+    /// Name and value.
+    pub rows: Vec<(String, String)>,
+}
+
+/// Machine, program, parameters, then one a model.
+pub(crate) fn facts(run: &Run) -> Vec<Facts> {
+    let mut all = vec![
+        Facts { title: "Machine".into(), rows: named(machine(run)) },
+        Facts { title: "Program".into(), rows: named(program(run)) },
+        Facts { title: "Parameters".into(), rows: named(parameters(run)) },
+    ];
+    all.extend(
+        run.subjects.iter().map(|m| Facts { title: shorten(&inert_line(&m.name), 40), rows: named(model(&m.model)) }),
+    );
+    all
+}
+
+fn named(rows: Vec<(&str, String)>) -> Vec<(String, String)> {
+    rows.into_iter().map(|(name, value)| (name.into(), shorten(&inert_line(&value), 1000))).collect()
+}
+
+fn or_not(value: Option<&String>) -> String {
+    value.cloned().unwrap_or_else(|| format!("{UNKNOWN}: not readable here"))
+}
+
+fn machine(run: &Run) -> Vec<(&'static str, String)> {
+    let m = &run.machine;
+    let cores = m.physical_cores.map_or_else(|| format!("{UNKNOWN} physical"), |n| format!("{n} physical"));
+    let limit = m.memory_limit_bytes.map_or(String::new(), |b| format!(", limited to {}", bytes(b as f64)));
+    let battery = match m.on_battery {
+        Some(true) => "battery",
+        Some(false) => "mains",
+        None => "n/a: not readable here",
+    };
+    let device = |d: &crate::record::DeviceInfo| format!("{} ({}, {})", d.name, d.description, d.backend);
+    let mut rows = vec![
+        ("CPU", m.cpu.clone()),
+        ("Cores", format!("{cores}, {} logical, {} allowed", m.logical_cpus, m.allowed_cpus)),
+        ("CPU features", m.cpu_features.join(" ")),
+        (
+            "Memory",
+            format!("{}, {} available at the start{limit}", bytes(m.ram_bytes as f64), bytes(m.available_bytes as f64)),
+        ),
+        ("System", m.os.clone()),
+        ("Kernel", or_not(m.kernel.as_ref())),
+        ("Governor", or_not(m.governor.as_ref())),
+        ("Power", battery.into()),
+        ("Devices", m.devices.iter().map(device).collect::<Vec<_>>().join("; ")),
+    ];
+    rows.extend(m.memory_bandwidth.as_ref().map(|b| ("Memory bandwidth", bandwidth::measured(b))));
+    rows
+}
+
+fn program(run: &Run) -> Vec<(&'static str, String)> {
+    let b = &run.build;
+    let options: Vec<String> = b.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let features = if b.features.is_empty() { "none (CPU only)".into() } else { b.features.join(" ") };
+    vec![
+        ("gguf-bench", format!("{} ({}), {}, {}", b.version, b.git_revision, b.profile, b.target)),
+        ("llama.cpp", format!("llama-cpp-sys-2 {} through llama-cpp-2 {}", b.llama_cpp_sys_2, b.llama_cpp_2)),
+        ("ggml", b.ggml.clone()),
+        ("Features", features),
+        ("Build options", options.join(" ")),
+        ("System info", b.system_info.clone()),
+    ]
+}
+
+fn parameters(run: &Run) -> Vec<(&'static str, String)> {
+    let Settings {
+        device,
+        n_gpu_layers,
+        n_threads,
+        n_threads_batch,
+        n_batch,
+        n_ubatch,
+        type_k,
+        type_v,
+        flash_attention,
+    } = run.base_settings();
+    let device = match device {
+        Device::Auto => "auto",
+        Device::Cpu => "cpu",
+        Device::Cuda => "cuda",
+        Device::Metal => "metal",
+        Device::Vulkan => "vulkan",
+    };
+    let flash = match flash_attention {
+        FlashAttention::Auto => "auto",
+        FlashAttention::On => "on",
+        FlashAttention::Off => "off",
+    };
+    let p = &run.plan.protocol;
+    vec![
+        ("Device", format!("{device}, {n_gpu_layers} layers (-ngl)")),
+        ("Threads", format!("{n_threads} for generation (-t), {n_threads_batch} for prompts (-tb)")),
+        ("Batch", format!("{n_batch} logical (-b), {n_ubatch} physical (-ub)")),
+        ("KV cache", format!("K {} (-ctk), V {} (-ctv)", type_k.name(), type_v.name())),
+        ("Flash attention", flash.into()),
+        ("Rounds", rounds(run)),
+        ("Samples a visit", method::samples(run)),
+        ("Arrangement", arrangement(run)),
+        ("Stopped", format!("{}; ±{} was asked for", names::ended(run.ended), percent(p.precision))),
+        ("Warm-up", format!("{} ms a visit at least", p.warmup_ms)),
+        ("Seed", run.plan.seed.to_string()),
+    ]
+}
+
+fn rounds(run: &Run) -> String {
+    let p = &run.plan.protocol;
+    let planned = if p.min_rounds == p.max_rounds {
+        p.max_rounds.to_string()
+    } else {
+        format!("{} to {}", p.min_rounds, p.max_rounds)
+    };
+    let budget = match (p.budget_s, p.budget) {
+        (None, _) => String::new(),
+        (Some(seconds), Budget::Aim) => format!(", aiming at {seconds} s"),
+        (Some(seconds), Budget::Limit) => format!(", within {seconds} s"),
+    };
+    let again = |resumed: &Resumed| {
+        format!("; taken up again from round {} on at {}", resumed.from_round + 1, inert_line(&resumed.at_utc))
+    };
+    let resumed: String = run.resumed.iter().map(again).collect();
+    format!("{planned} planned{budget}; {} run{resumed}", run.rounds.len())
+}
+
+/// How the models shared a round, and what was decided on the way.
+fn arrangement(run: &Run) -> String {
+    let p = &run.plan.protocol;
+    let course = run.course.as_ref();
+    let shared = match course.map_or(p.arrangement, |c| c.arrangement) {
+        Arrangement::Sequential => "one model after the other",
+        Arrangement::Alternating => "all models side by side, samples alternating",
+    };
+    let workers = match course.and_then(|c| c.resident_from_round) {
+        None => ", a fresh worker for each visit".to_owned(),
+        Some(0) => ", the same workers throughout".to_owned(),
+        Some(round) => format!(", the same workers from round {} on", round + 1),
+    };
+    let reasons = course.iter().flat_map(|c| &c.reasons).map(|reason| format!("; {}", inert_line(reason)));
+    format!("{shared}{workers}{}", reasons.collect::<String>())
+}
+
+fn model(m: &Model) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("File", m.file.clone())];
+    let Some(f) = &m.facts else {
+        rows.push(("Header", format!("{UNKNOWN}: it could not be read")));
+        return rows;
+    };
+    let parts = if f.parts > 1 { format!(" in {} parts", f.parts) } else { String::new() };
+    let number = |n: Option<u32>| n.map_or(UNKNOWN.into(), |n| count(n.into()));
+    rows.extend([
+        ("Size", format!("{}{parts}", bytes(f.file_bytes as f64))),
+        ("SHA-256", f.sha256.clone().unwrap_or_else(|| format!("{UNKNOWN}: not computed"))),
+        ("Type", format!("{}, {} bits per weight", f.quant, fixed(f.bits_per_weight, 2))),
+        ("Made from", f.made_from.clone().unwrap_or_else(|| "not by this run".into())),
+        ("Importance matrix", f.imatrix.clone().unwrap_or_else(|| "none named in the header".into())),
+        ("Architecture", format!("{}, {} layers, width {}", f.architecture, number(f.n_layer), number(f.n_embd))),
+        ("Context", format!("{} tokens in training", number(f.n_ctx_train))),
+        ("Tokenizer", format!("{}, {} tokens", f.tokenizer.model, count(f.tokenizer.n_vocab.into()))),
+        (
+            "Chat template",
+            if f.chat_template { "yes, applied to prompts" } else { "no, prompts are plain text" }.into(),
+        ),
+    ]);
+    rows
+}

@@ -1,0 +1,208 @@
+//! What a run says, in two or three plain sentences: what an interval supports, what was only seen, what is missing.
+
+use super::{
+    metric::synthetic,
+    names::{name, original},
+    quality, votes,
+};
+use crate::{
+    analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
+    record::{Outcome, Run, WorkloadKind},
+    report::{
+        format::{Spread, comparison, percent, quantity},
+        text::{inert_line, list},
+    },
+};
+
+/// The sentences, the most important first.
+pub(crate) fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
+    let mut out = Vec::new();
+    let measured: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| !m.metrics.is_empty()).collect();
+    match original(analysis) {
+        _ if measured.is_empty() => out.push("Nothing could be measured.".into()),
+        Some(o) if !o.metrics.is_empty() => {
+            out.extend(fastest(run, analysis, o));
+            out.extend(overall(run, analysis, o));
+            out.extend(smallest(analysis, o));
+        }
+        Some(o) => {
+            out.push(format!("The original, {}, has no figures, so nothing is compared with it.", name(o)));
+            out.extend(absolute(run, analysis));
+        }
+        None => out.extend(absolute(run, analysis)),
+    }
+    out.extend(quality::words::sentences(analysis));
+    out.extend(votes::sentences(analysis));
+    out.extend(failures(analysis));
+    out.extend(not_measured(run, analysis));
+    out
+}
+
+/// The workload the first sentence is about: generation if it was measured, else prompt processing.
+fn primary(run: &Run) -> Option<(&str, &'static str)> {
+    let keys = synthetic(run);
+    let find = |prefix| keys.iter().copied().find(|k| k.starts_with(prefix));
+    find("tg").map(|k| (k, "generates")).or_else(|| find("pp").map(|k| (k, "processes prompts")))
+}
+
+/// One line over all synthetic workloads, for every candidate that has an interval there.
+fn overall(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
+    let of = |m: &ModelAnalysis| {
+        let shown = comparison(m.comparison("all_workloads")?)?;
+        Some(format!("{} {} {}", name(m), shown.value, shown.brackets?))
+    };
+    let each: Vec<String> = analysis.models.iter().filter_map(of).collect();
+    let keys: Vec<String> = synthetic(run).iter().map(|key| inert_line(key)).collect();
+    (!each.is_empty())
+        .then(|| format!("Over {} together, against {}: {}.", keys.join(" and "), name(original), each.join(", ")))
+}
+
+/// The candidate with the highest ratio, and what may be said of it.
+fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
+    let Some((key, does)) = primary(run) else { return Vec::new() };
+    let ratio_of = |m: &ModelAnalysis| m.comparison(key).and_then(|c| c.ratio).filter(|r| r.is_finite());
+    let top = analysis.models.iter().filter_map(|m| Some((m, ratio_of(m)?))).max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(key)?))) else { return Vec::new() };
+    let (Some(s), base, who) = (comparison(c), name(original), name(model)) else { return Vec::new() };
+    let (times, memory, work) = (&s.value, memory_clause(model), inert_line(key));
+    vec![match (c.verdict, &s.brackets) {
+        (Some(Verdict::Faster), Some(interval)) => {
+            format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, key))
+        }
+        (Some(Verdict::Slower), Some(interval)) => format!(
+            "No candidate {does} faster than {base}: the best, {who}, reaches {times} its speed {interval}{memory}."
+        ),
+        (Some(Verdict::NoRelevantDifference), Some(interval)) => format!(
+            "{who}, the best candidate in {work}, shows no relevant difference from {base}: {times} {interval}{memory}."
+        ),
+        (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) if outside(c, analysis.equivalence) => format!(
+            "In {work} {who} measured {times} the speed of {base} {interval}, but {} rounds are too few for a verdict among \
+             so many comparisons; about {rounds_needed} would settle it.",
+            c.n
+        ),
+        (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) => format!(
+            "Whether {who} {does} faster than {base} is not resolved after {} rounds: {times} {interval}; \
+             about {rounds_needed} rounds would settle it.",
+            c.n
+        ),
+        _ => format!("In {work} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
+    }]
+}
+
+/// Whether the interval shown lies outside the region: verdicts are stricter, as there are many of them.
+fn outside(c: &Comparison, equivalence: f64) -> bool {
+    c.low.is_some_and(|low| low > 1.0 + equivalence) || c.high.is_some_and(|high| high < 1.0 - equivalence)
+}
+
+/// Whether the runner-up's interval lies wholly below: only then is one called the fastest.
+fn standing(analysis: &Analysis, top: &Comparison, key: &str) -> String {
+    let others: Vec<(&ModelAnalysis, &Comparison)> = analysis
+        .models
+        .iter()
+        .filter_map(|m| Some((m, m.comparison(key)?)))
+        .filter(|(_, c)| !std::ptr::eq(*c, top) && c.ratio.is_some())
+        .collect();
+    let rivals: Vec<String> = others
+        .iter()
+        .filter(|(_, c)| c.high.zip(top.low).is_none_or(|(high, low)| high >= low))
+        .map(|(m, _)| name(m))
+        .collect();
+    match (others.len(), rivals.len()) {
+        (0, _) => String::new(),
+        (_, 0) => "; it is the fastest measured".into(),
+        _ => format!("; {} can't be told from it", list(&rivals)),
+    }
+}
+
+/// `, in 36 % of the memory [35, 37]`, when there is a comparison.
+fn memory_clause(model: &ModelAnalysis) -> String {
+    let Some(c) = model.comparison("memory_peak") else { return String::new() };
+    match (c.verdict, c.ratio.filter(|r| r.is_finite())) {
+        (Some(Verdict::NoRelevantDifference), Some(_)) => ", in the same memory".into(),
+        (Some(Verdict::NotResolved { .. }), _) | (_, None) => String::new(),
+        (_, Some(ratio)) => format!(", in {} of the memory", percent(ratio)),
+    }
+}
+
+/// Who had the least memory, of the original and those told from it; nothing when one that is not told from it had less still.
+fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
+    let peak = |m: &ModelAnalysis| m.metric("memory_peak").and_then(|p| p.value);
+    let is_told = |m: &ModelAnalysis| {
+        let verdict = m.comparison("memory_peak").and_then(|c| c.verdict);
+        !matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved { .. }))
+    };
+    let own = peak(original)?;
+    let all: Vec<(&ModelAnalysis, f64)> = analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).collect();
+    let &(model, least) = all.iter().filter(|(m, _)| is_told(m)).min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let who = name(model);
+    if std::ptr::eq(model, original) {
+        let bytes = quantity(Unit::Bytes, own);
+        return Some(if all.iter().all(|(m, _)| is_told(m)) {
+            format!("The original, {who}, had the lowest peak memory, {bytes}.")
+        } else {
+            format!("No candidate is shown to need less memory than {who}, {bytes}.")
+        });
+    }
+    if all.iter().any(|(_, bytes)| *bytes < least) {
+        return None;
+    }
+    let ratio = model.comparison("memory_peak").and_then(comparison);
+    let interval = ratio.as_ref().and_then(|r| r.brackets.clone()).map(|b| format!(" {b}")).unwrap_or_default();
+    let times = ratio.map_or(String::new(), |Spread { value, .. }| format!(", {value}{interval}"));
+    Some(format!(
+        "{who} had the lowest peak memory: {} against {}{times}.",
+        quantity(Unit::Bytes, least),
+        quantity(Unit::Bytes, own)
+    ))
+}
+
+/// Without an original: who was seen to be fastest, in its own unit.
+fn absolute(run: &Run, analysis: &Analysis) -> Option<String> {
+    let (key, _) = primary(run)?;
+    let top =
+        analysis.models.iter().filter_map(|m| Some((m, m.metric(key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (who, rate) = (name(top.0), quantity(Unit::TokensPerSecond, top.1));
+    Some(format!("The highest {} was measured for {who}: {rate}.", inert_line(key)))
+}
+
+fn failures(analysis: &Analysis) -> Option<String> {
+    let failed: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| m.outcome != Outcome::Done).collect();
+    match failed.as_slice() {
+        [] => None,
+        [one] => Some(format!("{} failed; the reason stands with its row.", name(one))),
+        several => {
+            let names: Vec<String> = several.iter().map(|m| name(m)).collect();
+            Some(format!("{} failed; the reasons stand with their rows.", list(&names)))
+        }
+    }
+}
+
+/// What a reader might look for in vain.
+fn not_measured(run: &Run, analysis: &Analysis) -> Option<String> {
+    let keys = synthetic(run);
+    let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+    let mut missing = Vec::new();
+    if analysis.models.iter().all(|m| m.quality.is_none()) {
+        missing.push("output quality");
+    }
+    for (prefix, what) in [("pp", "prompt processing"), ("tg", "generation")] {
+        if !keys.iter().any(|k| k.starts_with(prefix)) {
+            missing.push(what);
+        }
+    }
+    if !prompts {
+        missing.push("answers to prompts");
+    }
+    let missing: Vec<String> = missing.into_iter().map(String::from).collect();
+    (!missing.is_empty()).then(|| format!("Not measured in this run: {}.", list(&missing)))
+}
+
+/// Why there is no interval.
+fn too_few(analysis: &Analysis, n: usize) -> String {
+    let rounds = if n == 1 { "1 round".into() } else { format!("{n} rounds") };
+    if analysis.quick {
+        format!("a quick look of {rounds}: no interval")
+    } else {
+        format!("{rounds}: too few for an interval")
+    }
+}

@@ -1,0 +1,66 @@
+//! Loading: the time of every model, and what the page cache held.
+
+use super::{
+    metric::{one_each, scale, whiskers},
+    names::name,
+};
+use crate::{
+    analysis::{Analysis, ModelAnalysis},
+    record::{CacheState, Run},
+    report::{
+        document::{Cell, Column, Figure, Section, Table},
+        draw::{bars, canvas::DrawError},
+        format::{seconds, sig3},
+    },
+};
+
+pub(super) fn section(_run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+    Ok(Section {
+        id: "load",
+        title: "Load",
+        lead: "Time to load the model alone. Warm means that the page cache held the file.",
+        tables: vec![table(analysis)],
+        figures: figure(analysis)?.into_iter().collect(),
+    })
+}
+
+fn table(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model"),
+        Column::number("model", ""),
+        Column::number("context", ""),
+        Column::number("rate", "GiB/s"),
+        Column::text("page cache"),
+        Column::number("first cold load", ""),
+        Column::number("loads", ""),
+    ];
+    let row = |m: &ModelAnalysis| {
+        let l = m.load.as_ref()?;
+        let cache = match l.cache {
+            CacheState::Warm => "warm",
+            CacheState::Cold => "cold",
+            CacheState::Unknown => "n/a: not readable here",
+        };
+        Some(vec![
+            Cell::text(name(m)),
+            Cell::number(seconds(l.model_s), l.model_s),
+            Cell::number(seconds(l.context_s), l.context_s),
+            Cell::maybe(l.gib_per_s, sig3, "no time passed"),
+            Cell::text(cache),
+            Cell::maybe(l.first_cold_s, seconds, "none was cold"),
+            Cell::number(l.n.to_string(), l.n as f64),
+        ])
+    };
+    Table::new("load-table", "Loads, medians over rounds", columns, analysis.models.iter().filter_map(row).collect())
+}
+
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    if analysis.models.iter().all(|m| m.metric("load").is_none()) {
+        return Ok(None);
+    }
+    let scale = scale(analysis, "load");
+    let title = format!("Load time, {}", scale.suffix);
+    let svg = bars::draw("chart-load", &title, &one_each(analysis, "load", scale))?;
+    let note = format!("Less is better. The model alone, without its context. {}", whiskers(analysis, "load"));
+    Ok(Some(Figure { id: "chart-load".into(), section: "load", title, note, svg }))
+}

@@ -1,0 +1,193 @@
+//! Memory: what the kernel says of each worker, llama.cpp's own account, what the header made us expect.
+
+mod course;
+
+use super::names::name;
+use crate::{
+    analysis::{Analysis, MemorySummary, ModelAnalysis, Unit},
+    record::{DeviceMemory, Run},
+    report::{
+        document::{Cell, Column, Figure, Section, Table},
+        draw::{
+            axis::Axis,
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+        },
+        format::{Scale, bytes, percent, sig3},
+        text::{inert_line, shorten},
+    },
+};
+
+pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+    Ok(Section {
+        id: "memory",
+        title: "Memory",
+        lead: "Resident memory of each model's own process. Weights mapped from the file are file-backed: the system can drop \
+             and read them again. llama.cpp's account and the size expected from the header stand beside it.",
+        tables: vec![resident(analysis), buffers(analysis)],
+        figures: parts(analysis)?.into_iter().chain(course::figure(run, analysis)?).collect(),
+    })
+}
+
+/// Resident memory, medians over rounds.
+fn resident(analysis: &Analysis) -> Table {
+    type Field = (&'static str, fn(&MemorySummary) -> Option<f64>);
+    let fields: [Field; 11] = [
+        ("initial", |m| Some(m.initial_bytes)),
+        ("after load", |m| Some(m.after_load_bytes)),
+        ("least", |m| Some(m.min_bytes)),
+        ("average", |m| Some(m.average_bytes)),
+        ("std. dev.", |m| Some(m.std_bytes)),
+        ("greatest", |m| Some(m.max_bytes)),
+        ("peak", |m| Some(m.peak_bytes)),
+        ("increase", |m| Some(m.increase_bytes)),
+        ("anonymous", |m| m.peak_anon_bytes),
+        ("file-backed", |m| m.peak_file_bytes),
+        ("expected", |m| m.expected_bytes.map(|b| b as f64)),
+    ];
+    let with: Vec<_> = analysis.models.iter().filter_map(|m| Some((m, m.memory.as_ref()?))).collect();
+    let scale = Scale::for_all(Unit::Bytes, with.iter().map(|(_, s)| s.peak_bytes));
+    let mut columns = vec![Column::text("model")];
+    columns.extend(fields.iter().map(|(title, _)| Column::number(title, scale.suffix)));
+    let row = |(m, s): &(&ModelAnalysis, &MemorySummary)| {
+        let mut cells = vec![Cell::text(name(m))];
+        cells.extend(fields.iter().map(|(_, get)| Cell::maybe(get(s), |v| scale.number(v), "not readable here")));
+        cells
+    };
+    let mut t =
+        Table::new("memory-table", "Resident memory, medians over rounds", columns, with.iter().map(row).collect());
+    let readings: Vec<String> = with.iter().map(|(m, s)| reading(m, s)).collect();
+    if !readings.is_empty() {
+        t.notes.push(format!("Readings: {}.", readings.join("; ")));
+    }
+    t.notes.push(
+        "Expected is weights plus KV cache from the header, without compute buffers and the program itself.".into(),
+    );
+    t
+}
+
+fn reading(m: &ModelAnalysis, s: &MemorySummary) -> String {
+    let cost = s.sampling_cpu_share.map_or("cost n/a".into(), |c| format!("for {} of one core", percent(c)));
+    let device = |d: &DeviceMemory| {
+        let used = d.free_before_bytes.saturating_sub(d.free_after_bytes);
+        format!(", {} on {}", bytes(used as f64), inert_line(&d.name))
+    };
+    let devices: String = s.devices.iter().map(device).collect();
+    format!("{} {} a second {cost}{devices}", name(m), sig3(s.readings_per_s))
+}
+
+/// Weights, KV cache and compute buffers by buffer type.
+fn buffers(analysis: &Analysis) -> Table {
+    let all = || analysis.models.iter().filter_map(|m| Some((m, m.memory.as_ref()?)));
+    let scale = Scale::for_all(Unit::Bytes, all().map(|(_, s)| s.totals.weights_bytes as f64));
+    let columns = ["weights", "KV cache", "compute", "total"].map(|title| Column::number(title, scale.suffix));
+    let columns = [Column::text("model"), Column::text("buffer type")].into_iter().chain(columns).collect();
+    let cell = |b: u64| Cell::number(scale.number(b as f64), b as f64);
+    let mut rows = Vec::new();
+    for (m, s) in all() {
+        for b in &s.buffers {
+            let total = b.weights_bytes.saturating_add(b.context_bytes).saturating_add(b.compute_bytes);
+            let place = if b.host { "" } else { " (device)" };
+            let mut row = vec![Cell::text(name(m)), Cell::text(format!("{}{place}", inert_line(&b.name)))];
+            row.extend([b.weights_bytes, b.context_bytes, b.compute_bytes, total].map(cell));
+            rows.push(row);
+        }
+    }
+    Table::new("buffers", "llama.cpp's own account, by buffer type", columns, rows)
+}
+
+const ROW: i32 = 56;
+const TOP: i32 = 52;
+
+fn parts(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let models: Vec<(String, &MemorySummary)> =
+        analysis.models.iter().filter_map(|m| Some((shorten(&name(m), 22), m.memory.as_ref()?))).collect();
+    if models.is_empty() {
+        return Ok(None);
+    }
+    let most = models.iter().map(|(_, m)| m.peak_bytes.max(account(m))).fold(0.0, f64::max);
+    let scale = Scale::of(Unit::Bytes, most);
+    let left =
+        models.iter().map(|(n, _)| Face::Bold.width(n)).max().unwrap_or(0).max(Face::Small.width("llama.cpp")) + 10;
+    let right =
+        models.iter().map(|(_, m)| Face::Normal.width(&scale.number(m.peak_bytes.max(account(m))))).max().unwrap_or(0)
+            + 12;
+    let x = Axis::up_to(most, (left, left + (WIDTH - left - right).max(80)));
+    let title = format!("Memory by part, {}", scale.suffix);
+    let say = |(n, m): &(String, &MemorySummary)| {
+        format!("{n}: llama.cpp {}, measured peak {}", scale.number(account(m)), scale.number(m.peak_bytes))
+    };
+    let desc = models.iter().map(say).collect::<Vec<_>>().join("; ");
+    let height = TOP + ROW * i32::try_from(models.len()).unwrap_or(0);
+    let svg = svg("chart-memory", &title, &desc, height, |canvas| {
+        legend(canvas);
+        for (i, (name, m)) in (0_i32..).zip(&models) {
+            let y = TOP + i * ROW;
+            canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + 12), name);
+            draw_model(canvas, m, y, left, &x, scale);
+        }
+    })?;
+    let note =
+        "Upper bar: llama.cpp's own account. Lower bar: the measured peak, split at the greatest anonymous part seen. \
+                The mark is weights plus KV cache, as expected from the header."
+            .into();
+    Ok(Some(Figure { id: "chart-memory".into(), section: "memory", title, note, svg }))
+}
+
+/// llama.cpp's sum over buffers in host memory and on devices.
+fn account(m: &MemorySummary) -> f64 {
+    m.totals.weights_bytes as f64 + m.totals.context_bytes as f64 + m.totals.compute_bytes as f64
+}
+
+fn legend(canvas: &mut Canvas<'_>) {
+    let items = [
+        [(Ink::Weights, "weights"), (Ink::Context, "KV cache"), (Ink::Compute, "compute buffers")],
+        [(Ink::Weights, "file-backed"), (Ink::Compute, "anonymous"), (Ink::Text, "expected")],
+    ];
+    for (row, items) in (0_i32..).zip(items) {
+        let y = 10 + row * 18;
+        let mut x = 0;
+        let head = if row == 0 { "llama.cpp:" } else { "measured:" };
+        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (x, y), head);
+        x += 70;
+        for (ink, label) in items {
+            let w = if ink == Ink::Text { 2 } else { 10 };
+            canvas.rect(ink, (x, y - 5), (w, 10));
+            canvas.text(Ink::Muted, Face::Small, Anchor::Start, (x + 15, y), label);
+            x += 15 + Face::Small.width(label) + 14;
+        }
+    }
+}
+
+fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: &Axis, scale: Scale) {
+    let t = &m.totals;
+    let parts = [
+        (Ink::Weights, t.weights_bytes as f64),
+        (Ink::Context, t.context_bytes as f64),
+        (Ink::Compute, t.compute_bytes as f64),
+    ];
+    stack(canvas, &parts, y + 4, x);
+    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 12), &scale.number(account(m)));
+    let peak = m.peak_bytes;
+    let measured = match m.peak_anon_bytes {
+        Some(anon) => vec![(Ink::Weights, (peak - anon).max(0.0)), (Ink::Compute, anon.min(peak))],
+        None => vec![(Ink::Original, peak)],
+    };
+    canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, y + 32), "measured");
+    stack(canvas, &measured, y + 24, x);
+    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 32), &scale.number(peak));
+    if let Some(expected) = m.expected_bytes {
+        let at = x.at(expected as f64);
+        canvas.line(Ink::Page, (at - 2, y + 1), (at - 2, y + 43), 1);
+        canvas.line(Ink::Text, (at, y + 1), (at, y + 43), 2);
+    }
+    canvas.line(Ink::Muted, (left, y + 1), (left, y + 43), 1);
+}
+
+/// Parts end to end, a gap between them so that they are told apart in grey.
+fn stack(canvas: &mut Canvas<'_>, parts: &[(Ink, f64)], y: i32, x: &Axis) {
+    let mut from = 0.0;
+    for (ink, bytes) in parts {
+        canvas.rect(*ink, (x.at(from), y), (x.at(from + bytes) - x.at(from) - 1, 16));
+        from += bytes;
+    }
+}

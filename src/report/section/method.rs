@@ -1,0 +1,94 @@
+//! The method in ten lines, with this run's own figures.
+
+use serde::Serialize;
+
+use crate::{
+    record::{Arrangement, Protocol, Run, Sampling, Workload, datum},
+    report::{format::percent, text::inert_line},
+};
+
+/// Where METHODOLOGY.md can be read.
+const METHODOLOGY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/METHODOLOGY.md");
+
+/// A point of the method and the section of METHODOLOGY.md that has its formulas and sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Point {
+    /// The point.
+    pub text: String,
+    /// The section's head.
+    pub section: &'static str,
+    /// Its address.
+    pub link: String,
+}
+
+/// The lines.
+pub(crate) fn lines(run: &Run) -> Vec<Point> {
+    let sections = ["The protocol"; 5].into_iter().chain(["The statistics"; 3]).chain(["The protocol"; 2]);
+    let point = |(text, section): (String, &'static str)| Point {
+        text,
+        section,
+        link: format!("{METHODOLOGY}#{}", section.to_lowercase().replace(' ', "-")),
+    };
+    texts(run).into_iter().zip(sections).map(point).collect()
+}
+
+fn texts(run: &Run) -> Vec<String> {
+    let p = &run.plan.protocol;
+    let sampling = match run.plan.sampling {
+        Sampling::Greedy => "greedily".to_owned(),
+        Sampling::TopP { temperature, top_p } => {
+            format!("with temperature {temperature}, top-p {top_p} and seed {}", run.plan.seed)
+        }
+    };
+    let arrangement = run.course.as_ref().map_or(p.arrangement, |course| course.arrangement);
+    vec![
+        "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into(),
+        match arrangement {
+            Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
+            Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
+        },
+        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its datum is their median.", p.warmup_ms, samples(run)),
+        "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
+        "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
+        format!("Rounds are the independent units. Absolute figures are medians over rounds with an order-statistic interval at {} confidence.", percent(p.confidence)),
+        "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into(),
+        format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence)),
+        "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),
+        format!(
+            "Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.",
+            run.rounds.iter().filter(|round| round.asks_prompts()).count()
+        ),
+    ]
+}
+
+/// Samples in a visit, as planned and as the pilot chose: `2 samples, after the pilot 6 (pp512) and 14 (tg128)`.
+pub(super) fn samples(run: &Run) -> String {
+    let Protocol { inner_samples: n, .. } = run.plan.protocol;
+    let planned = format!("{n} sample{}", if n == 1 { "" } else { "s" });
+    let chosen: Vec<String> = run
+        .course
+        .iter()
+        .flat_map(|course| &course.inner)
+        .filter_map(|choice| Some((choice.samples, run.plan.workloads.get(choice.workload)?)))
+        .filter(|(_, Workload { kind, .. })| datum::synthetic_phase(kind).is_some())
+        .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))
+        .collect();
+    if chosen.is_empty() { planned } else { format!("{planned}, after the pilot {}", chosen.join(" and ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_has_a_section_that_exists() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let run = crate::record::read_run(&path).expect("the fixture is a record");
+        let lines = lines(&run);
+        assert_eq!(lines.len(), texts(&run).len());
+        let document = include_str!("../../../METHODOLOGY.md");
+        for point in lines {
+            assert!(document.contains(&format!("\n## {}\n", point.section)), "{}", point.section);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A metric over all models: its scale, a bar or a curve a model, and how to read the whiskers.
+
+use super::names::{failure, name};
+use crate::{
+    analysis::{Analysis, MetricSummary, ModelAnalysis, Unit},
+    record::{Role, Run, WorkloadKind},
+    report::{
+        draw::{
+            bars::{Bar, Group},
+            canvas::Ink,
+            curves::{Curve, Point},
+        },
+        format::{Scale, Spread, UNKNOWN},
+        text::shorten,
+    },
+};
+
+/// Keys of the synthetic workloads of one sequence, in the plan's order: `pp512`, `tg128`; those at a greater depth than the least
+/// have a section of their own.
+pub(crate) fn synthetic(run: &Run) -> Vec<&str> {
+    let is = |kind: &WorkloadKind| kind.depth().is_some() && run.plan.is_primary(kind);
+    run.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
+}
+
+/// The scale for a metric over all models.
+pub(crate) fn scale(analysis: &Analysis, key: &str) -> Scale {
+    let of_key: Vec<_> = analysis.models.iter().filter_map(|m| m.metric(key)).collect();
+    let unit = of_key.first().map_or(Unit::TokensPerSecond, |m| m.unit);
+    Scale::for_all(unit, of_key.iter().filter_map(|m| m.value))
+}
+
+/// A model's metric; a model without it keeps its row and says why.
+pub(super) fn bar(model: &ModelAnalysis, metric: Option<&MetricSummary>, scale: Scale, why: &str) -> Bar {
+    let spread = metric.and_then(|m| scale.spread(m));
+    let text = match &spread {
+        Some(Spread { value, brackets: Some(b), .. }) => format!("{value} {b}"),
+        Some(s) => s.value.clone(),
+        None if failure(model).is_some() => format!("{UNKNOWN}: failed"),
+        None => format!("{UNKNOWN}: {why}"),
+    };
+    Bar {
+        label: shorten(&name(model), 22),
+        value: metric.and_then(|m| m.value).filter(|v| v.is_finite() && *v >= 0.0),
+        interval: metric.and_then(|m| m.low.zip(m.high)).filter(|(l, h)| l.is_finite() && h.is_finite()),
+        text,
+        ink: if model.role == Role::Original { Ink::Original } else { Ink::Candidate },
+    }
+}
+
+/// One bar a model.
+pub(super) fn one_each(analysis: &Analysis, key: &str, scale: Scale) -> Vec<Group> {
+    let bar = |m: &ModelAnalysis| bar(m, m.metric(key), scale, "not measured");
+    vec![Group { title: None, bars: analysis.models.iter().map(bar).collect() }]
+}
+
+/// How to read the whiskers, or why there are none.
+pub(super) fn whiskers(analysis: &Analysis, key: &str) -> &'static str {
+    let any = analysis.models.iter().filter_map(|m| m.metric(key)).any(|m| m.low.is_some());
+    if any { "Whiskers and brackets: interval of the median." } else { "No intervals: too few rounds." }
+}
+
+/// A model's metrics, each at its place; those without a value are left out.
+pub(super) fn curve<'k>(model: &ModelAnalysis, places: impl Iterator<Item = (u32, &'k str)>) -> Curve {
+    let point = |(x, key): (u32, &str)| {
+        let metric = model.metric(key)?;
+        Some(Point { x: f64::from(x), y: metric.value?, range: metric.low.zip(metric.high) })
+    };
+    Curve { name: shorten(&name(model), 40), points: places.filter_map(point).collect() }
+}

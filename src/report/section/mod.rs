@@ -1,0 +1,50 @@
+//! The sections of a run's report: each file makes the words, tables and figures of one topic.
+
+mod bandwidth;
+pub(crate) mod choice;
+mod depth;
+pub(crate) mod environment;
+mod files;
+pub(crate) mod findings;
+mod load;
+mod memory;
+pub(crate) mod method;
+pub(crate) mod metric;
+pub(crate) mod names;
+mod parallel;
+pub(crate) mod prompts;
+pub(crate) mod quality;
+mod speed;
+pub(crate) mod summary;
+pub(crate) mod votes;
+
+use super::{document::Section, draw::canvas::DrawError, guide};
+use crate::{analysis::Analysis, record::Run};
+
+type Make = fn(&Run, &Analysis) -> Result<Section, DrawError>;
+
+/// In the order of the page.
+const SECTIONS: [Make; 12] = [
+    choice::section,
+    speed::section,
+    depth::section,
+    parallel::section,
+    bandwidth::section,
+    memory::section,
+    load::section,
+    quality::section,
+    prompts::section,
+    |_, analysis| Ok(votes::section(analysis)),
+    |_, analysis| Ok(guide::section(analysis)),
+    |run, _| Ok(files::section(run)),
+];
+
+/// Every section with a table or a figure, in order.
+pub(crate) fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Section>, DrawError> {
+    let mut all = SECTIONS.iter().map(|section| section(run, analysis)).collect::<Result<Vec<_>, _>>()?;
+    for section in &mut all {
+        section.tables.retain(|table| !table.rows.is_empty());
+    }
+    all.retain(|section| !section.tables.is_empty() || !section.figures.is_empty());
+    Ok(all)
+}

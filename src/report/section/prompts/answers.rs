@@ -1,0 +1,104 @@
+//! Prompts with the answers of every model side by side, the first difference from the original's answer found.
+
+use serde::Serialize;
+
+use crate::{
+    analysis::{Analysis, AnswerRow},
+    record::{FinishReason, Run, WorkloadKind},
+    report::{
+        format::{ms, or_unknown, rate},
+        section::names::{name, original},
+        text::{clip, inert_line, inert_text, shorten},
+    },
+};
+
+/// Most characters of a text on the page; the record keeps all of it.
+const MOST: usize = 8_000;
+
+/// A prompt and its answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Prompt {
+    /// Its name.
+    pub name: String,
+    /// Its category.
+    pub category: String,
+    /// What was asked.
+    pub text: String,
+    /// Characters of the whole prompt, when it was cut.
+    pub cut: Option<usize>,
+    /// In the models' order.
+    pub answers: Vec<Answer>,
+}
+
+/// What one model answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Answer {
+    /// The model.
+    pub model: String,
+    /// What it has in common with the original's answer, from the start.
+    pub same: String,
+    /// The rest.
+    pub rest: String,
+    /// How it relates to the original's answer.
+    pub relation: Option<String>,
+    /// Characters of the whole answer, when it was cut.
+    pub cut: Option<usize>,
+    /// Tokens, speed, why it ended.
+    pub facts: String,
+}
+
+/// Every prompt that was answered.
+pub(crate) fn prompts(run: &Run, analysis: &Analysis) -> Vec<Prompt> {
+    let of = |w: &crate::record::Workload| {
+        let WorkloadKind::Prompt(prompt) = &w.kind else { return None };
+        let row = |m: &crate::analysis::ModelAnalysis| m.answers.iter().find(|a| a.prompt == w.id).cloned();
+        let base = original(analysis).and_then(row).map(|a| inert_text(&a.text));
+        let answers: Vec<Answer> = analysis
+            .models
+            .iter()
+            .filter_map(|m| {
+                let base = base.as_deref().filter(|_| m.role == crate::record::Role::Candidate);
+                Some(answer(name(m), &row(m)?, base))
+            })
+            .collect();
+        let (text, cut) = clip(&inert_text(&prompt.text), MOST);
+        let (name, category) = (shorten(&inert_line(&w.id), 60), shorten(&inert_line(&prompt.category), 40));
+        (!answers.is_empty()).then_some(Prompt { name, category, text, cut, answers })
+    };
+    run.plan.workloads.iter().filter_map(of).collect()
+}
+
+fn answer(model: String, row: &AnswerRow, base: Option<&str>) -> Answer {
+    let whole = inert_text(&row.text);
+    let (text, cut) = clip(&whole, MOST);
+    let common = base.map(|b| b.chars().zip(whole.chars()).take_while(|(a, b)| a == b).count());
+    let relation = base.zip(common).map(|(base, n)| {
+        if base == whole { "same as the original's".to_owned() } else { format!("differs from character {}", n + 1) }
+    });
+    let (same, rest) = match common.filter(|_| base != Some(whole.as_str())) {
+        Some(n) => {
+            let at = text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+            (text[..at].to_owned(), text[at..].to_owned())
+        }
+        None => (text, String::new()),
+    };
+    Answer { model, same, rest, relation, cut, facts: facts(row) }
+}
+
+fn facts(row: &AnswerRow) -> String {
+    let finish = match row.finish {
+        FinishReason::EndOfGeneration => "ended by the model",
+        FinishReason::Length => "cut at the most tokens allowed",
+    };
+    let repeat = match (row.n, row.repeatable) {
+        (0 | 1, _) => "asked once",
+        (_, true) => "the same in every round",
+        (_, false) => "not the same in every round",
+    };
+    format!(
+        "{} tokens, {}, first token after {}; {finish}, {repeat}",
+        row.n_generated,
+        or_unknown(row.generation_tps, rate),
+        ms(row.latency.ttft_ms)
+    )
+}

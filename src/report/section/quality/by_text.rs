@@ -1,0 +1,78 @@
+//! Mean KLD by text, that is by domain, with its interval: where a candidate suffers most.
+
+use crate::{
+    analysis::{self, Analysis},
+    report::{
+        document::Figure,
+        draw::{
+            axis::{Axis, grid_across},
+            canvas::{Anchor, DrawError, Face, Ink, WIDTH, svg},
+        },
+        format::nats,
+        section::names::name,
+        text::{inert_line, shorten},
+    },
+};
+
+const ROW: i32 = 21;
+const HEAD: i32 = 28;
+const FOOT: i32 = 40;
+
+struct Row {
+    label: String,
+    text: String,
+    kld: analysis::Figure,
+}
+
+pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let groups: Vec<(String, Vec<Row>)> = analysis
+        .models
+        .iter()
+        .filter_map(|m| {
+            let texts = &m.quality.as_ref()?.texts;
+            (texts.len() > 1).then(|| {
+                let row = |t: &analysis::TextFigures| {
+                    let kld = t.figures.kld_mean_nats;
+                    let interval = kld.low.zip(kld.high);
+                    let interval = interval.map_or(String::new(), |(l, h)| format!(" [{}, {}]", nats(l), nats(h)));
+                    let text = format!("{}{interval}", nats(kld.value));
+                    Row { label: shorten(&inert_line(&t.name), 22), text, kld }
+                };
+                (shorten(&name(m), 40), texts.iter().map(row).collect())
+            })
+        })
+        .collect();
+    let rows = || groups.iter().flat_map(|(_, rows)| rows);
+    let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 12;
+    let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 12;
+    let ends = rows().flat_map(|r| [Some(r.kld.value), r.kld.low, r.kld.high]).flatten();
+    let Some(axis) = Axis::holding(ends, (left, (WIDTH - right).max(left + 80))) else { return Ok(None) };
+    let title = "Mean KLD by text";
+    let say = |(model, rows): &(String, Vec<Row>)| {
+        rows.iter().map(|r| format!("{model}, {}: {}", r.label, r.text)).collect::<Vec<_>>().join("; ")
+    };
+    let desc = groups.iter().map(say).collect::<Vec<_>>().join("; ");
+    let len = |n: usize| i32::try_from(n).unwrap_or(0);
+    let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows.len()) * ROW).sum::<i32>();
+    let svg = svg("chart-kld-text", title, &desc, height, |canvas| {
+        grid_across(canvas, &axis.decades(), 0, height - FOOT);
+        let mut y = 0;
+        for (head, rows) in &groups {
+            canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + HEAD / 2 + 3), head);
+            y += HEAD;
+            for row in rows {
+                let middle = y + ROW / 2;
+                canvas.text(Ink::Text, Face::Normal, Anchor::Start, (8, middle), &row.label);
+                canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, middle), &row.text);
+                if let Some((low, high)) = row.kld.low.zip(row.kld.high) {
+                    canvas.line(Ink::Candidate, (axis.at(low), middle), (axis.at(high), middle), 2);
+                }
+                canvas.dot(Ink::Candidate, (axis.at(row.kld.value), middle), 4, true);
+                y += ROW;
+            }
+        }
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (WIDTH - 2, height - 8), "nats, logarithmic");
+    })?;
+    let note = "Less is better. Lines: intervals over windows; where a text has too few windows there is none.".into();
+    Ok(Some(Figure { id: "chart-kld-text".into(), section: "quality", title: title.into(), note, svg }))
+}

@@ -1,0 +1,77 @@
+//! Figures of output quality as cells, marked where a divergence is a lower bound.
+
+use crate::{
+    analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis},
+    record::Role,
+    report::{
+        document::{Cell, Column},
+        format::{fixed, nats, sig3},
+    },
+};
+
+pub(crate) const NOT_COMPARED: &str = "outputs were not compared";
+
+/// The candidates' columns in the summary: head, unit, rank.
+const COLUMNS: [(&str, &str, u8); 4] =
+    [("ΔPPL", "%", 5), ("mean KLD", "nats", 3), ("99 % KLD", "nats", 6), ("same top", "%", 5)];
+
+/// The columns quality adds to the summary; none when no outputs were compared.
+pub(crate) fn summary_columns(analysis: &Analysis) -> Vec<Column> {
+    if analysis.models.iter().all(|m| m.quality.is_none()) {
+        return Vec::new();
+    }
+    COLUMNS.iter().map(|&(title, unit, rank)| Column::number(title, unit).rank(rank)).collect()
+}
+
+/// The cells below them.
+pub(crate) fn summary_cells(m: &ModelAnalysis) -> Vec<Cell> {
+    match m.quality.as_ref().and_then(|q| q.overall.as_ref()) {
+        Some(f) => {
+            vec![change(f.ppl_ratio), kld_of(m, f.kld_mean_nats), kld_of(m, f.kld_p99_nats), share(f.top1_agreement)]
+        }
+        None if m.role == Role::Original => vec![Cell::text("—"); COLUMNS.len()],
+        None => vec![Cell::unknown(NOT_COMPARED); COLUMNS.len()],
+    }
+}
+
+/// Every candidate whose outputs were to be compared.
+pub(super) fn compared(analysis: &Analysis) -> impl Iterator<Item = (&ModelAnalysis, &QualityAnalysis)> {
+    analysis.models.iter().filter_map(|m| Some((m, m.quality.as_ref()?)))
+}
+
+pub(super) fn at_least(m: &ModelAnalysis) -> &'static str {
+    let bound = m.quality.as_ref().is_some_and(|q| matches!(q.kld, KldKind::LowerBound { .. }));
+    if bound { "≥ " } else { "" }
+}
+
+fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
+    let brackets = f.low.zip(f.high).map(|(low, high)| format!("[{}, {}]", text(low), text(high)));
+    Cell { brackets, ..Cell::number(text(f.value), f.value) }
+}
+
+pub(crate) fn kld(f: Figure) -> Cell {
+    figure(f, nats)
+}
+
+/// A divergence of this model's, marked where it is a lower bound.
+pub(super) fn kld_of(m: &ModelAnalysis, f: Figure) -> Cell {
+    let cell = kld(f);
+    Cell { text: format!("{}{}", at_least(m), cell.text), ..cell }
+}
+
+pub(super) fn perplexity(f: Figure) -> Cell {
+    figure(f, sig3)
+}
+
+pub(super) fn share(f: Figure) -> Cell {
+    figure(f, |v| fixed(v * 100.0, 1))
+}
+
+/// A ratio of perplexities as a change in per cent.
+pub(super) fn change(f: Figure) -> Cell {
+    figure(f, |v| {
+        let change = (v - 1.0) * 100.0;
+        let sign = if change > 0.0 { "+" } else { "" };
+        format!("{sign}{}", fixed(change, 2))
+    })
+}

@@ -1,0 +1,85 @@
+//! What the comparison of outputs says, in sentences.
+
+use super::cells::{at_least, compared};
+use crate::{
+    analysis::{Analysis, KldKind, QualityAnalysis, QualityVerdict},
+    record::QualityStop,
+    report::{
+        format::{nats, percent},
+        section::names::name,
+    },
+};
+
+/// What the candidates keep, and how they stand against the limit a person set.
+pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
+    let parts: Vec<String> = compared(analysis)
+        .filter_map(|(m, q)| {
+            let f = q.overall.as_ref()?;
+            let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
+            Some(format!("{} {} (mean KLD {}{})", name(m), percent(top), at_least(m), nats(kld)))
+        })
+        .collect();
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let mut sentences = vec![format!("The top token agrees with the original's: {}.", parts.join(", "))];
+    sentences.extend(bound_sentence(analysis));
+    sentences.extend(limit_sentence(analysis));
+    sentences.extend(few_windows_sentence(analysis));
+    sentences
+}
+
+/// That KLD is a lower bound, where it is.
+fn bound_sentence(analysis: &Analysis) -> Option<String> {
+    match compared(analysis).next()?.1.kld {
+        KldKind::LowerBound { top_k } => Some(format!(
+            "KLD is a lower bound (≥): the models were not held in memory together, so candidates were compared with the original's \
+             {top_k} most likely tokens at each position and the sum of all others."
+        )),
+        KldKind::Exact | KldKind::Rounded => None,
+    }
+}
+
+/// That fewer windows were scored than the precision asked for takes, where a limit was the reason.
+fn few_windows_sentence(analysis: &Analysis) -> Option<String> {
+    let cut = |q: &QualityAnalysis| {
+        let limit = match q.stopped? {
+            QualityStop::MaxWindows => "the limit of this run",
+            QualityStop::TimeSpent => "for the time was spent",
+            QualityStop::TextsDone | QualityStop::Precise | QualityStop::Interrupted => return None,
+        };
+        is_wide(q).then_some(limit)
+    };
+    let (q, limit) = compared(analysis).find_map(|(_, q)| Some((q, cut(q)?)))?;
+    let asked = percent(q.precision_asked);
+    Some(format!(
+        "Outputs were compared on {} windows only, {limit}: KLD is not yet known to the ±{asked} asked for.",
+        q.windows
+    ))
+}
+
+/// How the candidates stand against --max-kld; none when no limit was set.
+fn limit_sentence(analysis: &Analysis) -> Option<String> {
+    let judged: Vec<(String, QualityVerdict)> =
+        compared(analysis).filter_map(|(m, q)| Some((name(m), q.verdict?))).collect();
+    let (QualityVerdict::Acceptable { max_kld_nats }
+    | QualityVerdict::TooFar { max_kld_nats }
+    | QualityVerdict::NotResolved { max_kld_nats }) = judged.first()?.1;
+    let who = |wanted: fn(&QualityVerdict) -> bool, says: &str| {
+        let names: Vec<&str> = judged.iter().filter(|(_, v)| wanted(v)).map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{says}: {}", names.join(", ")))
+    };
+    let parts = [
+        who(|v| matches!(v, QualityVerdict::Acceptable { .. }), "within it"),
+        who(|v| matches!(v, QualityVerdict::TooFar { .. }), "above it"),
+        who(|v| matches!(v, QualityVerdict::NotResolved { .. }), "not resolved"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Some(format!("Mean KLD against the limit of {} nats: {}.", nats(max_kld_nats), parts.join("; ")))
+}
+
+/// Whether the mean KLD is known less well than asked. One that is 0 in every window is known.
+pub(super) fn is_wide(q: &QualityAnalysis) -> bool {
+    let identical = q.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
+    q.precision_asked > 0.0 && !identical && q.precision_reached.is_none_or(|reached| reached > q.precision_asked)
+}

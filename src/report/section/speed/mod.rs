@@ -1,0 +1,89 @@
+//! Speed: every metric over the rounds, and figures of what was timed.
+
+mod ratio;
+mod timeline;
+
+use super::{
+    metric::{one_each, scale, synthetic, whiskers},
+    names::{name, why_missing},
+};
+use crate::{
+    analysis::{Analysis, Unit},
+    record::Run,
+    report::{
+        document::{Cell, Column, Figure, Section, Table, words},
+        draw::{bars, canvas::DrawError},
+        format::fixed,
+        text::inert_line,
+    },
+};
+
+pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+    let mut figures: Vec<Figure> = ratio::figure(run, analysis)?.into_iter().collect();
+    figures.extend(bars_each(run, analysis)?);
+    figures.extend(timeline::figures(run, analysis)?);
+    Ok(Section {
+        id: "speed",
+        title: "Speed",
+        lead: "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts \
+             as faster or slower only when its whole interval lies outside the shaded region of equivalence.",
+        tables: vec![table(analysis)],
+        figures,
+    })
+}
+
+/// Median, interval, best, and what may be concluded against the original.
+fn table(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model"),
+        Column::text("metric"),
+        Column::text("unit"),
+        Column::number("median", ""),
+        Column::number("best seen", ""),
+        Column::number("rounds", ""),
+        Column::number("took", "s"),
+        Column::number("against the original", ""),
+        Column::text("verdict"),
+    ];
+    let mut rows = Vec::new();
+    for m in &analysis.models {
+        // Categories and quality have sections of their own.
+        let timed = |unit| matches!(unit, Unit::TokensPerSecond | Unit::Seconds | Unit::Bytes);
+        for metric in m.metrics.iter().filter(|metric| !metric.key.contains('/') && timed(metric.unit)) {
+            let scale = scale(analysis, &metric.key);
+            let mut cell = Cell::metric(Some(metric), m.comparison(&metric.key), scale, why_missing(m));
+            let (ratio, tone) = (cell.ratio.take(), cell.tone);
+            let against = ratio.map_or_else(
+                || Cell::text("—"),
+                |r| Cell { text: r.value, brackets: r.brackets, plus_minus: r.plus_minus, tone, ..Cell::default() },
+            );
+            let verdict = m.comparison(&metric.key).map(|c| c.verdict.map_or("too few rounds".into(), words));
+            rows.push(vec![
+                Cell::text(name(m)),
+                Cell::text(inert_line(&metric.key)),
+                Cell::text(scale.suffix),
+                Cell { verdict: None, ..cell },
+                Cell::maybe(metric.best, |v| scale.number(v), "not measured"),
+                Cell::number(metric.n.to_string(), metric.n as f64),
+                Cell::maybe(metric.cost_s, |s| fixed(s, 1), "came with other work"),
+                against,
+                Cell::text(verdict.unwrap_or_else(|| "—".into())),
+            ]);
+        }
+    }
+    Table::new("metrics", "Every metric over the rounds", columns, rows)
+}
+
+/// One figure a workload.
+fn bars_each(run: &Run, analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
+    let measured = |key: &&str| analysis.models.iter().any(|m| m.metric(key).is_some());
+    let draw = |(i, key): (usize, &str)| {
+        let id = format!("chart-speed-{i}");
+        let what = if key.starts_with("pp") { "prompt processing" } else { "generation" };
+        let title = format!("{}: {what}, tokens a second", inert_line(key));
+        let note = format!("More is better. {}", whiskers(analysis, key));
+        let svg = bars::draw(&id, &title, &one_each(analysis, key, scale(analysis, key)))?;
+        Ok(Figure { id, section: "speed", title, note, svg })
+    };
+    synthetic(run).into_iter().filter(measured).enumerate().map(draw).collect()
+}
