@@ -26,12 +26,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("run", &["units", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts"]),
     // The precision a comparison stops at is the precision the report gives, by the same pure function.
     ("analysis", &["units", "thresholds", "stats", "record", "quality"]),
-    ("report", &["units", "text", "stats", "record", "analysis"]),
+    ("report", &["units", "settings", "text", "stats", "record", "analysis"]),
     (
         "cli",
         &[
-            "units", "text", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts",
-            "run", "analysis", "report",
+            "units", "text", "stats", "settings", "record", "event", "engine", "quality", "probe", "gguf", "models",
+            "prompts", "run", "analysis", "report",
         ],
     ),
 ];
@@ -43,7 +43,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("minijinja", &["report/html.rs"]),
     ("indicatif", &["cli/progress.rs"]),
     ("plotters", &["report/draw/"]),
-    ("clap", &["cli/"]),
+    ("clap", &["cli/", "settings.rs", "record/"]),
     // Wall time is a label, made in one place; nothing is timed by a clock that steps.
     // Records of several days are put in order by theirs.
     ("jiff", &["probe/clock.rs", "report/records/by_date.rs"]),

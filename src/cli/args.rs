@@ -6,12 +6,16 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    choices::{ArrangementArg, CacheTypeArg, DeviceArg, FlashArg, WorkersArg},
-    quality::QualityMemoryArg,
-    values::{Rounds, confidence, duration_s, not_negative, percentage},
+    values::{Rounds, confidence, duration_s, not_negative, one_of, percentage},
     wishes::WishArgs,
 };
-use crate::record;
+use crate::{
+    record::{self, Arrangement, QualityMemory, Workers},
+    settings::{self, CacheType, Device, FlashAttention, Settings},
+};
+
+/// Of what concerns llama.cpp, but for the threads: those are as many as the machine lets us have.
+const DEFAULTS: Settings = Settings::defaults(1);
 
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
 #[derive(Debug, Parser)]
@@ -211,12 +215,13 @@ pub(super) struct MeasureArgs {
     /// Samples of each workload in a round, whose median is the round's datum [default: what the first rounds find best]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Precision")]
     pub(super) inner: Option<u32>,
+    // The winner of the experiment in benches/design.rs; METHODOLOGY.md has its table.
     /// How the models of a round share its time
-    #[arg(long, value_enum, default_value_t = ArrangementArg::DEFAULT, value_name = "HOW", help_heading = "Precision")]
-    pub(super) arrangement: ArrangementArg,
+    #[arg(long, value_enum, default_value_t = Arrangement::Alternating, value_name = "HOW", help_heading = "Precision")]
+    pub(super) arrangement: Arrangement,
     /// How long a worker process lives
-    #[arg(long, value_enum, default_value_t = WorkersArg::Auto, value_name = "HOW", help_heading = "Precision")]
-    pub(super) workers: WorkersArg,
+    #[arg(long, value_enum, default_value_t = Workers::Auto, value_name = "HOW", help_heading = "Precision")]
+    pub(super) workers: Workers,
     /// Two rounds: a quick look without intervals, labelled as such
     #[arg(long, conflicts_with_all = ["rounds", "budget"], help_heading = "Precision")]
     pub(super) quick: bool,
@@ -257,8 +262,8 @@ pub(super) struct MeasureArgs {
     pub(super) max_kld: Option<f64>,
     /// What to hold in memory together: all models, pairs of the original and one candidate, or one model at a time, compared
     /// through a cache of the original's most likely tokens, which makes KLD a lower bound (auto = the first that fits)
-    #[arg(long, value_enum, default_value_t = QualityMemoryArg::Auto, value_name = "MODE", help_heading = "Quality")]
-    pub(super) quality_memory: QualityMemoryArg,
+    #[arg(long, value_parser = one_of::<QualityMemory>(), default_value = "auto", value_name = "MODE", help_heading = "Quality")]
+    pub(super) quality_memory: QualityMemory,
     /// Tokens kept at each position of an original that is evaluated alone
     #[arg(long, default_value_t = record::DEFAULT_TOP_K, value_name = "N", help_heading = "Quality")]
     pub(super) cache_top_k: usize,
@@ -273,32 +278,32 @@ pub(super) struct MeasureArgs {
     pub(super) wishes: WishArgs,
 
     /// Where to compute (mps = metal)
-    #[arg(long, value_enum, default_value_t = DeviceArg::Auto, help_heading = "llama.cpp")]
-    pub(super) device: DeviceArg,
+    #[arg(long = settings::DEVICE.long, value_parser = one_of::<Device>(), default_value = "auto", help_heading = "llama.cpp")]
+    pub(super) device: Device,
     /// Layers on the device (-1 = all)
-    #[arg(long = "n-gpu-layers", visible_alias = "ngl", default_value_t = -1, allow_negative_numbers = true, value_name = "N", help_heading = "llama.cpp")]
+    #[arg(long = settings::N_GPU_LAYERS.long, visible_alias = settings::N_GPU_LAYERS.word, default_value_t = DEFAULTS.n_gpu_layers, allow_negative_numbers = true, value_name = "N", help_heading = "llama.cpp")]
     pub(super) n_gpu_layers: i32,
     /// Threads for generation [default: the CPUs this process may use]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "llama.cpp")]
+    #[arg(short = settings::N_THREADS.letter, long = settings::N_THREADS.long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "llama.cpp")]
     pub(super) threads: Option<u32>,
     /// Threads for prompt processing [default: as --threads]
-    #[arg(long, visible_alias = "tb", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "llama.cpp")]
+    #[arg(long = settings::N_THREADS_BATCH.long, visible_alias = settings::N_THREADS_BATCH.word, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "llama.cpp")]
     pub(super) threads_batch: Option<u32>,
     /// Logical batch size
-    #[arg(short, long, default_value_t = 2048, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "llama.cpp")]
+    #[arg(short = settings::N_BATCH.letter, long = settings::N_BATCH.long, default_value_t = DEFAULTS.n_batch, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "llama.cpp")]
     pub(super) batch_size: u32,
     /// Physical batch size
-    #[arg(long, visible_alias = "ub", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "llama.cpp")]
+    #[arg(long = settings::N_UBATCH.long, visible_alias = settings::N_UBATCH.word, default_value_t = DEFAULTS.n_ubatch, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "llama.cpp")]
     pub(super) ubatch_size: u32,
     /// Type of the K cache
-    #[arg(long, visible_alias = "ctk", value_enum, default_value_t = CacheTypeArg::F16, value_name = "TYPE", help_heading = "llama.cpp")]
-    pub(super) cache_type_k: CacheTypeArg,
+    #[arg(long = settings::TYPE_K.long, visible_alias = settings::TYPE_K.word, value_parser = one_of::<CacheType>(), default_value = "f16", value_name = "TYPE", help_heading = "llama.cpp")]
+    pub(super) cache_type_k: CacheType,
     /// Type of the V cache
-    #[arg(long, visible_alias = "ctv", value_enum, default_value_t = CacheTypeArg::F16, value_name = "TYPE", help_heading = "llama.cpp")]
-    pub(super) cache_type_v: CacheTypeArg,
+    #[arg(long = settings::TYPE_V.long, visible_alias = settings::TYPE_V.word, value_parser = one_of::<CacheType>(), default_value = "f16", value_name = "TYPE", help_heading = "llama.cpp")]
+    pub(super) cache_type_v: CacheType,
     /// Flash attention
-    #[arg(long, visible_alias = "fa", value_enum, default_value_t = FlashArg::Auto, value_name = "MODE", help_heading = "llama.cpp")]
-    pub(super) flash_attn: FlashArg,
+    #[arg(long = settings::FLASH_ATTENTION.long, visible_alias = settings::FLASH_ATTENTION.word, value_parser = one_of::<FlashAttention>(), default_value = "auto", allow_negative_numbers = true, value_name = "MODE", help_heading = "llama.cpp")]
+    pub(super) flash_attn: FlashAttention,
 
     /// Follow a script instead of llama.cpp (internal)
     #[arg(long, hide = true, value_name = "FILE")]

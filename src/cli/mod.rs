@@ -3,7 +3,6 @@
 mod args;
 mod bench;
 mod card;
-mod choices;
 mod demo;
 mod diff;
 mod doctor;
@@ -43,7 +42,10 @@ use args::{Cli, Command};
 use exit::Exit;
 pub use guide::{benchmark_model, run_benchmark, visualize_benchmark};
 
-use crate::text::{inert_json, inert_text};
+use crate::{
+    settings::Settings,
+    text::{inert_json, inert_text},
+};
 
 /// Runs the program on the process's arguments.
 #[must_use]
@@ -141,13 +143,14 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// llama.cpp's flags have several letters behind one dash; clap wants two dashes.
+/// llama.cpp's flags may have several letters behind one dash; clap wants two dashes.
 fn llama_spelling(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    const FLAGS: [&str; 6] = ["-ngl", "-tb", "-ub", "-ctk", "-ctv", "-fa"];
+    let table = Settings::defaults(1).table();
+    let is_word = |flag: &str| table.iter().any(|(setting, _)| setting.word == Some(flag));
     args.map(|arg| {
         let text = arg.to_string_lossy();
         let flag = text.split('=').next().unwrap_or_default();
-        if FLAGS.contains(&flag) { OsString::from(format!("-{text}")) } else { arg }
+        if flag.strip_prefix('-').is_some_and(is_word) { OsString::from(format!("-{text}")) } else { arg }
     })
     .collect()
 }
@@ -162,12 +165,25 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_has_its_option_under_every_spelling() {
+        for (setting, value) in Settings::defaults(2).table() {
+            let spellings = [Some(format!("--{}", setting.long)), Some(setting.flag())];
+            for spelling in spellings.into_iter().flatten() {
+                let line =
+                    ["gguf-bench".into(), "compare".into(), "a".into(), "b".into(), format!("{spelling}={value}")];
+                let cli = Cli::try_parse_from(llama_spelling(line.iter().map(OsString::from)));
+                assert!(cli.is_ok(), "{spelling}");
+            }
+        }
+    }
+
+    #[test]
     fn llama_flags_are_understood() {
         let line = ["gguf-bench", "compare", "a", "b", "-ngl", "0", "-fa", "on", "-ctk=q8_0", "-t", "2", "-tb", "3"];
         let cli = Cli::parse_from(llama_spelling(line.iter().map(OsString::from)));
         let Command::Compare(args) = cli.command else { panic!("not compare") };
         assert_eq!((args.measure.n_gpu_layers, args.measure.threads_batch), (0, Some(3)));
-        assert_eq!(args.measure.flash_attn, choices::FlashArg::On);
-        assert_eq!(args.measure.cache_type_k, choices::CacheTypeArg::Q8_0);
+        assert_eq!(args.measure.flash_attn, crate::settings::FlashAttention::On);
+        assert_eq!(args.measure.cache_type_k, crate::settings::CacheType::Q8_0);
     }
 }

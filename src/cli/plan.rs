@@ -59,15 +59,15 @@ pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> R
 pub(super) fn settings(args: &MeasureArgs, allowed_cpus: u32) -> Settings {
     let n_threads = args.threads.unwrap_or(allowed_cpus);
     Settings {
-        device: args.device.into(),
+        device: args.device,
         n_gpu_layers: args.n_gpu_layers,
         n_threads,
         n_threads_batch: args.threads_batch.unwrap_or(n_threads),
         n_batch: args.batch_size,
         n_ubatch: args.ubatch_size.min(args.batch_size),
-        type_k: args.cache_type_k.into(),
-        type_v: args.cache_type_v.into(),
-        flash_attention: args.flash_attn.into(),
+        type_k: args.cache_type_k,
+        type_v: args.cache_type_v,
+        flash_attention: args.flash_attn,
     }
 }
 
@@ -96,8 +96,8 @@ fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Re
         max_rounds: rounds.max,
         inner_samples,
         inner,
-        arrangement: args.arrangement.into(),
-        workers: args.workers.into(),
+        arrangement: args.arrangement,
+        workers: args.workers,
         prompt_rounds: rounds.min,
         prompt_turns: PromptTurns::InTurn,
         warmup_ms: WARMUP_MS,

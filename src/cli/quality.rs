@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, bail};
 use base16ct::lower::encode_string as hex;
-use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -23,26 +22,6 @@ use crate::{
 const MIN_WINDOWS: usize = 20;
 /// Windows of a quick look, two of each of the texts that come with the program.
 const QUICK_WINDOWS: usize = 16;
-
-/// What can be asked of memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum QualityMemoryArg {
-    Auto,
-    Shared,
-    Pairs,
-    Cached,
-}
-
-impl From<QualityMemoryArg> for QualityMemory {
-    fn from(arg: QualityMemoryArg) -> Self {
-        match arg {
-            QualityMemoryArg::Auto => Self::Auto,
-            QualityMemoryArg::Shared => Self::Shared,
-            QualityMemoryArg::Pairs => Self::Pairs,
-            QualityMemoryArg::Cached => Self::Cached,
-        }
-    }
-}
 
 /// How outputs are to be compared, and on what.
 pub(super) struct Wanted {
@@ -80,7 +59,7 @@ fn within(args: &MeasureArgs, defaults: fn() -> Vec<Text>, quick: bool) -> Resul
         min_windows: MIN_WINDOWS,
         max_windows: args.max_windows.map_or(limit, |most| (most > 0).then_some(most)),
         max_kld_nats: args.max_kld,
-        memory: args.quality_memory.into(),
+        memory: args.quality_memory,
         cache_top_k: args.cache_top_k,
     };
     let inputs = Inputs {
@@ -109,7 +88,7 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     let mut quality = wanted(measure, prompts::builtin_texts)?;
     quality.inputs.logits.clone_from(&args.logits);
     quality.inputs.save_logits.clone_from(&args.save_logits);
-    if args.logits.is_some() && measure.quality_memory == QualityMemoryArg::Cached {
+    if args.logits.is_some() && measure.quality_memory == QualityMemory::Cached {
         bail!("--quality-memory cached keeps a part of the original's output; with --logits all of it is there");
     }
     if args.save_logits.is_some() {

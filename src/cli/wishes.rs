@@ -1,8 +1,8 @@
 //! The options by which a model is recommended, the same for measuring and for reading a record again.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::values::not_negative;
+use super::values::{not_negative, one_of};
 use crate::{
     record::{Prefer, Wishes},
     units::{GIB, MIB},
@@ -18,25 +18,8 @@ pub(super) struct WishArgs {
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Recommendation")]
     max_memory: Option<f64>,
     /// What decides among the models within the limits [default: speed]
-    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Recommendation")]
-    prefer: Option<PreferArg>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PreferArg {
-    Speed,
-    Quality,
-    Size,
-}
-
-impl From<PreferArg> for Prefer {
-    fn from(arg: PreferArg) -> Self {
-        match arg {
-            PreferArg::Speed => Self::Speed,
-            PreferArg::Quality => Self::Quality,
-            PreferArg::Size => Self::Size,
-        }
-    }
+    #[arg(long, value_parser = one_of::<Prefer>(), value_name = "WHAT", help_heading = "Recommendation")]
+    prefer: Option<Prefer>,
 }
 
 impl WishArgs {
@@ -53,7 +36,7 @@ impl WishArgs {
             max_kld_nats: max_kld_nats.or(before.max_kld_nats),
             min_tg_tps: self.min_tg.or(before.min_tg_tps),
             max_memory_bytes: self.max_memory.or(before.max_memory_bytes),
-            prefer: self.prefer.map_or(before.prefer, Prefer::from),
+            prefer: self.prefer.unwrap_or(before.prefer),
         }
     }
 }

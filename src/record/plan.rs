@@ -1,5 +1,6 @@
 //! What is to be done: workloads, llama.cpp's parameters, and the protocol of rounds. Printed by `--dry-run`, stored in the run.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -198,26 +199,31 @@ pub enum InnerPolicy {
 }
 
 /// How the models of a round share its time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrangement {
     /// One model after the other, each alone in memory.
     #[default]
+    #[value(help = "One model after the other, each alone in memory")]
     Sequential,
     /// All models loaded, their samples alternating.
+    #[value(help = "All loaded at once, their samples alternating; falls back to sequential when they do not fit")]
     Alternating,
 }
 
 /// How long a worker lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Workers {
     /// One round: what differs from process to process is seen.
     #[default]
+    #[value(help = "One round")]
     Fresh,
     /// From the first round to the last: loads cost nothing after the first, and what differs from process to process is not seen.
+    #[value(help = "The whole run")]
     Resident,
     /// Fresh, until the pilot finds that loading takes longer than measuring and all models fit in memory.
+    #[value(help = "One round, until loading is seen to take longer than measuring")]
     Auto,
 }
 

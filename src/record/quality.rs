@@ -1,5 +1,6 @@
 //! What quantizing did to the output: how it was to be compared, and what came out.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ fn default_top_k() -> usize {
 }
 
 /// Which models are held in memory together while outputs are compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityMemory {
     /// The first of the others that fits.

@@ -2,11 +2,12 @@
 //!
 //! Averages are llama-bench's too: plain means over all samples. Our own figures, with intervals, are in every other format.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use super::text::{inert_line, not_a_formula};
 use crate::{
-    record::{DeviceInfo, FlashAttention, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
+    record::{DeviceInfo, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
+    settings::{Settings, Value},
     stats,
     units::{GIB, MIB, NS_PER_S},
 };
@@ -104,10 +105,10 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
     }
     let time = Moments::of(&samples.iter().map(|s| s.0 as f64).collect::<Vec<_>>());
     let rate = Moments::of(&samples.iter().map(|s| s.1).collect::<Vec<_>>());
-    let (engine, info) = (run.base_settings(), &run.subjects[model]);
-    let n_threads = if n_gen == 0 { engine.n_threads_batch } else { engine.n_threads };
+    let (settings, info) = (run.base_settings(), &run.subjects[model]);
+    let n_threads = if n_gen == 0 { settings.n_threads_batch } else { settings.n_threads };
     let mut fields = identity(run, &info.model);
-    fields.extend(parameters(run, n_threads));
+    fields.extend(parameters(&Settings { n_threads, ..settings.clone() }));
     fields.extend([
         ("n_prompt", whole(n_prompt)),
         ("n_gen", whole(n_gen)),
@@ -137,41 +138,41 @@ fn identity(run: &Run, model: &Model) -> Vec<(&'static str, Field)> {
     ]
 }
 
-/// llama-bench's parameters; those this program does not set have llama-bench's defaults, which are llama.cpp's.
-fn parameters(run: &Run, n_threads: u32) -> Vec<(&'static str, Field)> {
-    let engine = run.base_settings();
-    let flash = match engine.flash_attention {
-        FlashAttention::Auto => -1,
-        FlashAttention::Off => 0,
-        FlashAttention::On => 1,
-    };
-    vec![
-        ("n_batch", whole(engine.n_batch)),
-        ("n_ubatch", whole(engine.n_ubatch)),
-        ("n_threads", whole(n_threads)),
-        ("cpu_mask", text("0x0")),
-        ("cpu_strict", Field::Truth(false)),
-        ("poll", whole(50)),
-        ("type_k", text(engine.type_k.name())),
-        ("type_v", text(engine.type_v.name())),
-        ("n_gpu_layers", Field::Integer(engine.n_gpu_layers.into())),
-        ("n_cpu_moe", whole(0)),
-        ("split_mode", text("layer")),
-        ("main_gpu", whole(0)),
-        ("no_kv_offload", Field::Truth(false)),
-        ("flash_attn", Field::Integer(flash)),
-        ("devices", text("auto")),
-        ("tensor_split", text("0.00")),
-        ("tensor_buft_overrides", text("none")),
-        ("load_mode", text("auto")),
-        ("lazy_mode", text("auto")),
-        ("embeddings", Field::Truth(false)),
-        ("no_op_offload", whole(0)),
-        ("no_host", Field::Truth(false)),
-        ("repack", Field::Truth(true)),
-        ("fit_target", whole(0)),
-        ("fit_min_ctx", whole(0)),
-    ]
+/// llama-bench's columns of parameters, in its order, with its defaults: what this program does not set has those.
+const PARAMETERS: [(&str, Value); 25] = [
+    ("n_batch", Value::Whole(2048)),
+    ("n_ubatch", Value::Whole(512)),
+    ("n_threads", Value::Whole(0)),
+    ("cpu_mask", Value::Word(Cow::Borrowed("0x0"))),
+    ("cpu_strict", Value::Truth(false)),
+    ("poll", Value::Whole(50)),
+    ("type_k", Value::Word(Cow::Borrowed("f16"))),
+    ("type_v", Value::Word(Cow::Borrowed("f16"))),
+    ("n_gpu_layers", Value::Whole(-1)),
+    ("n_cpu_moe", Value::Whole(0)),
+    ("split_mode", Value::Word(Cow::Borrowed("layer"))),
+    ("main_gpu", Value::Whole(0)),
+    ("no_kv_offload", Value::Truth(false)),
+    ("flash_attn", Value::Whole(-1)),
+    ("devices", Value::Word(Cow::Borrowed("auto"))),
+    ("tensor_split", Value::Word(Cow::Borrowed("0.00"))),
+    ("tensor_buft_overrides", Value::Word(Cow::Borrowed("none"))),
+    ("load_mode", Value::Word(Cow::Borrowed("auto"))),
+    ("lazy_mode", Value::Word(Cow::Borrowed("auto"))),
+    ("embeddings", Value::Truth(false)),
+    ("no_op_offload", Value::Whole(0)),
+    ("no_host", Value::Truth(false)),
+    ("repack", Value::Truth(true)),
+    ("fit_target", Value::Whole(0)),
+    ("fit_min_ctx", Value::Whole(0)),
+];
+
+fn parameters(settings: &Settings) -> impl Iterator<Item = (&'static str, Field)> {
+    let set = settings.table();
+    PARAMETERS.into_iter().map(move |(column, default)| {
+        let own = set.iter().find(|(setting, _)| setting.column == Some(column));
+        (column, Field::of(own.map_or(default, |(_, value)| value.clone())))
+    })
 }
 
 fn gpus(run: &Run) -> impl Iterator<Item = &DeviceInfo> {
@@ -213,6 +214,15 @@ fn nanoseconds(mean: f64) -> i128 {
 }
 
 impl Field {
+    /// A setting's value as llama-bench prints it.
+    fn of(value: Value) -> Self {
+        match value {
+            Value::Word(word) => text(&word),
+            Value::Whole(n) | Value::Coded { code: n, .. } => Self::Integer(n.into()),
+            Value::Truth(yes) => Self::Truth(yes),
+        }
+    }
+
     /// As llama-bench's csv and sql have it: every value a string, truth as 0 or 1.
     fn plain(&self) -> String {
         match self {
@@ -308,4 +318,23 @@ fn markdown(run: &Run, rows: &[Row<'_>]) -> String {
 fn cell(text: &str) -> String {
     let text = inert_line(text).replace('<', "&lt;").replace('@', "&#64;");
     ['|', '`', '['].iter().fold(text, |text, &sign| text.replace(sign, &format!("\\{sign}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_in_columns_that_llama_bench_has() {
+        for column in Settings::defaults(1).table().iter().filter_map(|(setting, _)| setting.column) {
+            assert!(PARAMETERS.iter().any(|(known, _)| *known == column), "{column}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_llama_benchs_but_for_the_threads() {
+        for ((column, default), (_, field)) in PARAMETERS.into_iter().zip(parameters(&Settings::defaults(0))) {
+            assert_eq!(Field::of(default), field, "{column}");
+        }
+    }
 }

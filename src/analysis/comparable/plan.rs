@@ -7,7 +7,7 @@ use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, S
 const SHOWN_CHARACTERS: usize = 30;
 
 pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
-    engine(found, old.base_settings(), new.base_settings());
+    settings(found, old.base_settings(), new.base_settings());
     let lengths = |plan: &Plan| list(plan.workloads.iter().filter(|w| prompt(&w.kind).is_none()).map(|w| &w.id[..]));
     found.compare(Weight::Meaningless, "lengths timed", lengths(&old.plan), lengths(&new.plan));
     prompts(found, &old.plan, &new.plan);
@@ -19,19 +19,11 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     quality(found, old, new);
 }
 
-fn engine(found: &mut Found, old: &Settings, new: &Settings) {
-    let mut same = |what: &str, of: &dyn Fn(&Settings) -> String| {
-        found.compare(Weight::Meaningless, what, of(old), of(new));
-    };
-    same("device (--device)", &|e| named(&e.device));
-    same("layers on the device (-ngl)", &|e| e.n_gpu_layers.to_string());
-    same("threads for generation (-t)", &|e| e.n_threads.to_string());
-    same("threads for prompts (-tb)", &|e| e.n_threads_batch.to_string());
-    same("logical batch (-b)", &|e| e.n_batch.to_string());
-    same("physical batch (-ub)", &|e| e.n_ubatch.to_string());
-    same("K cache (-ctk)", &|e| named(&e.type_k));
-    same("V cache (-ctv)", &|e| named(&e.type_v));
-    same("flash attention (-fa)", &|e| named(&e.flash_attention));
+fn settings(found: &mut Found, old: &Settings, new: &Settings) {
+    for ((setting, was), (_, is)) in old.table().into_iter().zip(new.table()) {
+        let weight = if setting.forbids_comparison { Weight::Meaningless } else { Weight::Noteworthy };
+        found.compare(weight, format!("{} ({})", setting.name, setting.flag()), was, is);
+    }
 }
 
 /// Categories that both have are compared, so their prompts must be the same; a category only one has is left out.

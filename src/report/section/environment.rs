@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{bandwidth, method, names};
 use crate::{
-    record::{Arrangement, Budget, Device, FlashAttention, Model, Resumed, Run, Settings},
+    record::{Arrangement, Budget, Model, Resumed, Run, Settings},
     report::{
         format::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
@@ -84,43 +84,30 @@ fn program(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 fn parameters(run: &Run) -> Vec<(&'static str, String)> {
-    let Settings {
-        device,
-        n_gpu_layers,
-        n_threads,
-        n_threads_batch,
-        n_batch,
-        n_ubatch,
-        type_k,
-        type_v,
-        flash_attention,
-    } = run.base_settings();
-    let device = match device {
-        Device::Auto => "auto",
-        Device::Cpu => "cpu",
-        Device::Cuda => "cuda",
-        Device::Metal => "metal",
-        Device::Vulkan => "vulkan",
-    };
-    let flash = match flash_attention {
-        FlashAttention::Auto => "auto",
-        FlashAttention::On => "on",
-        FlashAttention::Off => "off",
-    };
     let p = &run.plan.protocol;
-    vec![
-        ("Device", format!("{device}, {n_gpu_layers} layers (-ngl)")),
-        ("Threads", format!("{n_threads} for generation (-t), {n_threads_batch} for prompts (-tb)")),
-        ("Batch", format!("{n_batch} logical (-b), {n_ubatch} physical (-ub)")),
-        ("KV cache", format!("K {} (-ctk), V {} (-ctv)", type_k.name(), type_v.name())),
-        ("Flash attention", flash.into()),
+    let mut rows = settings(run.base_settings());
+    rows.extend([
         ("Rounds", rounds(run)),
         ("Samples a visit", method::samples(run)),
         ("Arrangement", arrangement(run)),
         ("Stopped", format!("{}; ±{} was asked for", names::ended(run.ended), percent(p.precision))),
         ("Warm-up", format!("{} ms a visit at least", p.warmup_ms)),
         ("Seed", run.plan.seed.to_string()),
-    ]
+    ]);
+    rows
+}
+
+/// Settings that belong together are one row.
+fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut rows: Vec<(&'static str, String)> = Vec::new();
+    for (setting, value) in settings.table() {
+        let phrase = setting.phrase(&value);
+        match rows.last_mut().filter(|(name, _)| *name == setting.row) {
+            Some((_, phrases)) => phrases.extend([", ", &phrase]),
+            None => rows.push((setting.row, phrase)),
+        }
+    }
+    rows
 }
 
 fn rounds(run: &Run) -> String {
