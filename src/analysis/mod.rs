@@ -3,6 +3,7 @@
 mod answers;
 mod bound;
 pub(crate) mod comparable;
+mod context;
 mod depth;
 pub(crate) mod diff;
 mod load;
@@ -18,6 +19,7 @@ mod series;
 pub(crate) mod several;
 #[cfg(test)]
 mod testing;
+mod traces;
 mod verdict;
 pub(crate) mod votes;
 mod warning;
@@ -26,6 +28,7 @@ mod warning;
 pub(crate) use answers::Latency;
 pub(crate) use answers::{AnswerRow, CategoryRow};
 pub(crate) use bound::KldKind;
+pub(crate) use context::Context;
 pub(crate) use depth::Retained;
 pub(crate) use load::LoadSummary;
 #[cfg(test)]
@@ -40,6 +43,7 @@ pub(crate) use recommend::{Advice, Choice, Held, Limit, Obstacle, Place, Source}
 pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
 pub(crate) use roofline::{Roofline, RooflineRow};
 pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
+pub(crate) use traces::{ModelTraces, SampleTrace, Tenths, Traces};
 pub use verdict::Verdict;
 pub(crate) use verdict::Verdicts;
 pub(crate) use votes::{Preference, VoteCount};
@@ -83,6 +87,15 @@ pub struct Analysis {
     pub votes: Option<Vec<VoteCount>>,
     /// Generation against the memory; `None` where its bandwidth was not measured.
     pub roofline: Option<Roofline>,
+    /// What the record says of the run itself; not printed, since the record is printed as it is.
+    #[serde(skip)]
+    pub(crate) context: Context,
+    /// What was measured in its course; not printed, since it is as long as the record.
+    #[serde(skip)]
+    pub(crate) traces: Traces,
+    /// Pairs of answers that a person may judge; not printed, since it says whose they are.
+    #[serde(skip)]
+    pub(crate) ballot: Option<votes::Ballot>,
 }
 
 /// What a run says of one model.
@@ -167,6 +180,7 @@ pub fn analyse(run: &Run) -> Analysis {
     let warnings = warning::find(run, &models);
     let advice = advise(run, &series, &models);
     let roofline = roofline::of(run, &models);
+    let traces = Traces::of(run, &models);
     Analysis {
         format: ANALYSIS_FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
@@ -180,6 +194,9 @@ pub fn analyse(run: &Run) -> Analysis {
         advice,
         votes: None,
         roofline,
+        context: Context::of(run),
+        traces,
+        ballot: votes::ballot(run),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     quality::precision::macro_mean,
-    record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, WindowMeans},
+    record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, TextQuality, WindowMeans},
     stats::{self, Estimate},
 };
 
@@ -88,6 +88,9 @@ pub struct TextFigures {
     pub figures: Figures,
     /// Everything else under llama-perplexity's names; `None` when the comparison was cut off.
     pub summary: Option<Summary>,
+    /// KLD of the tokens above the 95th percentile that the record is sure to hold all of, ascending.
+    #[serde(skip)]
+    pub(crate) kld_tail_nats: Vec<f64>,
 }
 
 /// The mean KLD against the greatest a person accepts. A lower bound can be too far, and never acceptable.
@@ -149,9 +152,20 @@ fn texts(result: &CandidateQuality, quality: &Quality, run: &Run) -> Vec<TextFig
                 n_windows: quality.texts[text.text].n_windows,
                 figures: figures(&[&text.windows], run),
                 summary: text.summary.clone(),
+                kld_tail_nats: text.summary.as_ref().map_or_else(Vec::new, |summary| kld_tail(text, summary)),
             }
         })
         .collect()
+}
+
+/// Each window keeps its largest: what lies above the least kept of every window is complete.
+fn kld_tail(text: &TextQuality, summary: &Summary) -> Vec<f64> {
+    let least_kept = |w: &WindowMeans| w.kld_largest_nats.last().map_or(f64::INFINITY, |v| f64::from(*v));
+    let sure = text.windows.iter().map(least_kept).fold(summary.kld_percentiles_nats.p95, f64::max);
+    let kept = text.windows.iter().flat_map(|w| &w.kld_largest_nats).map(|v| f64::from(*v));
+    let mut tail: Vec<f64> = kept.filter(|v| *v > sure).collect();
+    tail.sort_by(f64::total_cmp);
+    tail
 }
 
 /// The metrics of a model for scripts and tables. The original has its perplexity, from the first comparison there is.

@@ -108,7 +108,7 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     if let Some(template) = &args.template {
         let source =
             std::fs::read_to_string(template).with_context(|| format!("read the template {}", template.display()))?;
-        let text = report::render_template(&template.to_string_lossy(), &source, &run, &analysis)
+        let text = report::render_template(&template.to_string_lossy(), &source, &analysis)
             .with_context(|| format!("the template {}", template.display()))?;
         return match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
             Some(path) => outputs::put(path, &text),

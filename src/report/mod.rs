@@ -94,13 +94,13 @@ pub(crate) fn render(format: Format, run: &Run, analysis: &Analysis, options: &O
     Ok(match format {
         Format::Csv => csv::render(analysis),
         Format::Json => json::render(analysis)?,
-        Format::Markdown => markdown::render(&View::new(run, analysis)),
+        Format::Markdown => markdown::render(&View::new(analysis)),
         Format::Text => {
-            terminal::render(&View::new(run, analysis), options.width, options.colour, options.written.as_deref())
+            terminal::render(&View::new(analysis), options.width, options.colour, options.written.as_deref())
         }
-        Format::Recommendation => terminal::recommendation(&View::new(run, analysis), options.width),
+        Format::Recommendation => terminal::recommendation(&View::new(analysis), options.width),
         Format::LlamaBench(format) => llama_bench::render(run, format)?,
-        Format::Html => html::render(run, &View::new(run, analysis), &section::all(run, analysis)?)?,
+        Format::Html => html::render(run, &View::new(analysis), &section::all(analysis)?)?,
     })
 }
 
@@ -109,8 +109,8 @@ pub(crate) fn render(format: Format, run: &Run, analysis: &Analysis, options: &O
 ///
 /// # Errors
 /// When a figure can't be drawn, or the template can't be parsed or names something that is not there.
-pub(crate) fn render_template(name: &str, source: &str, run: &Run, analysis: &Analysis) -> Result<String, Error> {
-    html::render_own(name, source, &View::new(run, analysis), &section::all(run, analysis)?, analysis)
+pub(crate) fn render_template(name: &str, source: &str, analysis: &Analysis) -> Result<String, Error> {
+    html::render_own(name, source, &View::new(analysis), &section::all(analysis)?, analysis)
 }
 
 /// The JSON Schema of [`Format::Json`].

@@ -18,8 +18,8 @@ use super::{
     text::{clip, inert_line, shell, shorten},
 };
 use crate::{
-    analysis::{Analysis, WarningKind},
-    record::{Role, Run},
+    analysis::{Analysis, Context, WarningKind},
+    record::Role,
 };
 
 /// Everything a report shows, but for its charts.
@@ -96,26 +96,27 @@ pub(crate) struct Caution {
 impl View {
     /// Puts a run and its analysis into words.
     #[must_use]
-    pub(crate) fn new(run: &Run, analysis: &Analysis) -> Self {
-        let summary = summary::table(run, analysis);
-        let advice = advice(run, analysis);
+    pub(crate) fn new(analysis: &Analysis) -> Self {
+        let context = &analysis.context;
+        let summary = summary::table(analysis);
+        let advice = advice(analysis);
         Self {
             title: title(analysis),
-            subject: subject(run),
-            started: inert_line(&run.started_utc),
+            subject: subject(context),
+            started: inert_line(&context.started_utc),
             basis: basis(analysis),
             quick: analysis.quick,
-            sentences: sentences(run, analysis),
+            sentences: sentences(analysis),
             cards: cards(analysis, &summary, &advice),
             advice,
             summary,
             warnings: analysis.warnings.iter().map(caution).collect(),
-            prompts: answers::prompts(run, analysis),
-            ballot: ballot(run, analysis),
-            environment: environment::facts(run),
-            method: method::lines(run),
-            command: clip(&shell(&run.command), 4_000).0,
-            generator: format!("gguf-bench {}", inert_line(&run.build.version)),
+            prompts: answers::prompts(analysis),
+            ballot: ballot(analysis),
+            environment: environment::facts(analysis),
+            method: method::lines(context),
+            command: clip(&shell(&context.command), 4_000).0,
+            generator: format!("gguf-bench {}", inert_line(&context.build.version)),
         }
     }
 }
@@ -136,8 +137,8 @@ fn title(analysis: &Analysis) -> String {
     }
 }
 
-fn subject(run: &Run) -> Option<String> {
-    let facts = run.subjects.iter().find_map(|s| s.model.facts.as_ref())?;
+fn subject(context: &Context) -> Option<String> {
+    let facts = context.subjects.iter().find_map(|s| s.model.facts.as_ref())?;
     let size = super::format::sig3(facts.n_params as f64 / 1e6);
     let what = format!("{} architecture, {size} M parameters", shorten(&inert_line(&facts.architecture), 40));
     Some(match &facts.title {

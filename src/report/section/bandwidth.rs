@@ -3,7 +3,7 @@
 use super::names::name;
 use crate::{
     analysis::{Analysis, Roofline, RooflineRow, Unit},
-    record::{MemoryBandwidth, Run},
+    record::MemoryBandwidth,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -17,7 +17,7 @@ use crate::{
     units::{GIB, MIB},
 };
 
-pub(super) fn section(_run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "bandwidth",
         title: "Memory bandwidth",

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Retained},
-    record::Run,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -19,14 +18,14 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "depth",
         title: "Depth of context",
         lead: "The same work with so many tokens already in the context, as llama-bench's -d: they are evaluated before, untimed. Every \
              token attends to all before it, so speed falls with depth; what is left is paired by round.",
-        tables: vec![table(run, analysis)],
-        figures: figure(run, analysis)?.into_iter().collect(),
+        tables: vec![table(analysis)],
+        figures: figure(analysis)?.into_iter().collect(),
     })
 }
 
@@ -39,9 +38,9 @@ struct Course<'a> {
 }
 
 /// Work that was measured at several depths.
-fn courses(run: &Run) -> Vec<Course<'_>> {
+fn courses(analysis: &Analysis) -> Vec<Course<'_>> {
     let mut courses: Vec<Course<'_>> = Vec::new();
-    for workload in &run.plan.workloads {
+    for workload in &analysis.context.plan.workloads {
         let Some(n_depth) = workload.kind.depth() else { continue };
         let (work, key) = (workload.at_any_depth(), (n_depth, workload.id.as_str()));
         match courses.iter_mut().find(|course| course.work == work) {
@@ -57,7 +56,7 @@ fn courses(run: &Run) -> Vec<Course<'_>> {
 }
 
 /// One row a model, work and depth.
-fn table(run: &Run, analysis: &Analysis) -> Table {
+fn table(analysis: &Analysis) -> Table {
     let columns = vec![
         Column::text("model"),
         Column::text("work"),
@@ -67,7 +66,7 @@ fn table(run: &Run, analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
-        for Course { work, keys } in courses(run) {
+        for Course { work, keys } in courses(analysis) {
             for (n_depth, key) in keys {
                 let left = m.retained.iter().find(|r| r.key == key);
                 rows.push(vec![
@@ -88,8 +87,8 @@ fn share(of: &Retained) -> Cell {
     Cell { brackets: spread.brackets, plus_minus: spread.plus_minus, ..Cell::number(spread.value, of.share) }
 }
 
-fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let courses = courses(run);
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let courses = courses(analysis);
     let curve = |m: &ModelAnalysis, course: &Course<'_>| curve(m, course.keys.iter().copied());
     let panel = |course: &Course<'_>| Panel {
         title: inert_line(course.work),

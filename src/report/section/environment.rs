@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{bandwidth, method, names};
 use crate::{
-    record::{Arrangement, Budget, Model, Resumed, Run, Settings},
+    analysis::{Analysis, Context},
+    record::{Arrangement, Budget, Model, Resumed, Settings},
     report::{
         format::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
@@ -21,14 +22,18 @@ pub(crate) struct Facts {
 }
 
 /// Machine, program, parameters, then one a model.
-pub(crate) fn facts(run: &Run) -> Vec<Facts> {
+pub(crate) fn facts(analysis: &Analysis) -> Vec<Facts> {
+    let context = &analysis.context;
     let mut all = vec![
-        Facts { title: "Machine".into(), rows: named(machine(run)) },
-        Facts { title: "Program".into(), rows: named(program(run)) },
-        Facts { title: "Parameters".into(), rows: named(parameters(run)) },
+        Facts { title: "Machine".into(), rows: named(machine(context)) },
+        Facts { title: "Program".into(), rows: named(program(context)) },
+        Facts { title: "Parameters".into(), rows: named(parameters(analysis)) },
     ];
     all.extend(
-        run.subjects.iter().map(|m| Facts { title: shorten(&inert_line(&m.name), 40), rows: named(model(&m.model)) }),
+        context
+            .subjects
+            .iter()
+            .map(|m| Facts { title: shorten(&inert_line(&m.name), 40), rows: named(model(&m.model)) }),
     );
     all
 }
@@ -41,8 +46,8 @@ fn or_not(value: Option<&String>) -> String {
     value.cloned().unwrap_or_else(|| format!("{UNKNOWN}: not readable here"))
 }
 
-fn machine(run: &Run) -> Vec<(&'static str, String)> {
-    let m = &run.machine;
+fn machine(context: &Context) -> Vec<(&'static str, String)> {
+    let m = &context.machine;
     let cores = m.physical_cores.map_or_else(|| format!("{UNKNOWN} physical"), |n| format!("{n} physical"));
     let limit = m.memory_limit_bytes.map_or(String::new(), |b| format!(", limited to {}", bytes(b as f64)));
     let battery = match m.on_battery {
@@ -69,8 +74,8 @@ fn machine(run: &Run) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn program(run: &Run) -> Vec<(&'static str, String)> {
-    let b = &run.build;
+fn program(context: &Context) -> Vec<(&'static str, String)> {
+    let b = &context.build;
     let options: Vec<String> = b.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let features = if b.features.is_empty() { "none (CPU only)".into() } else { b.features.join(" ") };
     vec![
@@ -83,16 +88,17 @@ fn program(run: &Run) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn parameters(run: &Run) -> Vec<(&'static str, String)> {
-    let p = &run.plan.protocol;
-    let mut rows = settings(run.base_settings());
+fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
+    let context = &analysis.context;
+    let p = &context.plan.protocol;
+    let mut rows = settings(context.base_settings());
     rows.extend([
-        ("Rounds", rounds(run)),
-        ("Samples a visit", method::samples(run)),
-        ("Arrangement", arrangement(run)),
-        ("Stopped", format!("{}; ±{} was asked for", names::ended(run.ended), percent(p.precision))),
+        ("Rounds", rounds(analysis)),
+        ("Samples a visit", method::samples(context)),
+        ("Arrangement", arrangement(context)),
+        ("Stopped", format!("{}; ±{} was asked for", names::ended(analysis.ended), percent(p.precision))),
         ("Warm-up", format!("{} ms a visit at least", p.warmup_ms)),
-        ("Seed", run.plan.seed.to_string()),
+        ("Seed", context.plan.seed.to_string()),
     ]);
     rows
 }
@@ -110,8 +116,9 @@ fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn rounds(run: &Run) -> String {
-    let p = &run.plan.protocol;
+fn rounds(analysis: &Analysis) -> String {
+    let context = &analysis.context;
+    let p = &context.plan.protocol;
     let planned = if p.min_rounds == p.max_rounds {
         p.max_rounds.to_string()
     } else {
@@ -125,14 +132,14 @@ fn rounds(run: &Run) -> String {
     let again = |resumed: &Resumed| {
         format!("; taken up again from round {} on at {}", resumed.from_round + 1, inert_line(&resumed.at_utc))
     };
-    let resumed: String = run.resumed.iter().map(again).collect();
-    format!("{planned} planned{budget}; {} run{resumed}", run.rounds.len())
+    let resumed: String = context.resumed.iter().map(again).collect();
+    format!("{planned} planned{budget}; {} run{resumed}", analysis.rounds)
 }
 
 /// How the models shared a round, and what was decided on the way.
-fn arrangement(run: &Run) -> String {
-    let p = &run.plan.protocol;
-    let course = run.course.as_ref();
+fn arrangement(context: &Context) -> String {
+    let p = &context.plan.protocol;
+    let course = context.decisions.as_ref();
     let shared = match course.map_or(p.arrangement, |c| c.arrangement) {
         Arrangement::Sequential => "one model after the other",
         Arrangement::Alternating => "all models side by side, samples alternating",

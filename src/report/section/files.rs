@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    record::{Run, TensorGroup},
+    analysis::Analysis,
+    record::TensorGroup,
     report::{
         document::{Cell, Column, Section, Table},
         format::fixed,
@@ -11,18 +12,18 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run) -> Section {
+pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "files",
         title: "Files",
         lead: "Which tensors are stored in which type: a file's name tells only the most frequent one.",
-        tables: vec![table(run)],
+        tables: vec![table(analysis)],
         figures: Vec::new(),
     }
 }
 
-fn table(run: &Run) -> Table {
-    let models: Vec<_> = run.subjects.iter().filter_map(|m| Some((m, m.model.facts.as_ref()?))).collect();
+fn table(analysis: &Analysis) -> Table {
+    let models: Vec<_> = analysis.context.subjects.iter().filter_map(|m| Some((m, m.model.facts.as_ref()?))).collect();
     let classes: BTreeSet<&str> = models.iter().flat_map(|(_, f)| &f.tensors).map(|t| t.class.as_str()).collect();
     let mut columns = vec![Column::text("tensors")];
     columns.extend(models.iter().map(|(m, _)| Column::text(&shorten(&inert_line(&m.name), 40))));

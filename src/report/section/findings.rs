@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
-    record::{Outcome, Run, WorkloadKind},
+    record::{Outcome, WorkloadKind},
     report::{
         format::{Spread, comparison, percent, quantity},
         text::{inert_line, list},
@@ -15,51 +15,51 @@ use crate::{
 };
 
 /// The sentences, the most important first.
-pub(crate) fn sentences(run: &Run, analysis: &Analysis) -> Vec<String> {
+pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
     let mut out = Vec::new();
     let measured: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| !m.metrics.is_empty()).collect();
     match original(analysis) {
         _ if measured.is_empty() => out.push("Nothing could be measured.".into()),
         Some(o) if !o.metrics.is_empty() => {
-            out.extend(fastest(run, analysis, o));
-            out.extend(overall(run, analysis, o));
+            out.extend(fastest(analysis, o));
+            out.extend(overall(analysis, o));
             out.extend(smallest(analysis, o));
         }
         Some(o) => {
             out.push(format!("The original, {}, has no figures, so nothing is compared with it.", name(o)));
-            out.extend(absolute(run, analysis));
+            out.extend(absolute(analysis));
         }
-        None => out.extend(absolute(run, analysis)),
+        None => out.extend(absolute(analysis)),
     }
     out.extend(quality::words::sentences(analysis));
     out.extend(votes::sentences(analysis));
     out.extend(failures(analysis));
-    out.extend(not_measured(run, analysis));
+    out.extend(not_measured(analysis));
     out
 }
 
 /// The workload the first sentence is about: generation if it was measured, else prompt processing.
-fn primary(run: &Run) -> Option<(&str, &'static str)> {
-    let keys = synthetic(run);
+fn primary(analysis: &Analysis) -> Option<(&str, &'static str)> {
+    let keys = synthetic(analysis);
     let find = |prefix| keys.iter().copied().find(|k| k.starts_with(prefix));
     find("tg").map(|k| (k, "generates")).or_else(|| find("pp").map(|k| (k, "processes prompts")))
 }
 
 /// One line over all synthetic workloads, for every candidate that has an interval there.
-fn overall(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
+fn overall(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     let of = |m: &ModelAnalysis| {
         let shown = comparison(m.comparison("all_workloads")?)?;
         Some(format!("{} {} {}", name(m), shown.value, shown.brackets?))
     };
     let each: Vec<String> = analysis.models.iter().filter_map(of).collect();
-    let keys: Vec<String> = synthetic(run).iter().map(|key| inert_line(key)).collect();
+    let keys: Vec<String> = synthetic(analysis).iter().map(|key| inert_line(key)).collect();
     (!each.is_empty())
         .then(|| format!("Over {} together, against {}: {}.", keys.join(" and "), name(original), each.join(", ")))
 }
 
 /// The candidate with the highest ratio, and what may be said of it.
-fn fastest(run: &Run, analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
-    let Some((key, does)) = primary(run) else { return Vec::new() };
+fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
+    let Some((key, does)) = primary(analysis) else { return Vec::new() };
     let ratio_of = |m: &ModelAnalysis| m.comparison(key).and_then(|c| c.ratio).filter(|r| r.is_finite());
     let top = analysis.models.iter().filter_map(|m| Some((m, ratio_of(m)?))).max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(key)?))) else { return Vec::new() };
@@ -157,8 +157,8 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
 }
 
 /// Without an original: who was seen to be fastest, in its own unit.
-fn absolute(run: &Run, analysis: &Analysis) -> Option<String> {
-    let (key, _) = primary(run)?;
+fn absolute(analysis: &Analysis) -> Option<String> {
+    let (key, _) = primary(analysis)?;
     let top =
         analysis.models.iter().filter_map(|m| Some((m, m.metric(key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let (who, rate) = (name(top.0), quantity(Unit::TokensPerSecond, top.1));
@@ -178,9 +178,9 @@ fn failures(analysis: &Analysis) -> Option<String> {
 }
 
 /// What a reader might look for in vain.
-fn not_measured(run: &Run, analysis: &Analysis) -> Option<String> {
-    let keys = synthetic(run);
-    let prompts = run.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+fn not_measured(analysis: &Analysis) -> Option<String> {
+    let keys = synthetic(analysis);
+    let prompts = analysis.context.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
     let mut missing = Vec::new();
     if analysis.models.iter().all(|m| m.quality.is_none()) {
         missing.push("output quality");

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
-    record::{CacheState, Run},
+    record::CacheState,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{bars, canvas::DrawError},
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-pub(super) fn section(_run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "load",
         title: "Load",

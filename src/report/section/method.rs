@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    record::{Arrangement, Protocol, Run, Sampling, Workload, datum},
+    analysis::Context,
+    record::{Arrangement, Protocol, Sampling, Workload, datum},
     report::{format::percent, text::inert_line},
 };
 
@@ -22,32 +23,32 @@ pub(crate) struct Point {
 }
 
 /// The lines.
-pub(crate) fn lines(run: &Run) -> Vec<Point> {
+pub(crate) fn lines(context: &Context) -> Vec<Point> {
     let sections = ["The protocol"; 5].into_iter().chain(["The statistics"; 3]).chain(["The protocol"; 2]);
     let point = |(text, section): (String, &'static str)| Point {
         text,
         section,
         link: format!("{METHODOLOGY}#{}", section.to_lowercase().replace(' ', "-")),
     };
-    texts(run).into_iter().zip(sections).map(point).collect()
+    texts(context).into_iter().zip(sections).map(point).collect()
 }
 
-fn texts(run: &Run) -> Vec<String> {
-    let p = &run.plan.protocol;
-    let sampling = match run.plan.sampling {
+fn texts(context: &Context) -> Vec<String> {
+    let p = &context.plan.protocol;
+    let sampling = match context.plan.sampling {
         Sampling::Greedy => "greedily".to_owned(),
         Sampling::TopP { temperature, top_p } => {
-            format!("with temperature {temperature}, top-p {top_p} and seed {}", run.plan.seed)
+            format!("with temperature {temperature}, top-p {top_p} and seed {}", context.plan.seed)
         }
     };
-    let arrangement = run.course.as_ref().map_or(p.arrangement, |course| course.arrangement);
+    let arrangement = context.decisions.as_ref().map_or(p.arrangement, |course| course.arrangement);
     vec![
         "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into(),
         match arrangement {
             Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
             Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
         },
-        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its datum is their median.", p.warmup_ms, samples(run)),
+        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its datum is their median.", p.warmup_ms, samples(context)),
         "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
         "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
         format!("Rounds are the independent units. Absolute figures are medians over rounds with an order-statistic interval at {} confidence.", percent(p.confidence)),
@@ -56,20 +57,20 @@ fn texts(run: &Run) -> Vec<String> {
         "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),
         format!(
             "Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.",
-            run.rounds.iter().filter(|round| round.asks_prompts()).count()
+            context.prompt_rounds
         ),
     ]
 }
 
 /// Samples in a visit, as planned and as the pilot chose: `2 samples, after the pilot 6 (pp512) and 14 (tg128)`.
-pub(super) fn samples(run: &Run) -> String {
-    let Protocol { inner_samples: n, .. } = run.plan.protocol;
+pub(super) fn samples(context: &Context) -> String {
+    let Protocol { inner_samples: n, .. } = context.plan.protocol;
     let planned = format!("{n} sample{}", if n == 1 { "" } else { "s" });
-    let chosen: Vec<String> = run
-        .course
+    let chosen: Vec<String> = context
+        .decisions
         .iter()
         .flat_map(|course| &course.inner)
-        .filter_map(|choice| Some((choice.samples, run.plan.workloads.get(choice.workload)?)))
+        .filter_map(|choice| Some((choice.samples, context.plan.workloads.get(choice.workload)?)))
         .filter(|(_, Workload { kind, .. })| datum::synthetic_phase(kind).is_some())
         .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))
         .collect();
@@ -84,8 +85,9 @@ mod tests {
     fn every_point_has_a_section_that_exists() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = crate::record::read_run(&path).expect("the fixture is a record");
-        let lines = lines(&run);
-        assert_eq!(lines.len(), texts(&run).len());
+        let context = Context::of(&run);
+        let lines = lines(&context);
+        assert_eq!(lines.len(), texts(&context).len());
         let document = include_str!("../../../METHODOLOGY.md");
         for point in lines {
             assert!(document.contains(&format!("\n## {}\n", point.section)), "{}", point.section);

@@ -3,7 +3,7 @@
 use super::names::{failure, name};
 use crate::{
     analysis::{Analysis, MetricSummary, ModelAnalysis, Unit},
-    record::{Role, Run, WorkloadKind},
+    record::{Role, WorkloadKind},
     report::{
         draw::{
             bars::{Bar, Group},
@@ -17,9 +17,9 @@ use crate::{
 
 /// Keys of the synthetic workloads of one sequence, in the plan's order: `pp512`, `tg128`; those at a greater depth than the least
 /// have a section of their own.
-pub(crate) fn synthetic(run: &Run) -> Vec<&str> {
-    let is = |kind: &WorkloadKind| kind.depth().is_some() && run.plan.is_primary(kind);
-    run.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
+pub(crate) fn synthetic(analysis: &Analysis) -> Vec<&str> {
+    let is = |kind: &WorkloadKind| kind.depth().is_some() && analysis.context.plan.is_primary(kind);
+    analysis.context.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
 }
 
 /// The scale for a metric over all models.

@@ -19,9 +19,9 @@ pub(crate) mod summary;
 pub(crate) mod votes;
 
 use super::{document::Section, draw::canvas::DrawError, guide};
-use crate::{analysis::Analysis, record::Run};
+use crate::analysis::Analysis;
 
-type Make = fn(&Run, &Analysis) -> Result<Section, DrawError>;
+type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
 const SECTIONS: [Make; 12] = [
@@ -34,14 +34,14 @@ const SECTIONS: [Make; 12] = [
     load::section,
     quality::section,
     prompts::section,
-    |_, analysis| Ok(votes::section(analysis)),
-    |_, analysis| Ok(guide::section(analysis)),
-    |run, _| Ok(files::section(run)),
+    |analysis| Ok(votes::section(analysis)),
+    |analysis| Ok(guide::section(analysis)),
+    |analysis| Ok(files::section(analysis)),
 ];
 
 /// Every section with a table or a figure, in order.
-pub(crate) fn all(run: &Run, analysis: &Analysis) -> Result<Vec<Section>, DrawError> {
-    let mut all = SECTIONS.iter().map(|section| section(run, analysis)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) fn all(analysis: &Analysis) -> Result<Vec<Section>, DrawError> {
+    let mut all = SECTIONS.iter().map(|section| section(analysis)).collect::<Result<Vec<_>, _>>()?;
     for section in &mut all {
         section.tables.retain(|table| !table.rows.is_empty());
     }

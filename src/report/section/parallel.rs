@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
-    record::{Run, WorkloadKind},
+    record::WorkloadKind,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -19,28 +19,28 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "together",
         title: "Several at once",
         lead: "Sequences side by side in one context, as llama-batched-bench counts them: the tokens of all over the time of all. Each \
              sequence gets its share of that. Generation follows the prompt.",
-        tables: vec![table(run, analysis)],
-        figures: figure(run, analysis)?.into_iter().collect(),
+        tables: vec![table(analysis)],
+        figures: figure(analysis)?.into_iter().collect(),
     })
 }
 
 /// Workloads of several sequences: key, sequences.
-fn workloads(run: &Run) -> Vec<(&str, u32)> {
+fn workloads(analysis: &Analysis) -> Vec<(&str, u32)> {
     let of = |w: &'_ crate::record::Workload| match w.kind {
         WorkloadKind::PpTogether { n_seq, .. } | WorkloadKind::TgTogether { n_seq, .. } => Some(n_seq),
         WorkloadKind::Pp { .. } | WorkloadKind::Tg { .. } | WorkloadKind::Prompt(_) => None,
     };
-    run.plan.workloads.iter().filter_map(|w| Some((w.id.as_str(), of(w)?))).collect()
+    analysis.context.plan.workloads.iter().filter_map(|w| Some((w.id.as_str(), of(w)?))).collect()
 }
 
 /// One row a model and workload.
-fn table(run: &Run, analysis: &Analysis) -> Table {
+fn table(analysis: &Analysis) -> Table {
     let columns = vec![
         Column::text("model"),
         Column::text("work"),
@@ -50,7 +50,7 @@ fn table(run: &Run, analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
-        for (key, n_seq) in workloads(run) {
+        for (key, n_seq) in workloads(analysis) {
             let metric = m.metric(key);
             let each = metric.and_then(|metric| Some(metric.value? / f64::from(n_seq)));
             rows.push(vec![
@@ -65,8 +65,8 @@ fn table(run: &Run, analysis: &Analysis) -> Table {
     Table::new("together-table", "Tokens a second of several sequences side by side", columns, rows)
 }
 
-fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let all = workloads(run);
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let all = workloads(analysis);
     let panel = |kind: &str, what: &str| {
         let mut keys: Vec<(&str, u32)> = all.iter().copied().filter(|(key, _)| key.starts_with(kind)).collect();
         keys.sort_by_key(|(_, n_seq)| *n_seq);

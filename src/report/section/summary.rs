@@ -7,20 +7,20 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Unit},
-    record::{Role, Run},
+    record::Role,
     report::{
         document::{Cell, Column, Table},
         format::{Scale, Spread, fixed, ratio},
     },
 };
 
-pub(crate) fn table(run: &Run, analysis: &Analysis) -> Table {
+pub(crate) fn table(analysis: &Analysis) -> Table {
     let sizes = Scale::for_all(Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
     let mut columns =
         vec![Column::text("model"), Column::number("size", sizes.suffix).rank(2), Column::number("bpw", "bit").rank(4)];
-    let mut keys = synthetic(run);
+    let mut keys = synthetic(analysis);
     // Where outputs alone are compared, nothing else was looked at.
-    if !run.plan.workloads.is_empty() {
+    if !analysis.context.plan.workloads.is_empty() {
         keys.insert(0, "load");
         keys.push("memory_peak");
     }

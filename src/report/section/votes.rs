@@ -9,7 +9,7 @@ use crate::{
         Analysis, ModelAnalysis, Preference, VoteCount,
         votes::{self, Question},
     },
-    record::{Run, Workload},
+    record::Workload,
     report::{
         document::{Cell, Column, Section, Table, Tone},
         embed::inert,
@@ -120,16 +120,16 @@ pub(crate) struct Ballot {
 }
 
 /// The ballot of a record; `None` when there is nothing to judge.
-pub(crate) fn ballot(run: &Run, analysis: &Analysis) -> Option<Ballot> {
-    let votes::Ballot { id, questions, same } = votes::ballot(run)?;
-    let original = run.original()?;
+pub(crate) fn ballot(analysis: &Analysis) -> Option<Ballot> {
+    let votes::Ballot { id, questions, same } = analysis.ballot.as_ref()?;
+    let original = analysis.context.original()?;
     let shown = |q: &Question| {
         Some(json!({
             "workload": q.workload,
             "candidate": q.candidate,
             "original": q.original,
-            "prompt": prompt(run, analysis, q.workload)?,
-            "answers": { "original": answer(run, analysis, q.workload, original)?, "candidate": answer(run, analysis, q.workload, q.candidate)? },
+            "prompt": prompt(analysis, q.workload)?,
+            "answers": { "original": answer(analysis, q.workload, original)?, "candidate": answer(analysis, q.workload, q.candidate)? },
         }))
     };
     let questions: Vec<serde_json::Value> = questions.iter().filter_map(shown).collect();
@@ -145,15 +145,15 @@ fn on_page(model: &ModelAnalysis, workload: &Workload) -> bool {
 }
 
 /// Which of the page's prompts it is.
-fn prompt(run: &Run, analysis: &Analysis, workload: usize) -> Option<usize> {
+fn prompt(analysis: &Analysis, workload: usize) -> Option<usize> {
     let shown = |w: &Workload| analysis.models.iter().any(|m| on_page(m, w));
-    let before = run.plan.workloads.get(..workload)?;
-    shown(run.plan.workloads.get(workload)?).then(|| before.iter().filter(|w| shown(w)).count())
+    let before = analysis.context.plan.workloads.get(..workload)?;
+    shown(analysis.context.plan.workloads.get(workload)?).then(|| before.iter().filter(|w| shown(w)).count())
 }
 
 /// Which of that prompt's answers it is.
-fn answer(run: &Run, analysis: &Analysis, workload: usize, model: usize) -> Option<usize> {
-    let workload = run.plan.workloads.get(workload)?;
+fn answer(analysis: &Analysis, workload: usize, model: usize) -> Option<usize> {
+    let workload = analysis.context.plan.workloads.get(workload)?;
     let before = analysis.models.get(..model)?;
     on_page(analysis.models.get(model)?, workload).then(|| before.iter().filter(|m| on_page(m, workload)).count())
 }

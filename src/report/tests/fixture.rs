@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::{
     analysis::{
-        Advice, Analysis, AnswerRow, Axis, Better, BufferTotals, CategoryRow, Choice, Comparison, Latency, LoadSummary,
-        MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source, Standing, Unit,
-        Verdict, Verdicts, Warning, WarningKind,
+        Advice, Analysis, AnswerRow, Axis, Better, BufferTotals, CategoryRow, Choice, Comparison, Context, Latency,
+        LoadSummary, MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source,
+        Standing, Traces, Unit, Verdict, Verdicts, Warning, WarningKind, votes,
     },
     record::{CacheState, Prefer, Run, WorkloadKind, read_run},
 };
@@ -53,7 +53,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         }
         out
     };
-    Analysis {
+    let mut analysis = Analysis {
         format: 1,
         rounds: 12,
         ended: run.ended,
@@ -71,7 +71,19 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         advice: advice(run.subjects.len()),
         votes: None,
         roofline: None,
-    }
+        context: Context::of(run),
+        traces: Traces::default(),
+        ballot: None,
+    };
+    read_again(&mut analysis, run);
+    analysis
+}
+
+/// What an analysis holds of the record itself, from a record that was changed after it was analysed.
+pub(super) fn read_again(analysis: &mut Analysis, run: &Run) {
+    analysis.context = Context::of(run);
+    analysis.traces = Traces::of(run, &analysis.models);
+    analysis.ballot = votes::ballot(run);
 }
 
 /// Nothing is recommended: the fixture's outputs were not compared.

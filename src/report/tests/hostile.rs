@@ -1,7 +1,7 @@
 //! Names, prompts, answers and metadata that attack: they must come out as text, everywhere.
 
 use super::{
-    fixture::{analysis, run},
+    fixture::{analysis, read_again, run},
     page::{check, tags},
 };
 use crate::{
@@ -183,6 +183,7 @@ fn nothing_measured_is_said() {
         (m.metrics, m.vs_original, m.load, m.memory) = (Vec::new(), Vec::new(), None, None);
         (m.categories, m.answers) = (Vec::new(), Vec::new());
     }
+    read_again(&mut analysis, &run);
     let text = render(Format::Text, &run, &analysis, &Options::default()).expect("it renders");
     assert!(text.contains("Nothing could be measured."), "{text}");
     check(&render(Format::Html, &run, &analysis, &Options::default()).expect("it renders"));
@@ -198,6 +199,7 @@ fn ten_models_with_long_names_fit() {
         analysis.models.push(model);
         run.subjects.push(info);
     }
+    read_again(&mut analysis, &run);
     check(&render(Format::Html, &run, &analysis, &Options::default()).expect("it renders"));
     for width in [80, 100, 130, 200] {
         let text = render(Format::Text, &run, &analysis, &Options { width, ..Options::default() }).expect("it renders");

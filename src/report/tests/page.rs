@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::fixture::{analysis, run};
 use crate::{
     analysis::Analysis,
-    record::Run,
     report::{Format, Options, document::Figure, render, section},
 };
 
@@ -62,8 +61,8 @@ pub(in crate::report) fn tags(page: &str) -> Vec<Tag> {
 }
 
 /// The figures of every section.
-pub(super) fn figures(run: &Run, analysis: &Analysis) -> Vec<Figure> {
-    let sections = section::all(run, analysis).expect("it can be drawn");
+pub(super) fn figures(analysis: &Analysis) -> Vec<Figure> {
+    let sections = section::all(analysis).expect("it can be drawn");
     sections.into_iter().flat_map(|section| section.figures).collect()
 }
 
@@ -117,7 +116,7 @@ fn it_is_sound_and_asks_the_network_for_nothing() {
 #[test]
 fn every_figure_is_there_and_named() {
     let (run, page) = (run(), page());
-    let charts = figures(&run, &analysis(&run));
+    let charts = figures(&analysis(&run));
     let expected = [
         "chart-ratio",
         "chart-speed-0",
@@ -141,9 +140,9 @@ fn every_figure_is_there_and_named() {
 
 #[test]
 fn figures_have_a_mark_for_every_datum() {
-    let (run, mut analysis) = (run(), analysis(&run()));
+    let mut analysis = analysis(&run());
     let count = |analysis: &Analysis, id: &str, what: &str| {
-        let charts = figures(&run, analysis);
+        let charts = figures(analysis);
         charts.iter().find(|c| c.id == id).map_or(0, |c| c.svg.matches(what).count())
     };
     assert_eq!(count(&analysis, "chart-speed-1", "<rect"), 4, "a bar for each measured model");
@@ -167,7 +166,7 @@ fn a_section_without_rows_keeps_its_figures() {
     for m in &mut analysis.models {
         m.load = None;
     }
-    let sections = section::all(&run, &analysis).expect("it can be drawn");
+    let sections = section::all(&analysis).expect("it can be drawn");
     let load = sections.iter().find(|section| section.id == "load").expect("it has a figure");
     assert!(load.tables.is_empty() && load.figures.len() == 1);
     let page = render(Format::Html, &run, &analysis, &Options::default()).expect("the fixture renders");

@@ -58,7 +58,7 @@ fn the_page_marks_the_choice_and_says_why_the_others_are_not_it() {
 fn every_figure_of_quality_has_its_marks() {
     let run = real();
     let analysis = analysis::analyse(&run);
-    let charts = figures(&run, &analysis);
+    let charts = figures(&analysis);
     let svg = |id: &str| charts.iter().find(|c| c.id == id).map_or("", |c| c.svg.as_str());
     let count = |id: &str, what: &str| svg(id).matches(what).count();
     assert_eq!(count("chart-pareto", "<circle"), 4 + 1, "four models and a ring");

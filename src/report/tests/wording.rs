@@ -10,7 +10,7 @@ fn first(change: impl FnOnce(&mut Analysis)) -> String {
     let run = run();
     let mut analysis = analysis(&run);
     change(&mut analysis);
-    sentences(&run, &analysis).swap_remove(0)
+    sentences(&analysis).swap_remove(0)
 }
 
 fn judge(analysis: &mut Analysis, verdict: Option<Verdict>, ratio: f64) {
@@ -58,7 +58,7 @@ fn of_memory(verdict: Verdict) -> String {
     for c in analysis.models.iter_mut().flat_map(|m| &mut m.vs_original).filter(|c| c.key == "memory_peak") {
         c.verdict = Some(verdict);
     }
-    sentences(&run, &analysis).swap_remove(1)
+    sentences(&analysis).swap_remove(1)
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn equal_and_slower_are_said_so() {
 #[test]
 fn failures_and_gaps_are_said() {
     let run = run();
-    let all = sentences(&run, &analysis(&run)).join(" ");
+    let all = sentences(&analysis(&run)).join(" ");
     assert!(all.contains("IQ1_XX failed"), "{all}");
     assert!(all.contains("Not measured in this run: output quality."), "{all}");
 }

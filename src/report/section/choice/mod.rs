@@ -14,7 +14,7 @@ use crate::{
         Advice as Findings, Analysis, Axis, Choice, Comparison, Figure as Estimate, Held, Limit, ModelAnalysis,
         Obstacle, Place, Source, Unit, Verdict,
     },
-    record::{Role, Run},
+    record::Role,
     report::{
         document::{Cell, Column, Section, Table},
         draw::canvas::DrawError,
@@ -23,14 +23,14 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "choice",
         title: "Choice",
         lead: "What each model costs and buys, and why one of them is to be taken. A limit is kept only by a whole interval, and a \
              preference decides only where intervals do: what can't be told apart counts as equal.",
-        tables: vec![table(run, analysis)],
-        figures: pareto::figure(run, analysis)?.into_iter().collect(),
+        tables: vec![table(analysis)],
+        figures: pareto::figure(analysis)?.into_iter().collect(),
     })
 }
 
@@ -50,14 +50,14 @@ pub(crate) struct Advice {
 }
 
 /// The advice in words.
-pub(crate) fn advice(run: &Run, analysis: &Analysis) -> Advice {
+pub(crate) fn advice(analysis: &Analysis) -> Advice {
     let findings = &analysis.advice;
     let chosen = match findings.choice {
         Choice::Take { model, .. } => Some(model),
         Choice::Nothing { .. } => None,
     };
     Advice {
-        sentence: sentence(run, analysis),
+        sentence: sentence(analysis),
         rule: rule(findings),
         given: chosen.is_some(),
         why: (0..analysis.models.len()).map(|model| why(analysis, model)).collect(),
@@ -65,14 +65,14 @@ pub(crate) fn advice(run: &Run, analysis: &Analysis) -> Advice {
     }
 }
 
-fn sentence(run: &Run, analysis: &Analysis) -> String {
+fn sentence(analysis: &Analysis) -> String {
     match &analysis.advice.choice {
-        Choice::Take { model, equals } => take(run, analysis, *model, equals),
+        Choice::Take { model, equals } => take(analysis, *model, equals),
         Choice::Nothing { because } => nothing(analysis, *because),
     }
 }
 
-fn take(run: &Run, analysis: &Analysis, model: usize, equals: &[usize]) -> String {
+fn take(analysis: &Analysis, model: usize, equals: &[usize]) -> String {
     let chosen = &analysis.models[model];
     let Some(base) = original(analysis).filter(|o| !std::ptr::eq(*o, chosen)) else {
         let better = better_words(analysis.advice.rule.by);
@@ -89,7 +89,10 @@ fn take(run: &Run, analysis: &Analysis, model: usize, equals: &[usize]) -> Strin
     };
     let mut gains = Vec::new();
     gains.extend(
-        synthetic(run).iter().find(|k| k.starts_with("tg")).and_then(|k| speed(chosen.comparison(k)?, &name(base))),
+        synthetic(analysis)
+            .iter()
+            .find(|k| k.starts_with("tg"))
+            .and_then(|k| speed(chosen.comparison(k)?, &name(base))),
     );
     gains.extend(memory(chosen, base));
     gains.extend(agreement(chosen));
@@ -252,8 +255,8 @@ fn limit(advice: &Findings, limit: Limit) -> String {
 }
 
 /// One row a model: the respects that count, what dominates it, what became of it.
-fn table(run: &Run, analysis: &Analysis) -> Table {
-    let tg = synthetic(run).into_iter().find(|k| k.starts_with("tg"));
+fn table(analysis: &Analysis) -> Table {
+    let tg = synthetic(analysis).into_iter().find(|k| k.starts_with("tg"));
     let (speed, memory) = (tg.map(|key| scale(analysis, key)), scale(analysis, "memory_peak"));
     let measured = |key: &str| analysis.models.iter().any(|m| m.metric(key).is_some());
     let mut columns = vec![Column::text("model"), Column::number("mean KLD", "nats")];

@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::{Analysis, Choice, Figure as Estimate, ModelAnalysis, Unit},
-    record::{Role, Run},
+    record::Role,
     report::{
         document::Figure,
         draw::{
@@ -36,8 +36,8 @@ struct Point {
     dominated: bool,
 }
 
-pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let tg = synthetic(run).into_iter().find(|k| k.starts_with("tg"));
+pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let tg = synthetic(analysis).into_iter().find(|k| k.starts_with("tg"));
     let tg = tg.filter(|key| analysis.models.iter().any(|m| m.metric(key).is_some()));
     let points = points(analysis, tg);
     let candidates = || points.iter().filter(|p| !p.original);

@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::{Analysis, Unit},
-    record::{MemorySeries, Run},
+    record::MemorySeries,
     report::{
         document::Figure,
         draw::{
@@ -24,9 +24,13 @@ const LEFT: i32 = 54;
 /// Most points of an outline: more can't be seen.
 const MOST: usize = 400;
 
-pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let strips: Vec<(String, &MemorySeries)> =
-        (0..).zip(&analysis.models).filter_map(|(i, m)| Some((shorten(&name(m), 40), series(run, i)?))).collect();
+pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let strips: Vec<(String, &MemorySeries)> = analysis
+        .models
+        .iter()
+        .zip(&analysis.traces.models)
+        .filter_map(|(m, traces)| Some((shorten(&name(m), 40), traces.memory.as_ref()?)))
+        .collect();
     let end = strips.iter().filter_map(|(_, s)| s.at_ms.last()).max().copied().unwrap_or(0);
     let most = strips.iter().flat_map(|(_, s)| &s.rss_kib).max().copied().unwrap_or(0);
     if end == 0 || most == 0 {
@@ -64,13 +68,6 @@ pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, D
     })?;
     let note = "Blue: file-backed. Orange: anonymous. Marks: what the worker began.".into();
     Ok(Some(Figure { id: "chart-memory-time".into(), section: "memory", title, note, svg }))
-}
-
-/// The last visit with readings: its page cache is the warmest.
-fn series(run: &Run, model: usize) -> Option<&MemorySeries> {
-    let visits = run.rounds.iter().rev().flat_map(|r| r.visits.iter().rev());
-    let all = visits.filter(|v| v.model == model).filter_map(|v| v.memory.as_ref()).map(|m| &m.series);
-    all.into_iter().find(|s| s.at_ms.len() > 1 && s.at_ms.len() == s.rss_kib.len())
 }
 
 fn draw_series(canvas: &mut Canvas<'_>, s: &MemorySeries, x: &Axis, y: &Axis) {

@@ -5,7 +5,7 @@ mod course;
 use super::names::name;
 use crate::{
     analysis::{Analysis, MemorySummary, ModelAnalysis, Unit},
-    record::{DeviceMemory, Run},
+    record::DeviceMemory,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "memory",
         title: "Memory",
         lead: "Resident memory of each model's own process. Weights mapped from the file are file-backed: the system can drop \
              and read them again. llama.cpp's account and the size expected from the header stand beside it.",
         tables: vec![resident(analysis), buffers(analysis)],
-        figures: parts(analysis)?.into_iter().chain(course::figure(run, analysis)?).collect(),
+        figures: parts(analysis)?.into_iter().chain(course::figure(analysis)?).collect(),
     })
 }
 

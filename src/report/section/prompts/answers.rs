@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Analysis, AnswerRow},
-    record::{FinishReason, Run, WorkloadKind},
+    record::{FinishReason, WorkloadKind},
     report::{
         format::{ms, or_unknown, rate},
         section::names::{name, original},
@@ -48,7 +48,7 @@ pub(crate) struct Answer {
 }
 
 /// Every prompt that was answered.
-pub(crate) fn prompts(run: &Run, analysis: &Analysis) -> Vec<Prompt> {
+pub(crate) fn prompts(analysis: &Analysis) -> Vec<Prompt> {
     let of = |w: &crate::record::Workload| {
         let WorkloadKind::Prompt(prompt) = &w.kind else { return None };
         let row = |m: &crate::analysis::ModelAnalysis| m.answers.iter().find(|a| a.prompt == w.id).cloned();
@@ -65,7 +65,7 @@ pub(crate) fn prompts(run: &Run, analysis: &Analysis) -> Vec<Prompt> {
         let (name, category) = (shorten(&inert_line(&w.id), 60), shorten(&inert_line(&prompt.category), 40));
         (!answers.is_empty()).then_some(Prompt { name, category, text, cut, answers })
     };
-    run.plan.workloads.iter().filter_map(of).collect()
+    analysis.context.plan.workloads.iter().filter_map(of).collect()
 }
 
 fn answer(model: String, row: &AnswerRow, base: Option<&str>) -> Answer {

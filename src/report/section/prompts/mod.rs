@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, AnswerRow, ModelAnalysis, Unit},
-    record::Run,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -22,10 +21,10 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let mut figures = by_category(analysis)?;
-    figures.extend(latency::figure(run, analysis)?);
-    figures.extend(position::figure(run, analysis)?);
+    figures.extend(latency::figure(analysis)?);
+    figures.extend(position::figure(analysis)?);
     Ok(Section {
         id: "prompts",
         title: "Prompts",

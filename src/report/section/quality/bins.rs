@@ -1,8 +1,9 @@
 //! Mean KLD by position in the window, and by how sure the original was: whether errors pile up, and where they arise.
 
+use super::cells::compared;
 use crate::{
-    analysis::Analysis,
-    record::{Run, Summary},
+    analysis::{Analysis, ModelAnalysis, QualityAnalysis},
+    record::Summary,
     report::{
         document::Figure,
         draw::{
@@ -22,7 +23,7 @@ const FOOT: i32 = 40;
 /// Label of a bin, its tokens, and their mean KLD.
 type Bin = (String, usize, Option<f64>);
 
-pub(super) fn figures(run: &Run, analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
+pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let by_position = |s: &Summary| -> Vec<Bin> {
         let bins = s.kld_by_position.iter();
         bins.map(|b| (format!("{}–{}", b.from_position, b.to_position.saturating_sub(1)), b.tokens, b.kld_mean_nats))
@@ -45,7 +46,7 @@ pub(super) fn figures(run: &Run, analysis: &Analysis) -> Result<Vec<Figure>, Dra
         axis: "entropy of the original's next token, nats",
         note: "Left: tokens of which the original was sure. A divergence there is more often felt.",
     };
-    Ok([figure(run, analysis, &position, by_position)?, figure(run, analysis, &entropy, by_entropy)?]
+    Ok([figure(analysis, &position, by_position)?, figure(analysis, &entropy, by_entropy)?]
         .into_iter()
         .flatten()
         .collect())
@@ -59,17 +60,15 @@ struct Words {
 }
 
 fn figure(
-    run: &Run,
     analysis: &Analysis,
     words: &Words,
     bins: impl Fn(&Summary) -> Vec<Bin>,
 ) -> Result<Option<Figure>, DrawError> {
-    let results = run.quality.iter().flat_map(|q| &q.results);
-    let of = |r: &crate::record::CandidateQuality| {
-        let texts: Vec<Vec<Bin>> = r.texts.iter().filter_map(|t| Some(bins(t.summary.as_ref()?))).collect();
-        Some((shorten(&name(analysis.models.get(r.candidate)?), 24), pooled(&texts)?))
+    let of = |(m, q): (&ModelAnalysis, &QualityAnalysis)| {
+        let texts: Vec<Vec<Bin>> = q.texts.iter().filter_map(|t| Some(bins(t.summary.as_ref()?))).collect();
+        Some((shorten(&name(m), 24), pooled(&texts)?))
     };
-    let series: Vec<(String, Vec<Bin>)> = results.filter_map(of).collect();
+    let series: Vec<(String, Vec<Bin>)> = compared(analysis).filter_map(of).collect();
     let Some(labels) = series.first().map(|(_, bins)| bins.iter().map(|b| b.0.clone()).collect::<Vec<_>>()) else {
         return Ok(None);
     };

@@ -1,8 +1,9 @@
 //! How KLD is distributed over tokens: the empirical distribution function of each candidate on a logarithmic axis.
 
+use super::cells::compared;
 use crate::{
-    analysis::Analysis,
-    record::{Percentiles, Run, TextQuality},
+    analysis::{Analysis, ModelAnalysis, QualityAnalysis, TextFigures},
+    record::Percentiles,
     report::{
         document::Figure,
         draw::{
@@ -25,14 +26,12 @@ const MARKED: [(f64, &str); 3] = [(0.5, "median"), (0.9, "90 %"), (0.99, "99 %")
 /// (KLD, share of tokens up to it) of one text, both ascending.
 type Curve = Vec<(f64, f64)>;
 
-pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let results = run.quality.iter().flat_map(|q| &q.results);
-    let of = |r: &crate::record::CandidateQuality| {
-        let texts: Vec<Curve> = r.texts.iter().filter_map(curve).collect();
-        let label = shorten(&name(analysis.models.get(r.candidate)?), 24);
-        (!texts.is_empty()).then_some((label, texts))
+pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let of = |(m, q): (&ModelAnalysis, &QualityAnalysis)| {
+        let texts: Vec<Curve> = q.texts.iter().filter_map(curve).collect();
+        (!texts.is_empty()).then(|| (shorten(&name(m), 24), texts))
     };
-    let series: Vec<(String, Vec<Curve>)> = results.filter_map(of).collect();
+    let series: Vec<(String, Vec<Curve>)> = compared(analysis).filter_map(of).collect();
     let values = || series.iter().flat_map(|(_, texts)| texts).flatten().filter(|(_, p)| *p >= 0.01);
     let top = legend_height(series.len()) + 8;
     let Some(x) = Axis::holding(values().map(|(v, _)| v.max(LEAST)), (LEFT, RIGHT)) else { return Ok(None) };
@@ -61,24 +60,18 @@ pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, D
 }
 
 /// Percentiles up to the 95th, then every token above it that the record is sure to hold.
-fn curve(text: &TextQuality) -> Option<Curve> {
+fn curve(text: &TextFigures) -> Option<Curve> {
     let summary = text.summary.as_ref()?;
     let Percentiles { p0_1, p1, p5, p10, p25, median, p75, p90, p95, p99, p99_9, maximum, .. } =
         summary.kld_percentiles_nats;
     let mut points = vec![(p0_1, 0.001), (p1, 0.01), (p5, 0.05), (p10, 0.1), (p25, 0.25), (median, 0.5), (p75, 0.75)];
     points.extend([(p90, 0.9), (p95, 0.95)]);
-    // Each window keeps its largest: what lies above the least kept of every window is complete.
-    let least_kept =
-        |w: &crate::record::WindowMeans| w.kld_largest_nats.last().map_or(f64::INFINITY, |v| f64::from(*v));
-    let sure = text.windows.iter().map(least_kept).fold(p95, f64::max);
-    let kept = text.windows.iter().flat_map(|w| &w.kld_largest_nats).map(|v| f64::from(*v));
-    let mut tail: Vec<f64> = kept.filter(|v| *v > sure).collect();
-    tail.sort_by(f64::total_cmp);
+    let tail = &text.kld_tail_nats;
     let (n, tokens) = (tail.len(), summary.tokens.max(1) as f64);
     if tail.is_empty() {
         points.extend([(p99, 0.99), (p99_9, 0.999), (maximum, 1.0)]);
     }
-    points.extend(tail.into_iter().enumerate().map(|(i, v)| (v, 1.0 - (n - 1 - i) as f64 / tokens)));
+    points.extend(tail.iter().enumerate().map(|(i, v)| (*v, 1.0 - (n - 1 - i) as f64 / tokens)));
     points.retain(|(v, _)| v.is_finite());
     Some(points)
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     analysis::{Agreement, Analysis, AnswerRow, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures},
-    record::{Outcome, QualityStop, Role, Run, Summary},
+    record::{Outcome, QualityStop, Role, Summary},
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -26,11 +26,11 @@ use crate::{
 use cells::{NOT_COMPARED, at_least, change, compared, kld_of, perplexity, share};
 use words::is_wide;
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let mut figures: Vec<Figure> = means(analysis)?.into_iter().collect();
-    figures.extend(distribution::figure(run, analysis)?);
+    figures.extend(distribution::figure(analysis)?);
     figures.extend(by_text::figure(analysis)?);
-    figures.extend(bins::figures(run, analysis)?);
+    figures.extend(bins::figures(analysis)?);
     Ok(Section {
         id: "quality",
         title: "Quality",

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Unit},
-    record::Run,
     report::{
         document::{Cell, Column, Figure, Section, Table, words},
         draw::{bars, canvas::DrawError},
@@ -18,10 +17,10 @@ use crate::{
     },
 };
 
-pub(super) fn section(run: &Run, analysis: &Analysis) -> Result<Section, DrawError> {
-    let mut figures: Vec<Figure> = ratio::figure(run, analysis)?.into_iter().collect();
-    figures.extend(bars_each(run, analysis)?);
-    figures.extend(timeline::figures(run, analysis)?);
+pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
+    let mut figures: Vec<Figure> = ratio::figure(analysis)?.into_iter().collect();
+    figures.extend(bars_each(analysis)?);
+    figures.extend(timeline::figures(analysis)?);
     Ok(Section {
         id: "speed",
         title: "Speed",
@@ -75,7 +74,7 @@ fn table(analysis: &Analysis) -> Table {
 }
 
 /// One figure a workload.
-fn bars_each(run: &Run, analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
+fn bars_each(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let measured = |key: &&str| analysis.models.iter().any(|m| m.metric(key).is_some());
     let draw = |(i, key): (usize, &str)| {
         let id = format!("chart-speed-{i}");
@@ -85,5 +84,5 @@ fn bars_each(run: &Run, analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
         let svg = bars::draw(&id, &title, &one_each(analysis, key, scale(analysis, key)))?;
         Ok(Figure { id, section: "speed", title, note, svg })
     };
-    synthetic(run).into_iter().filter(measured).enumerate().map(draw).collect()
+    synthetic(analysis).into_iter().filter(measured).enumerate().map(draw).collect()
 }

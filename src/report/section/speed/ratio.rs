@@ -2,7 +2,6 @@
 
 use crate::{
     analysis::{Analysis, Better, Comparison, ModelAnalysis},
-    record::Run,
     report::{
         document::{Figure, Tone, better, tone},
         draw::{
@@ -29,8 +28,8 @@ struct Row<'a> {
     of: &'a Comparison,
 }
 
-pub(super) fn figure(run: &Run, analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let mut keys = synthetic(run);
+pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+    let mut keys = synthetic(analysis);
     keys.extend(["load", "memory_peak"]);
     let groups: Vec<(String, Vec<Row<'_>>)> = keys.iter().filter_map(|key| group(analysis, key)).collect();
     let Some(base) = original(analysis).filter(|_| !groups.is_empty()) else { return Ok(None) };

@@ -1,0 +1,46 @@
+//! What the record says of the run itself, for whoever shows it: what was to be done, with what and on what, and what was decided.
+
+use crate::record::{Build, Course, Machine, Plan, Resumed, Role, Run, Settings, Subject};
+
+/// The record but for what was measured, so that a report needs the analysis alone.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Context {
+    pub(crate) build: Build,
+    pub(crate) machine: Machine,
+    pub(crate) command: Vec<String>,
+    pub(crate) started_utc: String,
+    pub(crate) plan: Plan,
+    /// In the order of [`Analysis::models`](super::Analysis::models).
+    pub(crate) subjects: Vec<Subject>,
+    /// What the pilot decided; `None` in records without rounds, and in older ones.
+    pub(crate) decisions: Option<Course>,
+    pub(crate) resumed: Vec<Resumed>,
+    /// Rounds in which prompts were answered.
+    pub(crate) prompt_rounds: usize,
+}
+
+impl Context {
+    pub(crate) fn of(run: &Run) -> Self {
+        Self {
+            build: run.build.clone(),
+            machine: run.machine.clone(),
+            command: run.command.clone(),
+            started_utc: run.started_utc.clone(),
+            plan: run.plan.clone(),
+            subjects: run.subjects.clone(),
+            decisions: run.course.clone(),
+            resumed: run.resumed.clone(),
+            prompt_rounds: run.rounds.iter().filter(|round| round.asks_prompts()).count(),
+        }
+    }
+
+    /// The settings that the others are held against: the first subject's.
+    pub(crate) fn base_settings(&self) -> &Settings {
+        &self.subjects[0].settings
+    }
+
+    /// Index of the original; `None` in a record without one.
+    pub(crate) fn original(&self) -> Option<usize> {
+        self.subjects.iter().position(|subject| subject.role == Role::Original)
+    }
+}
