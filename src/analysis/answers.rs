@@ -8,7 +8,7 @@ use super::{
     series, visits,
 };
 use crate::{
-    quality::text::{Defect, defects},
+    analysis::defects::{Defect, defects},
     record::{FinishReason, Generation, Phase, Run, Sample, WorkloadKind, datum},
     stats,
     units::{NS_PER_MS, NS_PER_S},

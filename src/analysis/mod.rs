@@ -4,6 +4,7 @@ mod answers;
 mod bound;
 pub(crate) mod comparable;
 mod context;
+mod defects;
 mod depth;
 pub(crate) mod diff;
 mod load;

@@ -9,8 +9,8 @@ use super::{
     verdict::{self, Verdict, Verdicts},
 };
 use crate::{
-    quality::precision::macro_mean,
     record::{Role, Run, WindowMeans, WorkloadKind},
+    stats,
 };
 
 /// A respect in which models are compared with each other.
@@ -144,7 +144,7 @@ fn divergence(run: &Run, a: usize, b: usize) -> Relation {
     if differences.iter().flatten().all(|d| d.abs() <= 0.0) {
         return Relation::Same;
     }
-    match macro_mean(&differences, run.plan.protocol.confidence) {
+    match stats::macro_mean(&differences, run.plan.protocol.confidence) {
         Ok(e) if e.high < 0.0 => Relation::Better,
         Ok(e) if e.low > 0.0 => Relation::Worse,
         _ => Relation::Open,

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{quality::text::first_divergence, record::Generation};
+use super::defects::first_divergence;
+use crate::record::Generation;
 
 /// A candidate's answer against the original's to the same prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]

@@ -11,7 +11,6 @@ use super::{
     metric::{Better, MetricSummary, Unit},
 };
 use crate::{
-    quality::precision::macro_mean,
     record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, TextQuality, WindowMeans},
     stats::{self, Estimate},
 };
@@ -240,7 +239,7 @@ fn figures(texts: &[&[WindowMeans]], run: &Run) -> Figures {
 
 impl Figure {
     fn of_mean(texts: &[Vec<f64>], confidence: f64) -> Self {
-        if let Ok(Estimate { value, low, high }) = macro_mean(texts, confidence) {
+        if let Ok(Estimate { value, low, high }) = stats::macro_mean(texts, confidence) {
             return Self { value, low: Some(low), high: Some(high) };
         }
         let means: f64 = texts.iter().map(|windows| windows.iter().sum::<f64>() / windows.len() as f64).sum();

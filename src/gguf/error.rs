@@ -146,7 +146,7 @@ pub enum Error {
         /// Elements in a block.
         block: u64,
         /// The type.
-        ty: super::GgmlType,
+        ty: super::types::GgmlType,
     },
     /// A tensor that starts off the alignment.
     #[error("tensor `{tensor}` starts at {offset}, not a multiple of {alignment}")]

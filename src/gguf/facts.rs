@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::ftype::FileType;
-use super::header::Header;
-use super::metadata::Metadata;
+use super::types::{FileType, GgmlType};
+use super::header::{Header, Tensor};
+use super::metadata::{Metadata, Value};
 use super::mix::{MixRow, Totals, by_type, mix};
-use super::tensor::Tensor;
 use super::tokenizer::Tokenizer;
-use super::types::GgmlType;
-use super::value::Value;
 
 /// Elements in a block of the K-quants.
 const K_BLOCK: u64 = 256;
@@ -115,7 +112,7 @@ pub struct Imatrix {
 /// A chat template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChatTemplate {
-    /// The text, up to [`super::Text::MAX_KEPT`] bytes.
+    /// The text, up to [`Text::MAX_KEPT`](super::metadata::Text::MAX_KEPT) bytes.
     #[serde(skip)]
     pub text: String,
     /// Its whole length.

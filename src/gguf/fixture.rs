@@ -1,7 +1,7 @@
 //! Builds tiny GGUF files for tests, valid unless a test breaks a field on purpose.
 
 use super::types::GgmlType;
-use super::value::ValueType;
+use super::metadata::ValueType;
 
 /// The alignment fixtures use, which is the default, in bytes.
 const ALIGNMENT: u64 = 32;

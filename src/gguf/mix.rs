@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::tensor::Tensor;
+use super::header::Tensor;
 use super::types::GgmlType;
 
 /// The part of a model a tensor belongs to. Experts count with their kind.

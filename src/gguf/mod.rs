@@ -7,37 +7,23 @@
 mod error;
 mod facts;
 mod foreign;
-mod ftype;
 mod header;
 mod kv_cache;
 mod metadata;
 mod mix;
 mod model;
 mod reader;
-mod tensor;
 mod tokenizer;
 mod types;
-mod value;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-pub(crate) use error::Error;
 pub use facts::Facts;
 pub(crate) use facts::{Heads, Imatrix};
-#[cfg(test)]
-pub(crate) use foreign::Foreign;
-#[cfg(test)]
-pub(crate) use ftype::Source;
 pub use header::Header;
-#[cfg(test)]
-pub(crate) use kv_cache::KvUnknown;
-#[cfg(test)]
-pub(crate) use mix::Class;
-pub(crate) use model::Model;
+pub(crate) use model::{Model, SplitName};
+pub(crate) use tokenizer::tokenizer_difference;
 pub use types::GgmlType;
-#[cfg(test)]
-pub(crate) use value::{Value, ValueType};

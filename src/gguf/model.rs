@@ -42,15 +42,16 @@ impl Model {
         if count > MAX_PARTS {
             return Err(Error::TooMany { what: "parts", count, limit: MAX_PARTS });
         }
-        let name = PartName::of(path).filter(|name| name.count == count).ok_or(Error::SplitName { count })?;
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(SplitName::parse);
+        let name = name.filter(|name| u64::from(name.count) == count).ok_or(Error::SplitName { count })?;
         let no = first.header.metadata.unsigned("split.no").unwrap_or(0);
         if no != 0 {
-            return Err(Error::NotFirstPart { part: no.saturating_add(1), first: name.path(1) });
+            return Err(Error::NotFirstPart { part: no.saturating_add(1), first: path.with_file_name(name.name_of(1)) });
         }
         if name.part != 1 {
             return Err(Error::SplitName { count });
         }
-        let model = Self { first, rest: (2..=count).map(|part| read_part(&name, part)).collect::<Result<_, _>>()? };
+        let model = Self { first, rest: (2..=name.count).map(|part| read_part(path, &name, part)).collect::<Result<_, _>>()? };
         model.check_tensors()?;
         Ok(model)
     }
@@ -90,17 +91,18 @@ impl Model {
     }
 }
 
-fn read_part(name: &PartName, part: u64) -> Result<Part, Error> {
-    let path = name.path(part);
+fn read_part(first: &Path, name: &SplitName<'_>, part: u32) -> Result<Part, Error> {
+    let path = first.with_file_name(name.name_of(part));
+    let (part, count) = (u64::from(part), u64::from(name.count));
     let header = match Header::read(&path) {
         Ok(header) => header,
         Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::MissingPart { part, count: name.count, path });
+            return Err(Error::MissingPart { part, count, path });
         }
         Err(error) => return Err(Error::Part { path, source: Box::new(error) }),
     };
     for (key, what, expected) in
-        [("split.no", "its number from 0", part - 1), ("split.count", "the number of parts", name.count)]
+        [("split.no", "its number from 0", part - 1), ("split.count", "the number of parts", count)]
     {
         let found = header.metadata.unsigned(key).unwrap_or(0);
         if found != expected {
@@ -110,32 +112,29 @@ fn read_part(name: &PartName, part: u64) -> Result<Part, Error> {
     Ok(Part { path, header })
 }
 
-/// A file name like `NAME-00001-of-00003.gguf`, taken apart.
-struct PartName {
-    folder: PathBuf,
-    stem: String,
-    part: u64,
-    count: u64,
+/// A name `STEM-00001-of-00003.gguf`, as `llama-gguf-split` gives it, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SplitName<'a> {
+    pub(crate) stem: &'a str,
+    /// From 1.
+    pub(crate) part: u32,
+    pub(crate) count: u32,
 }
 
-impl PartName {
-    fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.strip_suffix(".gguf")?;
-        let (rest, count) = name.rsplit_once("-of-")?;
+impl<'a> SplitName<'a> {
+    pub(crate) fn parse(name: &'a str) -> Option<Self> {
+        let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
         let (stem, part) = rest.rsplit_once('-')?;
         let number = |digits: &str| {
-            if digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                digits.parse().ok()
-            } else {
-                None
-            }
+            let five = digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            five.then(|| digits.parse::<u32>().ok()).flatten()
         };
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        Some(Self { folder, stem: stem.to_owned(), part: number(part)?, count: number(count)? })
+        let (part, count) = (number(part)?, number(count)?);
+        (1 <= part && part <= count && !stem.is_empty()).then_some(Self { stem, part, count })
     }
 
-    /// The path of part `part`, in the same folder.
-    fn path(&self, part: u64) -> PathBuf {
-        self.folder.join(format!("{}-{part:05}-of-{:05}.gguf", self.stem, self.count))
+    /// The name of another part of the same model.
+    pub(crate) fn name_of(&self, part: u32) -> String {
+        format!("{}-{part:05}-of-{:05}.gguf", self.stem, self.count)
     }
 }

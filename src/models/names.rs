@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use super::resolve::split_part;
+use crate::gguf::SplitName;
 
 /// One name for each path, in order: `Q4_K_M` and `F16` for files of one family. The same model may be given twice.
 #[must_use]
@@ -59,7 +59,7 @@ fn number(names: &mut [String]) {
 /// The file name without folder, extension and number of part.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    if let Some(part) = split_part(&name) {
+    if let Some(part) = SplitName::parse(&name) {
         return part.stem.to_owned();
     }
     let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));

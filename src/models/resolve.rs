@@ -8,24 +8,15 @@ use std::{
 
 use thiserror::Error;
 
+use crate::gguf::SplitName;
+
 /// A model found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolved {
-    /// What the name turned out to be.
-    pub kind: Kind,
     /// The file to load: the first part of a split model.
     pub file: PathBuf,
     /// All parts in order; the file alone when it is not split.
     pub parts: Vec<PathBuf>,
-}
-
-/// What a name turned out to be. Stores that are named rather than pointed at become further kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A file.
-    File,
-    /// A folder, which holds one model.
-    Folder,
 }
 
 /// Why a name is no model here.
@@ -108,24 +99,20 @@ impl std::fmt::Display for NotFoundHint<'_> {
 pub(crate) fn resolve(name: &str) -> Result<Resolved, ResolveError> {
     let path = Path::new(name);
     let unreadable = |source| ResolveError::Unreadable { path: path.into(), source };
-    let kind = match fs::metadata(path) {
-        Ok(meta) if meta.is_file() => Kind::File,
-        Ok(meta) if meta.is_dir() => Kind::Folder,
+    let file = match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => path.to_owned(),
+        Ok(meta) if meta.is_dir() => only_model(path)?,
         Ok(_) => return Err(ResolveError::NotAFile { path: path.into() }),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Err(not_found(path));
         }
         Err(error) => return Err(unreadable(error)),
     };
-    let file = match kind {
-        Kind::File => path.to_owned(),
-        Kind::Folder => only_model(path)?,
-    };
     let parts = parts_of(&file)?;
     for part in &parts {
         fs::File::open(part).map_err(|source| ResolveError::Unreadable { path: part.clone(), source })?;
     }
-    Ok(Resolved { kind, file, parts })
+    Ok(Resolved { file, parts })
 }
 
 /// The one model of a folder. A projector for images (`mmproj-...`) is no model, the parts of a split one are one.
@@ -137,7 +124,7 @@ fn only_model(folder: &Path) -> Result<PathBuf, ResolveError> {
         let gguf = Path::new(&name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
         if gguf && !name.to_ascii_lowercase().starts_with("mmproj") && folder.join(&name).is_file() {
             // A later part stands for its first, so that a first part that is missing is missed.
-            models.insert(split_part(&name).map_or(name.clone(), |part| part.name_of(1)));
+            models.insert(SplitName::parse(&name).map_or(name.clone(), |part| part.name_of(1)));
         }
     }
     let models: Vec<String> = models.into_iter().collect();
@@ -148,35 +135,12 @@ fn only_model(folder: &Path) -> Result<PathBuf, ResolveError> {
     }
 }
 
-/// The number of a part and what all parts of the model share.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct SplitPart<'a> {
-    pub(super) stem: &'a str,
-    pub(super) index: u32,
-    pub(super) count: u32,
-}
-
-impl SplitPart<'_> {
-    pub(super) fn name_of(&self, index: u32) -> String {
-        format!("{}-{index:05}-of-{:05}.gguf", self.stem, self.count)
-    }
-}
-
-/// Reads `stem-00001-of-00003.gguf`, the names `llama-gguf-split` gives.
-pub(super) fn split_part(name: &str) -> Option<SplitPart<'_>> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (stem, index) = rest.rsplit_once('-')?;
-    let number = |digits: &str| (digits.len() == 5).then(|| digits.parse::<u32>().ok()).flatten();
-    let (index, count) = (number(index)?, number(count)?);
-    (1 <= index && index <= count && !stem.is_empty()).then_some(SplitPart { stem, index, count })
-}
-
 fn parts_of(file: &Path) -> Result<Vec<PathBuf>, ResolveError> {
     let name = file.file_name().and_then(|name| name.to_str());
-    let Some(part) = name.and_then(split_part) else { return Ok(vec![file.to_owned()]) };
+    let Some(part) = name.and_then(SplitName::parse) else { return Ok(vec![file.to_owned()]) };
     let sibling = |index| file.with_file_name(part.name_of(index));
-    if part.index > 1 {
-        return Err(ResolveError::NotFirstPart { path: file.into(), index: part.index, first: sibling(1) });
+    if part.part > 1 {
+        return Err(ResolveError::NotFirstPart { path: file.into(), index: part.part, first: sibling(1) });
     }
     // One by one: a name may claim 99,999 parts.
     (1..=part.count)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::host::Host;
+use super::machine::Host;
 use crate::{
     record::{Build, Conditions, Machine},
     thresholds::{self, AtRest},

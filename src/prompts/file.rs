@@ -1,13 +1,14 @@
-//! Prompt files: JSON arrays, JSON Lines and plain text.
+//! Prompt files: JSON arrays, JSON Lines and plain text, and a unique name for every prompt in them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Entry};
-use super::{CUSTOM, EntryFault, Error, Prompt};
+use super::error::{EntryFault, Error};
+use super::suite::{CUSTOM, Prompt};
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -76,7 +77,7 @@ fn parse(path: &Path, text: &str, named_json: bool) -> Result<Vec<Prompt>, Error
     if entries.is_empty() {
         return Err(Error::Empty { path: path.to_path_buf() });
     }
-    names::assign(entries).map_err(|(number, fault)| at(number, fault))
+    assign_names(entries).map_err(|(number, fault)| at(number, fault))
 }
 
 /// Blanks `//` lines at the top but keeps their newlines, so that the parser's line numbers stay right.
@@ -183,6 +184,61 @@ fn paragraphs(text: &str) -> Vec<String> {
     lines.split(|line| line.is_empty()).filter(|run| !run.is_empty()).map(|run| run.join("\n")).collect()
 }
 
+/// An entry as the file gives it: a name only when the file has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    name: Option<String>,
+    category: String,
+    text: String,
+}
+
+/// Names what has no name: the category, with a number where the category has several such entries.
+///
+/// Given names stay as they are; the error is the number of the entry that repeats one, and the fault.
+fn assign_names(entries: Vec<Entry>) -> Result<Vec<Prompt>, (usize, EntryFault)> {
+    let mut given: BTreeMap<String, usize> = BTreeMap::new();
+    let mut unnamed: BTreeMap<String, usize> = BTreeMap::new();
+    for (number, entry) in (1..).zip(&entries) {
+        match &entry.name {
+            None => *unnamed.entry(entry.category.clone()).or_default() += 1,
+            Some(name) => {
+                if let Some(first) = given.insert(name.clone(), number) {
+                    let name = name.clone();
+                    return Err((number, EntryFault::DuplicateName { name, first }));
+                }
+            }
+        }
+    }
+
+    let mut taken: BTreeSet<String> = given.into_keys().collect();
+    let mut next: BTreeMap<String, usize> = BTreeMap::new();
+    let mut named = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let name = entry.name.unwrap_or_else(|| {
+            let alone = unnamed.get(&entry.category) == Some(&1);
+            let counter = next.entry(entry.category.clone()).or_insert(1);
+            let name = free_name(&entry.category, alone, counter, &taken);
+            taken.insert(name.clone());
+            name
+        });
+        named.push(Prompt { name, category: entry.category, text: entry.text });
+    }
+    Ok(named)
+}
+
+/// The bare category if it is free and needed once, else the next number that is free.
+fn free_name(category: &str, alone: bool, counter: &mut usize, taken: &BTreeSet<String>) -> String {
+    if alone && !taken.contains(category) {
+        return category.to_owned();
+    }
+    loop {
+        let name = format!("{category}_{counter}");
+        *counter += 1;
+        if !taken.contains(&name) {
+            return name;
+        }
+    }
+}
+
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

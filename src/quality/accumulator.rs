@@ -1,14 +1,14 @@
-//! Collects scored tokens, in a few dozen bytes each, and sums them up.
+//! Collects scored tokens, in a few dozen bytes each, and sums them up under llama-perplexity's names.
 
 use std::collections::BTreeMap;
 
-use super::bins::{by_base_entropy, by_position};
 use super::compare::{Flip, TokenComparison};
-use super::moments::{covariance_of_means, mean, token_mean};
-use super::percentiles::percentiles;
-use super::top::TOP;
+use super::row::TOP;
 use super::windows::WindowShape;
-use crate::record::{Flips, Summary, TokenMean, WindowMeans, WorstToken};
+use crate::{
+    record::{EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenMean, WindowMeans, WorstToken},
+    stats::{Sum, interpolate, mean_of as mean},
+};
 
 /// Tokens listed as the worst.
 const WORST_TOKENS: usize = 10;
@@ -241,6 +241,87 @@ impl Perplexity {
     }
 }
 
+/// At this many tokens or fewer llama-perplexity gives no error.
+const TOO_FEW_TOKENS: usize = 10;
+
+/// Mean and √((Σx²/n − x̄²)/(n − 1)), the error llama-perplexity prints beside it. That treats tokens as independent, which they
+/// are not within a window: it is here to be held against the tool's output. The tool's one-pass formula is kept in meaning, not
+/// in form, since Σx² − n·x̄² cancels.
+fn token_mean(values: &[f64]) -> TokenMean {
+    TokenMean { value: mean(values), naive_standard_error: covariance_of_means(values, values).map(f64::sqrt) }
+}
+
+/// (Σxy/n − x̄·ȳ)/(n − 1), the covariance of two means over the same independent tokens.
+fn covariance_of_means(x: &[f64], y: &[f64]) -> Option<f64> {
+    let (n, x_mean, y_mean) = (x.len(), mean(x), mean(y));
+    let products = x.iter().zip(y).map(|(x, y)| (x - x_mean) * (y - y_mean));
+    (n > TOO_FEW_TOKENS).then(|| products.collect::<Sum>().total() / n as f64 / (n as f64 - 1.0))
+}
+
+/// Percentiles of values, which must be finite and not empty, as llama-perplexity interpolates them.
+fn percentiles(mut values: Vec<f64>) -> Percentiles {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |fraction| interpolate(&values, fraction);
+    Percentiles {
+        minimum: at(0.0),
+        p0_1: at(0.001),
+        p1: at(0.01),
+        p5: at(0.05),
+        p10: at(0.1),
+        p25: at(0.25),
+        median: at(0.5),
+        p75: at(0.75),
+        p90: at(0.9),
+        p95: at(0.95),
+        p99: at(0.99),
+        p99_9: at(0.999),
+        maximum: at(1.0),
+    }
+}
+
+/// Equal parts of the scored half of a window.
+const POSITION_BINS: usize = 5;
+/// Lower edges of the entropy bins, in nats: fixed, so that models can be held against each other.
+const ENTROPY_EDGES_NATS: [f64; 6] = [0.0, 0.5, 1.0, 2.0, 3.0, 4.0];
+
+/// Mean KLD for each part of the window, in order; fewer parts where there are fewer positions.
+fn by_position(windows: &BTreeMap<usize, Vec<TokenComparison>>, shape: WindowShape) -> Vec<PositionBin> {
+    let scored = shape.scored();
+    let bins = POSITION_BINS.min(scored.len());
+    let edge = |bin: usize| bin * scored.len() / bins;
+    let bin = |bin| {
+        let range = edge(bin)..edge(bin + 1);
+        let within = windows.values().flat_map(|tokens| tokens.iter().take(range.end).skip(range.start));
+        let klds: Vec<f64> = within.map(|token| token.kld_nats).collect();
+        PositionBin {
+            from_position: scored.start + range.start,
+            to_position: scored.start + range.end,
+            tokens: klds.len(),
+            kld_mean_nats: mean_of_any(&klds),
+        }
+    };
+    (0..bins).map(bin).collect()
+}
+
+/// Mean KLD for each range of the original's entropy, in order.
+fn by_base_entropy(tokens: &[&TokenComparison]) -> Vec<EntropyBin> {
+    let bin = |bin: usize| {
+        let (from_nats, to_nats) = (ENTROPY_EDGES_NATS[bin], ENTROPY_EDGES_NATS.get(bin + 1).copied());
+        let within = |token: &&&TokenComparison| {
+            // Rounding may leave a certain token a hair under 0.
+            let entropy = f64::from(token.base_entropy_nats).max(0.0);
+            entropy >= from_nats && to_nats.is_none_or(|to| entropy < to)
+        };
+        let klds: Vec<f64> = tokens.iter().filter(within).map(|token| token.kld_nats).collect();
+        EntropyBin { from_nats, to_nats, tokens: klds.len(), kld_mean_nats: mean_of_any(&klds) }
+    };
+    (0..ENTROPY_EDGES_NATS.len()).map(bin).collect()
+}
+
+fn mean_of_any(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| mean(values))
+}
+
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "test data of a few digits")]
 mod tests {
@@ -385,5 +466,75 @@ mod tests {
         assert_eq!(accumulator.extend(5, 15, &one), Err(AccumulatorError::NotScored { position: 15 }));
         assert_eq!(accumulator.extend(6, 31, &one), Err(AccumulatorError::NotScored { position: 31 }));
         assert_eq!(accumulator.summary().expect("one token").windows, 1);
+    }
+
+    #[test]
+    fn the_error_is_the_one_pass_formula() {
+        let values: Vec<f64> = (1..=12).map(f64::from).collect();
+        let result = token_mean(&values);
+        assert!((result.value - 6.5).abs() < 1e-15);
+        // Σx² = 650: √((650/12 − 6.5²)/11).
+        let expected = ((650.0 / 12.0 - 42.25) / 11.0_f64).sqrt();
+        assert!((result.naive_standard_error.expect("12 tokens") - expected).abs() < 1e-14);
+        assert_eq!(token_mean(&values[..10]).naive_standard_error, None);
+    }
+
+    fn near(actual: f64, expected: f64) {
+        assert!((actual - expected).abs() < 1e-12, "{actual} is not {expected}");
+    }
+
+    #[test]
+    fn interpolates_between_neighbours() {
+        let result = percentiles(vec![4.0, 1.0, 2.0, 3.0]);
+        near(result.median, 2.5);
+        near(result.p10, 1.3);
+        near(result.p99_9, 3.997);
+        near(result.minimum, 1.0);
+        near(result.maximum, 4.0);
+        let odd = percentiles((0..=1000).rev().map(f64::from).collect());
+        near(odd.median, 500.0);
+        near(odd.p0_1, 1.0);
+        near(odd.p95, 950.0);
+        near(percentiles(vec![7.0]).p25, 7.0);
+    }
+
+    fn scored(kld_nats: f64, base_entropy_nats: f32) -> TokenComparison {
+        TokenComparison {
+            nll_base_nats: 1.0,
+            nll_candidate_nats: 1.0,
+            kld_nats,
+            jsd_nats: Some(0.0),
+            base_entropy_nats,
+            base_margin_nats: None,
+            token: 0,
+            top1_base: 0,
+            top1_candidate: 0,
+            top5_overlap: 5,
+        }
+    }
+
+    #[test]
+    fn positions_fall_in_equal_parts() {
+        let shape = WindowShape::new(512).expect("long enough");
+        let window: Vec<TokenComparison> = (0..255_u8).map(|i| scored(f64::from(i / 51), 1.0)).collect();
+        let bins = by_position(&BTreeMap::from([(0, window.clone()), (3, window)]), shape);
+        assert_eq!(bins.iter().map(|bin| bin.from_position).collect::<Vec<_>>(), [256, 307, 358, 409, 460]);
+        assert_eq!(bins[4].to_position, 511);
+        assert!(bins.iter().all(|bin| bin.tokens == 102));
+        for (expected, bin) in (0..5_u8).zip(&bins) {
+            assert!((bin.kld_mean_nats.expect("tokens") - f64::from(expected)).abs() < 1e-12);
+        }
+        let short = WindowShape::new(5).expect("long enough");
+        assert_eq!(by_position(&BTreeMap::new(), short).len(), 2);
+    }
+
+    #[test]
+    fn entropies_fall_between_the_edges() {
+        let tokens = [scored(1.0, -1e-9), scored(3.0, 0.499), scored(5.0, 0.5), scored(7.0, 40.0)];
+        let bins = by_base_entropy(&tokens.iter().collect::<Vec<_>>());
+        assert_eq!(bins.iter().map(|bin| bin.tokens).collect::<Vec<_>>(), [2, 1, 0, 0, 0, 1]);
+        assert_eq!(bins[2].kld_mean_nats, None);
+        assert_eq!(bins[5].to_nats, None);
+        assert!((bins[0].kld_mean_nats.expect("two tokens") - 2.0).abs() < 1e-12);
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::compare::{BaseRow, TokenComparison};
-use super::error::RowError;
+use super::row::RowError;
 
 /// One micro-batch of logits from the original and its candidates, all `[positions, vocabulary]`, row-major.
 #[derive(Debug, Clone, Copy)]

@@ -9,11 +9,10 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::batch::{BatchError, check_shape, in_parts};
-use super::compare::{LOWEST_KLD_NATS, Row, TokenComparison, entropy, token_index};
-use super::error::RowError;
-use super::moments::sum;
+use super::compare::{LOWEST_KLD_NATS, TokenComparison};
+use super::row::{Row, RowError, TOP, entropy, token_index};
 use super::softmax::Softmax;
-use super::top::TOP;
+use crate::stats::Sum;
 
 /// What is known of the original at one position besides its largest logits.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +135,7 @@ impl Cache {
             .zip(ids)
             .map(|(&logit, &id)| outcome(log_p(&head.softmax, logit), log_p(&candidate.softmax, logits[id as usize])));
         let others = outcome((head.rest / head.softmax.sum).ln(), (rest / candidate.softmax.sum).ln());
-        let kld_nats = sum(own.chain([others]));
+        let kld_nats = own.chain([others]).collect::<Sum>().total();
         if !kld_nats.is_finite() || kld_nats < LOWEST_KLD_NATS {
             return Err(RowError::ImpossibleDivergence { kld_nats });
         }

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::divergence::divergence;
-use super::error::RowError;
-use super::softmax::Softmax;
-use super::top::{Scan, scan};
+use super::row::{Row, RowError, entropy, overlap, token_index};
 
 /// A divergence more negative than this is a fault and not rounding, in nats.
 pub(super) const LOWEST_KLD_NATS: f64 = -1e-9;
@@ -80,33 +78,6 @@ impl TokenComparison {
     }
 }
 
-/// A row with everything that needs no second row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row<'a> {
-    pub(super) logits: &'a [f32],
-    pub(super) scan: Scan,
-    pub(super) softmax: Softmax,
-}
-
-impl<'a> Row<'a> {
-    pub(super) fn new(logits: &'a [f32]) -> Result<Self, RowError> {
-        let scan = scan(logits)?;
-        let softmax = Softmax::of(logits, scan.largest.entries()[0].0);
-        Ok(Self { logits, scan, softmax })
-    }
-
-    pub(super) fn top1(&self) -> i32 {
-        i32::try_from(self.scan.largest.entries()[0].1).expect("vocabularies are counted in i32")
-    }
-
-    pub(super) fn margin_nats(&self) -> Option<f32> {
-        let [first, second, ..] = self.scan.largest.entries() else {
-            return None;
-        };
-        Some(first.0 - second.0)
-    }
-}
-
 /// The original's row at one position, reduced once and compared with any number of candidates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BaseRow<'a> {
@@ -160,20 +131,6 @@ impl<'a> BaseRow<'a> {
             top5_overlap: overlap(base, &candidate),
         })
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a few nats, for bins and lists")]
-pub(super) fn entropy(softmax: &Softmax) -> f32 {
-    softmax.entropy_nats() as f32
-}
-
-pub(super) fn overlap(base: &Row<'_>, candidate: &Row<'_>) -> u8 {
-    u8::try_from(base.scan.largest.overlap(&candidate.scan.largest)).expect("at most five")
-}
-
-pub(super) fn token_index(token: i32, n_vocab: usize) -> Result<usize, RowError> {
-    let index = usize::try_from(token).ok().filter(|&index| index < n_vocab);
-    index.ok_or(RowError::TokenOutOfRange { token, n_vocab })
 }
 
 /// Both rows without the entries both mask.

@@ -8,9 +8,7 @@
 //!
 //! A wrong normaliser of either row changes the first sum only in second order, because Σ p = Σ q = 1.
 
-use super::exp::{exp, fma, polynomial};
-use super::lanes::{BLOCK, Lanes};
-use super::softmax::Softmax;
+use super::softmax::{BLOCK, Lanes, Softmax, exp, fma, polynomial};
 
 /// (e^−t − 1 + t) / t² on t ≤ 1, highest power first, error 9e-9.
 const EXCESS: [f32; 6] = [-1.374_242e-4, 1.324_818e-3, -8.301_17e-3, 4.165_925_5e-2, -1.666_660_4e-1, 0.5];

@@ -12,24 +12,13 @@
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
-mod bins;
 pub(crate) mod cache;
 pub(crate) mod compare;
 mod divergence;
-pub(crate) mod error;
-mod exp;
-pub(crate) mod identity;
-mod lanes;
 pub(crate) mod logits_file;
-mod moments;
-mod percentiles;
-pub(crate) mod pieces;
-pub(crate) mod precision;
+pub(crate) mod row;
 mod softmax;
 pub(crate) mod stored;
 #[cfg(test)]
 mod testing;
-pub(crate) mod text;
-pub(crate) mod top;
-pub(crate) mod turns;
 pub(crate) mod windows;

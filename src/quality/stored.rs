@@ -4,11 +4,11 @@
 //! are taken as they are, entries at or under −16 nats are left out, KLD may come out negative, and a model against its own
 //! file does not give 0. For anything but exchange use [`BaseRow`](super::compare::BaseRow).
 
-use super::compare::{Row, TokenComparison, entropy, overlap, token_index};
+use super::compare::TokenComparison;
 use super::divergence::divergence;
-use super::error::RowError;
-use super::moments::sum;
+use super::row::{Row, RowError, entropy, overlap, token_index};
 use super::softmax::Softmax;
+use crate::stats::Sum;
 
 /// Entries of the original with a log-probability up to this are left out, in nats.
 const CUT_NATS: f32 = -16.0;
@@ -42,7 +42,8 @@ pub(crate) fn compare_stored(
         return Err(RowError::MaskedToken { token });
     }
     let pairs = || kept.iter().copied().map(f64::from).zip(&kept_candidate);
-    let kld_nats = sum(pairs().map(|(log_p, &logit)| log_p.exp() * (log_p + candidate.softmax.nll_nats(logit))));
+    let terms = pairs().map(|(log_p, &logit)| log_p.exp() * (log_p + candidate.softmax.nll_nats(logit)));
+    let kld_nats = terms.collect::<Sum>().total();
     if !kld_nats.is_finite() {
         return Err(RowError::ImpossibleDivergence { kld_nats });
     }

@@ -1,4 +1,5 @@
-//! Where a text is cut and which positions count: llama-perplexity's rule.
+//! Where a text is cut, which positions count, and in what order and how many at a time they are evaluated: llama-perplexity's
+//! rule for the first two.
 //!
 //! Windows do not overlap and the remainder is dropped. In each, the first half is context only; the positions from the
 //! middle to the last but one are scored, each predicting the token after it.
@@ -114,6 +115,66 @@ impl<'a> Windows<'a> {
     }
 }
 
+/// Every (text, window), one window of each text in turn, so that wherever one stops the texts have had the same chance.
+/// At most `most`.
+#[must_use]
+pub(crate) fn window_order(windows: &[usize], most: Option<usize>) -> Vec<(usize, usize)> {
+    let longest = windows.iter().copied().max().unwrap_or(0);
+    let all = (0..longest).flat_map(|window| {
+        let has = move |&(_, &count): &(usize, &usize)| window < count;
+        windows.iter().enumerate().filter(has).map(move |(text, _)| (text, window))
+    });
+    all.take(most.unwrap_or(usize::MAX)).collect()
+}
+
+/// How windows go through a model: how many side by side, and how much of them in one evaluation.
+///
+/// llama.cpp evaluates micro-batches of `n_ubatch` tokens and keeps the logits of a whole batch. Here a batch is one
+/// micro-batch: as many windows as fit, or an equal part of one that does not, small enough that no more logits are wanted at a
+/// time than of a window that fills a micro-batch. So a longer window needs no more memory for them, nor for what llama.cpp
+/// computes on the way to them: its attention mask grows with the window, and half as many tokens make up for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MicroBatches {
+    /// Windows evaluated together, each a sequence of its own.
+    pub n_seq: usize,
+    /// The positions of each evaluation, in order; the same in every window.
+    pub positions: Vec<Range<usize>>,
+}
+
+impl MicroBatches {
+    /// Cuts windows of this shape for micro-batches of `n_ubatch` tokens.
+    #[must_use]
+    pub(crate) fn new(shape: WindowShape, n_ubatch: usize) -> Self {
+        let (n_ctx, n_ubatch) = (shape.n_ctx(), n_ubatch.max(2));
+        let n_seq = (n_ubatch / n_ctx).max(1);
+        let most = if n_ctx <= n_ubatch { n_ctx } else { (n_ubatch / 2 - 1).max(1) };
+        let len = n_ctx.div_ceil(n_ctx.div_ceil(most));
+        let positions = (0..n_ctx).step_by(len).map(|start| start..n_ctx.min(start + len)).collect();
+        Self { n_seq, positions }
+    }
+
+    /// The most tokens in one evaluation.
+    #[must_use]
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.positions.iter().map(Range::len).max().unwrap_or(0) * self.n_seq
+    }
+
+    /// The most scored positions in one evaluation.
+    #[must_use]
+    pub(crate) fn max_rows(&self, shape: WindowShape) -> usize {
+        let rows = |positions: &Range<usize>| scored_in(positions, shape).len();
+        self.positions.iter().map(rows).max().unwrap_or(0) * self.n_seq
+    }
+}
+
+/// The scored ones among the positions of a micro-batch.
+#[must_use]
+pub(crate) fn scored_in(positions: &Range<usize>, shape: WindowShape) -> Range<usize> {
+    let scored = shape.scored();
+    let start = positions.start.max(scored.start);
+    start..positions.end.min(scored.end).max(start)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +208,51 @@ mod tests {
         let short = Windows::new(&[0; 15], shape, FirstToken::Keep).expect_err("too short");
         assert_eq!(short, WindowError::TooFewTokens { required: 16, actual: 15 });
         assert_eq!(Windows::new(&[0; 16], shape, FirstToken::Keep).expect("long enough").count(), 2);
+    }
+
+    #[test]
+    fn texts_take_turns_until_they_end() {
+        assert_eq!(window_order(&[3, 1, 2], None), [(0, 0), (1, 0), (2, 0), (0, 1), (2, 1), (0, 2)]);
+        assert_eq!(window_order(&[3, 0, 2], Some(3)), [(0, 0), (2, 0), (0, 1)]);
+        assert_eq!(window_order(&[], None), []);
+    }
+
+    fn micro_batches(n_ctx: usize, n_ubatch: usize) -> (MicroBatches, WindowShape) {
+        let shape = WindowShape::new(n_ctx).expect("long enough");
+        (MicroBatches::new(shape, n_ubatch), shape)
+    }
+
+    #[test]
+    fn a_window_of_a_micro_batch_is_one_micro_batch() {
+        let (cut, shape) = micro_batches(512, 512);
+        assert_eq!((cut.n_seq, cut.positions.len(), cut.positions[0].len()), (1, 1, 512));
+        assert_eq!(cut.max_rows(shape), 255);
+        let (cut, _) = micro_batches(128, 512);
+        assert_eq!((cut.n_seq, cut.positions.len(), cut.positions[0].len()), (4, 1, 128));
+    }
+
+    #[test]
+    fn a_longer_window_needs_no_more_rows() {
+        let (cut, shape) = micro_batches(2048, 512);
+        assert_eq!((cut.positions.len(), cut.positions[8].clone()), (9, 1824..2048));
+        assert_eq!((cut.max_tokens(), cut.max_rows(shape)), (228, 228));
+    }
+
+    #[test]
+    fn every_position_is_in_one_micro_batch_and_limits_hold() {
+        for n_ctx in [3, 7, 64, 100, 512, 600, 1000, 4096] {
+            for n_ubatch in [1, 2, 32, 100, 512] {
+                let (cut, shape) = micro_batches(n_ctx, n_ubatch);
+                let mut next = 0;
+                for positions in &cut.positions {
+                    assert_eq!(positions.start, next);
+                    assert!(!positions.is_empty() && positions.len() * cut.n_seq <= n_ubatch.max(2));
+                    next = positions.end;
+                }
+                assert_eq!(next, n_ctx);
+                assert!(cut.max_rows(shape) <= (n_ubatch / 2).max(1));
+                assert!(cut.max_tokens() <= n_ubatch.max(2));
+            }
+        }
     }
 }

@@ -24,6 +24,11 @@ impl Estimate {
         self.low <= x && x <= self.high
     }
 
+    /// Whether the value is known to this fraction of itself. A value of 0 that never varied is.
+    pub(crate) fn is_precise(&self, fraction: f64) -> bool {
+        self.half_width() <= fraction * self.value.abs()
+    }
+
     /// The same statement about eˣ: turns an effect on the log scale into a ratio.
     #[must_use]
     pub fn exp(&self) -> Self {

@@ -1,7 +1,6 @@
 //! How many inner samples a round is worth: variance components of a pilot, and the optimum.
 
-use super::mean::variance;
-use super::sum::mean_of;
+use super::mean::{mean_of, variance};
 use super::{Error, check};
 
 const FEWEST: usize = 2;

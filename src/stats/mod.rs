@@ -12,23 +12,17 @@
 
 mod bootstrap;
 mod check;
-mod critical;
-mod dependence;
 mod distribution;
-mod effect;
-mod error;
 mod estimate;
 mod kalibera;
 mod mean;
 mod order;
+mod paired;
+mod proportion;
 mod rank_sum;
 mod rng;
-mod robust;
-mod sign;
 mod signed_rank;
-mod sum;
 mod trend;
-mod wilson;
 
 #[cfg(test)]
 mod fixture;
@@ -36,21 +30,17 @@ mod fixture;
 mod properties;
 
 pub(crate) use bootstrap::stratified_bootstrap;
-pub(crate) use dependence::Dependence;
-pub(crate) use effect::fewest_for_effect;
-pub use effect::paired_effect;
-pub use error::Error;
+pub use check::Error;
 pub use estimate::Estimate;
 pub(crate) use kalibera::Components;
-pub(crate) use mean::Moments;
-pub use mean::window_t;
-pub(crate) use order::quantile;
+pub(crate) use mean::{Moments, Sum, macro_mean, mean_of};
+pub use mean::{mean, window_t};
+pub(crate) use order::{interpolate, outliers, quantile};
 pub use order::{median, median_interval};
+pub use paired::paired_effect;
+pub(crate) use paired::{Dependence, fewest_for_effect};
+pub(crate) use proportion::{sign_test, wilson};
 pub(crate) use rank_sum::hodges_lehmann_shift;
 pub use rng::SplitMix64;
-pub(crate) use robust::outliers;
-pub(crate) use sign::sign_test;
 pub use signed_rank::hodges_lehmann;
-pub use sum::mean;
 pub(crate) use trend::{Trend, theil_sen};
-pub(crate) use wilson::wilson;

@@ -1,6 +1,6 @@
 //! The Hodges–Lehmann shift between two independent samples with the Mann–Whitney interval.
 
-use super::critical::Critical;
+use super::distribution::Critical;
 use super::order::Sorted;
 use super::{Error, Estimate, check};
 

@@ -1,6 +1,6 @@
 //! The Hodges–Lehmann estimate of one sample with the Wilcoxon signed-rank interval.
 
-use super::critical::{Critical, fewest_signs};
+use super::distribution::{Critical, fewest_signs};
 use super::order::Sorted;
 use super::{Error, Estimate, check};
 

@@ -6,9 +6,8 @@ use crate::{
         comparable::Pair,
         metric::{Better, Unit},
     },
-    quality::precision::macro_mean,
     record::{CandidateQuality, Run, WindowMeans},
-    stats::Estimate,
+    stats::{self, Estimate},
 };
 
 /// Windows that both scored, by text.
@@ -74,7 +73,7 @@ fn row(
 fn change(windows: &Windows<'_>, run: &Run, of: fn(&WindowMeans) -> f64) -> Option<Change> {
     let differences: Vec<Vec<f64>> =
         windows.iter().map(|text| text.iter().map(|(old, new)| of(new) - of(old)).collect()).collect();
-    let interval = macro_mean(&differences, run.plan.protocol.confidence).ok();
+    let interval = stats::macro_mean(&differences, run.plan.protocol.confidence).ok();
     let value = mean(windows, |(old, new)| of(new) - of(old))?;
     let end = |of: fn(&Estimate) -> f64| interval.as_ref().map(of);
     Some(Change { kind: ChangeKind::Difference, value, low: end(|e| e.low), high: end(|e| e.high) })

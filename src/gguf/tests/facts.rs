@@ -1,7 +1,13 @@
 //! Facts of the bundled model and of small made ones.
 
 use super::super::fixture::{Fixture, string};
-use super::super::{Class, Facts, GgmlType, Heads, KvUnknown, Model, Source, Value, ValueType};
+use super::super::{
+    Facts, GgmlType, Heads, Model,
+    kv_cache::KvUnknown,
+    metadata::{Text, Value, ValueType},
+    mix::Class,
+    types::FileTypeSource,
+};
 use super::{bundled, facts_of, parse};
 
 fn pocket() -> Facts {
@@ -16,7 +22,7 @@ fn the_bundled_model_is_what_its_readme_says() {
     assert_eq!(facts.file_bytes, 8_534_112);
     assert_eq!((facts.weights.tensors, facts.gguf_version, facts.files), (38, 3, 1));
     assert_eq!(facts.data_offset + facts.weights.bytes, 8_534_112);
-    assert_eq!(facts.file_type.map(|ty| (ty.short, ty.source)), Some(("F16", Source::Stated)));
+    assert_eq!(facts.file_type.map(|ty| (ty.short, ty.source)), Some(("F16", FileTypeSource::Stated)));
     let shape = facts.shape;
     assert_eq!(shape.architecture.as_deref(), Some("llama"));
     assert_eq!(
@@ -105,7 +111,7 @@ fn heads_may_differ_by_layer() {
 #[test]
 fn file_type_is_guessed_only_where_none_is_stated() {
     let facts = facts_of(&Fixture::llama().tensor("output.weight", &[256, 3], GgmlType::Q4_K));
-    assert_eq!(facts.file_type.map(|ty| (ty.short, ty.source)), Some(("Q4_K_M", Source::Guessed)));
+    assert_eq!(facts.file_type.map(|ty| (ty.short, ty.source)), Some(("Q4_K_M", FileTypeSource::Guessed)));
     assert_eq!(facts_of(&Fixture::llama().u32("general.file_type", 99)).file_type, None);
     assert_eq!(
         facts_of(&Fixture::llama().u32("general.file_type", 17)).file_type.map(|ty| ty.name),
@@ -131,7 +137,7 @@ fn imatrix_and_chat_template_are_reported() {
     let imatrix = facts.imatrix.unwrap();
     assert_eq!((imatrix.file.as_deref(), imatrix.entries, imatrix.chunks), (Some("imatrix.gguf"), Some(224), None));
     let found = facts.chat_template.unwrap();
-    assert_eq!((found.bytes, found.text.len()), (template.len() as u64, super::super::value::Text::MAX_KEPT));
+    assert_eq!((found.bytes, found.text.len()), (template.len() as u64, Text::MAX_KEPT));
     assert_ne!(
         found.sha256,
         facts_of(&Fixture::llama().text("tokenizer.chat_template", "x")).chat_template.unwrap().sha256

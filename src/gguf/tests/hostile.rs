@@ -1,7 +1,7 @@
 //! Every way a header can lie, each with its own error and within a second.
 
 use super::super::fixture::Fixture;
-use super::super::{Error, Foreign, GgmlType, Header, ValueType};
+use super::super::{GgmlType, Header, error::Error, foreign::Foreign, metadata::ValueType};
 use super::{core_seconds, parse};
 
 const HUGE: [u64; 5] = [u64::MAX, u64::MAX - 7, 1 << 63, (1 << 61) + 1, 1 << 40];

@@ -10,7 +10,7 @@ mod truncate;
 use std::path::{Path, PathBuf};
 
 use super::fixture::Fixture;
-use super::{Error, Header};
+use super::{Header, error::Error};
 
 fn bundled() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor/models/pocket-4m-f16.gguf")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::fixture::Fixture;
-use super::super::{Error, GgmlType, Model};
+use super::super::{GgmlType, Model, error::Error};
 
 fn part(no: u16, count: u16) -> Fixture {
     let base = if no == 0 { Fixture::llama() } else { Fixture::default() };

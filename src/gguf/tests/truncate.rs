@@ -1,6 +1,6 @@
 //! The bundled model cut at the start of every field.
 
-use super::super::Error;
+use super::super::error::Error;
 use super::{bundled, parse};
 
 /// Walks a whole version 3 file and notes where each field of the header starts.

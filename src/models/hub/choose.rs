@@ -6,7 +6,7 @@ use super::{
     HubError, HubName, Pick,
     name::{is_gguf, stays_inside},
 };
-use crate::models::resolve::split_part;
+use crate::gguf::SplitName;
 
 /// What llama.cpp's `-hf` takes when nothing is said and there is a choice.
 const USUAL: &str = "Q4_K_M";
@@ -37,7 +37,7 @@ pub(super) fn choose(asked: &HubName, files: Vec<RemoteFile>) -> Result<Vec<Remo
         }
     };
     let first = &found[0].name;
-    match split_part(base(first)) {
+    match SplitName::parse(base(first)) {
         Some(part) if part.count as usize != found.len() => Err(HubError::PartsMissing {
             repo: asked.repo.clone(),
             file: first.clone(),
@@ -55,7 +55,7 @@ fn models(files: Vec<RemoteFile>) -> BTreeMap<String, Vec<RemoteFile>> {
         let usable = is_gguf(&file.name) && stays_inside(&file.name);
         if usable && !base(&file.name).to_ascii_lowercase().starts_with("mmproj") {
             let folder = &file.name[..file.name.len() - base(&file.name).len()];
-            let first = split_part(base(&file.name)).map(|part| format!("{folder}{}", part.name_of(1)));
+            let first = SplitName::parse(base(&file.name)).map(|part| format!("{folder}{}", part.name_of(1)));
             models.entry(first.unwrap_or_else(|| file.name.clone())).or_default().push(file);
         }
     }
@@ -74,7 +74,7 @@ fn is_of(name: &str, quant: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let quant = quant.to_ascii_lowercase();
     let file = base(&lower);
-    let stem = split_part(file).map_or(file.trim_end_matches(".gguf"), |part| part.stem);
+    let stem = SplitName::parse(file).map_or(file.trim_end_matches(".gguf"), |part| part.stem);
     let named = stem.strip_suffix(&quant).is_some_and(|before| before.is_empty() || before.ends_with(['-', '.', '_']));
     named || lower.split('/').rev().skip(1).any(|folder| folder == quant)
 }

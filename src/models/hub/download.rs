@@ -10,13 +10,24 @@ use std::{
 
 use hf_hub::api::sync::{Api, ApiError};
 
-use super::{HubError, Progress};
+use super::HubError;
 use crate::models::hash;
 
 /// Times a broken transfer is taken up again before it is given up.
 pub(super) const RETRIES: usize = 3;
 /// Longest silence of the Hub.
 const SILENCE: Duration = Duration::from_mins(1);
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// Bytes that are here.
+    pub done_bytes: u64,
+    /// Bytes in all; 0 while unknown.
+    pub total_bytes: u64,
+}
 
 /// Why a file did not arrive.
 pub(super) enum Failure {

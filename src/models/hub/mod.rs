@@ -5,6 +5,7 @@ mod download;
 mod error;
 mod name;
 
+pub use download::Progress;
 pub use error::HubError;
 pub use name::HubName;
 pub(crate) use name::Pick;
@@ -53,17 +54,6 @@ pub enum Network {
     Allowed,
     /// It may not: the cache is all there is.
     Forbidden,
-}
-
-/// How far a download is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// The file.
-    pub file: &'a str,
-    /// Bytes that are here.
-    pub done_bytes: u64,
-    /// Bytes in all; 0 while unknown.
-    pub total_bytes: u64,
 }
 
 /// A repository as the Hub describes it.

@@ -29,7 +29,7 @@ fn a_file_whatever_its_name() {
     let folder = Folder::with(&["m-F16.gguf", "sha256-00ff"]);
     for name in ["m-F16.gguf", "sha256-00ff"] {
         let file = folder.path(name);
-        assert_eq!(folder.resolve(name).unwrap(), Resolved { kind: Kind::File, parts: vec![file.clone()], file });
+        assert_eq!(folder.resolve(name).unwrap(), Resolved { parts: vec![file.clone()], file });
     }
 }
 
@@ -41,7 +41,7 @@ fn a_split_model_by_its_first_part() {
     assert_eq!(folder.resolve(names[0]).unwrap().parts, expected);
     assert_eq!(
         folder.resolve("").unwrap(),
-        Resolved { kind: Kind::Folder, file: expected[0].clone(), parts: expected }
+        Resolved { file: expected[0].clone(), parts: expected }
     );
     let error = folder.resolve(names[1]).unwrap_err();
     assert!(matches!(&error, ResolveError::NotFirstPart { index: 2, first, .. } if *first == folder.path(names[0])));
@@ -56,9 +56,9 @@ fn a_split_model_by_its_first_part() {
 
 #[test]
 fn names_of_parts() {
-    assert_eq!(split_part("a-of-b-00002-of-00010.gguf"), Some(SplitPart { stem: "a-of-b", index: 2, count: 10 }));
+    assert_eq!(SplitName::parse("a-of-b-00002-of-00010.gguf"), Some(SplitName { stem: "a-of-b", part: 2, count: 10 }));
     for other in ["m-2-of-3.gguf", "m-00004-of-00003.gguf", "m-00000-of-00003.gguf", "m-00001-of-00003.bin", "m.gguf"] {
-        assert_eq!(split_part(other), None, "{other}");
+        assert_eq!(SplitName::parse(other), None, "{other}");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The original's rows of one piece.
+/// The original's rows of one micro-batch.
 #[derive(Debug)]
 pub(super) enum BaseRows<'a> {
     /// Its logits, `[positions, vocabulary]`.
@@ -45,13 +45,13 @@ impl BaseRows<'_> {
 pub(super) enum BaseSource<'m> {
     /// The model itself.
     Model(Open<'m>),
-    /// The file and its decoded rows of the piece under way.
+    /// The file and its decoded rows of the micro-batch under way.
     File(Reader, Vec<f32>),
     /// What was kept of the model.
     Cache(Kept<'m>),
 }
 
-/// A cache, and the piece of it under way.
+/// A cache, and the micro-batch of it under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept<'m> {
     cache: &'m Cache,
@@ -67,7 +67,7 @@ impl<'m> Kept<'m> {
 }
 
 impl<'m> BaseSource<'m> {
-    /// Brings the next piece, with so many scored positions.
+    /// Brings the next micro-batch, with so many scored positions.
     ///
     /// # Errors
     /// What the original or its file says.
@@ -95,7 +95,7 @@ impl<'m> BaseSource<'m> {
         }
     }
 
-    /// The rows of the piece, where they lie.
+    /// The rows of the micro-batch, where they lie.
     pub(super) fn rows(&self) -> BaseRows<'_> {
         match self {
             Self::Model(open) => BaseRows::Logits(Cow::Borrowed(open.session.window_logits())),
@@ -104,7 +104,7 @@ impl<'m> BaseSource<'m> {
         }
     }
 
-    /// The same, to be kept while the next piece is evaluated.
+    /// The same, to be kept while the next micro-batch is evaluated.
     pub(super) fn copied(&self) -> BaseRows<'m> {
         match self {
             Self::Model(open) => BaseRows::Logits(Cow::Owned(open.session.window_logits().to_vec())),
@@ -131,7 +131,7 @@ pub(super) enum Sink {
 }
 
 impl Sink {
-    /// Takes a piece's rows; `place` puts a bad one into words.
+    /// Takes a micro-batch's rows; `place` puts a bad one into words.
     ///
     /// # Errors
     /// A row of the original that is no distribution, or a file that can't be written.

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use crate::{
     gguf,
-    quality::{cache::bytes_per_position, pieces::Pieces, windows::WindowShape},
+    quality::{
+        cache::bytes_per_position,
+        windows::{MicroBatches, WindowShape},
+    },
     record::{Device, Machine, QualityMemory, QualityPlan, Settings, Sharing, Subject},
 };
 
@@ -19,9 +22,9 @@ pub(crate) fn needed_bytes(subject: &Subject, file: &Path, n_ctx: u32) -> u64 {
     let settings = &subject.settings;
     let Some(facts) = &subject.model.facts else { return 0 };
     let Ok(shape) = WindowShape::new(n_ctx as usize) else { return facts.weights_bytes };
-    let pieces = Pieces::new(shape, settings.n_ubatch as usize);
-    let logits = 2 * 4 * pieces.max_rows(shape) as u64 * u64::from(facts.tokenizer.n_vocab);
-    let cells = u32::try_from(pieces.n_seq).unwrap_or(u32::MAX).saturating_mul(n_ctx);
+    let micro_batches = MicroBatches::new(shape, settings.n_ubatch as usize);
+    let logits = 2 * 4 * micro_batches.max_rows(shape) as u64 * u64::from(facts.tokenizer.n_vocab);
+    let cells = u32::try_from(micro_batches.n_seq).unwrap_or(u32::MAX).saturating_mul(n_ctx);
     let kv = gguf::Model::read(file).ok().and_then(|model| {
         let shape = &model.facts().shape;
         shape.kv_cache_bytes(cells, settings.type_k.into(), settings.type_v.into()).ok()

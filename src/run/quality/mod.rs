@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bench, Save, lost::Again, note};
 use crate::{
     event::Observer,
-    quality::identity,
+    gguf::tokenizer_difference,
     record::{
         CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
         Stage, Subject,
@@ -190,7 +190,7 @@ fn unfit(run: &Run, original: Option<usize>, candidate: usize, inputs: &Inputs) 
         return Some(format!("there is no original to compare with: {reason}"));
     }
     let (own, others) = (run.subjects[candidate].model.facts.as_ref()?, original.model.facts.as_ref()?);
-    let difference = identity::difference(&others.tokenizer, &own.tokenizer)?;
+    let difference = tokenizer_difference(&others.tokenizer, &own.tokenizer)?;
     Some(format!("it can't be compared token by token: {difference}"))
 }
 

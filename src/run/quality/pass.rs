@@ -1,4 +1,4 @@
-//! Windows through all models in step: a piece is evaluated by each, compared, and its logits forgotten.
+//! Windows through all models in step: a micro-batch is evaluated by each, compared, and its logits forgotten.
 
 use std::{num::NonZeroUsize, thread};
 
@@ -14,8 +14,7 @@ use crate::{
     probe::Clock,
     quality::{
         accumulator::Accumulator,
-        pieces::{Pieces, scored_in},
-        windows::WindowShape,
+        windows::{MicroBatches, WindowShape, scored_in},
     },
 };
 
@@ -33,7 +32,7 @@ pub(super) struct Pass<'m, 'c> {
     pub(super) base: BaseSource<'m>,
     pub(super) candidates: Vec<Candidate<'m>>,
     pub(super) shape: WindowShape,
-    pub(super) pieces: Pieces,
+    pub(super) micro_batches: MicroBatches,
     pub(super) n_vocab: NonZeroUsize,
     pub(super) threads: NonZeroUsize,
     pub(super) statistics: Statistics,
@@ -49,7 +48,7 @@ pub(super) struct Pass<'m, 'c> {
 }
 
 impl Pass<'_, '_> {
-    /// Scores windows side by side, at most [`Pieces::n_seq`].
+    /// Scores windows side by side, at most [`MicroBatches::n_seq`].
     ///
     /// # Errors
     /// What makes going on pointless: the original failed.
@@ -57,12 +56,12 @@ impl Pass<'_, '_> {
         self.clear();
         let models = self.candidates.iter().filter(|c| c.model.is_some()).count() + self.base.model().iter().count();
         self.n_evaluated += models * windows.len();
-        for piece in self.pieces.positions.clone() {
-            let scored = scored_in(&piece, self.shape);
+        for positions in self.micro_batches.positions.clone() {
+            let scored = scored_in(&positions, self.shape);
             let first_scored = self.shape.scored().start;
             let (mut tokens, mut layout) = (Vec::new(), Layout::default());
             for (sequence, window) in (0..).zip(windows) {
-                for (position, &id) in window.tokens.iter().enumerate().take(piece.end).skip(piece.start) {
+                for (position, &id) in window.tokens.iter().enumerate().take(positions.end).skip(positions.start) {
                     let at = u32::try_from(position).expect("a position is below n_ctx, a u32");
                     tokens.push(WindowToken { id, position: at, sequence, wanted: scored.contains(&position) });
                 }
@@ -76,7 +75,7 @@ impl Pass<'_, '_> {
                     });
                 }
             }
-            self.piece(&tokens, layout)?;
+            self.micro_batch(&tokens, layout)?;
         }
         Ok(())
     }
@@ -98,7 +97,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    fn piece(&mut self, tokens: &[WindowToken], layout: Layout) -> Result<(), String> {
+    fn micro_batch(&mut self, tokens: &[WindowToken], layout: Layout) -> Result<(), String> {
         let waiting = self.pending.take();
         let (threads, n_vocab) = (self.threads, self.n_vocab);
         let mut sinks = std::mem::take(&mut self.sinks);
@@ -134,7 +133,7 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
-    /// Evaluates a piece by every model and waits for it.
+    /// Evaluates a micro-batch by every model and waits for it.
     fn evaluate(&mut self, tokens: &[WindowToken], rows: usize) -> Result<(), String> {
         let start = self.clock.now_ns();
         self.base.evaluate(tokens, rows)?;
@@ -185,7 +184,7 @@ impl Candidate<'_> {
     }
 }
 
-/// Rows of a piece: their correct tokens, and which positions of which windows they are.
+/// Rows of a micro-batch: their correct tokens, and which positions of which windows they are.
 #[derive(Debug, Clone, Default)]
 struct Layout {
     targets: Vec<i32>,
@@ -217,7 +216,7 @@ impl Layout {
     }
 }
 
-/// A piece's logits, copied out of the models.
+/// A micro-batch's logits, copied out of the models.
 pub(super) struct Copied<'m> {
     layout: Layout,
     base: BaseRows<'m>,
@@ -231,7 +230,7 @@ impl Copied<'_> {
     }
 }
 
-/// Compares a piece, and gives the original's part of it to the sinks.
+/// Compares a micro-batch, and gives the original's part of it to the sinks.
 fn compare(rows: &Rows<'_>, layout: &Layout, threads: NonZeroUsize, sinks: &mut [Sink]) -> Result<Comparisons, String> {
     for sink in &mut *sinks {
         sink.take(rows, threads, |bad| layout.place(bad))?;

@@ -7,13 +7,16 @@ use super::{
     pass::Candidate,
     texts::{Texts, open_logits},
 };
-use crate::quality::{accumulator::Accumulator, pieces::Pieces, turns::in_turn};
+use crate::quality::{
+    accumulator::Accumulator,
+    windows::{MicroBatches, window_order},
+};
 
 /// What all models of a comparison have in common.
 pub(super) struct Ground {
     pub(super) texts: Texts,
     pub(super) needs: Needs,
-    pub(super) pieces: Pieces,
+    pub(super) micro_batches: MicroBatches,
     /// Every (text, window) that may be scored, in order.
     pub(super) order: Vec<(usize, usize)>,
 }
@@ -21,19 +24,19 @@ pub(super) struct Ground {
 impl Ground {
     fn new(job: &CompareJob, texts: Texts, needs: Needs) -> Result<Self, String> {
         let counts: Vec<usize> = texts.described().iter().map(|text| text.n_windows).collect();
-        let order = in_turn(&counts, job.until.max_windows);
+        let order = window_order(&counts, job.until.max_windows);
         if order.is_empty() {
             let n_ctx = texts.shape.n_ctx();
             return Err(format!("every text is shorter than two windows of {n_ctx} tokens (--ctx, --text)"));
         }
-        let pieces = Pieces::new(texts.shape, job.config.n_ubatch as usize);
-        Ok(Self { texts, needs, pieces, order })
+        let micro_batches = MicroBatches::new(texts.shape, job.config.n_ubatch as usize);
+        Ok(Self { texts, needs, micro_batches, order })
     }
 
     /// Opens a model's context for these windows.
     fn open(&self, open: &mut Open<'_>) -> Result<(), String> {
         let number = |n: usize| u32::try_from(n).map_err(|error| error.to_string());
-        let (n_seq, n_tokens) = (number(self.pieces.n_seq)?, number(self.pieces.max_tokens())?);
+        let (n_seq, n_tokens) = (number(self.micro_batches.n_seq)?, number(self.micro_batches.max_tokens())?);
         open.session.open_windows(n_seq, self.needs.n_ctx, n_tokens).map_err(|error| error.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! Logits of one piece from all models, compared; a candidate that can't be is named and the others go on.
+//! Logits of one micro-batch from all models, compared; a candidate that can't be is named and the others go on.
 
 use std::num::NonZeroUsize;
 
@@ -6,7 +6,7 @@ use super::base::BaseRows;
 use crate::quality::{
     batch::{Batch, BatchError},
     compare::TokenComparison,
-    error::RowError,
+    row::RowError,
     stored::compare_stored,
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Rows<'a> {
     pub(super) targets: &'a [i32],
 }
 
-/// A row that could not be compared, counted in the piece.
+/// A row that could not be compared, counted in the micro-batch.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct BadRow {
     pub(super) row: usize,

@@ -23,10 +23,10 @@ use crate::{
         accumulator::Accumulator,
         cache::Cache,
         logits_file::{LogitsFileError, LogitsHeader, LogitsWriter},
-        precision::{is_precise, macro_mean},
     },
     record::{QualityStop, Stage, Summary, TokenContext},
     run::protocol::Reply,
+    stats,
 };
 
 /// Text before a worst token that is kept with it.
@@ -134,7 +134,7 @@ pub(super) fn pass<'m, 'c>(
         base,
         candidates,
         shape: ground.texts.shape,
-        pieces: ground.pieces.clone(),
+        micro_batches: ground.micro_batches.clone(),
         n_vocab: NonZeroUsize::new(ground.needs.n_vocab).ok_or_else(|| "the vocabulary is empty".to_owned())?,
         threads: NonZeroUsize::new(job.config.n_threads_batch as usize).unwrap_or(NonZeroUsize::MIN),
         statistics: job.statistics,
@@ -163,7 +163,7 @@ pub(super) fn windows(
     let (texts, order) = (&ground.texts, &ground.order[..]);
     let mut klds = vec![vec![Vec::new(); texts.described().len()]; pass.candidates.len()];
     let mut told = 0;
-    for group in order.chunks(pass.pieces.n_seq) {
+    for group in order.chunks(pass.micro_batches.n_seq) {
         if !pass.candidates.is_empty() && pass.candidates.iter().all(|candidate| candidate.model.is_none()) {
             break;
         }
@@ -197,7 +197,7 @@ fn tell(
         if let Some(&(text, _)) = order.get(told) {
             send(&Reply::Window { text, means: Vec::new() })?;
         }
-        return Ok(order.len().min(told + pass.pieces.n_seq));
+        return Ok(order.len().min(told + pass.micro_batches.n_seq));
     }
     while let Some(&(text, window)) = order.get(told) {
         let means: Vec<_> = pass
@@ -225,7 +225,7 @@ fn enough(pass: &Pass<'_, '_>, klds: &[Vec<Vec<f64>>], until: Until) -> Option<Q
     let mut live = pass.candidates.iter().zip(klds).filter(|(candidate, _)| candidate.model.is_some());
     let precise = live.all(|(_, klds)| {
         let scored: Vec<Vec<f64>> = klds.iter().filter(|windows| !windows.is_empty()).cloned().collect();
-        macro_mean(&scored, until.confidence).is_ok_and(|estimate| is_precise(&estimate, until.precision))
+        stats::macro_mean(&scored, until.confidence).is_ok_and(|estimate| estimate.is_precise(until.precision))
     });
     let spent = || until.time_ns.is_some_and(|time_ns| pass.clock.now_ns() >= time_ns);
     if precise { Some(QualityStop::Precise) } else { spent().then_some(QualityStop::TimeSpent) }

@@ -1,4 +1,4 @@
-//! Where two answers part, and answers that are broken.
+//! Where two answers diverge, and answers that are broken.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

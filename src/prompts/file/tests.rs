@@ -156,3 +156,47 @@ fn a_missing_file_is_named() {
     let error = read(Path::new("no/such/prompts.json")).unwrap_err();
     assert!(error.to_string().starts_with("cannot read no/such/prompts.json: "));
 }
+
+fn names(entries: &[(Option<&str>, &str)]) -> Vec<String> {
+    let entries = entries
+        .iter()
+        .map(|(name, category)| Entry {
+            name: name.map(str::to_owned),
+            category: (*category).to_owned(),
+            text: "t".to_owned(),
+        })
+        .collect();
+    assign_names(entries).unwrap().into_iter().map(|p| p.name).collect()
+}
+
+#[test]
+fn a_category_with_one_entry_is_its_name() {
+    assert_eq!(names(&[(None, "a"), (None, "b")]), ["a", "b"]);
+}
+
+#[test]
+fn several_entries_of_a_category_are_numbered_in_order() {
+    let entries = [(None, "a"), (None, "b"), (None, "a"), (Some("x"), "a")];
+    assert_eq!(names(&entries), ["a_1", "b", "a_2", "x"]);
+}
+
+#[test]
+fn numbers_step_over_names_that_are_given_later() {
+    let entries = [(None, "a"), (None, "a"), (Some("a_1"), "b")];
+    assert_eq!(names(&entries), ["a_2", "a_3", "a_1"]);
+    assert_eq!(names(&[(None, "a"), (Some("a"), "b")]), ["a_1", "a"]);
+}
+
+#[test]
+fn made_names_never_meet_those_of_another_category() {
+    let entries = [(None, "a"), (None, "a"), (None, "a_1")];
+    assert_eq!(names(&entries), ["a_1", "a_2", "a_1_1"]);
+}
+
+#[test]
+fn the_second_use_of_a_given_name_is_the_fault() {
+    let entry = |name: &str| Entry { name: Some(name.to_owned()), category: "c".to_owned(), text: "t".to_owned() };
+    let fault = assign_names(vec![entry("x"), entry("y"), entry("x")]).unwrap_err();
+    let name = "x".to_owned();
+    assert_eq!(fault, (3, EntryFault::DuplicateName { name, first: 1 }));
+}

@@ -1,12 +1,63 @@
-//! One pass over a row: its largest logits, and whether all are finite.
+//! One row of logits reduced in one pass: its largest logits, its normaliser, and what can be wrong with it.
 
-use super::error::RowError;
+use super::softmax::{BLOCK, LANES, Softmax};
 
-/// How many of the largest logits are kept.
+/// Why two rows of logits cannot be compared. Indices count vocabulary entries from 0.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub(crate) enum RowError {
+    /// A logit is not a number.
+    #[error("logit {index} is not a number")]
+    NotANumber {
+        /// Vocabulary entry.
+        index: usize,
+    },
+    /// A logit is plus infinity.
+    #[error("logit {index} is plus infinity")]
+    PositiveInfinity {
+        /// Vocabulary entry.
+        index: usize,
+    },
+    /// The row is empty, or every entry is minus infinity.
+    #[error("no finite logit in the row")]
+    NoFiniteLogit,
+    /// The rows belong to different vocabularies.
+    #[error("rows of {base} and {candidate} logits: different vocabularies")]
+    LengthMismatch {
+        /// Entries of the original's row.
+        base: usize,
+        /// Entries of the candidate's row.
+        candidate: usize,
+    },
+    /// One model masks an entry (minus infinity), the other does not: the divergence would be infinite.
+    #[error("logit {index} is minus infinity in one model only")]
+    MaskMismatch {
+        /// Vocabulary entry.
+        index: usize,
+    },
+    /// The correct token is no entry of the vocabulary.
+    #[error("token {token} is outside the vocabulary of {n_vocab}")]
+    TokenOutOfRange {
+        /// Token id.
+        token: i32,
+        /// Vocabulary entries.
+        n_vocab: usize,
+    },
+    /// The correct token has no probability in either model.
+    #[error("token {token} is masked by both models")]
+    MaskedToken {
+        /// Token id.
+        token: i32,
+    },
+    /// A divergence came out infinite, not a number, or negative beyond rounding: a fault, never to be clamped away.
+    #[error("impossible divergence of {kld_nats} nats")]
+    ImpossibleDivergence {
+        /// KL(original ‖ candidate) as computed, in nats.
+        kld_nats: f64,
+    },
+}
+
+/// How many of the largest logits are kept: the overlap of the five first choices is reported.
 pub(crate) const TOP: usize = 5;
-/// Logits a block: the pass only keeps maxima of blocks, then looks closer at the best `TOP` blocks.
-const BLOCK: usize = 256;
-const LANES: usize = 16;
 
 /// The largest logits of a row, descending; among equals the lower index first, as llama.cpp's argmax has it.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +99,7 @@ pub(super) struct Scan {
     pub(super) masked: usize,
 }
 
-/// Scans a row of logits, `[vocabulary]`.
+/// Scans a row of logits, `[vocabulary]`: the pass keeps only the maxima of blocks, then looks closer at the best `TOP` blocks.
 pub(super) fn scan(row: &[f32]) -> Result<Scan, RowError> {
     let mut blocks = Largest::EMPTY;
     let mut masked = 0;
@@ -100,6 +151,47 @@ fn inspect(block: &[f32], start: usize) -> Result<usize, RowError> {
         }
     }
     Ok(block.iter().filter(|logit| logit.is_infinite()).count())
+}
+
+/// A row with everything that needs no second row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) logits: &'a [f32],
+    pub(super) scan: Scan,
+    pub(super) softmax: Softmax,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn new(logits: &'a [f32]) -> Result<Self, RowError> {
+        let scan = scan(logits)?;
+        let softmax = Softmax::of(logits, scan.largest.entries()[0].0);
+        Ok(Self { logits, scan, softmax })
+    }
+
+    pub(super) fn top1(&self) -> i32 {
+        i32::try_from(self.scan.largest.entries()[0].1).expect("vocabularies are counted in i32")
+    }
+
+    pub(super) fn margin_nats(&self) -> Option<f32> {
+        let [first, second, ..] = self.scan.largest.entries() else {
+            return None;
+        };
+        Some(first.0 - second.0)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a few nats, for bins and lists")]
+pub(super) fn entropy(softmax: &Softmax) -> f32 {
+    softmax.entropy_nats() as f32
+}
+
+pub(super) fn overlap(base: &Row<'_>, candidate: &Row<'_>) -> u8 {
+    u8::try_from(base.scan.largest.overlap(&candidate.scan.largest)).expect("at most five")
+}
+
+pub(super) fn token_index(token: i32, n_vocab: usize) -> Result<usize, RowError> {
+    let index = usize::try_from(token).ok().filter(|&index| index < n_vocab);
+    index.ok_or(RowError::TokenOutOfRange { token, n_vocab })
 }
 
 #[cfg(test)]
