@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Most characters [`printable`] lets through before it cuts.
+/// Most characters [`printable`] lets through before it cuts: longer than any honest name, and no message is buried under it.
 const MAX_CHARS: usize = 200;
 
 /// Whether a terminal or a page would act on `c`, turn its direction by it, or show nothing for it.
@@ -14,7 +14,6 @@ fn steers(c: char) -> bool {
 }
 
 /// One line of text without control characters: line ends and tabs become spaces, the rest the replacement character.
-#[must_use]
 pub(crate) fn inert_line(text: &str) -> String {
     let plain = |c| match c {
         '\n' | '\r' | '\t' => ' ',
@@ -25,14 +24,12 @@ pub(crate) fn inert_line(text: &str) -> String {
 }
 
 /// Text of several lines: as [`inert_line`], but line ends and tabs stay.
-#[must_use]
 pub(crate) fn inert_text(text: &str) -> String {
     let plain = |c| if c != '\n' && c != '\t' && steers(c) { '\u{fffd}' } else { c };
     text.replace("\r\n", "\n").chars().map(plain).collect()
 }
 
 /// JSON that means the same and steers nothing: inside JSON such characters occur in strings only, where an escape can stand for them.
-#[must_use]
 pub(crate) fn inert_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -48,7 +45,6 @@ pub(crate) fn inert_json(json: &str) -> String {
 }
 
 /// `text` with every character that steers written as `\u{..}`, cut after 200 characters with `…`: for names whose exact letters matter.
-#[must_use]
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::new();
     let mut written = 0;

@@ -12,13 +12,11 @@ pub const NS_PER_S: f64 = 1e9;
 pub(crate) const NS_PER_MS: f64 = 1e6;
 
 /// Total tokens over total time, in tokens per second; `None` when no time passed or nothing was done.
-#[must_use]
 pub(crate) fn tokens_per_second(tokens: u64, ns: u64) -> Option<f64> {
     (tokens > 0 && ns > 0).then(|| tokens as f64 * NS_PER_S / ns as f64)
 }
 
 /// Whole nanoseconds, 0 of less than one.
-#[must_use]
 pub(crate) fn whole_ns(ns: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, and the cast saturates")]
     {

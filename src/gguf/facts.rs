@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::types::{FileType, GgmlType};
 use super::header::{Header, Tensor};
 use super::metadata::{Metadata, Value};
 use super::mix::{MixRow, Totals, by_type, mix};
 use super::tokenizer::Tokenizer;
+use super::types::{FileType, GgmlType};
 
-/// Elements in a block of the K-quants.
+/// Elements in a block of the K-quants: `QK_K`.
 const K_BLOCK: u64 = 256;
 
 /// Facts about a model. Strings are as in the file: print them through [`printable`](crate::text::printable).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
-    /// GGUF version.
     pub gguf_version: u32,
     /// `general.name`.
     pub name: Option<String>,
-    /// Dimensions.
     pub shape: Shape,
     /// Its quantization, as llama.cpp names it.
     pub file_type: Option<FileType>,
@@ -34,11 +32,9 @@ pub struct Facts {
     pub mix: Vec<MixRow>,
     /// What K-quants would do to its rows.
     pub k_quants: KQuantFit,
-    /// The tokenizer.
     pub tokenizer: Option<Tokenizer>,
     /// The importance matrix used to quantize it.
     pub imatrix: Option<Imatrix>,
-    /// The default chat template.
     pub chat_template: Option<ChatTemplate>,
     /// How many files it consists of.
     pub files: u64,
@@ -48,18 +44,14 @@ pub struct Facts {
     pub data_offset: u64,
 }
 
-/// A model's dimensions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Shape {
     /// `general.architecture`.
     pub architecture: Option<String>,
     /// Tokens of context it was trained for.
     pub n_ctx_train: Option<u64>,
-    /// Layers.
     pub n_layer: Option<u64>,
-    /// Width.
     pub n_embd: Option<u64>,
-    /// Attention heads.
     pub n_head: Option<Heads>,
     /// Heads for keys and values; those of attention where the file states none.
     pub n_head_kv: Option<Heads>,
@@ -69,11 +61,8 @@ pub struct Shape {
     pub value_length: Option<u64>,
     /// Sliding window of attention, in tokens.
     pub sliding_window: Option<u64>,
-    /// Experts in a layer.
     pub n_expert: Option<u64>,
-    /// Experts a token uses.
     pub n_expert_used: Option<u64>,
-    /// Tokens in the vocabulary.
     pub n_vocab: Option<u64>,
 }
 
@@ -81,16 +70,13 @@ pub struct Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Heads {
-    /// In every layer.
     Same(u64),
-    /// Layer by layer.
     PerLayer(Vec<u64>),
 }
 
 /// Whether rows fill the 256-element blocks of K-quants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct KQuantFit {
-    /// Weight matrices.
     pub matrices: u64,
     /// Those whose rows are no multiple of 256, for which llama.cpp falls back to another type.
     pub fallback: Totals,
@@ -103,19 +89,16 @@ pub struct Imatrix {
     pub file: Option<String>,
     /// The text it was computed on.
     pub dataset: Option<String>,
-    /// Tensors it covers.
     pub entries: Option<u64>,
     /// Chunks of text it was computed on.
     pub chunks: Option<u64>,
 }
 
-/// A chat template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChatTemplate {
     /// The text, up to [`Text::MAX_KEPT`](super::metadata::Text::MAX_KEPT) bytes.
     #[serde(skip)]
     pub text: String,
-    /// Its whole length.
     pub bytes: u64,
     /// SHA-256 of the whole, in hexadecimal.
     pub sha256: String,

@@ -1,7 +1,7 @@
 //! Builds tiny GGUF files for tests, valid unless a test breaks a field on purpose.
 
-use super::types::GgmlType;
 use super::metadata::ValueType;
+use super::types::GgmlType;
 
 /// The alignment fixtures use, which is the default, in bytes.
 const ALIGNMENT: u64 = 32;
@@ -106,7 +106,6 @@ impl Fixture {
         self
     }
 
-    /// The header without data.
     pub(crate) fn header(&self) -> Vec<u8> {
         let mut out = self.magic.to_vec();
         out.extend(self.version.to_le_bytes());

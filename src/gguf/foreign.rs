@@ -2,33 +2,27 @@
 
 use std::fmt;
 
-/// How many bytes of a file's start [`Foreign::sniff`] looks at.
+/// How many bytes of a file's start [`Foreign::sniff`] looks at: every magic is shorter, and so many zeros are no header.
 pub(super) const SNIFF_BYTES: usize = 512;
 
 /// What a file without the GGUF magic looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Foreign {
-    /// A safetensors file.
     Safetensors,
     /// A llama.cpp model from before GGUF (`ggml`, `ggmf`, `ggjt`, `ggla`).
     OldGgml,
     /// A zip archive, which a checkpoint of `PyTorch` is.
     Zip,
-    /// A Python pickle.
     Pickle,
-    /// A web page.
     Html,
-    /// A JSON document.
     Json,
     /// The pointer that git-lfs leaves where the file was not fetched.
     LfsPointer,
-    /// A gzip stream.
     Gzip,
     /// A logits file written by `llama-perplexity`.
     Logits,
     /// Nothing but zero bytes.
     Zeros,
-    /// Nothing this program recognises.
     Unknown,
 }
 

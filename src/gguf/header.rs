@@ -15,7 +15,7 @@ use crate::text::printable;
 /// Bytes of the fixed part: magic, version, two counts.
 const FIXED_BYTES: u64 = 4 + 4 + 8 + 8;
 
-/// The alignment of files that state none, in bytes.
+/// The alignment of files that state none, in bytes: `GGUF_DEFAULT_ALIGNMENT`.
 const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// A header that has been checked: every tensor it lists is in the file.
@@ -23,7 +23,6 @@ const DEFAULT_ALIGNMENT: u64 = 32;
 pub struct Header {
     /// GGUF version, 2 or 3.
     pub version: u32,
-    /// The metadata.
     pub metadata: Metadata,
     /// The tensors, in the file's order.
     pub tensors: Vec<Tensor>,
@@ -138,10 +137,10 @@ fn describe(kind: FileType) -> &'static str {
 /// The most tensors a file may have; the largest models in use have some thousands.
 const MAX_TENSORS: u64 = 1 << 17;
 
-/// The longest name ggml can hold, in bytes.
+/// The longest name ggml can hold, in bytes: `GGML_MAX_NAME` without the final zero.
 const MAX_NAME_BYTES: u64 = 63;
 
-/// The most dimensions ggml has.
+/// `GGML_MAX_DIMS`.
 const MAX_DIMS: u32 = 4;
 
 /// A tensor as its header entry describes it.
@@ -149,11 +148,9 @@ const MAX_DIMS: u32 = 4;
 pub struct Tensor {
     /// Its name, from the file.
     pub name: String,
-    /// Its type.
     pub ty: GgmlType,
     /// Elements in each dimension, the row first.
     pub dims: Vec<u64>,
-    /// Elements in all.
     pub params: u64,
     /// Bytes of its data.
     pub bytes: u64,

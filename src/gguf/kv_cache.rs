@@ -68,7 +68,6 @@ pub enum KvUnknown {
         /// The architecture, printable.
         architecture: String,
     },
-    /// Some layers cache only a window.
     #[error("some layers keep a sliding window of {window} tokens only")]
     SlidingWindow {
         /// The window, in tokens.
@@ -76,18 +75,10 @@ pub enum KvUnknown {
     },
     /// A number is not in the header.
     #[error("the header lacks {what}")]
-    Missing {
-        /// What is missing.
-        what: &'static str,
-    },
+    Missing { what: &'static str },
     /// The type's blocks do not fit the rows.
     #[error("rows of {row} elements do not fill blocks of {ty}")]
-    PartialBlock {
-        /// Elements in a row of the cache.
-        row: u64,
-        /// The cache's type.
-        ty: GgmlType,
-    },
+    PartialBlock { row: u64, ty: GgmlType },
     /// The numbers in the header are absurd.
     #[error("the size is too large to exist")]
     Overflow,

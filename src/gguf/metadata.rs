@@ -207,7 +207,6 @@ impl ValueType {
     }
 }
 
-/// A metadata value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Any unsigned integer.
@@ -216,9 +215,7 @@ pub enum Value {
     Signed(i64),
     /// Either width of float.
     Float(f64),
-    /// A truth value.
     Bool(bool),
-    /// A string.
     Text(Text),
     /// A short array.
     List(Vec<Value>),
@@ -231,7 +228,6 @@ pub enum Value {
 pub struct Text {
     /// The string, cut when it is longer.
     pub kept: String,
-    /// Its whole length.
     pub bytes: u64,
     /// SHA-256 of the whole, in hexadecimal.
     pub sha256: String,
@@ -245,9 +241,7 @@ impl Text {
 /// An array known by its count and content, not by its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
-    /// Type of the elements.
     pub elements: ValueType,
-    /// How many there are.
     pub count: u64,
     /// Bytes they take in the file, lengths of strings included.
     pub bytes: u64,

@@ -13,27 +13,17 @@ use super::types::GgmlType;
 pub enum Class {
     /// Token embedding; the output too where the two are tied.
     TokenEmbd,
-    /// Output projection.
     Output,
-    /// Query projection.
     AttnQ,
-    /// Key projection.
     AttnK,
-    /// Value projection.
     AttnV,
     /// Query, key and value in one matrix.
     AttnQkv,
-    /// Attention's output projection.
     AttnOutput,
-    /// Feed-forward, up.
     FfnUp,
-    /// Feed-forward, gate.
     FfnGate,
-    /// Feed-forward, down.
     FfnDown,
-    /// Normalization.
     Norm,
-    /// Anything else.
     Other,
 }
 
@@ -91,9 +81,7 @@ impl Class {
 /// Tensors, their elements and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// How many tensors.
     pub tensors: u64,
-    /// Elements in them.
     pub params: u64,
     /// Bytes of their data.
     pub bytes: u64,
@@ -127,10 +115,8 @@ impl Totals {
 pub struct MixRow {
     /// The part of the model.
     pub class: Class,
-    /// The type.
     #[serde(rename = "type")]
     pub ty: GgmlType,
-    /// What it amounts to.
     #[serde(flatten)]
     pub totals: Totals,
 }

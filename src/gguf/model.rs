@@ -21,17 +21,12 @@ pub(crate) struct Model {
 /// One file of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Part {
-    /// Where it is.
     pub path: PathBuf,
-    /// What it begins with.
     pub header: Header,
 }
 
 impl Model {
     /// Reads the headers of the model at `path`: a file of its own or the first part of a split model.
-    ///
-    /// # Errors
-    /// When a file cannot be read, a part is missing or does not belong, or `path` is a part other than the first.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let header = Header::read(path)?;
         let count = header.metadata.unsigned("split.count").unwrap_or(1);
@@ -46,12 +41,16 @@ impl Model {
         let name = name.filter(|name| u64::from(name.count) == count).ok_or(Error::SplitName { count })?;
         let no = first.header.metadata.unsigned("split.no").unwrap_or(0);
         if no != 0 {
-            return Err(Error::NotFirstPart { part: no.saturating_add(1), first: path.with_file_name(name.name_of(1)) });
+            return Err(Error::NotFirstPart {
+                part: no.saturating_add(1),
+                first: path.with_file_name(name.name_of(1)),
+            });
         }
         if name.part != 1 {
             return Err(Error::SplitName { count });
         }
-        let model = Self { first, rest: (2..=name.count).map(|part| read_part(path, &name, part)).collect::<Result<_, _>>()? };
+        let model =
+            Self { first, rest: (2..=name.count).map(|part| read_part(path, &name, part)).collect::<Result<_, _>>()? };
         model.check_tensors()?;
         Ok(model)
     }
@@ -61,8 +60,6 @@ impl Model {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// What the headers say.
-    #[must_use]
     pub(crate) fn facts(&self) -> Facts {
         let rest: Vec<&Header> = self.rest.iter().map(|part| &part.header).collect();
         Facts::of(&self.first.header, &rest)

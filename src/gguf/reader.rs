@@ -10,7 +10,7 @@ use super::error::Error;
 /// The longest header read, in bytes. The largest vocabularies in use need a quarter of it; what is hostile stays under a second.
 pub(super) const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How much is read at a time, in bytes.
+/// How much is read at a time, in bytes: calls cost little then, and a small header brings little too much.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Reads little-endian values and knows how much of the file is left.

@@ -15,15 +15,12 @@ pub struct Tokenizer {
     pub model: Option<String>,
     /// `tokenizer.ggml.pre`, like `llama-bpe`.
     pub pre: Option<String>,
-    /// Tokens in the vocabulary.
     pub tokens: Option<u64>,
     /// Whether the file asks for a first token before every text.
     pub add_bos: Option<bool>,
     /// Whether the file asks for a last token after every text.
     pub add_eos: Option<bool>,
-    /// The first token.
     pub bos_id: Option<u64>,
-    /// The last token.
     pub eos_id: Option<u64>,
     /// SHA-256 of the list of tokens alone: equal where token ids mean the same.
     pub tokens_sha256: Option<String>,
@@ -72,7 +69,6 @@ fn fingerprint(metadata: &Metadata) -> Option<String> {
 }
 
 /// Models may be compared token by token when they have the same tokenizer: the first thing in which a candidate's tokenizer differs from the original's, in words; none when nothing does.
-#[must_use]
 pub(crate) fn tokenizer_difference(original: &TokenizerFacts, candidate: &TokenizerFacts) -> Option<String> {
     let named = |what: &str, own: &str, others: &str| format!("its {what} is {own}, the original's is {others}");
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());

@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 
 use crate::record::CacheType;
 
-/// A tensor type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(non_camel_case_types, reason = "Q4_K and Q4K would be different types to a reader of llama.cpp")]
 pub enum GgmlType {
@@ -112,7 +111,6 @@ impl GgmlType {
         if elements.is_multiple_of(block) { (elements / block).checked_mul(bytes) } else { None }
     }
 
-    /// Bits an element takes.
     #[must_use]
     pub fn bits_per_weight(self) -> f64 {
         let (block, bytes) = self.block();
@@ -162,7 +160,6 @@ pub struct FileType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileTypeSource {
-    /// The file's metadata.
     Stated,
     /// The type most of its tensors have.
     Guessed,
@@ -286,7 +283,10 @@ mod tests {
     fn numbers_have_llama_cpps_names() {
         let found = FileType::from_id(15).map(|ty| (ty.short, ty.name, ty.source));
         assert_eq!(found, Some(("Q4_K_M", "Q4_K - Medium", FileTypeSource::Stated)));
-        assert_eq!(FileType::from_id(1024 + 7).map(|ty| (ty.short, ty.source)), Some(("Q8_0", FileTypeSource::Guessed)));
+        assert_eq!(
+            FileType::from_id(1024 + 7).map(|ty| (ty.short, ty.source)),
+            Some(("Q8_0", FileTypeSource::Guessed))
+        );
         for unknown in [5, 6, 33, 34, 35, 42, u64::MAX] {
             assert_eq!(FileType::from_id(unknown), None);
         }

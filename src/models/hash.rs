@@ -18,29 +18,16 @@ use crate::record::write_atomically;
 /// Why a file has no hash.
 #[derive(Debug, Error)]
 pub(crate) enum HashError {
-    /// It could not be read.
     #[error("read {path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It was written to meanwhile.
+    Io { path: PathBuf, source: io::Error },
     #[error("{path} changed while it was read", path = path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
 }
 
 /// SHA-256 in hex of a model: of its file, or of several parts the hash of their hex hashes, one a line.
 ///
 /// `cache` is the file in which hashes are kept; one that can't be read or written is as good as none. `progress` hears the
 /// bytes done, over all parts.
-///
-/// # Errors
-/// When a part can't be read or changes meanwhile.
 pub(crate) fn sha256(
     parts: &[PathBuf],
     cache: Option<&Path>,

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 use crate::gguf::SplitName;
 
 /// One name for each path, in order: `Q4_K_M` and `F16` for files of one family. The same model may be given twice.
-#[must_use]
 pub(crate) fn short_names(paths: &[&Path]) -> Vec<String> {
     let stems: Vec<String> = paths.iter().map(|path| stem(path)).collect();
     let cut: Vec<Vec<Token>> = stems.iter().map(|stem| tokens(stem)).collect();
@@ -33,7 +32,6 @@ pub(crate) fn short_names(paths: &[&Path]) -> Vec<String> {
     names
 }
 
-/// Where each name stands.
 fn repeats(names: &[String]) -> BTreeMap<String, Vec<usize>> {
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, name) in names.iter().enumerate() {

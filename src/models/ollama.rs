@@ -9,48 +9,24 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+/// The registry of models that are named without one.
 const HOST: &str = "registry.ollama.ai";
+/// Media type of the layer that is the GGUF file.
 const MODEL: &str = "application/vnd.ollama.image.model";
 
 /// Why a name is no model of the store.
 #[derive(Debug, Error)]
 pub(crate) enum OllamaError {
-    /// There is no store.
     #[error("there is no Ollama store at {store}: set OLLAMA_MODELS to its folder", store = store.display())]
-    NoStore {
-        /// Where it was looked for.
-        store: PathBuf,
-    },
-    /// The name can't be one.
+    NoStore { store: PathBuf },
     #[error("{name:?} is no name of an Ollama model: llama3.2, llama3.2:1b or owner/model:tag is")]
-    BadName {
-        /// What was typed.
-        name: String,
-    },
-    /// The store does not have it.
+    BadName { name: String },
     #[error("the Ollama store has no {name}{list}; `ollama pull {name}` gets it", list = has(models))]
-    NotThere {
-        /// The name with its tag.
-        name: String,
-        /// What it has.
-        models: Vec<String>,
-    },
-    /// The manifest can't be used.
+    NotThere { name: String, models: Vec<String> },
     #[error("read {path}: {reason}", path = path.display())]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The blob is missing.
+    Manifest { path: PathBuf, reason: String },
     #[error("{name} is listed in the Ollama store, but {blob} is missing: pull it again", blob = blob.display())]
-    BlobMissing {
-        /// The name with its tag.
-        name: String,
-        /// Where it should be.
-        blob: PathBuf,
-    },
+    BlobMissing { name: String, blob: PathBuf },
 }
 
 fn has(models: &[String]) -> String {
@@ -70,9 +46,6 @@ struct Layer {
 }
 
 /// The file of a model by Ollama's name for it, without the `ollama:` before it, and what to call it.
-///
-/// # Errors
-/// When the store or the model is not there, or its manifest makes no sense.
 pub(crate) fn find(name: &str, store: &Path) -> Result<(PathBuf, String), OllamaError> {
     let bad = || OllamaError::BadName { name: name.into() };
     let (path, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));

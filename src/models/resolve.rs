@@ -22,62 +22,23 @@ pub(crate) struct Resolved {
 /// Why a name is no model here.
 #[derive(Debug, Error)]
 pub(crate) enum ResolveError {
-    /// There is nothing of that name.
     #[error("{path} does not exist{hint}", path = path.display(), hint = NotFoundHint(missing, nearby))]
-    NotFound {
-        /// What was asked for.
-        path: PathBuf,
-        /// The first folder on the way that is missing.
-        missing: Option<PathBuf>,
-        /// Names in the same folder that look like it.
-        nearby: Vec<String>,
-    },
+    NotFound { path: PathBuf, missing: Option<PathBuf>, nearby: Vec<String> },
     /// The system would not let us look.
     #[error("read {path}: {source}; check its permissions", path = path.display())]
-    Unreadable {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A pipe, socket or device.
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("{path} is neither a file nor a folder: a model must be a regular file", path = path.display())]
-    NotAFile {
-        /// What was asked for.
-        path: PathBuf,
-    },
-    /// A folder without a model.
+    NotAFile { path: PathBuf },
     #[error("{path} holds no .gguf file: name the model itself", path = path.display())]
-    EmptyFolder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A folder with several.
+    EmptyFolder { path: PathBuf },
     #[error("{path} holds {count} models, name one of them: {list}", path = path.display(), count = models.len(), list = models.join(", "))]
-    SeveralModels {
-        /// The folder.
-        path: PathBuf,
-        /// The file names in it.
-        models: Vec<String>,
-    },
+    SeveralModels { path: PathBuf, models: Vec<String> },
     /// A later part of a split model.
     #[error("{path} is part {index} of a split model: name its first part, {first}", path = path.display(), first = first.display())]
-    NotFirstPart {
-        /// What was asked for.
-        path: PathBuf,
-        /// Its number.
-        index: u32,
-        /// Where the first part should be.
-        first: PathBuf,
-    },
+    NotFirstPart { path: PathBuf, index: u32, first: PathBuf },
     /// A split model without all of its parts.
     #[error("{file} needs {missing}, which does not exist: all parts must lie in one folder", file = file.display(), missing = missing.display())]
-    MissingPart {
-        /// The first part.
-        file: PathBuf,
-        /// The first one that is not there.
-        missing: PathBuf,
-    },
+    MissingPart { file: PathBuf, missing: PathBuf },
 }
 
 struct NotFoundHint<'a>(&'a Option<PathBuf>, &'a [String]);

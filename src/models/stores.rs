@@ -32,33 +32,18 @@ pub(crate) struct Stored {
 /// Why a store does not give a model.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    /// The Hub.
     #[error(transparent)]
     Hub(#[from] HubError),
-    /// Ollama.
     #[error(transparent)]
     Ollama(#[from] OllamaError),
-    /// LM Studio.
     #[error("LM Studio has no {name}: there is no {path}", path = path.display())]
-    LmStudio {
-        /// What was asked for.
-        name: String,
-        /// Where it would be.
-        path: PathBuf,
-    },
+    LmStudio { name: String, path: PathBuf },
     /// The system does not say where the person's folders are.
     #[error("this system names no home folder, so there is no place for {store}: set {variable}")]
-    NoPlace {
-        /// Which store.
-        store: &'static str,
-        /// What would say it.
-        variable: &'static str,
-    },
+    NoPlace { store: &'static str, variable: &'static str },
 }
 
-/// What a name names.
 enum Named<'a> {
-    /// A path.
     Path,
     /// A model of a store on this machine.
     Stored(Stored),
@@ -78,9 +63,6 @@ pub(crate) enum Seen {
 }
 
 /// Finds what `name` names in a store; `None` when it is a path. What exists here as a path is one.
-///
-/// # Errors
-/// When it names a store and that store does not give it.
 pub(crate) fn find(
     name: &str,
     stores: &Stores,
@@ -94,9 +76,6 @@ pub(crate) fn find(
 }
 
 /// Says what `name` names without fetching it.
-///
-/// # Errors
-/// As [`find`].
 pub(crate) fn look(name: &str, stores: &Stores) -> Result<Seen, StoreError> {
     Ok(match named(name, stores)? {
         Named::Path => Seen::Path,

@@ -14,21 +14,22 @@ use std::{
 use super::clock::Clock;
 use crate::record::MemoryBandwidth;
 
-/// Passes over the buffer; the first brings it where it is read from.
+/// Passes over the buffer; the first brings it where it is read from, and the best of four is free of what else ran for a moment.
 const PASSES: usize = 5;
-/// The buffer is so many times the caches.
+/// The buffer is so many times the caches, as `STREAM` demands.
 const TIMES_CACHE: u64 = 4;
 /// Caches that are not known are taken to be this large.
 const ASSUMED_CACHE: u64 = 32 << 20;
+/// A pass over less takes a millisecond or two, against which the waking of the threads counts.
 const SMALLEST: u64 = 64 << 20;
+/// A pass over it takes a tenth of a second at 10 GB/s.
 const LARGEST: u64 = 1 << 30;
-/// What is free must be so many times the buffer.
+/// What is free must be so many times the buffer, so that looking pushes nothing out.
 const SPARE: u64 = 4;
 /// Sums that run side by side, so that loads and not additions are what takes the time.
 const LANES: usize = 32;
 
 /// Reads with so many threads. `None` when there is not the memory for it, or no time passed.
-#[must_use]
 pub(crate) fn bandwidth(clock: &dyn Clock, n_threads: u32, available_bytes: u64) -> Option<MemoryBandwidth> {
     let cache_bytes = last_level_cache(Path::new("/sys/devices/system/cpu"), n_threads);
     let wanted = (cache_bytes.unwrap_or(ASSUMED_CACHE) * TIMES_CACHE).clamp(SMALLEST, LARGEST);

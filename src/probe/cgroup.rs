@@ -15,7 +15,6 @@ pub(crate) struct MemoryLimit {
 }
 
 /// The tightest limit on this process's memory; `None` when no group sets one.
-#[must_use]
 pub(crate) fn memory_limit() -> Option<MemoryLimit> {
     let limits = own_chains().into_iter().flat_map(|chain| {
         let files = chain.files;

@@ -48,7 +48,6 @@ pub(crate) struct Continued {
 
 impl Continued {
     /// A clock that shows `before_ns` now.
-    #[must_use]
     pub(crate) fn after(before_ns: u64) -> Self {
         Self { before_ns, since: Monotonic::start() }
     }
@@ -67,7 +66,6 @@ pub struct Virtual {
 }
 
 impl Virtual {
-    /// Moves the clock forward.
     pub fn advance(&self, ns: u64) {
         self.now_ns.fetch_add(ns, Ordering::SeqCst);
     }
@@ -104,13 +102,11 @@ pub(crate) struct UtcTime(jiff::Timestamp);
 
 impl UtcTime {
     /// For names of folders, where some systems forbid colons: `2026-11-23T05-20-11Z`.
-    #[must_use]
     pub(crate) fn compact(self) -> String {
         self.to_string().replace(':', "-")
     }
 
     /// As the benchmarking guide writes it in names of files: `20261123_052011`.
-    #[must_use]
     pub(crate) fn stamp(self) -> String {
         self.to_string().replace(['-', ':', 'Z'], "").replace('T', "_")
     }
@@ -122,8 +118,6 @@ impl fmt::Display for UtcTime {
     }
 }
 
-/// The wall time now.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the clock, and the only label it makes")]
 pub(crate) fn utc_now() -> UtcTime {
     UtcTime(jiff::Timestamp::now())

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::record::Conditions;
 
-/// A visit being watched.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
     began_ns: u64,
@@ -18,14 +17,12 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Begins before a visit. `workers` are processes of ours already running, whose work is not that of others.
-    #[must_use]
     pub(crate) fn start(now_ns: u64, workers: &[u32]) -> Self {
         let load_average_1m = System::load_average().ok().map(|load| load.one);
         Self { began_ns: now_ns, load_average_1m, before: Counters::read(workers) }
     }
 
     /// Ends after a visit. Call it while the worker still runs: a process that is gone has no context switches to count.
-    #[must_use]
     pub(crate) fn end(self, now_ns: u64, workers: &[u32]) -> Conditions {
         let after = Counters::read(workers);
         Conditions {

@@ -17,7 +17,6 @@ pub(crate) struct Allowed {
 /// What keeps a process from using all CPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// Nothing.
     None,
     /// The set of CPUs it is bound to (taskset, cpuset).
     Affinity,
@@ -26,7 +25,6 @@ pub(crate) enum Limit {
 }
 
 /// CPUs this process may use: affinity and cgroup quota included, as the standard library finds them.
-#[must_use]
 pub(crate) fn allowed() -> Allowed {
     let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     let bound = bound_to();
@@ -42,7 +40,6 @@ pub(crate) fn allowed() -> Allowed {
 }
 
 /// The CPUs this process is bound to, by number; empty when the system does not say.
-#[must_use]
 pub(crate) fn bound_to() -> Vec<u32> {
     #[cfg(target_os = "linux")]
     if let Ok(set) = rustix::thread::sched_getaffinity(None) {
@@ -52,7 +49,6 @@ pub(crate) fn bound_to() -> Vec<u32> {
 }
 
 /// Logical CPUs of the machine that are switched on.
-#[must_use]
 pub(crate) fn logical() -> u32 {
     let online = fs::read_to_string(format!("{SYS_CPU}/online")).ok().and_then(|text| parse_list(&text));
     match online {
@@ -62,7 +58,6 @@ pub(crate) fn logical() -> u32 {
 }
 
 /// Physical cores, when known.
-#[must_use]
 pub(crate) fn physical_cores() -> Option<u32> {
     physical_cores_in(Path::new(SYS_CPU))
         .or_else(|| sysinfo::System::physical_core_count().ok().map(count))
@@ -78,7 +73,6 @@ fn physical_cores_in(sys_cpu: &Path) -> Option<u32> {
 }
 
 /// The frequency governor of the CPUs this process may use, all of them when they differ.
-#[must_use]
 pub(crate) fn governor() -> Option<String> {
     let read = |cpu| fs::read_to_string(format!("{SYS_CPU}/cpu{cpu}/cpufreq/scaling_governor")).ok();
     let governors: BTreeSet<String> =
@@ -87,7 +81,6 @@ pub(crate) fn governor() -> Option<String> {
 }
 
 /// Mean frequency of the CPUs this process may use, now, in MHz.
-#[must_use]
 pub(crate) fn mhz() -> Option<f64> {
     let bound = bound_to();
     let read = |cpu| fs::read_to_string(format!("{SYS_CPU}/cpu{cpu}/cpufreq/scaling_cur_freq")).ok();
@@ -118,7 +111,6 @@ fn mean(values: &[f64]) -> Option<f64> {
 }
 
 /// The CPU's name from the text of /proc/cpuinfo; ARM kernels give none.
-#[must_use]
 pub(crate) fn model_name(cpuinfo: &str) -> Option<String> {
     let (_, name) =
         cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == "model name")?;
@@ -170,7 +162,6 @@ const FEATURES: [(&str, &str); 21] = [
 ];
 
 /// Reads them from the text of /proc/cpuinfo, sorted; empty when it has neither `flags` nor `Features`.
-#[must_use]
 fn features_in(cpuinfo: &str) -> Vec<String> {
     let flags = cpuinfo.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -181,7 +172,6 @@ fn features_in(cpuinfo: &str) -> Vec<String> {
 }
 
 /// Those of this CPU, sorted: from the kernel where it lists them, else as far as the CPU can be asked.
-#[must_use]
 pub(crate) fn features() -> Vec<String> {
     match fs::read_to_string("/proc/cpuinfo") {
         Ok(cpuinfo) => features_in(&cpuinfo),

@@ -11,7 +11,6 @@ use super::{
 use crate::record::{DeviceInfo, Machine};
 
 /// Reads the machine. The devices are llama.cpp's to name, so they are given.
-#[must_use]
 pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
     let read = |path: &str| fs::read_to_string(path).ok();
     let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
@@ -40,7 +39,6 @@ pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
 
 /// Memory that could be used without swapping, now, bytes: the system's, the control group's and `ulimit -v`'s word, whichever
 /// is least.
-#[must_use]
 pub(crate) fn available_bytes() -> u64 {
     let system = memory().available;
     Limits::now().headroom_bytes.map_or(system, |bytes| bytes.min(system))
@@ -117,12 +115,9 @@ fn on_battery(power_supply: &Path) -> Option<bool> {
 pub(crate) struct Host {
     /// The virtual machine's maker, or "unknown hypervisor".
     pub virtual_machine: Option<String>,
-    /// The kind of container.
     pub container: Option<String>,
 }
 
-/// Looks for the signs.
-#[must_use]
 pub(crate) fn host() -> Host {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let dmi = |name: &str| read(&format!("/sys/class/dmi/id/{name}")).trim().to_owned();

@@ -13,7 +13,6 @@ pub(crate) struct ProcessMemory {
 /// One reading of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProcessReading {
-    /// Resident memory now.
     pub memory: MemoryReading,
     /// Peak of resident memory so far by the kernel's account; `None` where only samples are to be had.
     pub peak_bytes: Option<u64>,
@@ -21,9 +20,6 @@ pub(crate) struct ProcessReading {
 
 impl ProcessMemory {
     /// Opens a process. On Linux the handle stays with this process even when its number is given to another.
-    ///
-    /// # Errors
-    /// When there is no such process or it may not be read.
     pub(crate) fn open(pid: u32) -> io::Result<Self> {
         source::Source::open(pid).map(|source| Self { source })
     }
@@ -40,8 +36,6 @@ impl ProcessMemory {
     }
 }
 
-/// Memory of this process.
-#[must_use]
 pub(crate) fn own_memory() -> Option<ProcessReading> {
     ProcessMemory::open(std::process::id()).ok()?.read()
 }
@@ -50,7 +44,6 @@ pub(crate) fn own_memory() -> Option<ProcessReading> {
 ///
 /// Linux notes it from counters kept per CPU, so it may lie some hundred KiB below a reading taken at the peak itself: of
 /// several accounts of one process the greatest is the peak.
-#[must_use]
 pub(crate) fn own_peak() -> Option<u64> {
     own_memory()?.peak_bytes
 }

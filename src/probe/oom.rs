@@ -30,13 +30,11 @@ pub(crate) enum Killer {
 
 impl OomKills {
     /// Reads the counters of this process's control group and of the machine.
-    #[must_use]
     pub(crate) fn now() -> Self {
         Self { group: cgroup::kills(), machine: kernel::oom_kills() }
     }
 
     /// Who killed a process that was alive at `before` and is found dead now. It must be of this process's control group.
-    #[must_use]
     pub(crate) fn killer_since(self, before: Self) -> Killer {
         let limit_bytes = || cgroup::memory_limit().map(|limit| limit.limit_bytes);
         match self.since(before) {

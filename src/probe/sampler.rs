@@ -33,7 +33,6 @@ enum Order {
     Stop,
 }
 
-/// What a sampler saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sampled {
     /// The readings and marks, in time order.
@@ -66,7 +65,6 @@ struct State {
 /// How much of a process is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Depth {
-    /// What the series needs.
     Series,
     /// The parts apart and the peak as well.
     Whole,
@@ -74,9 +72,6 @@ enum Depth {
 
 impl Sampler {
     /// Begins to read process `pid` every `interval`; times in the series count from `began_ns` of `clock`.
-    ///
-    /// # Errors
-    /// When there is no such process, it may not be read, or no thread can be started.
     pub(crate) fn start(pid: u32, clock: Arc<dyn Clock>, began_ns: u64, interval: Duration) -> io::Result<Self> {
         let state = State { process: ProcessMemory::open(pid)?, series: MemorySeries::default(), peak_bytes: None };
         let shared = Arc::new(Shared { clock, began_ns, state: Mutex::new(state) });
@@ -99,13 +94,11 @@ impl Sampler {
         let _ = self.orders.send(Order::Rest);
     }
 
-    /// Reads again.
     pub(crate) fn work(&self) {
         let _ = self.orders.send(Order::Work);
     }
 
     /// Takes a last reading, ends the thread and hands over what was seen.
-    #[must_use]
     pub(crate) fn stop(self) -> Sampled {
         let _ = self.orders.send(Order::Stop);
         let cost_ns = self.thread.join().ok().flatten();

@@ -6,76 +6,48 @@ use std::path::PathBuf;
 /// A file that cannot be used, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The operating system refused it.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// It is larger than any file of prompts or evaluation text should be.
     #[error("{} is larger than {limit_mib} MiB", path.display())]
     TooLarge {
-        /// The file.
         path: PathBuf,
         /// The limit in MiB.
         limit_mib: u64,
     },
-    /// It is not text in UTF-8.
     #[error("{} is not UTF-8: byte {offset} (line {line}) does not belong to a character", path.display())]
     NotUtf8 {
-        /// The file.
         path: PathBuf,
-        /// Valid bytes before the first bad one.
         offset: usize,
         /// The line of the bad byte, from 1.
         line: usize,
     },
     /// It holds no entry, or nothing but white space.
     #[error("{} is empty", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
     /// It is JSON by its name or its beginning, but does not parse.
     #[error("{} is not valid JSON: {reason}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// The parser's words, with line and column.
-        reason: String,
-    },
-    /// One entry cannot be used.
+    Json { path: PathBuf, reason: String },
     #[error("{}: entry {entry} {fault}", path.display())]
     Entry {
-        /// The file.
         path: PathBuf,
         /// The entry's place in the file, from 1.
         entry: usize,
-        /// What is wrong with it.
         fault: EntryFault,
     },
     /// `NAME=FILE` without a name or without a file.
     #[error("\"{spec}\" names no {missing}: write FILE or NAME=FILE")]
-    Spec {
-        /// What was given.
-        spec: String,
-        /// `name` or `file`.
-        missing: &'static str,
-    },
+    Spec { spec: String, missing: &'static str },
 }
 
 /// What is wrong with one entry of a prompt file; reads after "entry 3".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EntryFault {
-    /// Neither a string nor an object.
     #[error("is {found}; expected a string or an object with \"text\"")]
     WrongType {
         /// The JSON type found, with its article.
         found: &'static str,
     },
-    /// An object without `text`.
     #[error("has no \"text\" (its fields: {})", if fields.is_empty() { "none" } else { fields })]
     NoText {
         /// The fields it has, separated by commas.
@@ -84,21 +56,16 @@ pub(crate) enum EntryFault {
     /// A field of the wrong JSON type.
     #[error("has {found} as \"{field}\"; expected a string")]
     FieldType {
-        /// The field.
         field: &'static str,
         /// The JSON type found, with its article.
         found: &'static str,
     },
     /// A field that is empty or only white space.
     #[error("has an empty \"{field}\"")]
-    EmptyField {
-        /// The field.
-        field: &'static str,
-    },
+    EmptyField { field: &'static str },
     /// A character that the field cannot hold: NUL in a text, any control character in a name or category.
     #[error("has the control character U+{code:04X} in its \"{field}\"")]
     Control {
-        /// The field.
         field: &'static str,
         /// The character's code point.
         code: u32,
@@ -106,7 +73,6 @@ pub(crate) enum EntryFault {
     /// A name that an earlier entry has.
     #[error("has the name \"{name}\", which entry {first} has already")]
     DuplicateName {
-        /// The name.
         name: String,
         /// The earlier entry's number, from 1.
         first: usize,

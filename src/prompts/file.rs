@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::error::{EntryFault, Error};
 use super::suite::{CUSTOM, Prompt};
 
-/// The largest file that is read, in bytes.
+/// The largest file that is read, in bytes: a hundred times what any run could ask, and no danger to memory.
 pub(crate) const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads prompts from a file of any of these shapes:
@@ -22,10 +22,6 @@ pub(crate) const MAX_BYTES: u64 = 64 * 1024 * 1024;
 ///
 /// Fields beyond these three are ignored. A missing category is [`CUSTOM`]; a missing name is the category,
 /// numbered where it would not be unique. Comment lines (`//`) before the first JSON value are skipped.
-///
-/// # Errors
-///
-/// When the file cannot be read, is empty, not UTF-8 or not JSON, or when an entry cannot be used.
 pub(crate) fn read(path: &Path) -> Result<Vec<Prompt>, Error> {
     let text = read_utf8(path)?;
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());

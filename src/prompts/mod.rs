@@ -7,7 +7,6 @@ mod file;
 mod suite;
 mod texts;
 
-pub(crate) use error::Error;
 pub(crate) use file::read;
 pub(crate) use suite::Prompt;
 pub use suite::{LengthClass, suite};

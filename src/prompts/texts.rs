@@ -5,7 +5,6 @@ use std::path::Path;
 use super::error::Error;
 use super::file::read_utf8;
 
-/// One evaluation text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
     /// What a report calls it.
@@ -18,7 +17,6 @@ pub(crate) struct Text {
 
 impl Text {
     /// What is tokenized: the body without one final newline, as `llama-perplexity -f` reads a file.
-    #[must_use]
     pub(crate) fn scored(&self) -> &str {
         self.body.strip_suffix('\n').unwrap_or(&self.body)
     }
@@ -44,13 +42,11 @@ const BUILTIN: [(&str, &str); 8] = text_files!["":
 const POCKET: [(&str, &str); 3] = text_files!["pocket/": "scripture", "hacker-lexicon", "satire"];
 
 /// The default texts, one a domain, written for this project.
-#[must_use]
 pub(crate) fn builtin_texts() -> Vec<Text> {
     BUILTIN.into_iter().map(text).collect()
 }
 
 /// What was held out from the bundled model's training; other models have likely read it.
-#[must_use]
 pub(crate) fn pocket_texts() -> Vec<Text> {
     POCKET.into_iter().map(text).collect()
 }
@@ -62,10 +58,6 @@ fn text((name, body): (&str, &str)) -> Text {
 /// Reads a text given as `FILE`, named after the file, or as `NAME=FILE`; the name is the domain too.
 ///
 /// A file whose own path contains `=` is found as it is.
-///
-/// # Errors
-///
-/// When the name or the file is missing, or the file cannot be read, is empty, too large or not UTF-8.
 pub(crate) fn read_text(spec: &str) -> Result<Text, Error> {
     let missing = |missing| Error::Spec { spec: spec.to_owned(), missing };
     let (name, path) = match spec.split_once('=') {

@@ -11,9 +11,7 @@ use super::row::RowError;
 pub(crate) struct Batch<'a> {
     /// Vocabulary entries, the length of a row.
     pub n_vocab: NonZeroUsize,
-    /// The original's logits.
     pub base: &'a [f32],
-    /// Each candidate's logits.
     pub candidates: &'a [&'a [f32]],
     /// The correct token of each position.
     pub tokens: &'a [i32],
@@ -24,30 +22,19 @@ pub(crate) struct Batch<'a> {
 pub(crate) enum BatchError {
     /// A buffer does not hold one row for each token.
     #[error("{actual} logits for {positions} positions of {n_vocab}")]
-    Shape {
-        /// Logits given.
-        actual: usize,
-        /// Tokens given.
-        positions: usize,
-        /// Vocabulary entries.
-        n_vocab: usize,
-    },
-    /// The original's row is no distribution.
+    Shape { actual: usize, positions: usize, n_vocab: usize },
     #[error("row {row} of the original: {reason}")]
     Base {
         /// Row in the batch, from 0; the first that fails.
         row: usize,
-        /// What is wrong with it.
         reason: RowError,
     },
-    /// A candidate's row cannot be compared.
     #[error("row {row} of candidate {candidate}: {reason}")]
     Candidate {
         /// Row in the batch, from 0; the first that fails.
         row: usize,
         /// Candidate, from 0.
         candidate: usize,
-        /// What is wrong with it.
         reason: RowError,
     },
 }
@@ -57,9 +44,6 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// Buffers of the wrong length, or the first row that cannot be compared, whatever the number of threads.
-    ///
-    /// # Panics
-    /// When a thread cannot be started.
     pub(crate) fn compare(&self, threads: NonZeroUsize) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
         let positions = self.tokens.len();
         for logits in std::iter::once(&self.base).chain(self.candidates) {
@@ -75,7 +59,6 @@ impl Batch<'_> {
         Ok(all)
     }
 
-    /// Compares these positions.
     fn part(&self, rows: Range<usize>) -> Result<Vec<Vec<TokenComparison>>, BatchError> {
         let mut results = vec![Vec::with_capacity(rows.len()); self.candidates.len()];
         for row in rows {

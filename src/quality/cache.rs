@@ -39,14 +39,12 @@ pub(crate) struct Cache {
 }
 
 /// Bytes a position takes.
-#[must_use]
 pub(crate) fn bytes_per_position(top_k: usize) -> u64 {
     (size_of::<Head>() + top_k * (size_of::<u32>() + size_of::<f32>())) as u64
 }
 
 impl Cache {
     /// Room for so many positions with the `top_k` largest logits of each, at least the five that the overlap needs.
-    #[must_use]
     pub(crate) fn with_capacity(n_vocab: NonZeroUsize, top_k: usize, positions: usize) -> Self {
         let top_k = top_k.max(TOP).min(n_vocab.get());
         Self {
@@ -84,8 +82,6 @@ impl Cache {
         Ok(())
     }
 
-    /// Positions there are.
-    #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.heads.len()
     }

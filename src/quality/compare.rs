@@ -49,25 +49,21 @@ pub(crate) enum Flip {
 
 impl TokenComparison {
     /// Probability of the correct token under the original.
-    #[must_use]
     pub(crate) fn p_base(&self) -> f64 {
         (-self.nll_base_nats).exp()
     }
 
     /// Probability of the correct token under the candidate.
-    #[must_use]
     pub(crate) fn p_candidate(&self) -> f64 {
         (-self.nll_candidate_nats).exp()
     }
 
     /// Whether both models have the same first choice.
-    #[must_use]
     pub(crate) fn same_top(&self) -> bool {
         self.top1_base == self.top1_candidate
     }
 
     /// How the candidate's first choice differs, with respect to the correct token.
-    #[must_use]
     pub(crate) fn flip(&self) -> Flip {
         match (self.top1_base == self.token, self.top1_candidate == self.token) {
             _ if self.same_top() => Flip::None,
@@ -86,18 +82,12 @@ pub(crate) struct BaseRow<'a> {
 
 impl<'a> BaseRow<'a> {
     /// Reduces a row of logits, `[vocabulary]`. Minus infinity marks an entry the model excludes.
-    ///
-    /// # Errors
-    /// A logit that is NaN or plus infinity, or no finite one.
     pub(crate) fn new(logits: &'a [f32]) -> Result<Self, RowError> {
         Row::new(logits).map(|row| Self { row })
     }
 
     /// Compares with a candidate's row at the same position, where `token` is the correct one. Entries at minus infinity in
     /// both rows are ignored. A row against itself gives a divergence of exactly 0 and twice the same nll.
-    ///
-    /// # Errors
-    /// A bad logit, another vocabulary, an entry masked in one row only, a token without probability, an impossible result.
     pub(crate) fn compare(&self, candidate: &[f32], token: i32) -> Result<TokenComparison, RowError> {
         let base = &self.row;
         if base.logits.len() != candidate.len() {

@@ -19,42 +19,25 @@ const ROW_HEAD_BYTES: usize = 8;
 /// Why a file of log-probabilities cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogitsFileError {
-    /// The system refused.
     #[error("cannot read or write log-probabilities")]
     Io(#[from] std::io::Error),
-    /// A folder, FIFO, socket or device.
     #[error("no file of log-probabilities: it is not a regular file")]
     NotAFile,
-    /// Another kind of file.
     #[error("no file of log-probabilities: it does not begin with `_logits_`")]
     Magic,
-    /// A count that cannot be.
     #[error("{field} is {value}")]
-    Count {
-        /// Name of the header's field.
-        field: &'static str,
-        /// Its value.
-        value: i64,
-    },
-    /// A window too short to score.
+    Count { field: &'static str, value: i64 },
     #[error(transparent)]
     Window(#[from] WindowError),
     /// The file is cut short, or its counts are wrong.
     #[error("the header asks for {expected_bytes} bytes, the file has {actual_bytes}")]
-    Size {
-        /// Bytes that follow from the counts.
-        expected_bytes: u128,
-        /// Bytes there are.
-        actual_bytes: u64,
-    },
+    Size { expected_bytes: u128, actual_bytes: u64 },
     /// A token that is no entry of the vocabulary.
     #[error("token {index} is {token}, outside the vocabulary of {n_vocab}")]
     Token {
         /// Place among all tokens, from 0.
         index: usize,
-        /// Token id.
         token: i32,
-        /// Vocabulary entries.
         n_vocab: usize,
     },
     /// A row whose scale or floor is no log-probability.
@@ -62,7 +45,6 @@ pub(crate) enum LogitsFileError {
     Row {
         /// Row in the file, from 0.
         row: usize,
-        /// Nats a step.
         scale: f32,
         /// Log-probability of the floor, in nats.
         floor: f32,
@@ -72,19 +54,11 @@ pub(crate) enum LogitsFileError {
     Logits {
         /// Row in the file, from 0.
         row: usize,
-        /// What is wrong with it.
         reason: RowError,
     },
     /// More or fewer rows, tokens or logits than the header says.
     #[error("{actual} {what}, the header says {expected}")]
-    Amount {
-        /// Rows, tokens or logits.
-        what: &'static str,
-        /// From the header.
-        expected: usize,
-        /// Given.
-        actual: usize,
-    },
+    Amount { what: &'static str, expected: usize, actual: usize },
 }
 
 /// The counts of a file, checked to be possible.
@@ -97,9 +71,6 @@ pub(crate) struct LogitsHeader {
 
 impl LogitsHeader {
     /// A header for `n_chunk` windows of this shape.
-    ///
-    /// # Errors
-    /// A count that is zero or does not fit the file's i32.
     pub(crate) fn new(shape: WindowShape, n_vocab: usize, n_chunk: usize) -> Result<Self, LogitsFileError> {
         for (field, count) in [("n_ctx", shape.n_ctx()), ("n_vocab", n_vocab), ("n_chunk", n_chunk)] {
             if count == 0 || i32::try_from(count).is_err() {
@@ -110,19 +81,15 @@ impl LogitsHeader {
     }
 
     /// Shape of the windows.
-    #[must_use]
     pub(crate) fn shape(&self) -> WindowShape {
         self.shape
     }
 
-    /// Vocabulary entries.
-    #[must_use]
     pub(crate) fn n_vocab(&self) -> usize {
         self.n_vocab
     }
 
     /// Bytes of the whole file.
-    #[must_use]
     pub(crate) fn file_bytes(&self) -> u128 {
         let (n_ctx, n_chunk) = (self.shape.n_ctx() as u128, self.n_chunk as u128);
         let rows = n_chunk * self.shape.scored().len() as u128;
@@ -150,9 +117,6 @@ pub(crate) struct LogitsReader<R> {
 
 impl<R: Read + Seek> LogitsReader<R> {
     /// Reads header and tokens. The input should be buffered.
-    ///
-    /// # Errors
-    /// Another kind of file, impossible counts, a size that does not follow from them, tokens outside the vocabulary.
     pub(crate) fn new(mut input: R) -> Result<Self, LogitsFileError> {
         let actual_bytes = input.seek(SeekFrom::End(0))?;
         input.rewind()?;
@@ -174,7 +138,6 @@ impl<R: Read + Seek> LogitsReader<R> {
         Ok(Self { input, header, tokens, rows_read: 0, buffer: vec![0; header.row_bytes()] })
     }
 
-    /// The file's counts.
     pub(crate) fn header(&self) -> LogitsHeader {
         self.header
     }
@@ -185,9 +148,6 @@ impl<R: Read + Seek> LogitsReader<R> {
     }
 
     /// Decodes the next row into log-probabilities in nats, `[vocabulary]`; false after the last.
-    ///
-    /// # Errors
-    /// A failing read, or a row that holds no log-probabilities.
     pub(crate) fn read_row(&mut self, log_probs: &mut Vec<f32>) -> Result<bool, LogitsFileError> {
         if self.rows_read == self.header.rows() {
             return Ok(false);
@@ -229,10 +189,9 @@ fn read_tokens(input: &mut impl Read, header: &LogitsHeader) -> Result<Vec<i32>,
     (0..header.n_chunk * header.shape.n_ctx()).map(one).collect()
 }
 
-/// How far under the maximum log-probabilities are told apart, in nats.
+/// How far under the maximum log-probabilities are told apart, in nats; llama-perplexity's own limit.
 const DEPTH_NATS: f32 = 16.0;
 
-/// A file being written.
 #[derive(Debug)]
 pub(crate) struct LogitsWriter<W> {
     output: W,
@@ -244,12 +203,6 @@ pub(crate) struct LogitsWriter<W> {
 impl<W: Write> LogitsWriter<W> {
     /// Writes the header and the tokens of all windows, `[windows, n_ctx]`, before BOS replaces any. The output should be
     /// buffered.
-    ///
-    /// # Errors
-    /// Another number of tokens than the header says, or a failing write.
-    ///
-    /// # Panics
-    /// Never: a header's counts fit the file's i32.
     pub(crate) fn new(mut output: W, header: LogitsHeader, tokens: &[i32]) -> Result<Self, LogitsFileError> {
         let expected = header.n_chunk * header.shape.n_ctx();
         if tokens.len() != expected {
@@ -266,9 +219,6 @@ impl<W: Write> LogitsWriter<W> {
     }
 
     /// Encodes the logits of the next scored position, `[vocabulary]`.
-    ///
-    /// # Errors
-    /// A row of another length or with bad logits, a row too many, or a failing write.
     pub(crate) fn write_row(&mut self, logits: &[f32]) -> Result<(), LogitsFileError> {
         let row = self.rows_written;
         if row == self.header.rows() {
@@ -290,9 +240,6 @@ impl<W: Write> LogitsWriter<W> {
     }
 
     /// Ends the file and gives the output back.
-    ///
-    /// # Errors
-    /// Fewer rows than the header says, or a failing write.
     pub(crate) fn finish(mut self) -> Result<W, LogitsFileError> {
         let (expected, actual) = (self.header.rows(), self.rows_written);
         if actual < expected {

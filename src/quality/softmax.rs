@@ -76,7 +76,6 @@ impl Lanes {
 /// Σ exp(l − max) over a row, and what follows from it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Softmax {
-    /// The largest logit.
     pub(super) max: f32,
     /// Σ exp(l − max), at least 1.
     pub(super) sum: f64,

@@ -11,18 +11,10 @@ use std::ops::Range;
 pub(crate) enum WindowError {
     /// The window is too short to score anything.
     #[error("a window of {n_ctx} tokens has no scored position, the shortest is 3")]
-    TooShort {
-        /// Tokens a window.
-        n_ctx: usize,
-    },
+    TooShort { n_ctx: usize },
     /// The text is too short for two windows.
     #[error("the text has {actual} tokens, two windows need {required}")]
-    TooFewTokens {
-        /// Tokens needed: two windows.
-        required: usize,
-        /// Tokens given.
-        actual: usize,
-    },
+    TooFewTokens { required: usize, actual: usize },
 }
 
 /// The length of a window and which of its positions are scored.
@@ -33,21 +25,15 @@ pub(crate) struct WindowShape {
 
 impl WindowShape {
     /// The shape of windows of `n_ctx` tokens.
-    ///
-    /// # Errors
-    /// Fewer than 3 tokens.
     pub(crate) fn new(n_ctx: usize) -> Result<Self, WindowError> {
         if n_ctx < 3 { Err(WindowError::TooShort { n_ctx }) } else { Ok(Self { n_ctx }) }
     }
 
-    /// Tokens a window.
-    #[must_use]
     pub(crate) fn n_ctx(self) -> usize {
         self.n_ctx
     }
 
     /// The positions whose logits are scored; position p predicts token p + 1.
-    #[must_use]
     pub(crate) fn scored(self) -> Range<usize> {
         self.n_ctx / 2..self.n_ctx - 1
     }
@@ -58,7 +44,6 @@ impl WindowShape {
 pub(crate) enum FirstToken {
     /// It becomes BOS, for models whose tokenizer adds one.
     Bos(i32),
-    /// It stays.
     Keep,
 }
 
@@ -72,9 +57,6 @@ pub(crate) struct Windows<'a> {
 
 impl<'a> Windows<'a> {
     /// Cuts a text, with BOS at its start when the tokenizer adds one.
-    ///
-    /// # Errors
-    /// A text of fewer than two windows.
     pub(crate) fn new(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Result<Self, WindowError> {
         let (required, actual) = (shape.n_ctx.saturating_mul(2), tokens.len());
         if actual < required {
@@ -85,19 +67,16 @@ impl<'a> Windows<'a> {
     }
 
     /// Windows that were cut before, such as those of a file; as few as there are.
-    #[must_use]
     pub(crate) fn already_cut(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Self {
         Self { tokens, shape, first }
     }
 
     /// How many windows there are.
-    #[must_use]
     pub(crate) fn count(&self) -> usize {
         self.tokens.len() / self.shape.n_ctx
     }
 
     /// The tokens to evaluate in a window, or none if there is no such window.
-    #[must_use]
     pub(crate) fn window(&self, window: usize) -> Option<Vec<i32>> {
         let mut tokens = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?.to_vec();
         if let FirstToken::Bos(bos) = self.first {
@@ -107,7 +86,6 @@ impl<'a> Windows<'a> {
     }
 
     /// The correct tokens of the scored positions of a window, or none if there is no such window.
-    #[must_use]
     pub(crate) fn targets(&self, window: usize) -> Option<&'a [i32]> {
         let scored = self.shape.scored();
         let window = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?;
@@ -117,7 +95,6 @@ impl<'a> Windows<'a> {
 
 /// Every (text, window), one window of each text in turn, so that wherever one stops the texts have had the same chance.
 /// At most `most`.
-#[must_use]
 pub(crate) fn window_order(windows: &[usize], most: Option<usize>) -> Vec<(usize, usize)> {
     let longest = windows.iter().copied().max().unwrap_or(0);
     let all = (0..longest).flat_map(|window| {
@@ -143,7 +120,6 @@ pub(crate) struct MicroBatches {
 
 impl MicroBatches {
     /// Cuts windows of this shape for micro-batches of `n_ubatch` tokens.
-    #[must_use]
     pub(crate) fn new(shape: WindowShape, n_ubatch: usize) -> Self {
         let (n_ctx, n_ubatch) = (shape.n_ctx(), n_ubatch.max(2));
         let n_seq = (n_ubatch / n_ctx).max(1);
@@ -154,13 +130,11 @@ impl MicroBatches {
     }
 
     /// The most tokens in one evaluation.
-    #[must_use]
     pub(crate) fn max_tokens(&self) -> usize {
         self.positions.iter().map(Range::len).max().unwrap_or(0) * self.n_seq
     }
 
     /// The most scored positions in one evaluation.
-    #[must_use]
     pub(crate) fn max_rows(&self, shape: WindowShape) -> usize {
         let rows = |positions: &Range<usize>| scored_in(positions, shape).len();
         self.positions.iter().map(rows).max().unwrap_or(0) * self.n_seq
@@ -168,7 +142,6 @@ impl MicroBatches {
 }
 
 /// The scored ones among the positions of a micro-batch.
-#[must_use]
 pub(crate) fn scored_in(positions: &Range<usize>, shape: WindowShape) -> Range<usize> {
     let scored = shape.scored();
     let start = positions.start.max(scored.start);

@@ -3,7 +3,6 @@
 /// A value with the interval that contains it, in the unit of the data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The point estimate.
     pub value: f64,
     /// Lower end of the interval.
     pub low: f64,

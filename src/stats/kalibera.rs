@@ -3,6 +3,7 @@
 use super::mean::{mean_of, variance};
 use super::{Error, check};
 
+/// A variance needs two values, at each level.
 const FEWEST: usize = 2;
 
 /// Where the variance of a pilot comes from, in the squared unit of its values.
@@ -30,11 +31,6 @@ impl Components {
     /// Give logarithms of times, after removing what all models of a round share, so that the
     /// components are those of the quantity that is estimated. Assumes independent rounds and one
     /// variance within all of them. Smallest pilot: 2 rounds of 2 inner samples.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooFew`] of rounds or of inner samples, [`Error::Unbalanced`],
-    /// [`Error::NotFinite`].
     pub(crate) fn of_pilot(rounds: &[Vec<f64>]) -> Result<Self, Error> {
         check::at_least("Components::of_pilot (rounds)", FEWEST, rounds.len())?;
         let inner = rounds[0].len();
@@ -59,10 +55,6 @@ impl Components {
     /// warming up, in the same unit. When rounds do not differ beyond their samples (T₂² ≤ 0), a
     /// new round buys nothing that a sample does not: `most`. When samples do not differ at all
     /// (T₁² = 0): 1.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPositive`] for a cost or for `most`.
     pub(crate) fn optimal_inner(&self, sample_cost: f64, round_cost: f64, most: usize) -> Result<usize, Error> {
         check::positive("sample cost", sample_cost)?;
         check::positive("round cost", round_cost)?;

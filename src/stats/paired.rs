@@ -23,14 +23,11 @@ pub fn paired_effect(differences: &[f64], confidence: f64) -> Result<Estimate, E
 }
 
 /// The fewest differences of which [`paired_effect`] gives an interval: n with 2·2⁻ⁿ ≤ 1 − confidence.
-///
-/// # Errors
-///
-/// [`Error::Probability`].
 pub(crate) fn fewest_for_effect(confidence: f64) -> Result<usize, Error> {
     check::alpha(confidence).map(fewest_signs)
 }
 
+/// With fewer, 2/√n is above 0.75, and hardly any dependence would be notable.
 const FEWEST: usize = 8;
 
 /// The lag-1 autocorrelation of a series and what follows from it.
@@ -38,7 +35,6 @@ const FEWEST: usize = 8;
 pub(crate) struct Dependence {
     /// ρ̂, strictly between −1 and 1.
     pub lag1: f64,
-    /// Length of the series.
     pub n: usize,
 }
 
@@ -47,10 +43,6 @@ impl Dependence {
     ///
     /// Assumes a series in time order without a trend; a trend shows as dependence. Biased towards
     /// −1/n. Ties need no special case, a constant series is an error. Smallest n: 8.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooFew`], [`Error::NotFinite`], [`Error::NoVariation`].
     pub(crate) fn of(series: &[f64]) -> Result<Self, Error> {
         const FUNCTION: &str = "Dependence::of";
         check::sample(FUNCTION, series, FEWEST)?;
@@ -69,7 +61,6 @@ impl Dependence {
     /// Whether ρ̂ exceeds 2/√n, about what independent values reach in one series of forty.
     ///
     /// Only positive dependence counts: negative makes intervals too wide, which harms nobody.
-    #[must_use]
     pub(crate) fn is_notable(&self) -> bool {
         self.lag1 > 2.0 / (self.n as f64).sqrt()
     }
@@ -77,7 +68,6 @@ impl Dependence {
     /// The factor by which an interval made for independent values is too narrow: √((1+ρ̂)/(1−ρ̂)),
     /// or 1 when the dependence is not notable. For
     /// [`Estimate::widened`](super::Estimate::widened).
-    #[must_use]
     pub(crate) fn widening(&self) -> f64 {
         if self.is_notable() { ((1.0 + self.lag1) / (1.0 - self.lag1)).sqrt() } else { 1.0 }
     }

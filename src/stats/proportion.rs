@@ -12,11 +12,6 @@ use super::{Error, Estimate, check};
 /// It stays between 0 and 1 and has a width at p̂ = 0 and 1. Assumes independent trials: tokens of
 /// one window are not, so the agreement of models over windows wants [`window_t`](super::window_t)
 /// or a bootstrap. Smallest n: 1.
-///
-/// # Errors
-///
-/// [`Error::TooFew`] without trials, [`Error::Count`] with more successes than trials,
-/// [`Error::Probability`].
 pub(crate) fn wilson(successes: u64, trials: u64, confidence: f64) -> Result<Estimate, Error> {
     let alpha = check::alpha(confidence)?;
     let counted = usize::try_from(trials).unwrap_or(usize::MAX);
@@ -44,10 +39,6 @@ pub(crate) fn wilson(successes: u64, trials: u64, confidence: f64) -> Result<Est
 /// ```
 ///
 /// Exact. Assumes independent trials. Smallest n: 1, whose p is 1.
-///
-/// # Errors
-///
-/// [`Error::TooFew`] without wins and losses.
 pub(crate) fn sign_test(wins: u32, losses: u32) -> Result<f64, Error> {
     let n = u64::from(wins) + u64::from(losses);
     check::at_least("sign_test", 1, usize::try_from(n).unwrap_or(usize::MAX))?;

@@ -4,6 +4,7 @@ use super::distribution::normal_two_sided;
 use super::order::Sorted;
 use super::{Error, check};
 
+/// From here on S is near enough to normal for its p-value.
 const FEWEST: usize = 8;
 
 /// A monotone trend of a series.
@@ -19,7 +20,6 @@ pub(crate) struct Trend {
     pub variance: f64,
     /// Two-sided p-value of S.
     pub p_value: f64,
-    /// Length of the series.
     pub n: usize,
 }
 
@@ -38,10 +38,6 @@ pub(crate) struct Trend {
 /// values count as neither rising nor falling; when all are equal the slope is 0, S is 0 in every
 /// order and p is 1. Equal positions are an error. Time and memory grow with n². Smallest n: 8,
 /// where the normal approximation of S begins to hold.
-///
-/// # Errors
-///
-/// [`Error::TooFew`], [`Error::NotFinite`], [`Error::Lengths`], [`Error::NotIncreasing`].
 pub(crate) fn theil_sen(positions: &[f64], values: &[f64]) -> Result<Trend, Error> {
     const FUNCTION: &str = "theil_sen";
     check::same_length(FUNCTION, positions, values)?;

@@ -14,7 +14,6 @@ const USUAL: &str = "Q4_K_M";
 /// A file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RemoteFile {
-    /// Path in the repository.
     pub(super) name: String,
     /// SHA-256 by the Hub's account, when it keeps one.
     pub(super) sha256: Option<String>,

@@ -13,15 +13,14 @@ use hf_hub::api::sync::{Api, ApiError};
 use super::HubError;
 use crate::models::hash;
 
-/// Times a broken transfer is taken up again before it is given up.
+/// Times a broken transfer is taken up again before it is given up; the person can start again, and it goes on from there.
 pub(super) const RETRIES: usize = 3;
-/// Longest silence of the Hub.
+/// Longest silence of the Hub: a slow line still brings something within it.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// How far a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// The file.
     pub file: &'a str,
     /// Bytes that are here.
     pub done_bytes: u64,
@@ -33,7 +32,6 @@ pub struct Progress<'a> {
 pub(super) enum Failure {
     /// Nothing came for too long.
     Silent,
-    /// The client gave up.
     Api(ApiError),
 }
 

@@ -11,122 +11,46 @@ use super::{HubName, Pick};
 pub enum HubError {
     /// The network may not be used, and the cache does not have it.
     #[error("{repo} is not in the cache {cache}, and HF_HUB_OFFLINE forbids to download it", cache = cache.display())]
-    Offline {
-        /// `owner/name`.
-        repo: String,
-        /// The cache.
-        cache: PathBuf,
-    },
+    Offline { repo: String, cache: PathBuf },
     /// The Hub can't be reached, and the cache does not have it.
     #[error("{repo} is neither a path here nor in the cache, and {endpoint} can't be reached: {reason}")]
-    Unreachable {
-        /// `owner/name`.
-        repo: String,
-        /// The Hub.
-        endpoint: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// There is no such repository.
+    Unreachable { repo: String, endpoint: String, reason: String },
     #[error("{endpoint} has no repository {repo}{near}; a model on this machine is named by its path", near = near(nearby))]
-    NoSuchRepo {
-        /// `owner/name`.
-        repo: String,
-        /// The Hub.
-        endpoint: String,
-        /// GGUF repositories of a similar name.
-        nearby: Vec<String>,
-    },
+    NoSuchRepo { repo: String, endpoint: String, nearby: Vec<String> },
     /// The Hub wants to know who asks.
     #[error("{endpoint} does not give {repo} to {who}: it is private, gated or does not exist; {remedy}",
         who = if *had_token { "this HF_TOKEN" } else { "the unnamed" },
         remedy = if *had_token { "ask for access on its page" } else { "set HF_TOKEN to a token that may read it" })]
-    Refused {
-        /// `owner/name`.
-        repo: String,
-        /// The Hub.
-        endpoint: String,
-        /// Whether a token was sent.
-        had_token: bool,
-    },
-    /// Too many requests.
+    Refused { repo: String, endpoint: String, had_token: bool },
     #[error(
         "{endpoint} has had too many requests from here (429): wait some minutes, or set HF_TOKEN, which allows more"
     )]
-    TooMany {
-        /// The Hub.
-        endpoint: String,
-    },
+    TooMany { endpoint: String },
     /// The repository has nothing that llama.cpp reads.
     #[error("{repo} has no GGUF file: convert it with llama.cpp's convert_hf_to_gguf.py, or name a GGUF repository{near}", near = near(nearby))]
-    NoGguf {
-        /// `owner/name`.
-        repo: String,
-        /// GGUF repositories of a similar name.
-        nearby: Vec<String>,
-    },
-    /// The repository has other files.
+    NoGguf { repo: String, nearby: Vec<String> },
     #[error("{repo} has no {what}; it has {list}", repo = asked.repo, what = what(&asked.pick), list = models.join(", "))]
-    NoSuchFile {
-        /// What was asked for.
-        asked: HubName,
-        /// Its models.
-        models: Vec<String>,
-    },
+    NoSuchFile { asked: HubName, models: Vec<String> },
     /// A split model without all of its parts.
     #[error("{repo} has {found} of the {of} parts of {file}")]
-    PartsMissing {
-        /// `owner/name`.
-        repo: String,
-        /// The first part.
-        file: String,
-        /// Parts there are.
-        found: usize,
-        /// Parts there should be.
-        of: u32,
-    },
+    PartsMissing { repo: String, file: String, found: usize, of: u32 },
     /// What arrived is not what the Hub has.
     #[error("{file} arrived with SHA-256 {found}, the Hub says {expected}: it was deleted, so try again")]
     Checksum {
-        /// The file.
         file: String,
         /// By the Hub's account.
         expected: String,
         /// Of what arrived.
         found: String,
     },
-    /// The transfer broke off.
     #[error("download {file}: {reason}; what arrived is kept, and the next try goes on from there")]
-    Cut {
-        /// The file.
-        file: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// Someone else is downloading it.
+    Cut { file: String, reason: String },
     #[error("{file} is being downloaded by another program, which holds {lock}: wait for it", lock = lock.display())]
-    Busy {
-        /// The file.
-        file: String,
-        /// What it holds.
-        lock: PathBuf,
-    },
-    /// The Hub's answer makes no sense.
+    Busy { file: String, lock: PathBuf },
     #[error("{endpoint} answered what no Hub answers: {what}")]
-    Strange {
-        /// The Hub.
-        endpoint: String,
-        /// What was wrong.
-        what: String,
-    },
-    /// The cache can't be used.
+    Strange { endpoint: String, what: String },
     #[error("{path}: {source}", path = path.display())]
-    Cache {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Cache { path: PathBuf, source: io::Error },
 }
 
 fn near(nearby: &[String]) -> String {

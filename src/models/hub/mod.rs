@@ -5,7 +5,7 @@ mod download;
 mod error;
 mod name;
 
-pub use download::Progress;
+pub(crate) use download::Progress;
 pub use error::HubError;
 pub use name::HubName;
 pub(crate) use name::Pick;
@@ -25,13 +25,12 @@ use serde::Deserialize;
 use choose::{RemoteFile, choose};
 use name::is_word;
 
-/// The public Hub.
 pub(crate) const ENDPOINT: &str = "https://huggingface.co";
 /// Longest time to get a connection: without a network a person should not wait.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Longest time of a question about a repository.
+/// Longest time of a question about a repository. The answer lists every file of it.
 const ASK: Duration = Duration::from_secs(30);
-/// GGUF repositories to propose.
+/// GGUF repositories to propose: what fits a line or two.
 const NEARBY: usize = 5;
 
 /// Which Hub, and how to use it.
@@ -50,7 +49,6 @@ pub struct HubSettings {
 /// Whether the network may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// It may.
     Allowed,
     /// It may not: the cache is all there is.
     Forbidden,
@@ -94,7 +92,6 @@ pub(crate) enum Whereabouts {
 /// A file that is not in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// Path in the repository.
     pub file: String,
     /// Its size, when the Hub says.
     pub bytes: Option<u64>,
@@ -122,9 +119,6 @@ pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progre
 }
 
 /// Says what fetching the model would bring, by the Hub's description of it alone.
-///
-/// # Errors
-/// When it is not in the cache and can't be had; see [`HubError`].
 pub(crate) fn look(asked: &HubName, hub: &HubSettings) -> Result<Whereabouts, HubError> {
     let client = Client::of(hub);
     let (revision, parts) = match client.find(asked)? {

@@ -5,7 +5,6 @@
 pub struct HubName {
     /// `owner/name`.
     pub repo: String,
-    /// Which of its files.
     pub pick: Pick,
 }
 

@@ -39,10 +39,7 @@ fn a_split_model_by_its_first_part() {
     let folder = Folder::with(&names);
     let expected: Vec<_> = names.iter().map(|name| folder.path(name)).collect();
     assert_eq!(folder.resolve(names[0]).unwrap().parts, expected);
-    assert_eq!(
-        folder.resolve("").unwrap(),
-        Resolved { file: expected[0].clone(), parts: expected }
-    );
+    assert_eq!(folder.resolve("").unwrap(), Resolved { file: expected[0].clone(), parts: expected });
     let error = folder.resolve(names[1]).unwrap_err();
     assert!(matches!(&error, ResolveError::NotFirstPart { index: 2, first, .. } if *first == folder.path(names[0])));
     assert!(error.to_string().contains("m-00001-of-00003.gguf"));
