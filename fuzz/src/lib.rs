@@ -15,10 +15,14 @@ mod quality;
 mod record;
 #[path = "../../src/report/mod.rs"]
 mod report;
+#[path = "../../src/settings.rs"]
+mod settings;
 #[path = "../../src/stats/mod.rs"]
 mod stats;
 #[path = "../../src/text.rs"]
 mod text;
+#[path = "../../src/thresholds.rs"]
+mod thresholds;
 #[path = "../../src/units.rs"]
 mod units;
 

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use crate::{
     analysis,
-    gguf::{Error, Facts, GgmlType, Header},
+    gguf::{Facts, GgmlType, Header, error::Error},
     mutate, on_disk, prompts as prompt_files,
     quality::logits_file::LogitsReader,
     record::{self, Role},

@@ -4,7 +4,7 @@
 //! through [`printable`](crate::text::printable), and reading stops at 64 MiB of header. Tensor data is never read. Versions 2 and 3,
 //! little-endian; the checks are llama.cpp's (`gguf.cpp`), so a file accepted here is not refused there for its layout.
 
-mod error;
+pub(crate) mod error;
 mod facts;
 mod foreign;
 mod header;
