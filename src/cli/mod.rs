@@ -86,7 +86,7 @@ fn usage(error: &str) -> Exit {
 
 #[expect(clippy::print_stderr, reason = "the one place where an error is told")]
 fn tell(error: &str) {
-    // It may quote what others wrote: names, paths, answers of a server, the last words of a log.
+    // It may quote what others wrote: names, paths, answers of a server, the last lines of a log.
     eprintln!("error: {}", inert_text(error));
 }
 

@@ -1,7 +1,7 @@
 //! The hidden subcommand: what a worker process does.
 
 use std::{
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
     thread,
 };
@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     args::{WorkerArgs, WorkerJob},
     exit::Exit,
-    print,
 };
 use crate::{
     engine::{self, LlamaEngine, QuantType, Script, ScriptedEngine},
@@ -31,30 +30,44 @@ pub(super) struct Description {
 pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
     let mut input: Box<dyn BufRead> =
         if args.tied { Box::new(tied_input().context("read stdin")?) } else { Box::new(io::stdin().lock()) };
+    let mut output = output().context("take hold of the way back")?;
     match &args.job {
         WorkerJob::Serve { script: None } => {
             let clock = Monotonic::start();
             let engine = LlamaEngine::start(&clock)?;
-            serve(&engine, &LlamaEngine::devices, &mut input)
+            run::serve(&engine, &LlamaEngine::devices, &mut input, &mut output)?;
         }
         WorkerJob::Serve { script: Some(path) } => {
-            serve(&ScriptedEngine::new(read_script(path)?), &Vec::new, &mut input)
+            run::serve(&ScriptedEngine::new(read_script(path)?), &Vec::new, &mut input, &mut output)?;
         }
         WorkerJob::Describe => {
             let description = Description { devices: LlamaEngine::devices(), system_info: LlamaEngine::system_info() };
-            print(&serde_json::to_string(&description)?)
+            output.write_all(&serde_json::to_vec(&description)?)?;
+            output.flush()?;
         }
         WorkerJob::Quantize { input, output, to, threads, allow_requantize } => {
             let Some(to) = QuantType::by_name(to) else { bail!("no type {to}") };
             engine::quantize(input, output, to, *threads, *allow_requantize)?;
-            Ok(Exit::Fine)
         }
     }
+    Ok(Exit::Fine)
 }
 
-fn serve(engine: &dyn engine::Engine, devices: &dyn Fn() -> Vec<DeviceInfo>, input: &mut dyn BufRead) -> Result<Exit> {
-    run::serve(engine, devices, input, &mut io::stdout().lock())?;
-    Ok(Exit::Fine)
+/// Where answers go: back over descriptor 0 where the parent made it a socket, so that they share nothing with what C code prints.
+#[cfg(unix)]
+fn output() -> io::Result<Box<dyn Write>> {
+    use rustix::fs::{FileType, fstat};
+    let input = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
+    if FileType::from_raw_mode(fstat(&input)?.st_mode) == FileType::Socket {
+        return Ok(Box::new(std::fs::File::from(input)));
+    }
+    Ok(Box::new(io::stdout()))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as elsewhere")]
+fn output() -> io::Result<Box<dyn Write>> {
+    Ok(Box::new(io::stdout()))
 }
 
 /// What the parent says, by a thread that is never busy with anything else: a worker must not outlive its parent, and the end of
@@ -63,10 +76,24 @@ fn tied_input() -> io::Result<impl BufRead> {
     let (input, mut told) = io::pipe()?;
     thread::Builder::new().name("parent".into()).spawn(move || {
         // That nothing more can be read or passed on is an end, too.
-        let _ = io::copy(&mut io::stdin().lock(), &mut told);
+        let _ = pass_on(&mut io::stdin().lock(), &mut told);
         end_at_once();
     })?;
     Ok(BufReader::new(input))
+}
+
+/// As [`io::copy`], which on Linux splices: from a socket that holds the pipe's lock while nothing comes, and whoever reads or closes the
+/// pipe would wait for it.
+fn pass_on(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => to.write_all(&buffer[..n])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn read_script(path: &Path) -> Result<Script> {

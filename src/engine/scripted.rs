@@ -79,6 +79,8 @@ pub enum HowItFails {
     Starve,
     /// It ends the process with a code.
     Exit,
+    /// It prints what nobody asked for, as backends and debuggers do, and goes on: no failure.
+    Print,
 }
 
 /// The engine. Sessions share its virtual clock and its machine.
@@ -188,6 +190,11 @@ impl ScriptedSession {
                 HowItFails::Starve => std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u64; 1 << 20]>()),
                 #[expect(clippy::disallowed_methods, reason = "a process that ends is what is asked for")]
                 HowItFails::Exit => std::process::exit(3),
+                #[expect(clippy::print_stdout, reason = "that nobody takes it for an answer is tested")]
+                HowItFails::Print => {
+                    println!("[New LWP 1234]\n{{\"ready\":null}}");
+                    Ok(())
+                }
             },
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, Command},
     rc::Rc,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -100,10 +100,37 @@ pub(crate) fn run_to_end(program: &Path, arguments: &[String], timeout: Duration
     }
 }
 
-/// A process of this executable, its output read by a thread.
+/// What the parent writes to a process.
+#[cfg(unix)]
+type Input = std::os::unix::net::UnixStream;
+#[cfg(not(unix))]
+type Input = std::process::ChildStdin;
+
+/// Starts a process, and returns where it is told and where it answers.
+///
+/// Its descriptor 0 is a socket for both. Descriptor 1 is its log, as 2 is: a library, a debugger that shows a backtrace or a GPU's driver
+/// may print there what it likes and is never taken for an answer.
+#[cfg(unix)]
+fn spawn(command: &mut Command, log: File) -> io::Result<(Child, Input, impl Read + Send + 'static)> {
+    let (ours, theirs) = Input::pair()?;
+    command.stdin(std::os::fd::OwnedFd::from(theirs)).stdout(log.try_clone()?).stderr(log);
+    let child = command.spawn()?;
+    Ok((child, ours.try_clone()?, ours))
+}
+
+/// Elsewhere no safe means of the standard library give a process a third channel: it answers on its standard output.
+#[cfg(not(unix))]
+fn spawn(command: &mut Command, log: File) -> io::Result<(Child, Input, impl Read + Send + 'static)> {
+    use std::process::Stdio;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
+    let (input, output) = (child.stdin.take().expect("was piped"), child.stdout.take().expect("was piped"));
+    Ok((child, input, output))
+}
+
+/// A process of this executable, its answers read by a thread.
 struct Process {
     child: Child,
-    stdin: Option<ChildStdin>,
+    input: Option<Input>,
     lines: Receiver<String>,
     log: Log,
     kills: OomKills,
@@ -112,26 +139,26 @@ struct Process {
 impl Process {
     #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
     fn start(program: &Path, arguments: &[String]) -> io::Result<Self> {
-        let (log, stderr) = Log::new()?;
+        let (log, its_end) = Log::new()?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(stderr));
+        command.args(arguments);
+        // Where an assertion fails, ggml would start a debugger on the process, which takes seconds and buries the assertion's own line.
+        command.env("GGML_NO_BACKTRACE", "1");
         // Ctrl-C in a terminal is for the parent: it decides whether the sample under way is finished.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let kills = OomKills::now();
-        let mut child = command.spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take().expect("was piped");
+        let (child, input, output) = spawn(&mut command, its_end)?;
         let (send, lines) = channel();
         // A blocked read can't be given up; a thread waits in it so that we can stop waiting.
         thread::spawn(move || {
-            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
                 if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                     break;
                 }
             }
         });
-        Ok(Self { child, stdin, lines, log, kills })
+        Ok(Self { child, input: Some(input), lines, log, kills })
     }
 
     /// The next line of its output; `None` at the end.
@@ -171,13 +198,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Closing its input ends it; a stopped one is killed all the same.
-        self.stdin = None;
+        // The end of its input ends it, and a stopped one is killed all the same.
+        self.input = None;
         self.kill();
     }
 }
 
-/// What a process writes to stderr, in a file that goes with us even when we are killed, where the system can do that.
+/// What a process prints, in a file that goes with us even when we are killed, where the system can do that.
 struct Log {
     file: File,
     _path: Option<TempPath>,
@@ -187,17 +214,17 @@ impl Log {
     /// The log, and the process's end of it.
     fn new() -> io::Result<(Self, File)> {
         let file = NamedTempFile::new()?;
-        let stderr = file.reopen()?;
+        let its_end = file.reopen()?;
         let (file, path) = file.into_parts();
         // Elsewhere an open file can't lose its name.
         let path = if cfg!(unix) { None } else { Some(path) };
-        Ok((Self { file, _path: path }, stderr))
+        Ok((Self { file, _path: path }, its_end))
     }
 
     fn read(&self) -> String {
         let mut file = &self.file;
         let mut bytes = Vec::new();
-        // What can't be read is not there: a reason without its last words is still one.
+        // What can't be read is not there: a reason without log lines is still one.
         let _ = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -237,8 +264,8 @@ impl Worker for ProcessWorker {
         }
         let mut line = serde_json::to_vec(request).map_err(|e| Lost::Nonsense(e.to_string()))?;
         line.push(b'\n');
-        if let Some(stdin) = &mut self.process.stdin
-            && stdin.write_all(&line).and_then(|()| stdin.flush()).is_err()
+        if let Some(input) = &mut self.process.input
+            && input.write_all(&line).and_then(|()| input.flush()).is_err()
         {
             return Err(self.process.obituary());
         }

@@ -129,7 +129,7 @@ impl LastWords {
 
 impl fmt::Display for LastWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, "; its last words: {}", self.0.join(" | ")) }
+        if self.0.is_empty() { Ok(()) } else { write!(f, "; last log lines: {}", self.0.join(" | ")) }
     }
 }
 
@@ -227,7 +227,7 @@ mod tests {
                 6,
                 assertion,
                 Killer::Someone,
-                "aborted (signal 6); its last words: ggml.c:1: GGML_ASSERT",
+                "aborted (signal 6); last log lines: ggml.c:1: GGML_ASSERT",
                 Again::Useless,
             ),
             (6, "thread 'main' has overflowed its stack\n", Killer::Someone, "stack overflowed", Again::Useless),
@@ -238,10 +238,10 @@ mod tests {
             (4, "", Killer::Someone, "instruction this CPU does not have", Again::Useless),
             (9, "", Killer::Machine, "the machine ran out of memory", Again::MayHelp),
             (9, "", Killer::Someone, "signal 9 (by a person or a program", Again::MayHelp),
-            (9, "error: not this\na\nb\nc\n", Killer::Machine, "its last words: a | b | c", Again::MayHelp),
+            (9, "error: not this\na\nb\nc\n", Killer::Machine, "last log lines: a | b | c", Again::MayHelp),
             (9, "", Killer::Unknown, "signal 9 (by the system, most likely", Again::MayHelp),
             (15, "", Killer::Someone, "signal 15 (asked to end)", Again::MayHelp),
-            (3 << 8, "bye\n", Killer::Someone, "exit code 3; its last words: bye", Again::Useless),
+            (3 << 8, "bye\n", Killer::Someone, "exit code 3; last log lines: bye", Again::Useless),
         ] {
             let (reason, may) = said(raw, log, killer);
             assert!(reason.contains(expected), "{expected:?} in {reason:?}");

@@ -95,3 +95,46 @@ fn a_worker_that_aborts_or_hangs_costs_its_own_row_only() {
         assert!(analysis["models"][1]["metrics"]["pp8"]["value"].is_number(), "{how}");
     }
 }
+
+/// A debugger on the PATH that prints to its standard output, as ggml starts one where an assertion fails.
+#[cfg(unix)]
+#[test]
+fn an_assertion_of_ggml_is_told_in_its_own_words_also_where_there_is_a_debugger() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::support::gguf::{Gguf, U32};
+
+    let experts = Gguf::pocket().with("llama.expert_count", U32, &100_000_u32.to_le_bytes());
+    let bench = Bench::new(&format!("compare {{pocket}} experts.gguf {SHORT} --json out.json"))
+        .file("experts.gguf", &experts.bytes())
+        .file("gdb", b"#!/bin/sh\ntouch \"$(dirname \"$0\")/started\"\necho '[New LWP 1234]'\n");
+    let folder = bench.folder.path();
+    fs::set_permissions(folder.join("gdb"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("PATH={}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let ran = bench.through(&["/usr/bin/env", &path]).run();
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    let analysis = ran.json("out.json");
+    assert!(analysis["models"][0]["metrics"]["tg4"]["value"].is_number(), "the original is measured");
+    let failed = &analysis["models"][1]["outcome"]["failed"];
+    assert_eq!(failed["stage"], "load");
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.starts_with("the worker aborted (signal 6); last log lines: "), "{reason}");
+    assert!(reason.contains("GGML_ASSERT(hparams.n_expert <= LLAMA_MAX_EXPERTS) failed"), "{reason}");
+    assert!(!ran.folder.path().join("started").exists(), "no debugger is started: it would take seconds");
+}
+
+/// What any code prints on descriptor 1 is no answer.
+#[cfg(unix)]
+#[test]
+fn what_a_worker_prints_is_in_its_log_and_disturbs_nothing() {
+    let model = r#""load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":5000,"answer":"one two three""#;
+    let script =
+        format!(r#"{{"models":{{"a.gguf":{{{model}}},"b.gguf":{{{model},"fail":{{"at":"decode","how":"print"}}}}}}}}"#);
+    let ran = Bench::new(&format!("compare a.gguf b.gguf {SHORT} --script script.json --json out.json"))
+        .file("a.gguf", &pocket())
+        .file("b.gguf", &pocket())
+        .file("script.json", script.as_bytes())
+        .run()
+        .ok();
+    assert_eq!(ran.json("out.json")["models"][1]["metrics"]["tg4"]["value"], 200_000.0);
+}

@@ -47,7 +47,7 @@ fn metadata_of_a_model() {
             .file("m.gguf", &attacked_model().bytes())
             .run();
     assert_eq!(ran.code, 5, "{}", ran.stderr);
-    check_inert(&ran, "a worker's last words");
+    check_inert(&ran, "a worker's last log lines");
     for file in ["report.html", "report.md", "summary.csv"] {
         let text = ran.read(&format!("out/{file}"));
         assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{file}");

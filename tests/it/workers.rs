@@ -51,8 +51,8 @@ fn reason(failed: &Value) -> &str {
 fn each_end_has_its_reason_and_what_would_repeat_is_not_tried_again() {
     for (how, expected) in [
         ("abort", "the worker aborted (signal 6)"),
-        ("overflow", "the worker's stack overflowed; its last words: "),
-        ("starve", "refused the memory it asked for and aborted (signal 6); its last words: memory allocation of"),
+        ("overflow", "the worker's stack overflowed; last log lines: "),
+        ("starve", "refused the memory it asked for and aborted (signal 6); last log lines: memory allocation of"),
         ("exit", "the worker ended with exit code 3"),
     ] {
         let visit = failed(&scripted(how, "").run());
