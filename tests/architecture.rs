@@ -39,13 +39,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("llama_cpp_2", &["engine/"]),
     ("llama_cpp_sys_2", &["engine/"]),
-    ("minijinja", &["report/html.rs"]),
+    ("minijinja", &["report/format/html.rs"]),
     ("indicatif", &["cli/progress.rs"]),
     ("plotters", &["report/draw/"]),
-    ("clap", &["cli/", "settings.rs", "record/"]),
+    // Values of options: of settings, of the protocol, of `--format`.
+    ("clap", &["cli/", "settings.rs", "record/", "report/format/mod.rs", "report/tests/"]),
     // Wall time is a label, made in one place; nothing is timed by a clock that steps.
     // Records of several days are put in order by theirs.
-    ("jiff", &["probe/clock.rs", "report/records/by_date.rs"]),
+    ("jiff", &["probe/clock.rs", "report/history/by_date.rs"]),
     ("SystemTime", &[]),
     ("hf_hub", &["models/hub/"]),
     ("ureq", &["models/hub/"]),

@@ -2,13 +2,15 @@
 
 use std::io::Cursor;
 
+use clap::ValueEnum;
+
 use crate::{
     analysis,
     gguf::{Facts, GgmlType, Header, error::Error},
     mutate, on_disk, prompts as prompt_files,
     quality::logits_file::LogitsReader,
     record::{self, Role},
-    report::{self, Format, LlamaBench, Options, card},
+    report::{self, Format, Options, RunReport, card},
     stats::SplitMix64,
 };
 
@@ -74,18 +76,19 @@ pub fn render_report(input: &[u8]) {
     let Ok(run) = record::read_run(&on_disk("run.json", input)) else { return };
     let analysis = analysis::analyse(&run);
     let options = Options::default();
-    let rows = [LlamaBench::Markdown, LlamaBench::Csv, LlamaBench::Json, LlamaBench::JsonLines, LlamaBench::Sql];
-    let formats = [Format::Html, Format::Markdown, Format::Csv, Format::Json, Format::Text, Format::Recommendation];
-    for format in formats.into_iter().chain(rows.map(Format::LlamaBench)) {
-        let _ = report::render(format, &run, &analysis, &options);
+    let report = RunReport { run: &run, analysis: &analysis };
+    for &format in Format::value_variants().iter().chain([&Format::Recommendation]) {
+        let _ = report::render(format, &report, &options);
     }
-    let candidates = (0..run.models.len()).filter(|&model| run.models[model].role == Role::Candidate);
+    let candidates = (0..run.subjects.len()).filter(|&model| run.subjects[model].role == Role::Candidate);
     for model in candidates {
         let _ = card::update(None, &run, &analysis, model);
         let _ = card::badge(&analysis, model);
     }
     let diff = analysis::diff::diff(&run, &run);
-    let _ = (report::diff::terminal(&diff, 80), report::diff::markdown(&diff), report::diff::json(&diff));
+    for format in [Format::Html, Format::Md, Format::Csv, Format::Json, Format::Text] {
+        let _ = report::render(format, &diff, &options);
+    }
 }
 
 /// Changes a record where its structure allows.

@@ -10,7 +10,7 @@ use super::{exit::Exit, outputs, say};
 use crate::{
     analysis::diff::{Diff, Limit, diff},
     record::{self, Run},
-    report,
+    report::{self, Format},
 };
 
 #[derive(Debug, Args)]
@@ -54,13 +54,13 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
         return Ok(super::usage(&error.to_string()));
     }
     let mut stdout_taken = false;
-    for (path, text) in [(&args.json, report::diff::json(&diff)?), (&args.md, report::diff::markdown(&diff))] {
+    for (path, format) in [(&args.json, Format::Json), (&args.md, Format::Md)] {
         let Some(path) = path else { continue };
         stdout_taken |= path.as_os_str() == "-";
-        outputs::put(path, &text)?;
+        outputs::write(path, format, &diff)?;
     }
     if !stdout_taken {
-        say(&report::diff::terminal(&diff, outputs::for_terminal().width))?;
+        say(&report::render(Format::Text, &diff, &outputs::for_terminal())?)?;
     }
     Ok(if diff.fails() {
         Exit::Regressed

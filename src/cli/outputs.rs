@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{args::MeasureArgs, exit::Exit, print};
 use crate::{
-    analysis::{self, Analysis},
-    probe,
+    analysis, probe,
     record::{self, Run},
-    report::{self, Colour, Format, Options},
+    report::{self, Colour, Format, Options, Report, RunReport},
 };
 
 /// Under which names results are kept.
@@ -63,7 +62,7 @@ pub(super) enum Stdout {
 impl ResultArgs {
     fn formats(&self) -> impl Iterator<Item = (&Path, Format)> {
         let Self { json, csv, md, html, .. } = self;
-        let all = [(json, Format::Json), (csv, Format::Csv), (md, Format::Markdown), (html, Format::Html)];
+        let all = [(json, Format::Json), (csv, Format::Csv), (md, Format::Md), (html, Format::Html)];
         all.into_iter().filter_map(|(path, format)| Some((path.as_deref()?, format)))
     }
 
@@ -118,7 +117,7 @@ impl Outputs {
             return Self { record: record.clone(), reports };
         }
         let folder = folder();
-        let standard = [("report.html", Format::Html), ("report.md", Format::Markdown), ("summary.csv", Format::Csv)];
+        let standard = [("report.html", Format::Html), ("report.md", Format::Md), ("summary.csv", Format::Csv)];
         let reports = standard.map(|(name, format)| (folder.join(name), format)).into();
         Self { record: folder.join("run.json"), reports }
     }
@@ -136,18 +135,18 @@ impl Outputs {
 
     /// Writes every report and prints what the person asked for. Whatever can't be written, the rest is, and the terminal is told.
     pub(super) fn report(&self, run: &Run, args: &ResultArgs) -> Result<Stdout> {
-        let analysis = analysis::analyse(run);
+        let report = RunReport { run, analysis: &analysis::analyse(run) };
         let own = self.reports.iter().map(|(path, format)| (path.as_path(), *format));
         let failed: Vec<String> = own
             .chain(args.formats())
-            .filter_map(|(path, format)| write(path, format, run, &analysis).err())
+            .filter_map(|(path, format)| write(path, format, &report).err())
             .map(|error| super::in_words(&error))
             .collect();
         let stdout = args.stdout();
         if stdout == Stdout::Free {
             let page = self.reports.iter().find(|(path, format)| *format == Format::Html && path.is_file());
             let options = Options { written: page.map(|(path, _)| path.display().to_string()), ..for_terminal() };
-            print(&report::render(Format::Text, run, &analysis, &options)?)?;
+            print(&report::render(Format::Text, &report, &options)?)?;
         }
         if failed.is_empty() { Ok(stdout) } else { bail!("{}", failed.join("\n       ")) }
     }
@@ -158,9 +157,9 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Renders to a file, or to stdout for `-`.
-pub(super) fn write(path: &Path, format: Format, run: &Run, analysis: &Analysis) -> Result<()> {
+pub(super) fn write(path: &Path, format: Format, report: &dyn Report) -> Result<()> {
     let options = if path.as_os_str() == "-" { for_terminal() } else { Options::default() };
-    put(path, &report::render(format, run, analysis, &options)?).map(drop)
+    put(path, &report::render(format, report, &options)?).map(drop)
 }
 
 /// Writes to a file, or to stdout for `-`.

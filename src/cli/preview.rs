@@ -15,7 +15,7 @@ use crate::{
         Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, Protocol, QualityPlan, Role, Settings, Workers,
         WorkloadKind,
     },
-    report::format,
+    report::number,
     run::{self, Asking},
 };
 
@@ -166,5 +166,5 @@ fn quality_words(
 
 /// A size in the unit a person would choose.
 pub(super) fn size(bytes: u64) -> String {
-    format::bytes(bytes as f64)
+    number::bytes(bytes as f64)
 }

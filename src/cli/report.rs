@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{exit::Exit, outputs, say, values::not_negative, votes, wishes::WishArgs};
 use crate::{
     analysis,
     record::{self, Run},
-    report::{self, Format, LlamaBench, records::Form},
+    report::{self, Format, Report, RunReport},
 };
 
 #[derive(Debug, Args)]
@@ -18,8 +18,8 @@ pub(super) struct ReportArgs {
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// What to render
-    #[arg(long, value_enum, default_value_t = FormatArg::Html)]
-    format: FormatArg,
+    #[arg(long, value_enum, default_value_t = Format::Html)]
+    format: Format,
     /// Where to (- = stdout) [default: stdout; for html, report.html beside the record, of several records.html here]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
@@ -39,56 +39,6 @@ pub(super) struct ReportArgs {
     wishes: WishArgs,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FormatArg {
-    Html,
-    Md,
-    Csv,
-    Json,
-    Text,
-    /// llama-bench's rows as Markdown; likewise below
-    LlamaBenchMd,
-    LlamaBenchCsv,
-    LlamaBenchJson,
-    LlamaBenchJsonl,
-    LlamaBenchSql,
-}
-
-impl From<FormatArg> for Format {
-    fn from(arg: FormatArg) -> Self {
-        match arg {
-            FormatArg::Html => Self::Html,
-            FormatArg::Md => Self::Markdown,
-            FormatArg::Csv => Self::Csv,
-            FormatArg::Json => Self::Json,
-            FormatArg::Text => Self::Text,
-            FormatArg::LlamaBenchMd => Self::LlamaBench(LlamaBench::Markdown),
-            FormatArg::LlamaBenchCsv => Self::LlamaBench(LlamaBench::Csv),
-            FormatArg::LlamaBenchJson => Self::LlamaBench(LlamaBench::Json),
-            FormatArg::LlamaBenchJsonl => Self::LlamaBench(LlamaBench::JsonLines),
-            FormatArg::LlamaBenchSql => Self::LlamaBench(LlamaBench::Sql),
-        }
-    }
-}
-
-impl FormatArg {
-    /// The form in which several records are put side by side; `None` for llama-bench's, which are of one.
-    fn of_several(self) -> Option<Form> {
-        match self {
-            Self::Html => Some(Form::Html),
-            Self::Md => Some(Form::Markdown),
-            Self::Csv => Some(Form::Csv),
-            Self::Json => Some(Form::Json),
-            Self::Text => Some(Form::Text),
-            Self::LlamaBenchMd
-            | Self::LlamaBenchCsv
-            | Self::LlamaBenchJson
-            | Self::LlamaBenchJsonl
-            | Self::LlamaBenchSql => None,
-        }
-    }
-}
-
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     match args.runs.as_slice() {
         [path] => one(args, &record::locate(path)),
@@ -105,10 +55,11 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     }
     let mut analysis = analysis::analyse(&run);
     analysis.votes = args.votes.as_deref().map(|votes| votes::counted(votes, &run)).transpose()?;
+    let report = RunReport { run: &run, analysis: &analysis };
     if let Some(template) = &args.template {
         let source =
             std::fs::read_to_string(template).with_context(|| format!("read the template {}", template.display()))?;
-        let text = report::render_template(&template.to_string_lossy(), &source, &analysis)
+        let text = report::render_template(&template.to_string_lossy(), &source, &report.document()?, &analysis)
             .with_context(|| format!("the template {}", template.display()))?;
         return match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
             Some(path) => outputs::put(path, &text),
@@ -116,15 +67,15 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
             None => say(&text),
         };
     }
-    let format = if args.recommend { Format::Recommendation } else { args.format.into() };
+    let format = if args.recommend { Format::Recommendation } else { args.format };
     let beside = || path.with_file_name("report.html");
     match (&args.out, format) {
-        (Some(path), _) => outputs::write(path, format, &run, &analysis)?,
+        (Some(path), _) => outputs::write(path, format, &report)?,
         (None, Format::Html) => {
-            outputs::write(&beside(), format, &run, &analysis)?;
+            outputs::write(&beside(), format, &report)?;
             say(&format!("{}\n", beside().display()))?;
         }
-        (None, _) => outputs::write("-".as_ref(), format, &run, &analysis)?,
+        (None, _) => outputs::write("-".as_ref(), format, &report)?,
     }
     Ok(Exit::Fine)
 }
@@ -139,20 +90,21 @@ fn several(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
     if let Some((_, option)) = of_one.iter().find(|(given, _)| *given) {
         return Ok(super::usage(&format!("{option} is for one record, and here are {}", paths.len())));
     }
-    let Some(form) = args.format.of_several() else {
-        return Ok(super::usage(&format!("llama-bench's rows are of one record, and here are {}", paths.len())));
-    };
     let runs: Vec<Run> = paths.iter().map(|path| record::read_run(path)).collect::<Result<_, _>>()?;
     let several = analysis::several::several(&runs).context("there is no record")?;
     let page = Path::new("records.html");
-    let out = match (&args.out, form) {
+    let out = match (&args.out, args.format) {
         (Some(out), _) => out.as_path(),
-        (None, Form::Html) => page,
+        (None, Format::Html) => page,
         (None, _) => "-".as_ref(),
     };
-    let options = if out.as_os_str() == "-" { outputs::for_terminal() } else { report::Options::default() };
-    outputs::put(out, &report::records::render(form, &several, &options)?)?;
-    if args.out.is_none() && form == Form::Html {
+    match outputs::write(out, args.format, &several) {
+        Err(error) if matches!(error.downcast_ref(), Some(report::Error::NotOneRecord)) => {
+            return Ok(super::usage(&format!("{error}, and here are {}", paths.len())));
+        }
+        written => written?,
+    }
+    if args.out.is_none() && args.format == Format::Html {
         say(&format!("{}\n", page.display()))?;
     }
     Ok(Exit::Fine)

@@ -21,6 +21,6 @@ pub(super) fn run(of: Document) -> Result<Exit> {
     print(&match of {
         Document::Run => schema::of_record()?,
         Document::Report => report::schema()?,
-        Document::Records => report::records::schema()?,
+        Document::Records => report::history::schema()?,
     })
 }

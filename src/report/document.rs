@@ -1,14 +1,177 @@
-//! A report as data: sections of words, tables and figures. Whoever makes one, every format can show it.
+//! A report as data: words, tables and figures. Whoever makes one (a run, a diff, a history of records), every format can show it.
 
 use serde::Serialize;
 
 use crate::{
-    analysis::{Better, Comparison, MetricSummary, Verdict},
+    analysis::{Better, Comparison, MetricSummary, Verdict, diff::Passing},
     report::{
-        format::{Scale, Spread, UNKNOWN, comparison},
+        number::{Scale, Spread, UNKNOWN, comparison},
         text::inert_line,
     },
 };
+
+/// A whole report. What its producer does not have is empty. Its names are those that people's templates use: TEMPLATES.md.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Document {
+    pub title: String,
+    /// What it is about: the model's name and size, or the number of records.
+    pub subject: Option<String>,
+    /// When the run began, UTC.
+    pub started: Option<String>,
+    /// What the figures are: rounds, intervals, ratios. Without its full stop.
+    pub basis: String,
+    /// Whether the run was too short for intervals.
+    pub quick: bool,
+    /// The findings, the most important first.
+    pub sentences: Vec<String>,
+    pub advice: Option<Advice>,
+    /// One a model.
+    pub cards: Vec<Card>,
+    /// The table that stands for all sections where there is room for one alone. Its notes are failures.
+    pub summary: Option<Table>,
+    pub sections: Vec<Section>,
+    /// What to know before trusting the figures.
+    pub warnings: Vec<Caution>,
+    /// The limits that were set, and whether they are kept.
+    pub gates: Vec<Gate>,
+    /// The records, where there are several.
+    pub sources: Vec<Source>,
+    pub prompts: Vec<Prompt>,
+    /// Answers to be judged blind, where there are any.
+    pub ballot: Option<Ballot>,
+    /// Machine, program, parameters, then a group a model.
+    pub environment: Vec<Facts>,
+    /// How it was measured.
+    pub method: Vec<MethodPoint>,
+    /// The command that repeats it, quoted for a shell.
+    pub command: Option<String>,
+    /// Program and version.
+    pub generator: String,
+}
+
+/// What to take and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Advice {
+    /// The recommendation, or that there is none, with its reason.
+    pub sentence: String,
+    /// The rule, with the options that change it.
+    pub rule: String,
+    /// Whether a model is recommended.
+    pub given: bool,
+    /// A line for each model, in the models' order: why it is taken or not; empty where nothing can be said.
+    pub why: Vec<String>,
+    /// Which of the models is recommended.
+    pub chosen: Option<usize>,
+}
+
+/// A model at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Card {
+    pub name: String,
+    pub file: String,
+    /// Whether it is what the others are compared with.
+    pub original: bool,
+    /// Whether it is the one to take.
+    pub chosen: bool,
+    /// Why it is to be taken or not; empty where nothing can be said.
+    pub why: String,
+    /// Why it has no figures.
+    pub failed: Option<String>,
+    /// Head and cell of each figure.
+    pub figures: Vec<(Column, Cell)>,
+}
+
+/// A warning with its remedy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Caution {
+    /// Stable name.
+    pub kind: String,
+    /// The section it concerns; `None` for the run as a whole.
+    pub section: Option<&'static str>,
+    /// The model it concerns.
+    pub model: Option<String>,
+    pub evidence: String,
+    pub remedy: String,
+}
+
+/// A limit that was set, in words with what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Gate {
+    pub passing: Passing,
+    pub text: String,
+}
+
+/// One of the records that a report is made of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Source {
+    /// `A`, `OLD`.
+    pub name: String,
+    /// When and with what it was measured.
+    pub text: String,
+    /// What makes comparing it, or a part of it, with the first meaningless.
+    pub objections: Vec<String>,
+    /// Whether it is compared all the same.
+    pub forced: bool,
+    /// What else differs from the first.
+    pub notes: Vec<String>,
+}
+
+/// A prompt and its answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Prompt {
+    pub name: String,
+    pub category: String,
+    /// What was asked.
+    pub text: String,
+    /// Characters of the whole prompt, when it was cut.
+    pub cut: Option<usize>,
+    /// In the models' order.
+    pub answers: Vec<Answer>,
+}
+
+/// What one model answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Answer {
+    pub model: String,
+    /// What it has in common with the original's answer, from the start.
+    pub same: String,
+    pub rest: String,
+    /// How it relates to the original's answer.
+    pub relation: Option<String>,
+    /// Characters of the whole answer, when it was cut.
+    pub cut: Option<usize>,
+    /// Tokens, speed, why it ended.
+    pub facts: String,
+}
+
+/// Pairs of answers to be judged blind on the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Ballot {
+    /// Pairs that are asked.
+    pub pairs: usize,
+    /// Pairs of the same text, which are not.
+    pub same: usize,
+    /// For the page's script, as JSON that no parser of HTML can mistake: places of texts on the page, sides, names.
+    pub json: String,
+}
+
+/// Named facts under one head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Facts {
+    pub title: String,
+    /// Name and value.
+    pub rows: Vec<(String, String)>,
+}
+
+/// A point of the method and the section of METHODOLOGY.md that has its formulas and sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct MethodPoint {
+    pub text: String,
+    /// The section's head.
+    pub section: &'static str,
+    /// The section's address.
+    pub link: String,
+}
 
 /// A part of a report with a heading of its own.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,9 +203,7 @@ pub(crate) struct Figure {
 pub(crate) struct Table {
     /// Anchor, unique on the page.
     pub id: String,
-    /// Caption.
     pub title: String,
-    /// Heads of the columns.
     pub columns: Vec<Column>,
     /// As many cells a row as there are columns.
     pub rows: Vec<Vec<Cell>>,
@@ -57,10 +218,12 @@ pub(crate) struct Column {
     pub title: String,
     /// `t/s`.
     pub unit: Option<String>,
-    /// What it holds.
     pub kind: Kind,
     /// Where width is short, columns of a higher rank go first; 0 stays.
     pub rank: u8,
+    /// Whether its words are never cut where width is short.
+    #[serde(skip)]
+    pub whole: bool,
 }
 
 /// What a column holds.
@@ -93,7 +256,6 @@ pub(crate) enum Tone {
 /// One figure or word.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Cell {
-    /// What it says.
     pub text: String,
     /// Its interval, in brackets.
     pub brackets: Option<String>,
@@ -112,29 +274,28 @@ pub(crate) struct Cell {
 }
 
 impl Table {
-    /// A table without notes.
-    #[must_use]
     pub(crate) fn new(id: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<Cell>>) -> Self {
         Self { id: id.into(), title: title.into(), columns, rows, notes: Vec::new() }
     }
 }
 
 impl Column {
-    /// A column of words.
-    #[must_use]
     pub(crate) fn text(title: &str) -> Self {
-        Self { title: inert_line(title), unit: None, kind: Kind::Text, rank: 0 }
+        Self { title: inert_line(title), unit: None, kind: Kind::Text, rank: 0, whole: false }
     }
 
-    /// A column of figures.
-    #[must_use]
     pub(crate) fn number(title: &str, unit: &str) -> Self {
         let unit = (!unit.is_empty()).then(|| unit.to_owned());
-        Self { title: inert_line(title), unit, kind: Kind::Number, rank: 0 }
+        Self { title: inert_line(title), unit, kind: Kind::Number, rank: 0, whole: false }
+    }
+
+    /// The same, its words never cut.
+    pub(crate) fn whole(mut self) -> Self {
+        self.whole = true;
+        self
     }
 
     /// The same, given up when width is short.
-    #[must_use]
     pub(crate) fn rank(mut self, rank: u8) -> Self {
         self.rank = rank;
         self
@@ -142,32 +303,26 @@ impl Column {
 }
 
 impl Cell {
-    /// Words.
-    #[must_use]
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
     /// A figure, already formatted, and its value for sorting.
-    #[must_use]
     pub(crate) fn number(text: impl Into<String>, value: f64) -> Self {
         Self { text: text.into(), sort: value.is_finite().then_some(value), ..Self::default() }
     }
 
     /// A figure, or why there is none.
-    #[must_use]
     pub(crate) fn maybe(value: Option<f64>, format: impl Fn(f64) -> String, why: &str) -> Self {
         value.filter(|v| v.is_finite()).map_or_else(|| Self::unknown(why), |v| Self::number(format(v), v))
     }
 
     /// Not known, and why.
-    #[must_use]
     pub(crate) fn unknown(why: &str) -> Self {
         Self { text: UNKNOWN.into(), why: Some(why.into()), ..Self::default() }
     }
 
     /// A metric with its interval and how it compares.
-    #[must_use]
     pub(crate) fn metric(m: Option<&MetricSummary>, c: Option<&Comparison>, scale: Scale, why: &str) -> Self {
         let Some((m, s)) = m.and_then(|m| Some((m, scale.spread(m)?))) else {
             return Self::unknown(why);
@@ -183,7 +338,6 @@ impl Cell {
 }
 
 /// A verdict in words.
-#[must_use]
 pub(crate) fn words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Faster => "faster".into(),
@@ -196,7 +350,6 @@ pub(crate) fn words(verdict: Verdict) -> String {
 }
 
 /// The tone of a comparison, from its verdict alone.
-#[must_use]
 pub(crate) fn tone(c: &Comparison) -> Tone {
     match c.verdict {
         None => Tone::Plain,
@@ -208,7 +361,6 @@ pub(crate) fn tone(c: &Comparison) -> Tone {
 }
 
 /// `higher is better`, for heads and charts.
-#[must_use]
 pub(crate) fn better(b: Better) -> &'static str {
     match b {
         Better::Higher => "more is better",

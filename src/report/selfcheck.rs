@@ -1,12 +1,12 @@
 //! The words of a self-check.
 
-use super::format;
+use super::number;
 use crate::analysis::{Comparison, Finding, SelfCheck};
 
 /// A paragraph for the verdict, a line for each metric, and what to do about this machine. Ends in a line end.
 #[must_use]
 pub(crate) fn selfcheck(found: &SelfCheck) -> String {
-    let limit = format::percent(found.equivalence);
+    let limit = number::percent(found.equivalence);
     let mut lines = Vec::new();
     lines.push(match found.finding() {
         Finding::Passed => {

@@ -1,5 +1,8 @@
 //! Strings that others wrote, short and harmless where they are put: in tables, in a shell, in a spreadsheet.
 
+use std::borrow::Cow;
+
+use crate::text::inert_json;
 pub(super) use crate::text::{inert_line, inert_text};
 
 /// At most `most` characters, cut in the middle: names of models differ at their ends.
@@ -32,12 +35,23 @@ pub(super) fn list(items: &[String]) -> String {
 
 /// Words for a shell: quoted when they have to be.
 pub(super) fn shell(words: &[String]) -> String {
-    let quote = |word: &String| {
+    // shlex would quote these signs, too, but inside a word no shell minds them, and options with lists stay readable.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    let quoted = |word: &String| {
         let word = inert_line(word);
-        let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(safe) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        if !word.is_empty() && word.chars().all(plain) {
+            return word;
+        }
+        // Nothing is left that can't be quoted.
+        shlex::try_quote(&word).map_or_else(|_| "''".into(), Cow::into_owned)
     };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// JSON that steers nothing and that no parser of HTML can mistake: inside JSON these signs occur in strings only, where an escape
+/// means the same.
+pub(super) fn inert_in_html(json: &str) -> String {
+    inert_json(json).replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
 /// Text that no spreadsheet takes for a formula: an apostrophe before it makes it text.
@@ -70,6 +84,14 @@ mod tests {
     #[test]
     fn commands_can_be_pasted() {
         let words = ["gguf-bench", "a b.gguf", "it's", ""].map(String::from);
-        assert_eq!(shell(&words), r"gguf-bench 'a b.gguf' 'it'\''s' ''");
+        assert_eq!(shell(&words), r#"gguf-bench 'a b.gguf' "it's" ''"#);
+    }
+
+    #[test]
+    fn a_script_end_in_json_is_escaped_and_means_the_same() {
+        let text = "</script><!--&";
+        let json = inert_in_html(&serde_json::to_string(text).expect("a string"));
+        assert!(!json.contains(['<', '>', '&']));
+        assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text);
     }
 }

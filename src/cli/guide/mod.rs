@@ -24,7 +24,7 @@ use crate::{
     analysis::{self, Analysis},
     probe,
     record::{self, Run},
-    report::{self, Format},
+    report::{self, Format, RunReport},
 };
 use args::{BenchmarkModel, RunBenchmark, VisualizeBenchmark, What};
 use browser::{Desktop, desktop};
@@ -109,7 +109,7 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
     let run = record::read_run(record)?;
     let analysis = analysis::analyse(&run);
     if args.measure.results.stdout() == Stdout::Free {
-        print(&report::guide::terminal(&analysis, &outputs::for_terminal()))?;
+        print(&report::guide_tables(&analysis, &outputs::for_terminal()))?;
     }
     save(record, &run, &analysis)?;
     if update_model_card {
@@ -122,7 +122,7 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
 fn save(path: &Path, run: &Run, analysis: &Analysis) -> Result<()> {
     let mut value = serde_json::to_value(run).context("write the results")?;
     if let Some(fields) = value.as_object_mut() {
-        fields.insert("metrics".into(), serde_json::to_value(report::guide::metrics(analysis))?);
+        fields.insert("metrics".into(), serde_json::to_value(report::guide_metrics(analysis))?);
     }
     let mut text = serde_json::to_vec(&value)?;
     text.push(b'\n');
@@ -135,7 +135,7 @@ fn visualize(args: &VisualizeBenchmark) -> Result<Exit> {
     std::fs::create_dir_all(&args.output_dir)
         .with_context(|| format!("make the folder {}", args.output_dir.display()))?;
     let path: PathBuf = args.output_dir.join(REPORT);
-    outputs::write(&path, Format::Html, &run, &analysis)?;
+    outputs::write(&path, Format::Html, &RunReport { run: &run, analysis: &analysis })?;
     say(&format!("{}\n", path.display()))
 }
 

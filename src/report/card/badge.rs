@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::{Analysis, ModelAnalysis},
-    report::format::{ratio, sig3},
+    report::number::{ratio, sig3},
 };
 
 /// What the picture of a model is called beside its card.

@@ -8,10 +8,9 @@ use crate::{
     record::{Role, Run},
     report::{
         document::{Cell, Column, Table},
-        format::{bytes, or_unknown, rate, seconds, sig3},
-        guide,
-        markdown::{escape, table},
-        section::names::name,
+        format::markdown::{escape, table},
+        number::{bytes, or_unknown, rate, seconds, sig3},
+        section::{guide, names::name},
         text::inert_line,
     },
 };

@@ -1,14 +1,13 @@
-//! What changed between two records, for a terminal, for a comment on a pull request, and for scripts.
-
-mod markdown;
-mod terminal;
+//! What changed between two records: the document in words, the findings for scripts, a row a change.
 
 #[cfg(test)]
 mod tests;
 
 use super::{
-    document::{Cell, Column, Table, words},
-    format::{UNKNOWN, fixed, percent, quantity, sig3},
+    document::{self, Cell, Column, Document, Section, Source, Table, words},
+    draw::canvas::DrawError,
+    format::{Field, Report, Rows},
+    number::{UNKNOWN, fixed, percent, quantity, sig3},
     section::names,
     text::{inert_line, shorten},
 };
@@ -18,51 +17,92 @@ use crate::{
         comparable::{Difference, MatchedBy, Weight},
         diff::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, Passing, Side},
     },
-    record::Outcome,
-    text::inert_json,
+    record::{Outcome, Run},
 };
 
-pub(crate) use markdown::render as markdown;
-pub(crate) use terminal::render as terminal;
-
-/// The findings, indented, with a line end. Its keys are documented in FORMAT.md.
-///
-/// # Errors
-/// When a value can't be written as JSON.
-pub(crate) fn json(diff: &Diff) -> Result<String, super::Error> {
-    let mut text = inert_json(&serde_json::to_string_pretty(diff)?);
-    text.push('\n');
-    Ok(text)
-}
-
 /// Why two records are not compared: every difference that makes it meaningless, one a line.
-#[must_use]
 pub(crate) fn objections(diff: &Diff) -> Vec<String> {
     diff.objections().map(difference).collect()
 }
 
-/// The lines that all renderers share.
-struct View {
-    sides: [String; 2],
-    models: Vec<(String, Table)>,
-    basis: String,
-    objections: Vec<String>,
-    notes: Vec<String>,
-    gates: Vec<(Passing, String)>,
+impl Report for Diff {
+    fn document(&self) -> Result<Document, DrawError> {
+        let of = |weight| self.differences.iter().filter(move |d| d.weight == weight).map(difference).collect();
+        let source = |name: &str, of: &Side, objections, notes| Source {
+            name: name.into(),
+            text: side(of),
+            objections,
+            forced: true,
+            notes,
+        };
+        let changes = Section {
+            id: "changes",
+            title: "Changes",
+            lead: "Each metric that both records have, in the older one and in the newer one.",
+            tables: (1..).zip(&self.models).map(|(i, model)| table(i, model)).collect(),
+            figures: Vec::new(),
+        };
+        Ok(Document {
+            title: "gguf-bench: new against old".into(),
+            subject: Some("2 records".into()),
+            basis: basis(self),
+            sections: vec![changes],
+            gates: self.gates.iter().map(|g| document::Gate { passing: g.passing, text: gate(g, self) }).collect(),
+            sources: vec![
+                source("OLD", &self.old, Vec::new(), Vec::new()),
+                source("NEW", &self.new, of(Weight::Meaningless), of(Weight::Noteworthy)),
+            ],
+            generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
+            ..Document::default()
+        })
+    }
+
+    fn findings(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// A row a model and metric that both records have. `kind` says what a change is: ratio or difference.
+    fn rows(&self) -> Rows {
+        let of_model =
+            |model: &ModelDiff| -> Vec<Vec<Field>> { model.metrics.iter().map(|m| fields(model, m)).collect() };
+        let head = &[
+            "model",
+            "metric",
+            "old",
+            "new",
+            "unit",
+            "n_old",
+            "n_new",
+            "kind",
+            "change",
+            "change_low",
+            "change_high",
+            "verdict",
+        ];
+        Rows { head, rows: self.models.iter().flat_map(of_model).collect() }
+    }
+
+    fn record(&self) -> Option<&Run> {
+        None
+    }
 }
 
-impl View {
-    fn new(diff: &Diff) -> Self {
-        let of = |weight| diff.differences.iter().filter(move |d| d.weight == weight).map(difference).collect();
-        Self {
-            sides: [side(&diff.old), side(&diff.new)],
-            models: diff.models.iter().map(|m| (heading(m), table(m))).collect(),
-            basis: basis(diff),
-            objections: of(Weight::Meaningless),
-            notes: of(Weight::Noteworthy),
-            gates: diff.gates.iter().map(|g| (g.passing, gate(g, diff))).collect(),
-        }
-    }
+fn fields(model: &ModelDiff, m: &MetricDiff) -> Vec<Field> {
+    let MetricDiff { metric, old, new, unit, better: _, change, verdict, n_old, n_new } = m;
+    vec![
+        Field::Text(model.name.clone()),
+        Field::Text(metric.clone()),
+        Field::Number(Some(*old)),
+        Field::Number(Some(*new)),
+        (*unit).into(),
+        Field::Count(*n_old),
+        Field::Count(*n_new),
+        change.kind.into(),
+        Field::Number(Some(change.value)),
+        Field::Number(change.low),
+        Field::Number(change.high),
+        (*verdict).into(),
+    ]
 }
 
 /// When and with what a record was measured.
@@ -90,30 +130,31 @@ fn heading(model: &ModelDiff) -> String {
     format!("{}{matched}", name(&model.name))
 }
 
-fn table(model: &ModelDiff) -> Table {
+fn table(i: usize, model: &ModelDiff) -> Table {
     let columns = vec![
-        Column::text("Metric"),
+        Column::text("Metric").whole(),
         Column::number("Old", "").rank(2),
         Column::number("New", "").rank(1),
         Column::number("Change", ""),
-        Column::text("Verdict"),
+        Column::text("Verdict").whole(),
     ];
-    let mut table = Table::new("diff", &name(&model.name), columns, model.metrics.iter().map(row).collect());
+    let mut table =
+        Table::new(&format!("changes-{i}"), &heading(model), columns, model.metrics.iter().map(row).collect());
     for (when, outcome) in [("OLD", &model.old_outcome), ("NEW", &model.new_outcome)] {
         if let Outcome::Failed { stage, reason } = outcome {
             let reason = shorten(&inert_line(reason), 600);
-            table.notes.push(format!("in {when} it failed {}: {reason}", names::doing(*stage)));
+            table.notes.push(format!("in {when} it failed {}: {reason}.", names::doing(*stage)));
         }
     }
     if !model.lost.is_empty() && !model.metrics.is_empty() {
         let lost: Vec<String> = model.lost.iter().map(|key| name(key)).collect();
-        table.notes.push(format!("not compared: {}", lost.join(", ")));
+        table.notes.push(format!("not compared: {}.", lost.join(", ")));
     }
     for m in &model.metrics {
         if let Some(Verdict::NotResolved { rounds_needed }) = m.verdict {
             table
                 .notes
-                .push(format!("{}: about {rounds_needed} rounds in each record would settle it", name(&m.metric)));
+                .push(format!("{}: about {rounds_needed} rounds in each record would settle it.", name(&m.metric)));
         }
     }
     table

@@ -7,7 +7,7 @@ use crate::{
         diff::{Change, ChangeKind, Diff, MetricDiff, ModelDiff, Side},
     },
     record::{Outcome, Stage},
-    report::diff::{markdown, objections, terminal},
+    report::{Error, Format, Options, diff::objections, render, tests::page::check},
 };
 
 fn metric(
@@ -84,14 +84,48 @@ fn diff() -> Diff {
     diff
 }
 
+fn rendered(format: Format, diff: &Diff) -> String {
+    render(format, diff, &Options::default()).expect("it renders")
+}
+
 #[test]
 fn a_terminal() {
-    insta::assert_snapshot!(terminal(&diff(), 80));
+    insta::assert_snapshot!(rendered(Format::Text, &diff()));
 }
 
 #[test]
 fn a_comment_on_a_pull_request() {
-    insta::assert_snapshot!(markdown(&diff()));
+    insta::assert_snapshot!(rendered(Format::Md, &diff()));
+}
+
+#[test]
+fn a_page_is_sound_and_says_what_failed() {
+    let page = rendered(Format::Html, &diff());
+    check(&page);
+    assert!(page.contains("tg128&lt;-3% failed: F16 changed by"), "{page}");
+    assert!(page.contains("Compared all the same, although it means little:"));
+    assert!(page.contains("in NEW it failed while it was loaded"));
+}
+
+#[test]
+fn csv_has_a_row_a_change() {
+    let csv = rendered(Format::Csv, &diff());
+    assert_eq!(csv.lines().count(), 1 + diff().models.iter().map(|m| m.metrics.len()).sum::<usize>());
+    assert!(csv.contains("F16,tg128,20,16.2,t/s,12,10,ratio,0.81,"), "{csv}");
+    assert!(csv.contains("Q8_0,kld_mean,0.011,0.0125,nats,12,10,difference,0.0015,0.0011,0.0019,"), "{csv}");
+}
+
+#[test]
+fn llama_benchs_rows_are_of_one_record() {
+    for format in [
+        Format::LlamaBenchMd,
+        Format::LlamaBenchCsv,
+        Format::LlamaBenchJson,
+        Format::LlamaBenchJsonl,
+        Format::LlamaBenchSql,
+    ] {
+        assert!(matches!(render(format, &diff(), &Options::default()), Err(Error::NotOneRecord)));
+    }
 }
 
 #[test]
@@ -104,9 +138,10 @@ fn hostile_names_stay_text() {
     let mut hostile = diff();
     hostile.models[0].name = "\u{1b}[31m<img src=x>|`a`\n# b @all".into();
     hostile.differences[0].new = "<script>\u{202e}".into();
-    for text in [terminal(&hostile, 80), markdown(&hostile)] {
+    for text in [rendered(Format::Text, &hostile), rendered(Format::Md, &hostile)] {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
     }
-    let text = markdown(&hostile);
+    check(&rendered(Format::Html, &hostile));
+    let text = rendered(Format::Md, &hostile);
     assert!(!text.contains("<img") && !text.contains("<script") && !text.contains("@all"), "{text}");
 }

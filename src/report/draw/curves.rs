@@ -5,7 +5,7 @@ use super::{
     canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
     plot::{LEFT, ink, legend, legend_height, line, mark, whisker_up},
 };
-use crate::report::format::sig3;
+use crate::report::number::sig3;
 
 /// Right edge of the plots: room for the value at the end of a line.
 const RIGHT: i32 = WIDTH - 52;

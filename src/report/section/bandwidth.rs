@@ -11,7 +11,7 @@ use crate::{
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
             plot::{LEFT, RIGHT, ink, legend, legend_height, mark},
         },
-        format::{Scale, bytes, in_percent, sig3},
+        number::{Scale, bytes, in_percent, sig3},
         text::{inert_line, shorten},
     },
     units::{GIB, MIB},

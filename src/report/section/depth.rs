@@ -13,7 +13,7 @@ use crate::{
             canvas::DrawError,
             curves::{Panel, Panels, draw},
         },
-        format::in_percent,
+        number::in_percent,
         text::inert_line,
     },
 };

@@ -1,25 +1,15 @@
 //! Where and with what it was measured: machine, program, parameters, files.
 
-use serde::Serialize;
-
 use super::{bandwidth, method, names};
 use crate::{
     analysis::{Analysis, Context},
     record::{Arrangement, Budget, Model, Resumed, Settings},
     report::{
-        format::{UNKNOWN, bytes, count, fixed, percent},
+        document::Facts,
+        number::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
     },
 };
-
-/// Named facts under one head.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Facts {
-    /// What they are about.
-    pub title: String,
-    /// Name and value.
-    pub rows: Vec<(String, String)>,
-}
 
 /// Machine, program, parameters, then one a model.
 pub(crate) fn facts(analysis: &Analysis) -> Vec<Facts> {

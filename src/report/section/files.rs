@@ -7,7 +7,7 @@ use crate::{
     record::TensorGroup,
     report::{
         document::{Cell, Column, Section, Table},
-        format::fixed,
+        number::fixed,
         text::{inert_line, shorten},
     },
 };

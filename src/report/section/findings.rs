@@ -9,7 +9,7 @@ use crate::{
     analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
     record::{Outcome, WorkloadKind},
     report::{
-        format::{Spread, comparison, percent, quantity},
+        number::{Spread, comparison, percent, quantity},
         text::{inert_line, list},
     },
 };

@@ -10,7 +10,7 @@ use crate::{
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{bars, canvas::DrawError},
-        format::{seconds, sig3},
+        number::{seconds, sig3},
     },
 };
 

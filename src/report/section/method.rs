@@ -1,31 +1,18 @@
 //! The method in ten lines, with this run's own figures.
 
-use serde::Serialize;
-
 use crate::{
     analysis::Context,
     record::{Arrangement, Protocol, Sampling, Workload, datum},
-    report::{format::percent, text::inert_line},
+    report::{document::MethodPoint, number::percent, text::inert_line},
 };
 
 /// Where METHODOLOGY.md can be read.
 const METHODOLOGY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/METHODOLOGY.md");
 
-/// A point of the method and the section of METHODOLOGY.md that has its formulas and sources.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Point {
-    /// The point.
-    pub text: String,
-    /// The section's head.
-    pub section: &'static str,
-    /// Its address.
-    pub link: String,
-}
-
 /// The lines.
-pub(crate) fn lines(context: &Context) -> Vec<Point> {
+pub(crate) fn lines(context: &Context) -> Vec<MethodPoint> {
     let sections = ["The protocol"; 5].into_iter().chain(["The statistics"; 3]).chain(["The protocol"; 2]);
-    let point = |(text, section): (String, &'static str)| Point {
+    let point = |(text, section): (String, &'static str)| MethodPoint {
         text,
         section,
         link: format!("{METHODOLOGY}#{}", section.to_lowercase().replace(' ', "-")),

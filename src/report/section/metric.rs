@@ -10,7 +10,7 @@ use crate::{
             canvas::Ink,
             curves::{Curve, Point},
         },
-        format::{Scale, Spread, UNKNOWN},
+        number::{Scale, Spread, UNKNOWN},
         text::shorten,
     },
 };

@@ -6,6 +6,7 @@ mod depth;
 pub(crate) mod environment;
 mod files;
 pub(crate) mod findings;
+pub(crate) mod guide;
 mod load;
 mod memory;
 pub(crate) mod method;
@@ -18,7 +19,7 @@ mod speed;
 pub(crate) mod summary;
 pub(crate) mod votes;
 
-use super::{document::Section, draw::canvas::DrawError, guide};
+use super::{document::Section, draw::canvas::DrawError};
 use crate::analysis::Analysis;
 
 type Make = fn(&Analysis) -> Result<Section, DrawError>;

@@ -14,7 +14,7 @@ use crate::{
             canvas::DrawError,
             curves::{Panel, Panels, draw},
         },
-        format::rate,
+        number::rate,
         text::inert_line,
     },
 };

@@ -10,7 +10,7 @@ use crate::{
     record::Role,
     report::{
         document::{Cell, Column, Table},
-        format::{Scale, Spread, fixed, ratio},
+        number::{Scale, Spread, fixed, ratio},
     },
 };
 

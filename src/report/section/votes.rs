@@ -1,6 +1,5 @@
 //! Answers judged blind: what the page needs to have them judged, and what a person preferred who did not know whose they were.
 
-use serde::Serialize;
 use serde_json::json;
 
 use super::names::{name, original};
@@ -11,9 +10,9 @@ use crate::{
     },
     record::Workload,
     report::{
-        document::{Cell, Column, Section, Table, Tone},
-        embed::inert,
-        format::{in_percent, sig3},
+        document::{Ballot, Cell, Column, Section, Table, Tone},
+        number::{in_percent, sig3},
+        text::inert_in_html,
     },
 };
 
@@ -108,17 +107,6 @@ fn p_value(p: f64) -> String {
     if p < 0.001 { "under 0.001".into() } else { sig3(p) }
 }
 
-/// Answers to be judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Ballot {
-    /// Pairs that are asked.
-    pub pairs: usize,
-    /// Pairs of the same text, which are not.
-    pub same: usize,
-    /// For the page's script, as JSON that no parser of HTML can mistake: places of texts on the page, sides, names.
-    pub json: String,
-}
-
 /// The ballot of a record; `None` when there is nothing to judge.
 pub(crate) fn ballot(analysis: &Analysis) -> Option<Ballot> {
     let votes::Ballot { id, questions, same } = analysis.ballot.as_ref()?;
@@ -135,7 +123,7 @@ pub(crate) fn ballot(analysis: &Analysis) -> Option<Ballot> {
     let questions: Vec<serde_json::Value> = questions.iter().filter_map(shown).collect();
     let names: Vec<String> = analysis.models.iter().map(name).collect();
     let json = json!({ "id": id, "original": original, "models": names, "questions": questions, "same": same });
-    let ballot = Ballot { pairs: questions.len(), same: same.len(), json: inert(&json.to_string()) };
+    let ballot = Ballot { pairs: questions.len(), same: same.len(), json: inert_in_html(&json.to_string()) };
     (ballot.pairs > 0).then_some(ballot)
 }
 

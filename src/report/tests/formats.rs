@@ -3,12 +3,13 @@
 use super::fixture::{analysis, read_again, run};
 use crate::{
     record::{Run, WorkloadKind},
-    report::{Error, Format, LlamaBench, Options, render, render_template},
+    report::{Error, Format, Options, Report, RunReport, render, render_template},
 };
 
-fn rows(format: LlamaBench) -> String {
+fn rows(format: Format) -> String {
     let run = run();
-    render(Format::LlamaBench(format), &run, &analysis(&run), &Options::default()).expect("the fixture renders")
+    render(format, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
+        .expect("the fixture renders")
 }
 
 /// Models with samples, and the synthetic workloads.
@@ -27,12 +28,12 @@ const FIELDS: &str = "build_commit,build_number,cpu_info,gpu_info,backends,model
 
 #[test]
 fn llama_bench_rows_have_its_fields() {
-    let csv = rows(LlamaBench::Csv);
+    let csv = rows(Format::LlamaBenchCsv);
     assert_eq!(csv.lines().next(), Some(FIELDS));
     assert_eq!(csv.lines().count(), 1 + expected_rows(&run()));
-    let json: Vec<serde_json::Value> = serde_json::from_str(&rows(LlamaBench::Json)).expect("JSON");
+    let json: Vec<serde_json::Value> = serde_json::from_str(&rows(Format::LlamaBenchJson)).expect("JSON");
     let lines: Vec<serde_json::Value> =
-        rows(LlamaBench::JsonLines).lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+        rows(Format::LlamaBenchJsonl).lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     assert_eq!(json, lines);
     for row in &json {
         assert!(FIELDS.split(',').all(|f| row.get(f).is_some()), "{row}");
@@ -48,7 +49,8 @@ fn llama_bench_rows_have_its_fields() {
 fn llama_bench_sql_creates_what_it_fills() {
     let mut run = run();
     run.machine.cpu = "O'Brien); DROP TABLE llama_bench; --".into();
-    let sql = render(Format::LlamaBench(LlamaBench::Sql), &run, &analysis(&run), &Options::default()).expect("SQL");
+    let sql = render(Format::LlamaBenchSql, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
+        .expect("SQL");
     assert!(sql.starts_with("CREATE TABLE IF NOT EXISTS llama_bench (\n  build_commit TEXT,\n  build_number INTEGER,"));
     assert_eq!(sql.matches("INSERT INTO llama_bench (build_commit, ").count(), expected_rows(&run));
     assert!(sql.contains("'O''Brien); DROP TABLE llama_bench; --'"));
@@ -56,14 +58,19 @@ fn llama_bench_sql_creates_what_it_fills() {
 
 #[test]
 fn llama_bench_markdown() {
-    insta::assert_snapshot!(rows(LlamaBench::Markdown));
+    insta::assert_snapshot!(rows(Format::LlamaBenchMd));
+}
+
+fn own_template(name: &str, source: &str, run: &Run) -> Result<String, Error> {
+    let analysis = analysis(run);
+    render_template(name, source, &RunReport { run, analysis: &analysis }.document()?, &analysis)
 }
 
 #[test]
 fn the_example_template_renders() {
     let run = run();
     let source = include_str!("../../../examples/model-card.md.jinja");
-    let card = render_template("model-card.md.jinja", source, &analysis(&run)).expect("it renders");
+    let card = own_template("model-card.md.jinja", source, &run).expect("it renders");
     let table: Vec<&str> = card.lines().filter(|l| l.starts_with('|')).collect();
     assert_eq!(table.len(), 2 + run.subjects.len(), "{card}");
     assert!(table.iter().all(|l| l.matches('|').count() == table[0].matches('|').count()), "{card}");
@@ -73,7 +80,7 @@ fn the_example_template_renders() {
 #[test]
 fn a_template_sees_all_and_its_mistakes_are_told() {
     let run = run();
-    let own = |name, source| render_template(name, source, &analysis(&run));
+    let own = |name, source| own_template(name, source, &run);
     let all = own("x.txt", "{{ sections|length }} {{ charts|length }} {{ analysis.models[0].metrics.tg128.value }}");
     assert!(all.expect("it renders").ends_with(" 20.0"));
     assert_eq!(own("x.html", "{{ '<b>' }}").expect("it renders"), "&lt;b&gt;");
@@ -87,7 +94,8 @@ fn a_template_sees_all_and_its_mistakes_are_told() {
 #[test]
 fn the_recommendation_alone() {
     let run = run();
-    let text = render(Format::Recommendation, &run, &analysis(&run), &Options::default()).expect("it renders");
+    let text = render(Format::Recommendation, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
+        .expect("it renders");
     assert!(text.starts_with("No recommendation: outputs were not compared"), "{text}");
     assert!(text.contains("--max-kld"), "{text}");
 }
@@ -108,6 +116,7 @@ fn a_page_of_ten_models_is_small() {
         }
     }
     read_again(&mut analysis, &run);
-    let page = render(Format::Html, &run, &analysis, &Options::default()).expect("it renders");
+    let page =
+        render(Format::Html, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders");
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
 }

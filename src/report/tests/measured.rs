@@ -7,13 +7,13 @@ use crate::{
         votes::{self, Cast, Preferred, Vote},
     },
     record::{DEPTH, MemoryBandwidth, Run, Workload, WorkloadKind},
-    report::{Format, Options, render},
+    report::{Format, Options, RunReport, render},
 };
 
 fn rendered(format: Format, run: &Run, votes: Option<&Cast>) -> String {
     let mut analysis = analyse(run);
     analysis.votes = votes.map(|cast| votes::count(run, cast).expect("they are of this record"));
-    render(format, run, &analysis, &Options::default()).expect("it renders")
+    render(format, &RunReport { run, analysis: &analysis }, &Options::default()).expect("it renders")
 }
 
 #[test]
@@ -83,6 +83,6 @@ fn votes_are_a_section_and_sentences() {
     let page = rendered(Format::Html, &run, Some(&cast));
     check(&page);
     assert!(page.contains("id=\"votes-table\"") && page.contains("id=\"ballot\""));
-    assert!(rendered(Format::Markdown, &run, Some(&cast)).contains("Judged blind, no answer of"));
-    assert!(!rendered(Format::Markdown, &run, None).contains("Judged blind"));
+    assert!(rendered(Format::Md, &run, Some(&cast)).contains("Judged blind, no answer of"));
+    assert!(!rendered(Format::Md, &run, None).contains("Judged blind"));
 }

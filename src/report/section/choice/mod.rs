@@ -2,8 +2,6 @@
 
 mod pareto;
 
-use serde::Serialize;
-
 use super::{
     metric::{scale, synthetic},
     names::{name, original, why_missing},
@@ -16,9 +14,9 @@ use crate::{
     },
     record::Role,
     report::{
-        document::{Cell, Column, Section, Table},
+        document::{Advice, Cell, Column, Section, Table},
         draw::canvas::DrawError,
-        format::{Scale, bytes, comparison, fixed, nats, percent, rate},
+        number::{Scale, bytes, comparison, fixed, nats, percent, rate},
         text::list,
     },
 };
@@ -32,21 +30,6 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         tables: vec![table(analysis)],
         figures: pareto::figure(analysis)?.into_iter().collect(),
     })
-}
-
-/// What to take and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Advice {
-    /// The recommendation, or that there is none, with its reason.
-    pub sentence: String,
-    /// The rule, with the options that change it.
-    pub rule: String,
-    /// Whether a model is recommended.
-    pub given: bool,
-    /// A line for each model, in the models' order: why it is taken or not; empty where nothing can be said.
-    pub why: Vec<String>,
-    /// Which of the models is recommended.
-    pub chosen: Option<usize>,
 }
 
 /// The advice in words.

@@ -10,7 +10,7 @@ use crate::{
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, px, svg},
             plot::LEFT,
         },
-        format::{bytes, nats, quantity},
+        number::{bytes, nats, quantity},
         section::{metric::synthetic, names::name},
         text::{inert_line, shorten},
     },

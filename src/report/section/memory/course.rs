@@ -9,7 +9,7 @@ use crate::{
             axis::{Axis, time_across},
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
-        format::Scale,
+        number::Scale,
         section::names::name,
         text::{inert_line, shorten},
     },

@@ -12,7 +12,7 @@ use crate::{
             axis::Axis,
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
-        format::{Scale, bytes, percent, sig3},
+        number::{Scale, bytes, percent, sig3},
         text::{inert_line, shorten},
     },
 };

@@ -1,12 +1,11 @@
 //! Prompts with the answers of every model side by side, the first difference from the original's answer found.
 
-use serde::Serialize;
-
 use crate::{
     analysis::{Analysis, AnswerRow},
     record::{FinishReason, WorkloadKind},
     report::{
-        format::{ms, or_unknown, rate},
+        document::{Answer, Prompt},
+        number::{ms, or_unknown, rate},
         section::names::{name, original},
         text::{clip, inert_line, inert_text, shorten},
     },
@@ -14,38 +13,6 @@ use crate::{
 
 /// Most characters of a text on the page; the record keeps all of it.
 const MOST: usize = 8_000;
-
-/// A prompt and its answers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Prompt {
-    /// Its name.
-    pub name: String,
-    /// Its category.
-    pub category: String,
-    /// What was asked.
-    pub text: String,
-    /// Characters of the whole prompt, when it was cut.
-    pub cut: Option<usize>,
-    /// In the models' order.
-    pub answers: Vec<Answer>,
-}
-
-/// What one model answered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Answer {
-    /// The model.
-    pub model: String,
-    /// What it has in common with the original's answer, from the start.
-    pub same: String,
-    /// The rest.
-    pub rest: String,
-    /// How it relates to the original's answer.
-    pub relation: Option<String>,
-    /// Characters of the whole answer, when it was cut.
-    pub cut: Option<usize>,
-    /// Tokens, speed, why it ended.
-    pub facts: String,
-}
 
 /// Every prompt that was answered.
 pub(crate) fn prompts(analysis: &Analysis) -> Vec<Prompt> {

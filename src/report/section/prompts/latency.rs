@@ -8,7 +8,7 @@ use crate::{
             axis::{Axis, round_steps, strokes},
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
-        format::ms,
+        number::ms,
         section::names::name,
         text::shorten,
     },

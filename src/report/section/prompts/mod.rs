@@ -16,7 +16,7 @@ use crate::{
             bars::{self, Group},
             canvas::DrawError,
         },
-        format::{Scale, count, ms, seconds, sig3},
+        number::{Scale, count, ms, seconds, sig3},
         text::{inert_line, shorten},
     },
 };

@@ -8,7 +8,7 @@ use crate::{
             axis::{Axis, grid_across},
             canvas::{Anchor, DrawError, Face, Ink, WIDTH, svg},
         },
-        format::nats,
+        number::nats,
         section::names::name,
         text::{inert_line, shorten},
     },

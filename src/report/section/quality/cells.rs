@@ -5,7 +5,7 @@ use crate::{
     record::Role,
     report::{
         document::{Cell, Column},
-        format::{fixed, nats, sig3},
+        number::{fixed, nats, sig3},
     },
 };
 

@@ -11,7 +11,7 @@ use crate::{
             canvas::{Anchor, DrawError, Face, Ink, svg},
             plot::{LEFT, RIGHT, legend, legend_height, line, mark},
         },
-        format::nats,
+        number::nats,
         section::names::name,
         text::shorten,
     },

@@ -19,7 +19,7 @@ use crate::{
             bars::{self, Group},
             canvas::DrawError,
         },
-        format::{fixed, nats, percent},
+        number::{fixed, nats, percent},
         text::{inert_line, shorten},
     },
 };

@@ -5,7 +5,7 @@ use crate::{
     analysis::{Analysis, KldKind, QualityAnalysis, QualityVerdict},
     record::QualityStop,
     report::{
-        format::{nats, percent},
+        number::{nats, percent},
         section::names::name,
     },
 };

@@ -12,7 +12,7 @@ use crate::{
     report::{
         document::{Cell, Column, Figure, Section, Table, words},
         draw::{bars, canvas::DrawError},
-        format::fixed,
+        number::fixed,
         text::inert_line,
     },
 };

@@ -8,7 +8,7 @@ use crate::{
             axis::{Axis, Spacing, Tick, grid_across},
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
-        format::{Spread, comparison, percent, ratio},
+        number::{Spread, comparison, percent, ratio},
         section::{
             metric::synthetic,
             names::{name, original},

@@ -8,7 +8,7 @@ use crate::{
             axis::{Axis, Spacing, time_across},
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
-        format::{percent, quantity},
+        number::{percent, quantity},
         section::{metric::synthetic, names::name},
         text::{inert_line, shorten},
     },

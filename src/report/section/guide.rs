@@ -3,16 +3,15 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    Options,
-    document::{Cell, Column, Section, Table},
-    format::{bytes, count, percent, rate, ratio, seconds, sig3},
-    section::names::{name, original},
-    terminal,
-};
+use super::names::{name, original};
 use crate::{
     analysis::{Analysis, AnswerRow, ModelAnalysis},
     record::Role,
+    report::{
+        document::{Cell, Column, Section, Table},
+        number::{bytes, count, percent, rate, ratio, seconds, sig3},
+        text::{inert_line, shorten},
+    },
 };
 
 /// Everything the guide names, for scripts.
@@ -83,7 +82,6 @@ pub(crate) struct Speed {
 }
 
 /// The guide's metrics of every model.
-#[must_use]
 pub(crate) fn metrics(analysis: &Analysis) -> Metrics {
     let base = original(analysis);
     Metrics { models: analysis.models.iter().map(|m| model(m, base.filter(|_| m.role != Role::Original))).collect() }
@@ -202,7 +200,7 @@ fn columns(first: &str, base: &str, own: &str) -> Vec<Column> {
 }
 
 /// One table a candidate; none without an original that was measured.
-pub(super) fn overall(analysis: &Analysis) -> Vec<Table> {
+pub(crate) fn overall(analysis: &Analysis) -> Vec<Table> {
     let all = metrics(analysis);
     let pairs = analysis.models.iter().zip(&all.models).filter(|(m, _)| m.role != Role::Original).enumerate();
     let Some((first, base)) = analysis.models.iter().zip(&all.models).find(|(m, _)| m.role == Role::Original) else {
@@ -236,7 +234,7 @@ fn by_group(analysis: &Analysis) -> Vec<Table> {
             of(base).iter().flat_map(move |group| {
                 let own = of(own).iter().find(|o| o.name == group.name).map(|o| o.speed).unwrap_or_default();
                 let row = |what: &str, of: fn(&Speed) -> Option<f64>| {
-                    let title = super::text::shorten(&super::text::inert_line(&group.name), 40);
+                    let title = shorten(&inert_line(&group.name), 40);
                     cells(&format!("{kind} {title}, {what}"), of(&group.speed), of(&own), rate)
                 };
                 [row("prompt", |s| s.prompt_tokens_per_second), row("generation", |s| s.generation_tokens_per_second)]
@@ -261,13 +259,6 @@ pub(super) fn section(analysis: &Analysis) -> Section {
         tables,
         figures: Vec::new(),
     }
-}
-
-/// The tables for a terminal.
-#[must_use]
-pub(crate) fn terminal(analysis: &Analysis, options: &Options) -> String {
-    let tables = overall(analysis);
-    tables.iter().fold(String::new(), |out, t| out + "\n" + &terminal::table(t, options.width, options.colour))
 }
 
 #[cfg(test)]

@@ -1,124 +1,131 @@
-//! The View: everything a report shows, already in words and ordered. Renderers add layout and nothing else.
+//! A run's report: the document in words, the findings for scripts, a row a metric.
 
+use schemars::{JsonSchema, generate::Contract};
 use serde::Serialize;
 
 use super::{
-    document::{Cell, Column, Table},
-    format::percent,
+    document::{Advice, Card, Caution, Cell, Document, Table},
+    draw::canvas::DrawError,
+    format::{Field, Report, Rows},
+    number::{percent, sig3},
     section::{
-        choice::{Advice, advice},
-        environment::{self, Facts},
+        self,
+        choice::advice,
+        environment,
         findings::sentences,
-        method::{self, Point},
-        names,
-        prompts::answers::{self, Prompt},
+        guide::{self, Metrics},
+        method, names,
+        prompts::answers,
         summary,
-        votes::{Ballot, ballot},
+        votes::ballot,
     },
     text::{clip, inert_line, shell, shorten},
 };
 use crate::{
-    analysis::{Analysis, Context, WarningKind},
-    record::Role,
+    analysis::{Analysis, Context, MetricSummary, ModelAnalysis, Warning, WarningKind},
+    record::{Role, Run, schema},
 };
 
-/// Everything a report shows, but for its charts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct View {
-    /// `F16 against Q8_0 and Q4_K_M`.
-    pub title: String,
-    /// What the models are.
-    pub subject: Option<String>,
-    /// When the run began, UTC.
-    pub started: String,
-    /// Rounds, confidence, and why it ended.
-    pub basis: String,
-    /// Whether it was too short for intervals.
-    pub quick: bool,
-    /// The findings in words.
-    pub sentences: Vec<String>,
-    /// What to take, and why.
-    pub advice: Advice,
-    /// One a model.
-    pub cards: Vec<Card>,
-    /// One row a model.
-    pub summary: Table,
-    /// What to know before trusting the figures.
-    pub warnings: Vec<Caution>,
-    /// Prompts and what was answered.
-    pub prompts: Vec<Prompt>,
-    /// Answers to be judged blind, when there are any.
-    pub ballot: Option<Ballot>,
-    /// Machine, build, parameters, files.
-    pub environment: Vec<Facts>,
-    /// How it was measured, a point a line.
-    pub method: Vec<Point>,
-    /// The command that repeats it.
-    pub command: String,
-    /// Program and version.
-    pub generator: String,
+/// A run with what was found in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunReport<'a> {
+    pub run: &'a Run,
+    pub analysis: &'a Analysis,
 }
 
-/// A model at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Card {
-    /// Its name.
-    pub name: String,
-    /// Its file.
-    pub file: String,
-    /// Whether it is what the others are compared with.
-    pub original: bool,
-    /// Whether it is the one to take.
-    pub chosen: bool,
-    /// Why it is to be taken or not; empty where nothing can be said.
-    pub why: String,
-    /// Why it has no figures.
-    pub failed: Option<String>,
-    /// Head and cell of each figure.
-    pub figures: Vec<(Column, Cell)>,
-}
-
-/// A warning with its remedy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Caution {
-    /// Stable name.
-    pub kind: String,
-    /// The section it concerns; `None` for the run as a whole.
-    pub section: Option<&'static str>,
-    /// The model it concerns.
-    pub model: Option<String>,
-    /// What was seen.
-    pub evidence: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl View {
-    /// Puts a run and its analysis into words.
-    #[must_use]
-    pub(crate) fn new(analysis: &Analysis) -> Self {
+impl Report for RunReport<'_> {
+    fn document(&self) -> Result<Document, DrawError> {
+        let analysis = self.analysis;
         let context = &analysis.context;
         let summary = summary::table(analysis);
         let advice = advice(analysis);
-        Self {
+        Ok(Document {
             title: title(analysis),
             subject: subject(context),
-            started: inert_line(&context.started_utc),
+            started: Some(inert_line(&context.started_utc)),
             basis: basis(analysis),
             quick: analysis.quick,
             sentences: sentences(analysis),
             cards: cards(analysis, &summary, &advice),
-            advice,
-            summary,
+            advice: Some(advice),
+            summary: Some(summary),
+            sections: section::all(analysis)?,
             warnings: analysis.warnings.iter().map(caution).collect(),
+            gates: Vec::new(),
+            sources: Vec::new(),
             prompts: answers::prompts(analysis),
             ballot: ballot(analysis),
             environment: environment::facts(analysis),
             method: method::lines(context),
-            command: clip(&shell(&context.command), 4_000).0,
+            command: Some(clip(&shell(&context.command), 4_000).0),
             generator: format!("gguf-bench {}", inert_line(&context.build.version)),
-        }
+        })
     }
+
+    fn findings(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&Findings { analysis: self.analysis, guide: guide::metrics(self.analysis) })
+    }
+
+    /// A row a model and metric.
+    fn rows(&self) -> Rows {
+        let models = self.analysis.models.iter();
+        let rows = models.flat_map(|model| model.metrics.iter().map(|metric| row(model, metric))).collect();
+        let head = &[
+            "model",
+            "metric",
+            "value",
+            "low",
+            "high",
+            "best",
+            "unit",
+            "n",
+            "ratio",
+            "ratio_low",
+            "ratio_high",
+            "verdict",
+        ];
+        Rows { head, rows }
+    }
+
+    fn record(&self) -> Option<&Run> {
+        Some(self.run)
+    }
+}
+
+/// The analysis, and the same in the words of the benchmarking guide.
+#[derive(Serialize, JsonSchema)]
+struct Findings<'a> {
+    #[serde(flatten)]
+    analysis: &'a Analysis,
+    /// The metrics of the benchmarking guide under its names.
+    guide: Metrics,
+}
+
+/// The JSON Schema of a run's findings.
+pub(crate) fn schema() -> Result<String, serde_json::Error> {
+    schema::document::<Findings<'_>>(
+        "report",
+        "What a run of gguf-bench says: report --format json",
+        Contract::Serialize,
+    )
+}
+
+fn row(model: &ModelAnalysis, m: &MetricSummary) -> Vec<Field> {
+    let c = model.comparison(&m.key);
+    vec![
+        Field::Text(model.name.clone()),
+        Field::Text(m.key.clone()),
+        Field::Number(m.value),
+        Field::Number(m.low),
+        Field::Number(m.high),
+        Field::Number(m.best),
+        m.unit.into(),
+        Field::Count(m.n),
+        Field::Number(c.and_then(|c| c.ratio)),
+        Field::Number(c.and_then(|c| c.low)),
+        Field::Number(c.and_then(|c| c.high)),
+        c.and_then(|c| c.verdict).into(),
+    ]
 }
 
 fn title(analysis: &Analysis) -> String {
@@ -139,7 +146,7 @@ fn title(analysis: &Analysis) -> String {
 
 fn subject(context: &Context) -> Option<String> {
     let facts = context.subjects.iter().find_map(|s| s.model.facts.as_ref())?;
-    let size = super::format::sig3(facts.n_params as f64 / 1e6);
+    let size = sig3(facts.n_params as f64 / 1e6);
     let what = format!("{} architecture, {size} M parameters", shorten(&inert_line(&facts.architecture), 40));
     Some(match &facts.title {
         Some(title) => format!("{}: {what}", shorten(&inert_line(title), 80)),
@@ -159,7 +166,7 @@ fn basis(analysis: &Analysis) -> String {
 }
 
 fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
-    let of = |(i, (m, row)): (usize, (&crate::analysis::ModelAnalysis, &Vec<Cell>))| Card {
+    let of = |(i, (m, row)): (usize, (&ModelAnalysis, &Vec<Cell>))| Card {
         name: names::name(m),
         file: shorten(&inert_line(&m.file), 60),
         original: m.role == Role::Original,
@@ -193,7 +200,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
     }
 }
 
-fn caution(w: &crate::analysis::Warning) -> Caution {
+fn caution(w: &Warning) -> Caution {
     Caution {
         kind: w.kind.name().into(),
         section: concerned(w.kind),

@@ -4,28 +4,14 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use super::text::{inert_line, not_a_formula};
+use super::csv::write;
 use crate::{
     record::{DeviceInfo, Model, ModelFacts, Run, Sample, Visit, Workload, WorkloadKind},
+    report::text::{inert_line, not_a_formula},
     settings::{Settings, Value},
     stats,
-    units::{GIB, MIB, NS_PER_S},
+    units::{GIB, MIB, NS_PER_S, tokens_per_second},
 };
-
-/// llama-bench's output formats (`-o`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LlamaBench {
-    /// `md`.
-    Markdown,
-    /// `csv`.
-    Csv,
-    /// `json`.
-    Json,
-    /// `jsonl`.
-    JsonLines,
-    /// `sql`.
-    Sql,
-}
 
 /// A value with llama-bench's type.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,24 +50,22 @@ impl Moments {
     }
 }
 
+/// llama-bench's `-o json`.
+pub(super) fn json(run: &Run) -> Result<String, serde_json::Error> {
+    let objects = rows(run).iter().map(|r| object(r, "\n    ")).collect::<Result<Vec<_>, _>>()?;
+    let objects: Vec<String> = objects.iter().map(|o| format!("  {{\n    {o}\n  }}")).collect();
+    Ok(format!("[\n{}\n]\n", objects.join(",\n")))
+}
+
+/// llama-bench's `-o jsonl`.
+pub(super) fn json_lines(run: &Run) -> Result<String, serde_json::Error> {
+    rows(run).iter().map(|r| Ok(format!("{{{}}}\n", object(r, " ")?))).collect()
+}
+
 /// The rows of every model with samples, in the plan's order.
-pub(super) fn render(run: &Run, format: LlamaBench) -> Result<String, serde_json::Error> {
+fn rows(run: &Run) -> Vec<Row<'_>> {
     let pairs = (0..run.subjects.len()).flat_map(|m| (0..run.plan.workloads.len()).map(move |w| (m, w)));
-    let rows: Vec<Row<'_>> = pairs.filter_map(|(model, workload)| row(run, model, workload)).collect();
-    Ok(match format {
-        LlamaBench::Markdown => markdown(run, &rows),
-        LlamaBench::Csv => csv(&rows),
-        LlamaBench::Json => {
-            let objects = rows.iter().map(|r| object(r, "\n    ")).collect::<Result<Vec<_>, _>>()?;
-            let objects: Vec<String> = objects.iter().map(|o| format!("  {{\n    {o}\n  }}")).collect();
-            format!("[\n{}\n]\n", objects.join(",\n"))
-        }
-        LlamaBench::JsonLines => {
-            let lines = rows.iter().map(|r| Ok(format!("{{{}}}\n", object(r, " ")?)));
-            lines.collect::<Result<String, serde_json::Error>>()?
-        }
-        LlamaBench::Sql => sql(&rows),
-    })
+    pairs.filter_map(|(model, workload)| row(run, model, workload)).collect()
 }
 
 fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
@@ -95,7 +79,7 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
     let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v: &&Visit| v.model == model);
     let of = |s: &Sample| {
         // llama-bench reads the clock around the calls, and so does wall_ns.
-        let rate = crate::units::tokens_per_second(s.n_tokens.into(), s.wall_ns)?;
+        let rate = tokens_per_second(s.n_tokens.into(), s.wall_ns)?;
         Some((s.wall_ns, rate))
     };
     let samples: Vec<(u64, f64)> =
@@ -267,36 +251,41 @@ fn names(row: &Row<'_>) -> Vec<&'static str> {
     row.fields.iter().map(|(name, _)| *name).collect()
 }
 
-fn csv(rows: &[Row<'_>]) -> String {
-    let plain = |field: &Field| match field {
+/// llama-bench's `-o csv`: every field but the heads in quotes.
+pub(super) fn csv(run: &Run) -> Result<String, csv::Error> {
+    let rows = rows(run);
+    let plain = |(_, field): &(&str, Field)| match field {
         Field::Text(text) => not_a_formula(text.clone()),
         other => other.plain(),
     };
-    let quote = |field: &Field| format!("\"{}\"", plain(field).replace('"', "\"\""));
     let head = rows.first().map_or(String::new(), |r| names(r).join(",") + "\n");
-    let line = |r: &Row<'_>| r.fields.iter().map(|(_, f)| quote(f)).collect::<Vec<_>>().join(",") + "\n";
-    head + &rows.iter().map(line).collect::<String>()
+    let mut way = csv::WriterBuilder::new();
+    way.quote_style(csv::QuoteStyle::Always).terminator(csv::Terminator::Any(b'\n'));
+    Ok(head + &write(&way, rows.iter().map(|r| r.fields.iter().map(plain).collect()))?)
 }
 
-fn sql(rows: &[Row<'_>]) -> String {
+/// llama-bench's `-o sql`.
+pub(super) fn sql(run: &Run) -> String {
+    let rows = rows(run);
     let Some(first) = rows.first() else { return String::new() };
     let columns: Vec<String> = first.fields.iter().map(|(name, f)| format!("  {name} {}", f.sql_type())).collect();
     let mut out = format!("CREATE TABLE IF NOT EXISTS llama_bench (\n{}\n);\n\n", columns.join(",\n"));
     let quote = |field: &Field| format!("'{}'", field.plain().replace('\'', "''"));
-    for row in rows {
+    for row in &rows {
         let values: Vec<String> = row.fields.iter().map(|(_, f)| quote(f)).collect();
         let _ = writeln!(out, "INSERT INTO llama_bench ({}) VALUES ({});", names(row).join(", "), values.join(", "));
     }
     out
 }
 
-fn markdown(run: &Run, rows: &[Row<'_>]) -> String {
+/// llama-bench's `-o md`.
+pub(super) fn markdown(run: &Run) -> String {
     let mut out = format!(
         "| {:<30} | {:>10} | {:>10} | {:<10} | {:>7} | {:>15} | {:>20} |\n",
         "model", "size", "params", "backend", "threads", "test", "t/s"
     );
     out.push_str("| ------------------------------ | ---------: | ---------: | ---------- | ------: | --------------: | -------------------: |\n");
-    for row in rows {
+    for row in rows(run) {
         let (bytes, params) = row.facts.map_or((0.0, 0.0), |f| (f.weights_bytes as f64, f.n_params as f64));
         let size = if bytes >= GIB { format!("{:.2} GiB", bytes / GIB) } else { format!("{:.2} MiB", bytes / MIB) };
         let params = if params >= 1e9 { format!("{:.2} B", params / 1e9) } else { format!("{:.2} M", params / 1e6) };

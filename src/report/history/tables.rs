@@ -10,7 +10,7 @@ use crate::{
     report::{
         diff::amount,
         document::{Cell, Column, Section, Table},
-        format::{Scale, Spread},
+        number::{Scale, Spread},
         text::{inert_line, shorten},
     },
 };

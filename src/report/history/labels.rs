@@ -7,19 +7,19 @@ use crate::{
 
 /// What a record is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::report) struct Label {
+pub(super) struct Label {
     /// `A`; after `Z` numbers.
-    pub(in crate::report) letter: String,
+    pub(super) letter: String,
     /// `2026-01-02`, with the time where two are of one day.
-    pub(in crate::report) when: String,
+    pub(super) when: String,
     /// The CPU.
-    pub(in crate::report) machine: String,
+    pub(super) machine: String,
     /// `A 2026-01-02`, `B Ryzen 7 7800X3D`: enough to tell it from the others.
-    pub(in crate::report) title: String,
+    pub(super) title: String,
 }
 
 /// One a record.
-pub(in crate::report) fn labels(several: &Several) -> Vec<Label> {
+pub(super) fn labels(several: &Several) -> Vec<Label> {
     let records = &several.records;
     let one_machine = machines(several).len() < 2;
     let of = |(i, record): (usize, &Recorded)| {
@@ -40,7 +40,7 @@ pub(in crate::report) fn labels(several: &Several) -> Vec<Label> {
 }
 
 /// The records that stand for the machines, one for those that look alike.
-pub(in crate::report) fn machines(several: &Several) -> Vec<usize> {
+pub(super) fn machines(several: &Several) -> Vec<usize> {
     let mut found: Vec<usize> = several.records.iter().map(|record| record.machine).collect();
     found.sort_unstable();
     found.dedup();

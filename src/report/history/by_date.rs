@@ -16,7 +16,7 @@ use crate::{
     },
     report::{
         document::Figure,
-        format::{quantity, sig3},
+        number::{quantity, sig3},
         text::{inert_line, shorten},
     },
 };

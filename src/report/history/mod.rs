@@ -1,73 +1,131 @@
-//! Everything the renderers of several records show, already in words and ordered.
+//! Several records side by side, days of one machine or machines: the document in words, the findings for scripts, a row a reading.
 
-use serde::Serialize;
+mod by_date;
+mod labels;
+mod tables;
+
+#[cfg(test)]
+mod tests;
+
+use schemars::generate::Contract;
 
 use super::{
-    labels::{Label, labels, machines},
-    tables,
+    diff::side,
+    document::{Document, Source},
+    draw::canvas::DrawError,
+    format::{Field, Report, Rows},
+    number::percent,
+    text::{inert_line, shorten},
 };
 use crate::{
     analysis::{
         Verdict,
         comparable::{Difference, Weight},
-        several::{MetricRow, ModelRows, Recorded, Several, Standing},
+        several::{MetricRow, ModelRows, Reading, Recorded, Several, Standing},
     },
-    report::{
-        diff::side,
-        document::Section,
-        format::percent,
-        text::{inert_line, shorten},
-    },
+    record::{Run, schema},
 };
+use labels::{Label, labels, machines};
 
-/// Records side by side, but for the charts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct View {
-    /// `F16, Q8_0 and 3 more on one machine, 2026-01-02 to 2026-02-03`.
-    pub title: String,
-    /// How the records after the first stand to it, a sentence each, then what no record has.
-    pub sentences: Vec<String>,
-    /// What ratios and brackets are.
-    pub basis: String,
-    /// The records.
-    pub records: Vec<Record>,
-    /// The tables.
-    pub sections: Vec<Section>,
-    /// The program that renders.
-    pub generator: String,
-}
-
-/// One of the records.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Record {
-    /// `A`.
-    pub letter: String,
-    /// When and with what it was measured.
-    pub text: String,
-    /// What forbids to compare it, or a part of it, with the first.
-    pub objections: Vec<String>,
-    /// What else differs from the first.
-    pub notes: Vec<String>,
-}
-
-impl View {
-    /// Puts findings into words.
-    #[must_use]
-    pub(crate) fn new(several: &Several) -> Self {
-        let labels = labels(several);
-        let records = several.records.iter().zip(&labels);
-        Self {
-            title: title(several, &labels),
-            sentences: (1..several.records.len())
-                .map(|i| sentence(several, i, &labels))
-                .chain(unmeasured(several))
-                .collect(),
-            basis: basis(several, &labels),
-            records: records.map(|(record, label)| shown(record, label, &labels)).collect(),
-            sections: tables::sections(several, &labels),
-            generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
+impl Report for Several {
+    fn document(&self) -> Result<Document, DrawError> {
+        let labels = labels(self);
+        let mut sections = tables::sections(self, &labels);
+        for figure in by_date::charts(self, &labels)? {
+            if let Some(section) = sections.iter_mut().find(|section| section.id == figure.section) {
+                section.figures.push(figure);
+            }
         }
+        let n = self.records.len();
+        let others = (1..n).map(|i| sentence(self, i, &labels));
+        Ok(Document {
+            title: title(self, &labels),
+            subject: Some(format!("{n} {}", if n == 1 { "record" } else { "records" })),
+            sentences: others.chain(unmeasured(self)).collect(),
+            basis: basis(self, &labels),
+            sources: self.records.iter().zip(&labels).map(|(record, label)| source(record, label, &labels)).collect(),
+            sections,
+            generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
+            ..Document::default()
+        })
     }
+
+    fn findings(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// A row a model, metric and record. `kind` says what a change is: ratio or difference.
+    fn rows(&self) -> Rows {
+        let labels = labels(self);
+        let mut rows = Vec::new();
+        for model in &self.models {
+            for row in &model.metrics {
+                let readings = row.readings.iter().zip(&self.records).zip(&labels);
+                rows.extend(
+                    readings.map(|((reading, record), label)| fields(&model.name, row, reading, record, label)),
+                );
+            }
+        }
+        let head = &[
+            "model",
+            "metric",
+            "record",
+            "started_utc",
+            "cpu",
+            "value",
+            "low",
+            "high",
+            "unit",
+            "n",
+            "kind",
+            "change",
+            "change_low",
+            "change_high",
+            "verdict",
+            "not_compared",
+        ];
+        Rows { head, rows }
+    }
+
+    fn record(&self) -> Option<&Run> {
+        None
+    }
+}
+
+/// The JSON Schema of the findings.
+pub(crate) fn schema() -> Result<String, serde_json::Error> {
+    schema::document::<Several>(
+        "records",
+        "What several records of gguf-bench say side by side: report A B --format json",
+        Contract::Serialize,
+    )
+}
+
+fn fields(model: &str, row: &MetricRow, reading: &Reading, record: &Recorded, label: &Label) -> Vec<Field> {
+    let m = reading.measured.value();
+    let (change, verdict, not_compared) = match &reading.against_first {
+        Standing::Compared { change, verdict } => (Some(change), *verdict, ""),
+        Standing::Forbidden { by } => (None, None, by.as_str()),
+        Standing::First | Standing::NothingToCompare => (None, None, ""),
+    };
+    vec![
+        Field::Text(model.into()),
+        Field::Text(row.metric.clone()),
+        Field::Text(label.letter.clone()),
+        Field::Text(record.side.started_utc.clone()),
+        Field::Text(shorten(&record.side.cpu, 120)),
+        Field::Number(m.and_then(|m| m.value)),
+        Field::Number(m.and_then(|m| m.low)),
+        Field::Number(m.and_then(|m| m.high)),
+        row.unit.into(),
+        m.map_or(Field::Word(""), |m| Field::Count(m.n)),
+        change.map_or(Field::Word(""), |c| c.kind.into()),
+        Field::Number(change.map(|c| c.value)),
+        Field::Number(change.and_then(|c| c.low)),
+        Field::Number(change.and_then(|c| c.high)),
+        verdict.into(),
+        Field::Text(not_compared.into()),
+    ]
 }
 
 fn title(several: &Several, labels: &[Label]) -> String {
@@ -162,17 +220,18 @@ fn basis(several: &Several, labels: &[Label]) -> String {
     )
 }
 
-fn shown(record: &Recorded, label: &Label, labels: &[Label]) -> Record {
+fn source(record: &Recorded, label: &Label, labels: &[Label]) -> Source {
     let first = labels.first().map_or("A", |label| label.letter.as_str());
     let line = |d: &Difference| {
         let short = |text: &str| shorten(&inert_line(text), 120);
         format!("{}: {} in {first}, {} in {}", short(&d.what), short(&d.old), short(&d.new), label.letter)
     };
     let of = |weight| record.differences.iter().filter(move |d| d.weight == weight).map(line).collect();
-    Record {
-        letter: label.letter.clone(),
+    Source {
+        name: label.letter.clone(),
         text: side(&record.side),
         objections: of(Weight::Meaningless),
+        forced: false,
         notes: of(Weight::Noteworthy),
     }
 }

@@ -1,0 +1,258 @@
+//! For a terminal: tables a llama.cpp user reads at once, then sentences, then warnings. Pure: width and colour are given.
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Layout, TableStyle};
+use console::Style;
+use textwrap::WordSplitter;
+
+use super::Options;
+use crate::{
+    analysis::diff::Passing,
+    report::{
+        document::{Advice, Caution, Cell, Column, Document, Gate, Kind, Source, Table, Tone},
+        number::Spread,
+        text::{inert_line, shorten},
+    },
+};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Colour {
+    #[default]
+    Never,
+    /// ANSI colours.
+    Always,
+}
+
+/// One rule, under the head.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+/// From this width on there is room for intervals in brackets.
+const ROOMY: u16 = 130;
+/// Names are cut to so many characters, the first that fits, before a column is given up. Names differ at their ends, which stay;
+/// under 12 characters they would no longer.
+const CUTS: [usize; 3] = [40, 20, 12];
+
+/// The whole text, ending in a line end.
+pub(super) fn render(document: &Document, options: &Options) -> String {
+    let Document {
+        title: _,
+        subject: _,
+        started: _,
+        basis,
+        quick: _,
+        sentences,
+        advice,
+        cards: _,
+        summary,
+        sections,
+        warnings,
+        gates,
+        sources,
+        prompts: _,
+        ballot: _,
+        environment: _,
+        method: _,
+        command: _,
+        generator: _,
+    } = document;
+    let (width, colour) = (options.width, options.colour);
+    let line = |text: &str, first: &str| wrap(text, width, first);
+    let basis = line(&format!("{basis}."), "");
+    let mut blocks = vec![sources.iter().map(|source| line(&source.text, &format!("{}  ", source.name))).collect()];
+    let sentences = sentences.iter().map(|sentence| line(sentence, "")).collect();
+    if let Some(summary) = summary {
+        blocks.extend([table(summary, width, colour, "✗ ") + &basis, sentences]);
+    } else {
+        blocks.push(sentences);
+        let tables = sections.iter().flat_map(|section| &section.tables);
+        blocks.extend(tables.map(|t| line(&t.title, "") + &table(t, width, colour, "")));
+        blocks.push(basis);
+    }
+    let warning = |w: &Caution| {
+        let model = w.model.as_ref().map_or(String::new(), |m| format!("{m}: "));
+        line(&format!("{model}{}. Remedy: {}.", w.evidence, w.remedy), "! ")
+    };
+    blocks.push(warnings.iter().map(warning).collect());
+    for Source { name, text: _, objections, forced, notes } in sources {
+        let objected = if *forced {
+            "Compared all the same (--force), although it means little:".into()
+        } else {
+            format!("What keeps {name} from being compared:")
+        };
+        for (head, lines, first) in
+            [(objected, objections, "! "), (format!("What else differs in {name}:"), notes, "- ")]
+        {
+            if !lines.is_empty() {
+                blocks.push(line(&head, "") + &lines.iter().map(|text| line(text, first)).collect::<String>());
+            }
+        }
+    }
+    let gate = |gate: &Gate| {
+        let sign = match gate.passing {
+            Passing::Failed => "✗ ",
+            Passing::Passed => "✓ ",
+            Passing::NoInterval => "? ",
+        };
+        line(&gate.text, sign)
+    };
+    blocks.push(gates.iter().map(gate).collect());
+    blocks.extend(advice.iter().map(|advice| advised(advice, width)));
+    blocks.extend(options.written.iter().map(|path| format!("Report: {}\n", inert_line(path))));
+    separated(&blocks)
+}
+
+/// The recommendation alone, and how each model stands.
+pub(super) fn recommendation(document: &Document, options: &Options) -> String {
+    let cards = document.cards.iter().filter(|card| !card.why.is_empty()).map(|card| {
+        wrap(&format!("{}: {}", card.name, card.why), options.width, if card.chosen { "→ " } else { "  " })
+    });
+    let advice = document.advice.as_ref().map_or(String::new(), |advice| advised(advice, options.width));
+    separated(&[advice, cards.collect()])
+}
+
+/// Tables alone, each ending in a line end.
+pub(crate) fn tables<'a>(tables: impl IntoIterator<Item = &'a Table>, options: &Options) -> String {
+    let blocks: Vec<String> = tables.into_iter().map(|t| table(t, options.width, options.colour, "")).collect();
+    separated(&blocks)
+}
+
+fn advised(Advice { sentence, rule, .. }: &Advice, width: u16) -> String {
+    wrap(sentence, width, "") + &wrap(rule, width, "")
+}
+
+/// Blocks with a blank line between them.
+fn separated(blocks: &[String]) -> String {
+    blocks.iter().filter(|block| !block.is_empty()).map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// A table, what of it had to go, and its notes, each behind `first`.
+fn table(table: &Table, width: u16, colour: Colour, first: &str) -> String {
+    let mut out = String::new();
+    if !table.rows.is_empty() {
+        let (lines, left_out) = fit(table, width);
+        for Line { text, ratios } in lines {
+            out.push_str(&match colour {
+                Colour::Always => coloured(&text, &ratios),
+                Colour::Never => text,
+            });
+            out.push('\n');
+        }
+        if !left_out.is_empty() {
+            out.push_str(&wrap(&format!("Not shown at this width: {}.", left_out.join(", ")), width, ""));
+        }
+    }
+    out.extend(table.notes.iter().map(|note| wrap(note, width, first)));
+    out
+}
+
+/// A line of a table that is laid out.
+struct Line {
+    text: String,
+    /// The ratios in it, from left to right.
+    ratios: Vec<(String, Tone)>,
+}
+
+/// The table at a width it fits, and the titles of the columns that had to go.
+fn fit(table: &Table, width: u16) -> (Vec<Line>, Vec<&str>) {
+    let fits = |lines: &[Line]| lines.iter().all(|line| line.text.chars().count() <= usize::from(width));
+    let mut shown: Vec<usize> = (0..table.columns.len()).collect();
+    let mut left_out = Vec::new();
+    let mut cuts = CUTS.into_iter();
+    let mut most = CUTS[0];
+    loop {
+        most = cuts.next().unwrap_or(most);
+        let lines = lay_out(table, &shown, most, width);
+        if fits(&lines) {
+            return (lines, left_out);
+        }
+        if most > CUTS[CUTS.len() - 1] {
+            continue;
+        }
+        let next = shown.iter().copied().filter(|i| table.columns[*i].rank > 0).max_by_key(|i| table.columns[*i].rank);
+        let Some(next) = next else { return (lines, left_out) };
+        shown.retain(|i| *i != next);
+        left_out.push(table.columns[next].title.as_str());
+    }
+}
+
+/// Each row is a line of figures and, where there are any, a line of ratios below it.
+fn lay_out(table: &Table, shown: &[usize], most: usize, width: u16) -> Vec<Line> {
+    let mut layout = Layout::new();
+    layout.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    let head = |c: &Column| match &c.unit {
+        Some(unit) => format!("{}\n{unit}", c.title.replace(' ', "\n")),
+        None => c.title.replace(' ', "\n"),
+    };
+    layout.set_header(shown.iter().map(|i| head(&table.columns[*i])));
+    let mut ratios = Vec::new();
+    for row in &table.rows {
+        layout.add_row(shown.iter().map(|i| figure(&row[*i], &table.columns[*i], most, width)));
+        ratios.push(Vec::new());
+        let below: Vec<(String, Tone)> = shown.iter().map(|i| (ratio(&row[*i], width), row[*i].tone)).collect();
+        if below.iter().any(|(text, _)| !text.is_empty()) {
+            layout.add_row(below.iter().map(|(text, _)| text));
+            ratios.push(below.into_iter().filter(|(text, _)| !text.is_empty()).collect());
+        }
+    }
+    for (at, i) in shown.iter().enumerate() {
+        let alignment = match table.columns[*i].kind {
+            Kind::Number => CellAlignment::Right,
+            Kind::Text => CellAlignment::Left,
+        };
+        if let Some(column) = layout.column_mut(at) {
+            column.set_padding((0, if at + 1 < shown.len() { 2 } else { 0 })).set_cell_alignment(alignment);
+        }
+    }
+    let text = layout.to_string();
+    let mut lines: Vec<Line> =
+        text.lines().map(|line| Line { text: line.trim_end().to_owned(), ratios: Vec::new() }).collect();
+    // Rows are one line each: behind the head, theirs are the last.
+    for (line, ratios) in lines.iter_mut().rev().zip(ratios.into_iter().rev()) {
+        line.ratios = ratios;
+    }
+    lines
+}
+
+fn figure(c: &Cell, column: &Column, most: usize, width: u16) -> String {
+    let cut = column.kind == Kind::Text && !column.whole;
+    let text = if cut { shorten(&c.text, most) } else { c.text.clone() };
+    text.replace('\n', " ") + &interval(c.brackets.as_ref(), c.plus_minus.as_ref(), width)
+}
+
+fn ratio(c: &Cell, width: u16) -> String {
+    let with_interval =
+        |r: &Spread| format!("{}{}", r.value, interval(r.brackets.as_ref(), r.plus_minus.as_ref(), width));
+    c.ratio.as_ref().map_or(String::new(), with_interval)
+}
+
+fn interval(brackets: Option<&String>, plus_minus: Option<&String>, width: u16) -> String {
+    let text = if width >= ROOMY { brackets.cloned() } else { plus_minus.map(|half| half.replace(' ', "")) };
+    text.map_or(String::new(), |text| format!(" {text}"))
+}
+
+/// The line with its ratios in the colours of their tones. comfy-table can colour whole cells only, and only with crossterm.
+fn coloured(line: &str, ratios: &[(String, Tone)]) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    for (text, tone) in ratios {
+        let Some((before, after)) = rest.split_once(text.as_str()) else { continue };
+        let style = match tone {
+            Tone::Better => Style::new().green(),
+            Tone::Worse => Style::new().red(),
+            Tone::Open => Style::new().yellow(),
+            Tone::Plain | Tone::Same => Style::new(),
+        };
+        out += before;
+        out += &style.force_styling(true).apply_to(text).to_string();
+        rest = after;
+    }
+    out + rest
+}
+
+/// A paragraph, later lines indented as far as `first` is wide, ending in a line end.
+fn wrap(text: &str, width: u16, first: &str) -> String {
+    let indent = " ".repeat(first.chars().count());
+    let way = textwrap::Options::new(width.into())
+        .initial_indent(first)
+        .subsequent_indent(&indent)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::fill(text, way) + "\n"
+}
