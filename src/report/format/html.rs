@@ -69,15 +69,15 @@ pub(crate) fn render_template(
         charts => Value::from(Serde(figures)),
         analysis => Value::from(Serde(analysis)),
     })
-    // The engine drops the last line end, which a file should have.
-    .map(|text| if source.ends_with('\n') { text + "\n" } else { text })
     .map_err(|e| error(&e))
 }
 
 fn environment<'a>() -> Result<Environment<'a>, Error> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    env.set_syntax(syntax.build().map_err(|e| error(&e))?);
     Ok(env)
 }
 
