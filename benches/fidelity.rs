@@ -161,7 +161,7 @@ fn ours(model: &Path, timed: Timed, flags: &[String], samples: usize) -> Result<
 
 fn sampled_by_us(run: &Run, timed: Timed, ran: &Ran) -> Option<Sampled> {
     let analysis = analyse(run);
-    let metric = |key: &str| analysis.models.first()?.metric(key);
+    let metric = |key: &str| analysis.models.first()?.metric(&key.parse().ok()?);
     let speed = metric(timed.name)?;
     let visits = || run.rounds.iter().flat_map(|r| &r.visits);
     let visit = visits().find(|v| v.model == 0)?;

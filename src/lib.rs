@@ -16,6 +16,7 @@ mod cli;
 mod engine;
 mod event;
 mod gguf;
+mod metric;
 mod models;
 mod probe;
 mod prompts;

@@ -12,6 +12,9 @@ pub mod event {
 pub mod gguf {
     pub use crate::gguf::{Facts, GgmlType, Header};
 }
+pub mod metric {
+    pub use crate::metric::{MetricId, Word};
+}
 pub mod models {
     pub mod hub {
         pub use crate::models::hub::{HubError, HubName, HubSettings, Network, fetch};

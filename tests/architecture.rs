@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("stats", &[]),
     ("settings", &[]),
     ("record", &["units", "stats", "settings"]),
+    ("metric", &["units", "record", "settings"]),
     ("event", &["record"]),
     ("gguf", &["units", "text", "record"]),
     ("prompts", &["units", "record"]),
@@ -24,13 +25,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["units", "stats", "record", "probe"]),
     ("models", &["units", "record", "gguf"]),
     ("run", &["units", "stats", "record", "event", "engine", "quality", "probe", "gguf", "models", "prompts"]),
-    ("analysis", &["units", "thresholds", "stats", "record"]),
-    ("report", &["units", "settings", "text", "stats", "record", "analysis"]),
+    ("analysis", &["metric", "units", "thresholds", "stats", "record"]),
+    ("report", &["metric", "units", "settings", "text", "stats", "record", "analysis"]),
     (
         "cli",
         &[
-            "units", "text", "stats", "settings", "record", "event", "engine", "quality", "probe", "gguf", "models",
-            "prompts", "run", "analysis", "report",
+            "units", "text", "stats", "settings", "metric", "record", "event", "engine", "quality", "probe", "gguf",
+            "models", "prompts", "run", "analysis", "report",
         ],
     ),
 ];

@@ -16,6 +16,7 @@ use gguf_bench::testing::{
     analysis::{self, Analysis, Verdict},
     engine::{ModelScript, Noise, Script, ScriptedEngine},
     event::Silent,
+    metric::Word,
     probe::Virtual,
     record::{
         self, Arrangement, Budget, Ended, InnerPolicy, Outcome, Plan, PromptTurns, Protocol, Role, Run, Workers,
@@ -142,10 +143,11 @@ impl Tally {
         self.precise += u32::from(run.ended == Ended::Precise);
         let candidate = &analysis.models[1];
         for key in ["pp512", "tg64", "all_workloads"] {
-            let c = candidate.comparison(key).expect("it was measured");
+            let metric = key.parse().expect("a metric");
+            let c = candidate.comparison(&metric).expect("it was measured");
             let (low, high) = c.low.zip(c.high).expect("ten rounds have an interval");
             *self.covered.entry(key).or_default() += u32::from(low <= truth && truth <= high);
-            let right = if truth < 1.0 { Verdict::Slower } else { Verdict::Faster };
+            let right = if truth < 1.0 { Verdict::Worse(Word::Slower) } else { Verdict::Better(Word::Faster) };
             *self.found.entry(key).or_default() += u32::from(c.verdict == Some(right));
         }
         let is_difference = |v: Verdict| !matches!(v, Verdict::NoRelevantDifference | Verdict::NotResolved { .. });

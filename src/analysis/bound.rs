@@ -30,11 +30,10 @@ impl KldKind {
         }
     }
 
-    /// The key of a metric of KLD: a bound has another name, so that no script takes it for the value.
-    pub(super) fn key(self, metric: &str) -> String {
+    pub(super) fn is_lower_bound(self) -> bool {
         match self {
-            Self::LowerBound { .. } => format!("{metric}_lower_bound"),
-            Self::Exact | Self::Rounded => metric.into(),
+            Self::LowerBound { .. } => true,
+            Self::Exact | Self::Rounded => false,
         }
     }
 
@@ -73,9 +72,9 @@ mod tests {
         let cached = Sharing::Cached { pair_bytes: 3, needed_bytes: 2, cache_bytes: 1, available_bytes: 2, top_k: 256 };
         let bound = KldKind::of(&quality(Reference::Original, cached));
         assert_eq!(bound, KldKind::LowerBound { top_k: 256 });
-        assert_eq!((bound.key("kld_mean").as_str(), bound.absent().len()), ("kld_mean_lower_bound", 1));
+        assert_eq!((bound.is_lower_bound(), bound.absent().len()), (true, 1));
         let exact = KldKind::of(&quality(Reference::Original, shared));
-        assert_eq!((exact, exact.key("kld_mean").as_str()), (KldKind::Exact, "kld_mean"));
+        assert_eq!((exact, exact.is_lower_bound()), (KldKind::Exact, false));
         let file = Reference::LogitsFile { file: "base.kld".into() };
         assert_eq!(KldKind::of(&quality(file, shared)), KldKind::Rounded);
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::series::Series;
 use crate::{
+    metric::MetricId,
     record::{Run, Workload, datum::log_ratios},
     stats,
 };
@@ -13,9 +14,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Retained {
     /// The metric's key: `tg128 @ d4096`.
-    pub key: String,
+    pub key: MetricId,
     /// The key it is held against: `tg128`.
-    pub of: String,
+    pub of: MetricId,
     /// Tokens in the context before.
     pub n_depth: u32,
     /// Share of the speed that is left, as a fraction.
@@ -32,14 +33,18 @@ pub struct Retained {
 pub(super) fn retained(run: &Run, own: &[Series]) -> Vec<Retained> {
     let of = |workload: &Workload| {
         let n_depth = workload.kind.depth()?;
-        let same = run.plan.workloads.iter().filter(|w| w.at_any_depth() == workload.at_any_depth());
-        let base = same.filter(|w| w.kind.depth() < Some(n_depth)).min_by_key(|w| w.kind.depth())?;
-        let series = |key: &str| own.iter().find(|s| s.key == key);
-        let d = log_ratios(&series(&workload.id)?.by_round, &series(&base.id)?.by_round);
+        let key = workload.kind.metric()?;
+        let is_same =
+            |w: &&Workload| w.kind.metric().is_some_and(|other| other.without_layout() == key.without_layout());
+        let shallower = |w: &&Workload| w.kind.depth().is_some_and(|depth| depth < n_depth);
+        let base = run.plan.workloads.iter().filter(is_same).filter(shallower).min_by_key(|w| w.kind.depth())?;
+        let of = base.kind.metric()?;
+        let series = |id: &MetricId| own.iter().find(|s| s.id == *id);
+        let d = log_ratios(&series(&key)?.by_round, &series(&of)?.by_round);
         let interval = stats::paired_effect(&d, run.plan.protocol.confidence).ok().map(|e| e.exp());
         let share = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp))?;
         let (low, high) = interval.map_or((None, None), |e| (Some(e.low), Some(e.high)));
-        Some(Retained { key: workload.id.clone(), of: base.id.clone(), n_depth, share, low, high, n: d.len() })
+        Some(Retained { key, of, n_depth, share, low, high, n: d.len() })
     };
     run.plan.workloads.iter().filter_map(of).collect()
 }

@@ -1,50 +1,21 @@
-//! Metrics: what is summarised for each model, in which unit, which way is better, and how it is serialized.
+//! What is said of a metric: its summary over the rounds and its comparison with the original, each under its own text in JSON.
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{series::Series, verdict::Verdict};
-use crate::{record::Protocol, stats};
-
-/// Unit of a metric's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-pub enum Unit {
-    /// Tokens per second.
-    #[serde(rename = "t/s")]
-    TokensPerSecond,
-    /// Seconds.
-    #[serde(rename = "s")]
-    Seconds,
-    /// Bytes.
-    #[serde(rename = "bytes")]
-    Bytes,
-    /// Perplexity.
-    #[serde(rename = "ppl")]
-    Perplexity,
-    /// Nats.
-    #[serde(rename = "nats")]
-    Nats,
-    /// A fraction of 1.
-    #[serde(rename = "fraction")]
-    Fraction,
-}
-
-/// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Better {
-    /// More is better.
-    Higher,
-    /// Less is better.
-    Lower,
-}
+use crate::{
+    metric::{Better, MetricId, Unit},
+    record::Protocol,
+    stats,
+};
 
 /// A metric of one model over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricSummary {
-    /// `pp512`, `tg128`, `load`, `memory_peak`, `short/tg`, ...
+    /// Which metric.
     #[serde(skip)]
-    pub key: String,
+    pub id: MetricId,
     /// Median over rounds.
     pub value: Option<f64>,
     /// Lower end of the order-statistic interval; `None` under the rounds it needs.
@@ -67,9 +38,9 @@ pub struct MetricSummary {
 /// A metric of a candidate over the original's, paired by round.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// As `key` of a [`MetricSummary`].
+    /// Which metric.
     #[serde(skip)]
-    pub key: String,
+    pub id: MetricId,
     /// Candidate over original, of the value as it is printed (2.0 for `tg128` = twice the tokens per second).
     pub ratio: Option<f64>,
     /// Lower end of the interval of the ratio; `None` under the rounds it needs.
@@ -84,28 +55,28 @@ pub struct Comparison {
     pub n: usize,
 }
 
-/// Things serialized as a map from their key, in order.
-pub(super) trait Keyed {
-    fn key(&self) -> &str;
+/// Things serialized as a map from their metric, in order.
+pub(super) trait OfMetric {
+    fn id(&self) -> &MetricId;
 }
 
-impl Keyed for MetricSummary {
-    fn key(&self) -> &str {
-        &self.key
+impl OfMetric for MetricSummary {
+    fn id(&self) -> &MetricId {
+        &self.id
     }
 }
 
-impl Keyed for Comparison {
-    fn key(&self) -> &str {
-        &self.key
+impl OfMetric for Comparison {
+    fn id(&self) -> &MetricId {
+        &self.id
     }
 }
 
 /// Serializes a list as a map, keeping its order.
-pub(super) fn by_key<T: Keyed + Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn by_id<T: OfMetric + Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(list.len()))?;
     for item in list {
-        map.serialize_entry(item.key(), item)?;
+        map.serialize_entry(item.id(), item)?;
     }
     map.end()
 }
@@ -114,15 +85,16 @@ pub(super) fn by_key<T: Keyed + Serialize, S: Serializer>(list: &[T], serializer
 pub(super) fn summarise(series: &Series, protocol: &Protocol) -> MetricSummary {
     let values: Vec<f64> = series.by_round.iter().map(|(_, v)| *v).collect();
     let interval = stats::median_interval(&values, protocol.confidence).ok();
+    let spec = series.id.spec();
     MetricSummary {
-        key: series.key.clone(),
+        id: series.id.clone(),
         value: stats::median(&values).ok(),
         low: interval.as_ref().map(|i| i.low),
         high: interval.as_ref().map(|i| i.high),
         best: series.best,
-        unit: series.unit,
+        unit: spec.unit,
         n: values.len(),
-        better: series.better,
+        better: spec.better,
         cost_s: series.cost_s,
     }
 }

@@ -25,6 +25,7 @@ mod verdict;
 pub(crate) mod votes;
 mod warning;
 
+pub(crate) use crate::metric::{Better, Unit};
 #[cfg(test)]
 pub(crate) use answers::Latency;
 pub(crate) use answers::{AnswerRow, CategoryRow};
@@ -35,7 +36,7 @@ pub(crate) use load::LoadSummary;
 #[cfg(test)]
 pub(crate) use memory::BufferTotals;
 pub(crate) use memory::MemorySummary;
-pub(crate) use metric::{Better, Comparison, MetricSummary, Unit};
+pub(crate) use metric::{Comparison, MetricSummary};
 pub(crate) use pareto::Axis;
 pub(crate) use parting::Agreement;
 pub(crate) use quality::{Figure, Figures, QualityAnalysis, QualityVerdict, TextFigures};
@@ -56,7 +57,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use series::Series;
 
-use crate::record::{Ended, Outcome, Role, Run, Subject, Visit, datum};
+use crate::{
+    metric::MetricId,
+    record::{Ended, Outcome, Phase, Role, Run, Subject, Visit, datum},
+};
 
 /// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
 const ANALYSIS_FORMAT: u32 = 1;
@@ -118,11 +122,11 @@ pub struct ModelAnalysis {
     pub outcome: Outcome,
     /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`, then `ppl`, `kld_mean`, `kld_p99` and
     /// `top1_agreement`, whose `n` counts windows; a KLD that is a lower bound is `kld_mean_lower_bound`, `kld_p99_lower_bound`.
-    #[serde(serialize_with = "metric::by_key")]
+    #[serde(serialize_with = "metric::by_id")]
     #[schemars(with = "BTreeMap<String, MetricSummary>")]
     pub metrics: Vec<MetricSummary>,
     /// The same keys, as candidate over original, and `all_workloads`: one line over all synthetic ones. Empty for the original.
-    #[serde(serialize_with = "metric::by_key")]
+    #[serde(serialize_with = "metric::by_id")]
     #[schemars(with = "BTreeMap<String, Comparison>")]
     pub vs_original: Vec<Comparison>,
     /// Speed at depths of context over speed at the least depth; empty where there is one depth.
@@ -140,16 +144,12 @@ pub struct ModelAnalysis {
 }
 
 impl ModelAnalysis {
-    /// The metric of that key.
-    #[must_use]
-    pub fn metric(&self, key: &str) -> Option<&MetricSummary> {
-        self.metrics.iter().find(|m| m.key == key)
+    pub fn metric(&self, id: &MetricId) -> Option<&MetricSummary> {
+        self.metrics.iter().find(|m| m.id == *id)
     }
 
-    /// The comparison of that key.
-    #[must_use]
-    pub fn comparison(&self, key: &str) -> Option<&Comparison> {
-        self.vs_original.iter().find(|c| c.key == key)
+    pub fn comparison(&self, id: &MetricId) -> Option<&Comparison> {
+        self.vs_original.iter().find(|c| c.id == *id)
     }
 }
 
@@ -175,8 +175,10 @@ pub fn analyse(run: &Run) -> Analysis {
             verdict::compare(&series[model], &series[original], verdicts, protocol)
         }
     };
+    let outputs: Vec<Option<QualityAnalysis>> =
+        (0..run.subjects.len()).map(|model| quality::analyse(run, model)).collect();
     let models: Vec<ModelAnalysis> = (0..run.subjects.len())
-        .map(|model| analyse_model(run, model, original, &series[model], compare(model)))
+        .map(|model| analyse_model(run, model, original, &series[model], compare(model), &outputs))
         .collect();
     let warnings = warning::find(run, &models);
     let advice = advise(run, &series, &models);
@@ -203,7 +205,7 @@ pub fn analyse(run: &Run) -> Analysis {
 
 fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
     let field = pareto::Field::of(run, series, models);
-    let tg = pareto::first(run, pareto::is_tg);
+    let tg = pareto::first(run, Phase::Decode);
     let original = run.original().map(|original| &run.subjects[original]);
     let is_copy = |subject: &Subject| {
         subject.role == Role::Candidate && original.is_some_and(|o| subject.model.holds_the_bytes_of(&o.model))
@@ -212,7 +214,7 @@ fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice
         .subjects
         .iter()
         .zip(models)
-        .map(|(model, own)| recommend::Contestant::of(own, is_copy(model), tg, series::PEAK))
+        .map(|(model, own)| recommend::Contestant::of(own, is_copy(model), tg.as_ref()))
         .collect();
     recommend::advise(recommend::rule(run, &field), &contestants, &field)
 }
@@ -223,13 +225,13 @@ fn analyse_model(
     original: usize,
     own: &[Series],
     vs_original: Vec<Comparison>,
+    outputs: &[Option<QualityAnalysis>],
 ) -> ModelAnalysis {
-    let quality = quality::analyse(run, model);
     let of_series = |s: &Series| metric::summarise(s, &run.plan.protocol);
     // A mean over workloads means something as a ratio only.
-    let mut metrics: Vec<MetricSummary> = own.iter().filter(|s| s.key != series::OVERALL).map(of_series).collect();
-    metrics.extend(quality::metrics(run, model, quality.as_ref()));
+    let mut metrics: Vec<MetricSummary> = own.iter().filter(|s| s.id != MetricId::Overall).map(of_series).collect();
     let info = &run.subjects[model];
+    metrics.extend(quality::metrics(info.role, model, outputs));
     let facts = info.model.facts.as_ref();
     ModelAnalysis {
         name: info.name.clone(),
@@ -246,7 +248,7 @@ fn analyse_model(
         memory: memory::summarise(run, model),
         categories: answers::by_category(run, model),
         answers: answers::by_prompt(run, model, original),
-        quality,
+        quality: outputs[model].clone(),
     }
 }
 

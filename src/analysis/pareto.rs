@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::{
     ModelAnalysis,
-    series::{PEAK, Series},
+    series::Series,
     verdict::{self, Verdict, Verdicts},
 };
 use crate::{
-    record::{Role, Run, WindowMeans, WorkloadKind},
+    metric::MetricId,
+    record::{Phase, Role, Run, WindowMeans},
     stats,
 };
 
@@ -45,8 +46,8 @@ pub(super) enum Relation {
 impl Relation {
     fn of(verdict: Option<Verdict>) -> Self {
         match verdict {
-            Some(Verdict::Faster | Verdict::Smaller) => Self::Better,
-            Some(Verdict::Slower | Verdict::Larger) => Self::Worse,
+            Some(Verdict::Better(_)) => Self::Better,
+            Some(Verdict::Worse(_)) => Self::Worse,
             Some(Verdict::NoRelevantDifference) => Self::Same,
             Some(Verdict::NotResolved { .. }) | None => Self::Open,
         }
@@ -74,11 +75,14 @@ impl Field {
         if models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
             axes.push((Axis::Divergence, table(&|a, b| divergence(run, a, b))));
         }
-        let timed =
-            [(Axis::Generation, first(run, is_tg)), (Axis::Prompt, first(run, is_pp)), (Axis::Memory, Some(PEAK))];
-        for (axis, key) in timed {
-            let Some(key) = key.filter(|key| series.iter().flatten().any(|s| s.key == *key)) else { continue };
-            axes.push((axis, table(&|a, b| by_round(run, &series[a], &series[b], key))));
+        let timed = [
+            (Axis::Generation, first(run, Phase::Decode)),
+            (Axis::Prompt, first(run, Phase::Prefill)),
+            (Axis::Memory, Some(MetricId::PeakMemory)),
+        ];
+        for (axis, id) in timed {
+            let Some(id) = id.filter(|id| series.iter().flatten().any(|s| s.id == *id)) else { continue };
+            axes.push((axis, table(&|a, b| by_round(run, &series[a], &series[b], &id))));
         }
         if axes.iter().all(|(axis, _)| *axis != Axis::Memory) && models.iter().any(|m| m.size_bytes.is_some()) {
             let equal = run.plan.protocol.equivalence;
@@ -104,22 +108,15 @@ impl Field {
     }
 }
 
-/// The id of the first workload of a kind.
-pub(super) fn first(run: &Run, is: fn(&WorkloadKind) -> bool) -> Option<&str> {
-    run.plan.workloads.iter().find(|w| is(&w.kind)).map(|w| w.id.as_str())
-}
-
-pub(super) fn is_tg(kind: &WorkloadKind) -> bool {
-    matches!(kind, WorkloadKind::Tg { .. })
-}
-
-fn is_pp(kind: &WorkloadKind) -> bool {
-    matches!(kind, WorkloadKind::Pp { .. })
+/// The first synthetic work of one sequence in this phase.
+pub(super) fn first(run: &Run, phase: Phase) -> Option<MetricId> {
+    let alone = run.plan.workloads.iter().filter(|w| w.kind.depth().is_some());
+    alone.filter_map(|w| w.kind.metric()).find(|id| id.is_of(phase))
 }
 
 /// Paired by round at the plan's confidence.
-fn by_round(run: &Run, own: &[Series], other: &[Series], key: &str) -> Relation {
-    let of = |list: &[Series]| list.iter().filter(|s| s.key == key).cloned().collect::<Vec<_>>();
+fn by_round(run: &Run, own: &[Series], other: &[Series], id: &MetricId) -> Relation {
+    let of = |list: &[Series]| list.iter().filter(|s| s.id == *id).cloned().collect::<Vec<_>>();
     let compared = verdict::compare(&of(own), &of(other), Verdicts::default(), &run.plan.protocol);
     Relation::of(compared.first().and_then(|c| c.verdict))
 }

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::{
     bound::{Absent, KldKind},
-    metric::{Better, MetricSummary, Unit},
+    metric::MetricSummary,
 };
 use crate::{
-    record::{CandidateQuality, Outcome, Quality, QualityStop, Run, Summary, TextQuality, WindowMeans},
+    metric::MetricId,
+    record::{CandidateQuality, Outcome, Quality, QualityStop, Role, Run, Summary, TextQuality, WindowMeans},
     stats::{self, Estimate},
 };
 
@@ -167,42 +168,40 @@ fn kld_tail(text: &TextQuality, summary: &Summary) -> Vec<f64> {
     tail
 }
 
-/// The metrics of a model for scripts and tables. The original has its perplexity, from the first comparison there is.
-pub(super) fn metrics(run: &Run, model: usize, analysis: Option<&QualityAnalysis>) -> Vec<MetricSummary> {
-    let metric = |key: &str, figure: Figure, unit, better, n| MetricSummary {
-        key: key.into(),
-        value: Some(figure.value),
-        low: figure.low,
-        high: figure.high,
-        best: None,
-        unit,
-        n,
-        better,
-        cost_s: None,
+/// The metrics of a model for scripts and tables; `all` are the comparisons of every model. The original has its perplexity, from the first
+/// comparison there is.
+pub(super) fn metrics(role: Role, model: usize, all: &[Option<QualityAnalysis>]) -> Vec<MetricSummary> {
+    let metric = |id: MetricId, figure: Figure, n| {
+        let spec = id.spec();
+        MetricSummary {
+            id,
+            value: Some(figure.value),
+            low: figure.low,
+            high: figure.high,
+            best: None,
+            unit: spec.unit,
+            n,
+            better: spec.better,
+            cost_s: None,
+        }
     };
-    let Some(analysis) = analysis else {
-        let compared = (0..run.subjects.len()).filter(|&other| other != model).filter_map(|other| analyse(run, other));
-        let mut compared = compared.filter_map(|a| Some((a.overall?.ppl_original, a.windows)));
-        let is_original = run.subjects[model].role == crate::record::Role::Original;
-        return compared
-            .next()
-            .filter(|_| is_original)
-            .map(|(ppl, n)| metric("ppl", ppl, Unit::Perplexity, Better::Lower, n))
-            .into_iter()
-            .collect();
+    let Some(own) = &all[model] else {
+        let first = all.iter().flatten().find_map(|a| Some((a.overall.as_ref()?.ppl_original, a.windows)));
+        let first = first.filter(|_| role == Role::Original);
+        return first.map(|(ppl, n)| metric(MetricId::Perplexity, ppl, n)).into_iter().collect();
     };
-    let (Some(figures), n) = (&analysis.overall, analysis.windows) else { return Vec::new() };
-    let kld = |key| analysis.kld.key(key);
+    let (Some(figures), n) = (&own.overall, own.windows) else { return Vec::new() };
+    let lower_bound = own.kld.is_lower_bound();
     vec![
-        metric("ppl", figures.ppl, Unit::Perplexity, Better::Lower, n),
-        metric(&kld("kld_mean"), figures.kld_mean_nats, Unit::Nats, Better::Lower, n),
-        metric(&kld("kld_p99"), figures.kld_p99_nats, Unit::Nats, Better::Lower, n),
-        metric("top1_agreement", figures.top1_agreement, Unit::Fraction, Better::Higher, n),
+        metric(MetricId::Perplexity, figures.ppl, n),
+        metric(MetricId::MeanKld { lower_bound }, figures.kld_mean_nats, n),
+        metric(MetricId::P99Kld { lower_bound }, figures.kld_p99_nats, n),
+        metric(MetricId::SameTop, figures.top1_agreement, n),
     ]
 }
 
 fn verdict(kld: Figure, kind: KldKind, max_kld_nats: f64) -> QualityVerdict {
-    let bound = matches!(kind, KldKind::LowerBound { .. });
+    let bound = kind.is_lower_bound();
     match (kld.low, kld.high) {
         (_, Some(high)) if high <= max_kld_nats && !bound => QualityVerdict::Acceptable { max_kld_nats },
         (Some(low), _) if low > max_kld_nats => QualityVerdict::TooFar { max_kld_nats },

@@ -9,10 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    KldKind, ModelAnalysis,
+    ModelAnalysis,
     pareto::{Axis, Field, Relation},
 };
-use crate::record::{Outcome, Prefer, Role, Run, Wishes};
+use crate::{
+    metric::MetricId,
+    record::{Outcome, Prefer, Role, Run, Wishes},
+};
 
 /// The mean KLD accepted when nobody said, in nats: between the K-quants of four bits of Llama-3-8B (0.031 and 0.043) and its
 /// `Q4_0` (0.072) in llama-perplexity's published tables.
@@ -182,13 +185,13 @@ pub(super) struct Contestant {
 
 impl Contestant {
     /// `is_copy`: a candidate of the original's bytes.
-    pub(super) fn of(model: &ModelAnalysis, is_copy: bool, tg: Option<&str>, memory: &str) -> Self {
-        let metric = |key: &str| {
-            let m = model.metric(key)?;
+    pub(super) fn of(model: &ModelAnalysis, is_copy: bool, tg: Option<&MetricId>) -> Self {
+        let metric = |id: &MetricId| {
+            let m = model.metric(id)?;
             Some(Seen { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
         };
         // A lower bound can't show that a model keeps a limit.
-        let known = model.quality.as_ref().filter(|q| !matches!(q.kld, KldKind::LowerBound { .. }));
+        let known = model.quality.as_ref().filter(|q| !q.kld.is_lower_bound());
         let kld = known.and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
         let own = Seen { value: 0.0, interval: Some((0.0, 0.0)) };
         let alive = model.outcome == Outcome::Done;
@@ -200,7 +203,7 @@ impl Contestant {
                 Role::Candidate => kld.map(|f| Seen { value: f.value, interval: f.low.zip(f.high) }),
             },
             tg_tps: tg.and_then(metric).filter(|_| alive),
-            memory_bytes: metric(memory).filter(|_| alive),
+            memory_bytes: metric(&MetricId::PeakMemory).filter(|_| alive),
             file_bytes: model.size_bytes.filter(|_| alive).map(|b| b as f64),
         }
     }

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ModelAnalysis, metric::MetricSummary};
-use crate::record::{CONTEXT_STEP, MemoryBandwidth, ModelFacts, Run, WorkloadKind};
+use crate::{
+    metric::MetricId,
+    record::{CONTEXT_STEP, MemoryBandwidth, ModelFacts, Run, WorkloadKind},
+};
 
 /// Generation of every model against the memory.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -24,7 +27,7 @@ pub struct RooflineRow {
     /// Index into the models.
     pub model: usize,
     /// The metric's key: `tg128`.
-    pub key: String,
+    pub key: MetricId,
     /// Weights read for a token.
     pub weights_bytes: u64,
     /// KV cache read for a token, mean over the tokens generated; `None` where its size does not follow from the header.
@@ -48,7 +51,8 @@ pub(super) fn of(run: &Run, models: &[ModelAnalysis]) -> Option<Roofline> {
         let Some(weights_bytes) = weights_a_token(facts) else { continue };
         for workload in &run.plan.workloads {
             let WorkloadKind::Tg { n_tokens, n_depth } = workload.kind else { continue };
-            let Some(MetricSummary { value: Some(tps), low, high, .. }) = model.metric(&workload.id) else { continue };
+            let Some(key) = workload.kind.metric() else { continue };
+            let Some(MetricSummary { value: Some(tps), low, high, .. }) = model.metric(&key) else { continue };
             // The first token generated reads one entry beyond the depth, the last one n.
             let attended = f64::from(n_depth) + f64::midpoint(1.0, f64::from(n_tokens));
             let kv_bytes = kv_of_one_token(run, facts).map(|bytes| bytes * attended);
@@ -56,7 +60,7 @@ pub(super) fn of(run: &Run, models: &[ModelAnalysis]) -> Option<Roofline> {
             let share = |tps: f64| tps * bytes / bandwidth.bytes_per_s;
             rows.push(RooflineRow {
                 model: index,
-                key: workload.id.clone(),
+                key,
                 weights_bytes,
                 kv_bytes,
                 bytes_per_s: tps * bytes,
@@ -115,7 +119,7 @@ mod tests {
         let kv = row.kv_bytes.unwrap_or(0.0);
         assert!(row.weights_bytes <= facts.weights_bytes && kv < facts.expected_kv_bytes.unwrap() as f64);
         assert!((row.share - tps * (row.weights_bytes as f64 + kv) / 1e10).abs() < 1e-12);
-        assert!(rows.iter().all(|row| row.key.starts_with("tg")));
+        assert!(rows.iter().all(|row| row.key.is_of(crate::record::Phase::Decode)));
     }
 
     #[test]

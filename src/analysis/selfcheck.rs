@@ -3,17 +3,19 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::metric::MetricId;
+
 use super::{Analysis, Comparison, Verdict, Warning};
 
 /// What a self-check found.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct SelfCheck {
     /// Metrics that came out relevantly different, with their intervals.
-    pub differences: Vec<(String, Comparison)>,
+    pub differences: Vec<(MetricId, Comparison)>,
     /// Metrics whose interval lies inside the region of equivalence.
-    pub equivalent: Vec<(String, Comparison)>,
+    pub equivalent: Vec<(MetricId, Comparison)>,
     /// Metrics too unsteady to say either.
-    pub unresolved: Vec<(String, Comparison)>,
+    pub unresolved: Vec<(MetricId, Comparison)>,
     /// Rounds it took.
     pub rounds: u32,
     /// Differences smaller than this are not relevant.
@@ -38,7 +40,7 @@ impl SelfCheck {
     /// What the verdicts come to.
     #[must_use]
     pub(crate) fn finding(&self) -> Finding {
-        let has_interval = |(_, c): &(String, Comparison)| c.verdict.is_some();
+        let has_interval = |(_, c): &(MetricId, Comparison)| c.verdict.is_some();
         if !self.differences.is_empty() {
             Finding::Failed
         } else if self.equivalent.iter().chain(&self.unresolved).any(has_interval) {
@@ -64,9 +66,9 @@ pub(crate) fn selfcheck(analysis: &Analysis) -> SelfCheck {
         let into = match comparison.verdict {
             Some(Verdict::NoRelevantDifference) => &mut found.equivalent,
             None | Some(Verdict::NotResolved { .. }) => &mut found.unresolved,
-            Some(Verdict::Faster | Verdict::Slower | Verdict::Smaller | Verdict::Larger) => &mut found.differences,
+            Some(Verdict::Better(_) | Verdict::Worse(_)) => &mut found.differences,
         };
-        into.push((comparison.key.clone(), comparison.clone()));
+        into.push((comparison.id.clone(), comparison.clone()));
     }
     found
 }

@@ -1,11 +1,9 @@
 //! A metric of one model, round by round: the datum of a round is the median of its inner samples.
 
-use super::{
-    metric::{Better, Unit},
-    visits,
-};
+use super::visits;
 use crate::{
-    record::{CacheState, MemorySeries, Phase, Run, Sample, Visit, Workload, WorkloadKind, datum},
+    metric::{Better, MetricId},
+    record::{CacheState, MemorySeries, Run, Sample, Visit, datum},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -13,9 +11,7 @@ use crate::{
 /// The values of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
-    pub(super) key: String,
-    pub(super) unit: Unit,
-    pub(super) better: Better,
+    pub(super) id: MetricId,
     /// (round, value), rounds ascending.
     pub(super) by_round: Vec<(u32, f64)>,
     /// Best single sample.
@@ -30,40 +26,39 @@ impl Series {
     }
 }
 
-/// Key of the time to load.
-pub(super) const LOAD: &str = "load";
-/// Key of the peak of resident memory.
-pub(super) const PEAK: &str = "memory_peak";
-/// Key of the line over all synthetic workloads.
-pub(super) const OVERALL: &str = "all_workloads";
-
-/// Every metric of a model, in the order people read them. Metrics without a value are left out.
+/// Every metric of a model that has a value in a round, in the order people read them; those made of others are left out.
 pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
-    let mut all: Vec<Series> = Vec::new();
-    for (index, workload) in run.plan.workloads.iter().enumerate() {
-        all.extend(synthetic(run, model, index, workload));
-    }
-    all.push(load(run, model));
-    all.push(series(run, model, PEAK, Unit::Bytes, Better::Lower, |visit| peak_rss(run, visit)));
-    all.push(series(run, model, "device_memory", Unit::Bytes, Better::Lower, device_memory));
-    for category in categories(run) {
-        let members = members(run, &category);
-        for (phase, suffix) in [(Phase::Prefill, "pp"), (Phase::Decode, "tg")] {
-            let key = format!("{category}/{suffix}");
+    let measured = run.plan.metrics().into_iter().filter_map(|id| measured(run, model, id));
+    measured.filter(|series| !series.by_round.is_empty()).collect()
+}
+
+/// Where a metric's value lies in a visit; `None` of what is made of other metrics or of windows.
+fn measured(run: &Run, model: usize, id: MetricId) -> Option<Series> {
+    Some(match &id {
+        MetricId::Prefill(_) | MetricId::Decode(_) => synthetic(run, model, run.plan.workload_of(&id)?, id),
+        MetricId::Load => load(run, model),
+        MetricId::PeakMemory => series(run, model, id, |visit| peak_rss(run, visit)),
+        MetricId::DeviceMemory => series(run, model, id, device_memory),
+        MetricId::Category { category, phase } => {
+            let (members, phase) = (members(run, category), *phase);
             let belongs = |s: &&Sample| s.phase == phase && members.contains(&s.workload);
             let rate = |visit: &Visit| total_rate(visit.samples.iter().filter(belongs));
             let spent = visits(run, model).flat_map(|v| &v.samples).filter(belongs).map(|s| s.wall_ns);
-            all.push(series(run, model, &key, Unit::TokensPerSecond, Better::Higher, rate).costing(total(spent)));
+            series(run, model, id, rate).costing(total(spent))
         }
-    }
-    all.retain(|s| !s.by_round.is_empty());
-    all
+        MetricId::Overall
+        | MetricId::Perplexity
+        | MetricId::MeanKld { .. }
+        | MetricId::P99Kld { .. }
+        | MetricId::SameTop => return None,
+    })
 }
 
 /// One line over the synthetic workloads, those at a greater depth than the least excepted: in each round that has them all, the mean of their log rates. `None` of fewer than two.
 pub(super) fn overall(run: &Run, own: &[Series]) -> Option<Series> {
     let primary = run.plan.workloads.iter().filter(|w| run.plan.is_primary(&w.kind));
-    let parts: Vec<&Series> = primary.filter_map(|w| own.iter().find(|s| s.key == w.id)).collect();
+    let parts: Vec<&Series> =
+        primary.filter_map(|w| own.iter().find(|s| Some(&s.id) == w.kind.metric().as_ref())).collect();
     let first = parts.first().filter(|_| parts.len() > 1)?;
     let mean = |round: u32| {
         let of = |s: &&Series| s.by_round.iter().find(|(r, _)| *r == round).map(|(_, v)| v.ln());
@@ -71,18 +66,15 @@ pub(super) fn overall(run: &Run, own: &[Series]) -> Option<Series> {
         stats::mean(&logs?).ok().map(f64::exp)
     };
     let by_round = first.by_round.iter().filter_map(|&(round, _)| Some((round, mean(round)?))).collect();
-    let (unit, better) = (Unit::TokensPerSecond, Better::Higher);
-    Some(Series { key: OVERALL.into(), unit, better, by_round, best: None, cost_s: None })
+    Some(Series { id: MetricId::Overall, by_round, best: None, cost_s: None })
 }
 
 /// The categories of the prompts, in the order of the suite.
 pub(super) fn categories(run: &Run) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for workload in &run.plan.workloads {
-        if let WorkloadKind::Prompt(prompt) = &workload.kind
-            && !found.contains(&prompt.category)
-        {
-            found.push(prompt.category.clone());
+    for category in run.plan.workloads.iter().filter_map(|w| w.kind.category()) {
+        if found.iter().all(|known| known != category) {
+            found.push(category.to_owned());
         }
     }
     found
@@ -90,8 +82,7 @@ pub(super) fn categories(run: &Run) -> Vec<String> {
 
 /// The workloads of a category.
 pub(super) fn members(run: &Run, category: &str) -> Vec<usize> {
-    let belongs = |w: &Workload| matches!(&w.kind, WorkloadKind::Prompt(p) if p.category == category);
-    (0..run.plan.workloads.len()).filter(|&i| belongs(&run.plan.workloads[i])).collect()
+    (0..run.plan.workloads.len()).filter(|&i| run.plan.workloads[i].kind.category() == Some(category)).collect()
 }
 
 /// Total tokens over total time.
@@ -100,20 +91,18 @@ pub(super) fn total_rate<'a>(samples: impl Iterator<Item = &'a Sample>) -> Optio
     tokens_per_second(tokens, ns)
 }
 
-fn synthetic(run: &Run, model: usize, index: usize, workload: &Workload) -> Option<Series> {
-    datum::synthetic_phase(&workload.kind)?;
-    let mut series =
-        series(run, model, &workload.id, Unit::TokensPerSecond, Better::Higher, |visit| datum::rate(visit, index));
+fn synthetic(run: &Run, model: usize, index: usize, id: MetricId) -> Series {
+    let mut series = series(run, model, id, |visit| datum::rate(visit, index));
     series.best = visits(run, model).flat_map(|visit| datum::inner_rates(visit, index)).reduce(f64::max);
     let warmups = visits(run, model).filter_map(|visit| visit.warmup.as_ref()).flat_map(|warmup| &warmup.samples);
     let timed = visits(run, model).flat_map(|visit| &visit.samples).chain(warmups);
-    Some(series.costing(total(timed.filter(|s| s.workload == index).map(|s| s.wall_ns))))
+    series.costing(total(timed.filter(|s| s.workload == index).map(|s| s.wall_ns)))
 }
 
 /// Cold loads are another experiment: they count only when there is no warm one.
 fn load(run: &Run, model: usize) -> Series {
     let any_warm = visits(run, model).any(|v| v.load.as_ref().is_some_and(|l| l.cache == CacheState::Warm));
-    series(run, model, LOAD, Unit::Seconds, Better::Lower, |visit| {
+    series(run, model, MetricId::Load, |visit| {
         let load = visit.load.as_ref()?;
         (!any_warm || load.cache == CacheState::Warm).then_some(load.model_ns as f64 / NS_PER_S)
     })
@@ -156,26 +145,19 @@ fn device_memory(visit: &Visit) -> Option<f64> {
         .then(|| devices.iter().map(|d| d.free_before_bytes.saturating_sub(d.free_after_bytes) as f64).sum())
 }
 
-fn series(
-    run: &Run,
-    model: usize,
-    key: &str,
-    unit: Unit,
-    better: Better,
-    value: impl Fn(&Visit) -> Option<f64>,
-) -> Series {
+fn series(run: &Run, model: usize, id: MetricId, value: impl Fn(&Visit) -> Option<f64>) -> Series {
     let by_round = datum::by_round(run, model, value);
-    let best = by_round.iter().map(|(_, v)| *v).reduce(match better {
+    let best = by_round.iter().map(|(_, v)| *v).reduce(match id.spec().better {
         Better::Higher => f64::max,
         Better::Lower => f64::min,
     });
-    Series { key: key.into(), unit, better, by_round, best, cost_s: None }
+    Series { id, by_round, best, cost_s: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::read_run;
+    use crate::record::{WorkloadKind, read_run};
 
     /// The first round of the fixture asks prompts, the third does not.
     fn peaks(change: impl FnOnce(&mut Run)) -> [Option<f64>; 2] {

@@ -90,7 +90,7 @@ impl Traces {
 fn samples(run: &Run, model: usize, analysis: &ModelAnalysis, workload: usize) -> Option<SampleTrace> {
     let planned = &run.plan.workloads[workload];
     datum::synthetic_phase(&planned.kind)?;
-    let median_tps = analysis.metric(&planned.id)?.value.filter(|v| *v > 0.0)?;
+    let median_tps = analysis.metric(&planned.kind.metric()?)?.value.filter(|v| *v > 0.0)?;
     let own = visits(run, model).flat_map(|v| &v.samples).filter(|s| s.workload == workload);
     let points: Vec<(f64, f64)> = own
         .filter_map(|s| {

@@ -1,36 +1,73 @@
 //! Verdicts: an interval of a ratio held against the region of equivalence. Never from the central value alone.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::{
-    metric::{Better, Comparison, Unit},
-    series::{OVERALL, Series},
-};
+use super::{metric::Comparison, series::Series};
 use crate::{
-    record::{DEPTH, Protocol, datum::log_ratios},
+    metric::{Better, Family, MetricId, Word},
+    record::{Protocol, datum::log_ratios},
     stats,
 };
 
 /// What may be concluded about a candidate's metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Takes relevantly less time.
-    Faster,
-    /// Takes relevantly more time.
-    Slower,
-    /// Takes relevantly less memory.
-    Smaller,
-    /// Takes relevantly more memory.
-    Larger,
-    /// The whole interval lies inside the region of equivalence.
     NoRelevantDifference,
-    /// The interval crosses a border of the region; about so many rounds would settle it.
     NotResolved {
         /// Rounds it would take, as an estimate from the interval's width.
         rounds_needed: u32,
     },
+    /// Relevantly better, and what that is called.
+    #[serde(untagged)]
+    Better(Word),
+    /// Relevantly worse, and what that is called.
+    #[serde(untagged)]
+    Worse(Word),
+}
+
+impl Verdict {
+    /// As JSON and CSV name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Better(word) | Self::Worse(word) => word.name(),
+            Self::NoRelevantDifference => "no_relevant_difference",
+            Self::NotResolved { .. } => "not_resolved",
+        }
+    }
+}
+
+impl JsonSchema for Verdict {
+    fn schema_name() -> Cow<'static, str> {
+        "Verdict".into()
+    }
+
+    /// The words for a difference, then what is none: in JSON they are one list.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        #[derive(JsonSchema)]
+        #[schemars(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "only its schema is used")]
+        enum NoDifference {
+            /// The whole interval lies inside the region of equivalence.
+            NoRelevantDifference,
+            /// The interval crosses a border of the region; about so many rounds would settle it.
+            NotResolved {
+                /// Rounds it would take, as an estimate from the interval's width.
+                rounds_needed: u32,
+            },
+        }
+        let mut schema = Word::json_schema(generator);
+        let mut none = NoDifference::json_schema(generator);
+        let rest = none.remove("oneOf").and_then(|rest| rest.as_array().cloned()).unwrap_or_default();
+        if let Some(words) = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut) {
+            words.extend(rest);
+        }
+        schema.insert("description".into(), "What may be concluded about a candidate's metric.".into());
+        schema
+    }
 }
 
 /// Verdicts drawn, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
@@ -47,50 +84,31 @@ pub struct Verdicts {
     pub overall: usize,
 }
 
-/// The families of [`Verdicts`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Primary,
-    Depth,
-    Category,
-    Overall,
-}
-
-impl Family {
-    fn of(series: &Series) -> Self {
-        match series.key.as_str() {
-            OVERALL => Self::Overall,
-            key if key.contains('/') => Self::Category,
-            key if key.contains(DEPTH) => Self::Depth,
-            _ => Self::Primary,
-        }
-    }
-}
-
 impl Verdicts {
     /// Counts those of one more candidate: metrics measured in too few rounds for an interval give none.
     pub(super) fn add(&mut self, own: &[Series], original: &[Series], protocol: &Protocol) {
         for (series, d) in paired(own, original) {
-            if stats::paired_effect(&d, protocol.confidence).is_ok() {
-                match Family::of(series) {
-                    Family::Primary => self.primary += 1,
-                    Family::Depth => self.depths += 1,
-                    Family::Category => self.categories += 1,
-                    Family::Overall => self.overall += 1,
-                }
+            if stats::paired_effect(&d, protocol.confidence).is_ok()
+                && let Some(drawn) = self.of_mut(series.id.spec().family)
+            {
+                *drawn += 1;
             }
         }
     }
 
+    fn of_mut(&mut self, family: Family) -> Option<&mut usize> {
+        match family {
+            Family::Primary => Some(&mut self.primary),
+            Family::Depth => Some(&mut self.depths),
+            Family::Category => Some(&mut self.categories),
+            Family::Overall => Some(&mut self.overall),
+            Family::Quality => None,
+        }
+    }
+
     /// The confidence a verdict of that family is held to.
-    fn strict(self, family: Family, confidence: f64) -> f64 {
-        let drawn = match family {
-            Family::Primary => self.primary,
-            Family::Depth => self.depths,
-            Family::Category => self.categories,
-            Family::Overall => self.overall,
-        };
-        adjusted(confidence, drawn)
+    fn strict(mut self, family: Family, confidence: f64) -> f64 {
+        adjusted(confidence, self.of_mut(family).map_or(1, |drawn| *drawn))
     }
 }
 
@@ -99,14 +117,15 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, p
     let compare_one = |(own, d): (&Series, Vec<f64>)| {
         let interval = stats::paired_effect(&d, protocol.confidence).ok().map(|e| e.exp());
         let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
-        let strict = verdicts.strict(Family::of(own), protocol.confidence);
+        let spec = own.id.spec();
+        let strict = verdicts.strict(spec.family, protocol.confidence);
         Comparison {
-            key: own.key.clone(),
+            id: own.id.clone(),
             ratio,
             low: interval.as_ref().map(|e| e.low),
             high: interval.as_ref().map(|e| e.high),
-            verdict: interval.is_some().then(|| verdict(&d, strict, protocol.equivalence, own)),
-            better: own.better,
+            verdict: interval.is_some().then(|| verdict(&d, strict, protocol.equivalence, &own.id)),
+            better: spec.better,
             n: d.len(),
         }
     };
@@ -121,12 +140,12 @@ pub(super) fn adjusted(confidence: f64, verdicts: usize) -> f64 {
 /// Every metric both have, with its log ratios.
 fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item = (&'a Series, Vec<f64>)> {
     own.iter().filter_map(|s| {
-        let other = original.iter().find(|o| o.key == s.key)?;
+        let other = original.iter().find(|o| o.id == s.id)?;
         Some((s, log_ratios(&s.by_round, &other.by_round)))
     })
 }
 
-fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &Series) -> Verdict {
+fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &MetricId) -> Verdict {
     judge(&stats::paired_effect(d, confidence), d.len(), equivalence, of)
 }
 
@@ -135,7 +154,7 @@ pub(super) fn judge(
     interval: &Result<stats::Estimate, stats::Error>,
     n: usize,
     equivalence: f64,
-    of: &Series,
+    of: &MetricId,
 ) -> Verdict {
     let border = (1.0 + equivalence).ln();
     match interval {
@@ -157,59 +176,71 @@ pub(super) fn judge(
     }
 }
 
-fn more(of: &Series) -> Verdict {
-    match (of.unit, of.better) {
-        (Unit::Bytes, _) => Verdict::Larger,
-        (_, Better::Higher) => Verdict::Faster,
-        (_, Better::Lower) => Verdict::Slower,
+fn more(of: &MetricId) -> Verdict {
+    let spec = of.spec();
+    match spec.better {
+        Better::Higher => Verdict::Better(spec.more),
+        Better::Lower => Verdict::Worse(spec.more),
     }
 }
 
-fn less(of: &Series) -> Verdict {
-    match (of.unit, of.better) {
-        (Unit::Bytes, _) => Verdict::Smaller,
-        (_, Better::Higher) => Verdict::Slower,
-        (_, Better::Lower) => Verdict::Faster,
+fn less(of: &MetricId) -> Verdict {
+    let spec = of.spec();
+    match spec.better {
+        Better::Higher => Verdict::Worse(spec.less),
+        Better::Lower => Verdict::Better(spec.less),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::id;
 
-    fn series(values: &[f64], unit: Unit, better: Better) -> Series {
+    fn series(values: &[f64], of: &str) -> Series {
         let by_round = (0..).zip(values.iter().copied()).collect();
-        Series { key: "x".into(), unit, better, by_round, best: None, cost_s: None }
+        Series { id: id(of), by_round, best: None, cost_s: None }
     }
 
-    fn verdict_of(ratio: f64, noise: f64, n: u32, better: Better) -> Verdict {
+    fn verdict_of(ratio: f64, noise: f64, n: u32, of: &str) -> Verdict {
         let values: Vec<f64> = (0..n).map(|i| ratio * (1.0 + noise * (f64::from(i % 5) - 2.0))).collect();
-        let own = series(&values, Unit::TokensPerSecond, better);
-        let one = series(&vec![1.0; n as usize], Unit::TokensPerSecond, better);
-        verdict(&log_ratios(&own.by_round, &one.by_round), 0.95, 0.01, &own)
+        let (own, one) = (series(&values, of), series(&vec![1.0; n as usize], of));
+        verdict(&log_ratios(&own.by_round, &one.by_round), 0.95, 0.01, &own.id)
     }
 
     #[test]
     fn verdicts_hold_the_interval_against_the_region() {
-        assert_eq!(verdict_of(1.5, 0.01, 10, Better::Higher), Verdict::Faster);
-        assert_eq!(verdict_of(0.5, 0.01, 10, Better::Higher), Verdict::Slower);
-        assert_eq!(verdict_of(1.5, 0.01, 10, Better::Lower), Verdict::Slower);
-        assert_eq!(verdict_of(1.001, 0.001, 10, Better::Higher), Verdict::NoRelevantDifference);
-        assert!(matches!(verdict_of(1.01, 0.05, 10, Better::Higher), Verdict::NotResolved { rounds_needed: 12.. }));
+        assert_eq!(verdict_of(1.5, 0.01, 10, "tg128"), Verdict::Better(Word::Faster));
+        assert_eq!(verdict_of(0.5, 0.01, 10, "tg128"), Verdict::Worse(Word::Slower));
+        assert_eq!(verdict_of(1.5, 0.01, 10, "load"), Verdict::Worse(Word::Slower));
+        assert_eq!(verdict_of(0.5, 0.01, 10, "memory_peak"), Verdict::Better(Word::Smaller));
+        assert_eq!(verdict_of(1.001, 0.001, 10, "tg128"), Verdict::NoRelevantDifference);
+        assert!(matches!(verdict_of(1.01, 0.05, 10, "tg128"), Verdict::NotResolved { rounds_needed: 12.. }));
         // An effect far from the border needs few more rounds, however wide the interval still is.
-        assert!(matches!(verdict_of(1.3, 0.25, 10, Better::Higher), Verdict::NotResolved { rounds_needed: 12..60 }));
+        assert!(matches!(verdict_of(1.3, 0.25, 10, "tg128"), Verdict::NotResolved { rounds_needed: 12..60 }));
+    }
+
+    #[test]
+    fn json_has_the_word_alone() {
+        let json = |verdict: Verdict| serde_json::to_value(verdict).expect("it can be written");
+        assert_eq!(json(Verdict::Worse(Word::Larger)), "larger");
+        for verdict in [Verdict::Better(Word::Faster), Verdict::NoRelevantDifference] {
+            assert_eq!(json(verdict), verdict.name());
+        }
+        let open = Verdict::NotResolved { rounds_needed: 12 };
+        assert_eq!(json(open), serde_json::json!({ open.name(): { "rounds_needed": 12 } }));
     }
 
     #[test]
     fn a_family_is_adjusted_for_its_own_number() {
-        let named = |key: &str| Series { key: key.into(), ..series(&[1.0; 10], Unit::Bytes, Better::Lower) };
-        let own = [named("pp512"), named("memory_peak"), named("short/tg"), named(OVERALL)];
+        let named = |of: &str| series(&[1.0; 10], of);
+        let own = ["pp512", "memory_peak", "short/tg", "all_workloads", "tg128 @ d4096"].map(named);
         let mut verdicts = Verdicts::default();
         let protocol = crate::analysis::testing::protocol();
         verdicts.add(&own, &own, &protocol);
         verdicts.add(&own, &own, &protocol);
-        assert_eq!(verdicts, Verdicts { primary: 4, depths: 0, categories: 2, overall: 2 });
+        assert_eq!(verdicts, Verdicts { primary: 4, depths: 2, categories: 2, overall: 2 });
         assert!((verdicts.strict(Family::Primary, 0.95) - 0.9875).abs() < 1e-12);
-        assert!((verdicts.strict(Family::of(&own[2]), 0.95) - 0.975).abs() < 1e-12);
+        assert!((verdicts.strict(own[2].id.spec().family, 0.95) - 0.975).abs() < 1e-12);
     }
 }

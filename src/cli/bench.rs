@@ -51,7 +51,7 @@ pub(super) struct Job<'a> {
 pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, &setting(1 + args.quantized.len()), &quality)?;
+    let plan = plan::plan(&args.measure, &setting(1 + args.quantized.len()), &quality, &here.machine)?;
     let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
     let sources = fetch::sources(names, fetch::Downloads::of(&args.measure), observer(&args.measure).as_mut());
@@ -61,7 +61,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, &setting(1 + args.types.len()), &quality)?;
+    let plan = plan::plan(&args.measure, &setting(1 + args.types.len()), &quality, &here.machine)?;
     let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let types = quantize::types(&args.types)?;
     if args.measure.dry_run {

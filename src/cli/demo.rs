@@ -31,7 +31,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let here = machine::here()?;
     let quality = quality::quick(&args.measure, prompts::pocket_texts)?;
     let setting = Setting { n_models: 1 + TYPES.len(), quick_inner: QUICK_INNER, budget_s: Some(BUDGET_S) };
-    let plan = plan::plan(&args.measure, &setting, &quality)?;
+    let plan = plan::plan(&args.measure, &setting, &quality, &here.machine)?;
     let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let types = quantize::types(&TYPES.map(String::from))?;
     let workshop = Workshop::open(None)?;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     prompts::Prompt,
-    record::{DEPTH, Sampling, Workload, WorkloadKind},
+    record::{Sampling, Workload, WorkloadKind},
 };
 
 /// How prompts are answered.
@@ -51,39 +51,26 @@ impl GenerationArgs {
         }
     }
 
-    /// The work of one sequence: every length at every depth, the least depth first. Names are llama-bench's.
+    /// The work of one sequence: every length at every depth, the least depth first.
     pub(super) fn alone(&self, pp: &[u32], tg: &[u32]) -> Vec<Workload> {
         let typed: &[u32] = if self.depth.is_empty() { &[0] } else { &self.depth };
         let depths: BTreeSet<u32> = typed.iter().copied().collect();
         let at = |n_depth: u32| {
-            let id = move |prefix: &str, n: u32| match n_depth {
-                0 => format!("{prefix}{n}"),
-                depth => format!("{prefix}{n}{DEPTH}{depth}"),
-            };
-            let prompts =
-                lengths(pp).map(move |n| Workload { id: id("pp", n), kind: WorkloadKind::Pp { n_tokens: n, n_depth } });
-            let answers =
-                lengths(tg).map(move |n| Workload { id: id("tg", n), kind: WorkloadKind::Tg { n_tokens: n, n_depth } });
-            prompts.chain(answers)
+            let prompts = lengths(pp).map(move |n_tokens| WorkloadKind::Pp { n_tokens, n_depth });
+            prompts.chain(lengths(tg).map(move |n_tokens| WorkloadKind::Tg { n_tokens, n_depth }))
         };
-        depths.into_iter().flat_map(at).collect()
+        depths.into_iter().flat_map(at).filter_map(Workload::synthetic).collect()
     }
 
     /// The work of sequences side by side; `pp` and `tg` are the lengths that are timed alone, too.
     pub(super) fn together(&self, pp: &[u32], tg: &[u32]) -> Vec<Workload> {
         let (pp, tg) = (lengths(pp).next(), lengths(tg).next());
         let work = |n_seq: u32| {
-            let prompt = pp.map(|n| Workload {
-                id: format!("pp{n}x{n_seq}"),
-                kind: WorkloadKind::PpTogether { n_tokens: n, n_seq },
-            });
-            let answer = tg.map(|n| Workload {
-                id: format!("tg{n}x{n_seq}"),
-                kind: WorkloadKind::TgTogether { n_tokens: n, n_depth: pp.unwrap_or(1), n_seq },
-            });
+            let prompt = pp.map(|n_tokens| WorkloadKind::PpTogether { n_tokens, n_seq });
+            let answer = tg.map(|n_tokens| WorkloadKind::TgTogether { n_tokens, n_depth: pp.unwrap_or(1), n_seq });
             prompt.into_iter().chain(answer)
         };
-        lengths(&self.parallel).flat_map(work).collect()
+        lengths(&self.parallel).flat_map(work).filter_map(Workload::synthetic).collect()
     }
 
     /// The first prompts of every category, in their order.

@@ -26,18 +26,21 @@ pub(super) fn here() -> Result<Here> {
     Ok(Here { build: build(system_info), machine: probe::machine(devices) })
 }
 
+/// Whether a device other than the CPU holds a part of the models.
+pub(super) fn computes_on_device(device: Device, n_gpu_layers: i32, machine: &Machine) -> bool {
+    match device {
+        Device::Cpu => false,
+        Device::Auto => n_gpu_layers != 0 && machine.devices.iter().any(|d| d.kind != "cpu" && d.kind != "accelerator"),
+        Device::Cuda | Device::Metal | Device::Vulkan => true,
+    }
+}
+
 /// How fast the memory is read that generation reads, with the threads it will use; `None` where a GPU does the work, or none is asked for.
 pub(super) fn memory_bandwidth(plan: &Plan, settings: &Settings, machine: &Machine) -> Option<MemoryBandwidth> {
-    let on_cpu = match settings.device {
-        Device::Cpu => true,
-        Device::Auto => {
-            machine.devices.iter().all(|d| d.kind == "cpu" || d.kind == "accelerator") || settings.n_gpu_layers == 0
-        }
-        Device::Cuda | Device::Metal | Device::Vulkan => false,
-    };
     let generates = plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Tg { .. }));
     let clock = probe::Monotonic::start();
-    (on_cpu && generates).then(|| probe::bandwidth(&clock, settings.n_threads, probe::machine::available_bytes()))?
+    (!computes_on_device(settings.device, settings.n_gpu_layers, machine) && generates)
+        .then(|| probe::bandwidth(&clock, settings.n_threads, probe::machine::available_bytes()))?
 }
 
 /// This executable.

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::{args::MeasureArgs, quality::Wanted, values::Rounds};
+use super::{args::MeasureArgs, machine::computes_on_device, quality::Wanted, values::Rounds};
 use crate::{
+    metric::{self, Family, MetricId},
     prompts::{self, Prompt},
-    record::{Budget, InnerPolicy, Plan, PromptText, PromptTurns, Protocol, Settings, Workload, WorkloadKind, datum},
+    record::{Budget, InnerPolicy, Machine, Plan, PromptText, PromptTurns, Protocol, Settings, Workload, WorkloadKind},
     stats,
 };
 
@@ -33,7 +34,7 @@ pub(super) struct Setting {
 }
 
 /// The plan of a measurement.
-pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> Result<Plan> {
+pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted, machine: &Machine) -> Result<Plan> {
     let mut workloads = Vec::new();
     workloads.extend(args.generation.alone(&args.pp, &args.tg));
     workloads.extend(args.generation.together(&args.pp, &args.tg));
@@ -45,7 +46,7 @@ pub(super) fn plan(args: &MeasureArgs, setting: &Setting, quality: &Wanted) -> R
     if workloads.is_empty() && quality.plan.is_none() {
         bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
     }
-    let protocol = protocol(args, setting, &workloads)?;
+    let protocol = protocol(args, setting, &workloads, machine)?;
     Ok(Plan {
         workloads,
         protocol,
@@ -71,13 +72,13 @@ pub(super) fn settings(args: &MeasureArgs, allowed_cpus: u32) -> Settings {
     }
 }
 
-fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Result<Protocol> {
+fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload], machine: &Machine) -> Result<Protocol> {
     let rounds = match args.rounds {
         // Only output is compared.
         _ if workloads.is_empty() => Rounds { min: 0, max: 0 },
         _ if args.quick => Rounds { min: QUICK_ROUNDS, max: QUICK_ROUNDS },
         Some(typed) => typed,
-        None => default_rounds(args, setting, workloads)?,
+        None => default_rounds(args, setting, workloads, machine)?,
     };
     let (inner_samples, inner) = match args.inner {
         Some(typed) => (typed, InnerPolicy::Fixed),
@@ -111,12 +112,12 @@ fn protocol(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Re
 }
 
 /// At least as many as the verdicts on speed, load and memory need to be drawn at all, each at its adjusted confidence.
-fn default_rounds(args: &MeasureArgs, setting: &Setting, workloads: &[Workload]) -> Result<Rounds> {
-    let deep = workloads.iter().filter(|w| w.kind.depth().is_some_and(|depth| depth > 0)).count();
-    let synthetic = workloads.iter().filter(|w| datum::synthetic_phase(&w.kind).is_some()).count() - deep;
-    let load_and_memory = 2;
-    // Those at a depth are a family of their own.
-    let verdicts = setting.n_models.saturating_sub(1).max(1) * (synthetic + load_and_memory).max(deep);
+fn default_rounds(args: &MeasureArgs, setting: &Setting, workloads: &[Workload], machine: &Machine) -> Result<Rounds> {
+    let metrics = metric::of_workloads(workloads);
+    let on_device = computes_on_device(args.device, args.n_gpu_layers, machine);
+    let measured = |id: &&MetricId| on_device || **id != MetricId::DeviceMemory;
+    let of = |family| metrics.iter().filter(measured).filter(|id| id.spec().family == family).count();
+    let verdicts = setting.n_models.saturating_sub(1).max(1) * of(Family::Primary).max(of(Family::Depth));
     let fewest = stats::fewest_for_effect(1.0 - (1.0 - args.confidence) / verdicts as f64).context("--confidence")?;
     let min = ROUNDS.min.max(u32::try_from(fewest).unwrap_or(u32::MAX).next_multiple_of(2));
     Ok(Rounds { min, max: ROUNDS.max.max(min) })

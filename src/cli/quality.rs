@@ -103,7 +103,7 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
     let here = machine::here()?;
     let allowed_cpus = here.machine.allowed_cpus;
     let setting = Setting { n_models: args.models.len(), quick_inner: 1, budget_s: None };
-    let mut plan = plan::plan(measure, &setting, &quality)?;
+    let mut plan = plan::plan(measure, &setting, &quality, &here.machine)?;
     plan.workloads.clear();
     (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
     plan.protocol.budget_s = None;

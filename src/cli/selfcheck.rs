@@ -25,7 +25,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     measure.no_quality = true;
     let here = machine::here()?;
     let quality = quality::wanted(&measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&measure, &bench::setting(2), &quality)?;
+    let plan = plan::plan(&measure, &bench::setting(2), &quality, &here.machine)?;
     let settings = plan::settings(&measure, here.machine.allowed_cpus);
     let sources = vec![Source::found(&model), Source::found(&model)];
     let job = Job { args: &measure, plan, settings, here, sources, quality };

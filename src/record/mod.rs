@@ -32,7 +32,7 @@ pub(crate) use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
 pub use model::{Model, Role, Subject};
 pub(crate) use model::{ModelFacts, TensorGroup, TokenizerFacts};
 pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptTurns, Protocol, Workers, Workload, WorkloadKind};
-pub(crate) use plan::{CONTEXT_STEP, DEPTH, PromptText, Sampling};
+pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
 pub use quality::QualityWorker;
 pub(crate) use quality::{
     CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, Reference, Sharing,

@@ -37,9 +37,14 @@ impl Plan {
     /// Whether a workload is among those by which a run stops and a model is judged first: synthetic, and at the least depth there is.
     #[must_use]
     pub fn is_primary(&self, kind: &WorkloadKind) -> bool {
-        let least = self.workloads.iter().filter_map(|w| w.kind.depth()).min();
-        kind.n_ctx().is_some() && kind.depth().is_none_or(|depth| Some(depth) == least)
+        is_primary(&self.workloads, kind)
     }
+}
+
+/// As [`Plan::is_primary`], of work that is no plan yet.
+pub(crate) fn is_primary(workloads: &[Workload], kind: &WorkloadKind) -> bool {
+    let least = workloads.iter().filter_map(|w| w.kind.depth()).min();
+    kind.n_ctx().is_some() && kind.depth().is_none_or(|depth| Some(depth) == least)
 }
 
 /// One thing every model is asked to do in a round.
@@ -50,20 +55,6 @@ pub struct Workload {
     /// What it is.
     pub kind: WorkloadKind,
 }
-
-impl Workload {
-    /// Its name without the depth: `tg128` of `tg128 @ d1024`.
-    #[must_use]
-    pub fn at_any_depth(&self) -> &str {
-        match self.kind.depth() {
-            Some(_) => self.id.split(DEPTH).next().unwrap_or(&self.id),
-            None => &self.id,
-        }
-    }
-}
-
-/// Between a work's name and its depth, as llama-bench writes it.
-pub(crate) const DEPTH: &str = " @ d";
 
 /// The kinds of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -340,10 +340,7 @@ impl Cell {
 /// A verdict in words.
 pub(crate) fn words(verdict: Verdict) -> String {
     match verdict {
-        Verdict::Faster => "faster".into(),
-        Verdict::Slower => "slower".into(),
-        Verdict::Smaller => "smaller".into(),
-        Verdict::Larger => "larger".into(),
+        Verdict::Better(word) | Verdict::Worse(word) => word.text(),
         Verdict::NoRelevantDifference => "no relevant difference".into(),
         Verdict::NotResolved { rounds_needed } => format!("not resolved (about {rounds_needed} rounds)"),
     }
@@ -353,8 +350,8 @@ pub(crate) fn words(verdict: Verdict) -> String {
 pub(crate) fn tone(c: &Comparison) -> Tone {
     match c.verdict {
         None => Tone::Plain,
-        Some(Verdict::Faster | Verdict::Smaller) => Tone::Better,
-        Some(Verdict::Slower | Verdict::Larger) => Tone::Worse,
+        Some(Verdict::Better(_)) => Tone::Better,
+        Some(Verdict::Worse(_)) => Tone::Worse,
         Some(Verdict::NoRelevantDifference) => Tone::Same,
         Some(Verdict::NotResolved { .. }) => Tone::Open,
     }

@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn intervals_share_the_scale_and_precision_of_their_value() {
         let m = |value, low, high, unit| MetricSummary {
-            key: "k".into(),
+            id: crate::metric::id("load"),
             value: Some(value),
             low,
             high,

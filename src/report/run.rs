@@ -111,10 +111,10 @@ pub(crate) fn schema() -> Result<String, serde_json::Error> {
 }
 
 fn row(model: &ModelAnalysis, m: &MetricSummary) -> Vec<Field> {
-    let c = model.comparison(&m.key);
+    let c = model.comparison(&m.id);
     vec![
         Field::Text(model.name.clone()),
-        Field::Text(m.key.clone()),
+        Field::Text(m.id.to_string()),
         Field::Number(m.value),
         Field::Number(m.low),
         Field::Number(m.high),

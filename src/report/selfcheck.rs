@@ -22,7 +22,7 @@ pub(crate) fn selfcheck(found: &SelfCheck) -> String {
             found.rounds
         ),
         Finding::Failed => {
-            let keys: Vec<&str> = found.differences.iter().map(|(key, _)| key.as_str()).collect();
+            let keys: Vec<String> = found.differences.iter().map(|(id, _)| id.to_string()).collect();
             format!(
                 "Self-check FAILED: {} came out different by more than {limit} although both are the same file.",
                 keys.join(", ")
@@ -62,11 +62,14 @@ fn interval(c: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Better, Verdict, Warning, WarningKind};
+    use crate::{
+        analysis::{Better, Verdict, Warning, WarningKind},
+        metric::{Word, id},
+    };
 
     fn found(verdict: Verdict) -> SelfCheck {
         let c = Comparison {
-            key: "tg128".into(),
+            id: id("tg128"),
             ratio: Some(1.0213),
             low: Some(1.0121),
             high: Some(1.031),
@@ -74,8 +77,8 @@ mod tests {
             better: Better::Higher,
             n: 12,
         };
-        let list = |is: bool| if is { vec![("tg128".to_owned(), c.clone())] } else { Vec::new() };
-        let different = verdict == Verdict::Faster;
+        let list = |is: bool| if is { vec![(id("tg128"), c.clone())] } else { Vec::new() };
+        let different = verdict == Verdict::Better(Word::Faster);
         SelfCheck {
             differences: list(different),
             equivalent: list(!different),
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_metric_and_what_to_do() {
-        let text = selfcheck(&found(Verdict::Faster));
+        let text = selfcheck(&found(Verdict::Better(Word::Faster)));
         assert!(text.starts_with("Self-check FAILED: tg128 came out different by more than"), "{text}");
         assert!(text.contains("tg128: different, 1.021× [1.012, 1.031] in 12 rounds"), "{text}");
         assert!(text.contains("other processes used 40 %: close them") && text.contains("--budget"), "{text}");

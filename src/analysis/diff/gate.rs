@@ -13,12 +13,13 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{Change, ChangeKind, Diff, MetricDiff};
+use crate::metric::MetricId;
 
 /// A limit to the change of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Limit {
     text: String,
-    metric: String,
+    metric: MetricId,
     side: Side,
     at: f64,
     kind: ChangeKind,
@@ -49,7 +50,7 @@ pub(crate) enum UnknownMetric {
         /// The limit.
         limit: String,
         /// What was asked for.
-        metric: String,
+        metric: MetricId,
         /// What there is.
         known: String,
     },
@@ -71,7 +72,7 @@ pub(crate) struct Gate {
     /// The model.
     pub model: String,
     /// The metric by its full name.
-    pub metric: String,
+    pub metric: MetricId,
     /// How it came out.
     pub passing: Passing,
 }
@@ -99,9 +100,7 @@ impl FromStr for Limit {
         let number = rest[1..].trim();
         let metric = match metric.trim() {
             "" => return Err(bad("there is no metric before the sign")),
-            "peak" => "memory_peak",
-            "kld" => "kld_mean",
-            other => other,
+            name => name.parse().map_err(|_| bad("there is no such metric"))?,
         };
         let (digits, kind) = match number.strip_suffix('%') {
             Some(percent) => (percent.trim_end(), ChangeKind::Ratio),
@@ -112,7 +111,7 @@ impl FromStr for Limit {
             return Err(bad("the number is not finite"));
         }
         let at = if kind == ChangeKind::Ratio { 1.0 + value / 100.0 } else { value };
-        Ok(Self { text: text.into(), metric: metric.into(), side, at, kind })
+        Ok(Self { text: text.into(), metric, side, at, kind })
     }
 }
 
@@ -168,10 +167,10 @@ impl Diff {
 }
 
 fn known<'a>(rows: impl Iterator<Item = &'a MetricDiff>) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for row in rows {
-        if !names.contains(&&row.metric[..]) {
-            names.push(&row.metric);
+    let mut names: Vec<String> = Vec::new();
+    for name in rows.map(|row| row.metric.to_string()) {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     if names.is_empty() { "none".into() } else { names.join(", ") }

@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use super::{
     comparable::{Difference, MatchedBy, Pair, Weight, differences, pair_models},
-    first_failure,
-    metric::{Better, Unit},
-    series,
+    first_failure, series,
     verdict::Verdict,
 };
-use crate::record::{Outcome, Run};
+use crate::{
+    metric::{Better, MetricId, Unit},
+    record::{Outcome, Run},
+};
 
 pub(crate) use gate::{Gate, Limit, Passing};
 
@@ -71,14 +72,14 @@ pub(crate) struct ModelDiff {
     /// Every metric that both have.
     pub metrics: Vec<MetricDiff>,
     /// Metrics that only the older record has.
-    pub lost: Vec<String>,
+    pub lost: Vec<MetricId>,
 }
 
 /// A metric of a model in both records.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct MetricDiff {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
-    pub metric: String,
+    pub metric: MetricId,
     /// Median over the rounds of the older record; of outputs the mean over the windows that both have.
     pub old: f64,
     /// The same of the newer one.
@@ -165,7 +166,7 @@ pub(super) fn held_to(old: &Run, new: &Run, family: Option<usize>) -> Diff {
 
 fn model(old: &Run, new: &Run, pair: &Pair, metrics: Vec<MetricDiff>) -> ModelDiff {
     let had = series::of_model(old, pair.old);
-    let lost = had.into_iter().map(|s| s.key).filter(|key| metrics.iter().all(|m| m.metric != *key));
+    let lost = had.into_iter().map(|s| s.id).filter(|id| metrics.iter().all(|m| m.metric != *id));
     ModelDiff {
         name: new.subjects[pair.new].name.clone(),
         matched_by: pair.by,

@@ -2,10 +2,8 @@
 
 use super::{Change, ChangeKind, MetricDiff};
 use crate::{
-    analysis::{
-        comparable::Pair,
-        metric::{Better, Unit},
-    },
+    analysis::comparable::Pair,
+    metric::MetricId,
     record::{CandidateQuality, Run, WindowMeans},
     stats::{self, Estimate},
 };
@@ -25,23 +23,16 @@ pub(super) fn compare(old: &Run, new: &Run, pair: &Pair, pairs: &[Pair]) -> Vec<
         return windows.iter().filter_map(|windows| perplexity(windows, new, |w| w.nll_base_nats)).collect();
     }
     let windows = common(old, new, pair);
-    let difference = |metric: &str, unit, better, of: fn(&WindowMeans) -> f64| {
+    let difference = |metric: MetricId, of: fn(&WindowMeans) -> f64| {
         let change = change(&windows, new, of)?;
         let values = (mean(&windows, |w| of(w.0))?, mean(&windows, |w| of(w.1))?);
         let (low, high) = (change.low, change.high);
-        Some(row(
-            metric,
-            unit,
-            better,
-            values,
-            Change { kind: ChangeKind::Difference, value: change.value, low, high },
-            &windows,
-        ))
+        Some(row(metric, values, Change { kind: ChangeKind::Difference, value: change.value, low, high }, &windows))
     };
     [
         perplexity(&windows, new, |w| w.nll_candidate_nats),
-        difference("kld_mean", Unit::Nats, Better::Lower, |w| w.kld_nats),
-        difference("top1_agreement", Unit::Fraction, Better::Higher, |w| w.same_top_fraction),
+        difference(MetricId::MeanKld { lower_bound: false }, |w| w.kld_nats),
+        difference(MetricId::SameTop, |w| w.same_top_fraction),
     ]
     .into_iter()
     .flatten()
@@ -54,19 +45,13 @@ fn perplexity(windows: &Windows<'_>, run: &Run, nll: fn(&WindowMeans) -> f64) ->
     let values = (mean(windows, |w| nll(w.0))?.exp(), mean(windows, |w| nll(w.1))?.exp());
     let (low, high) = (change.low.map(f64::exp), change.high.map(f64::exp));
     let change = Change { kind: ChangeKind::Ratio, value: change.value.exp(), low, high };
-    Some(row("ppl", Unit::Perplexity, Better::Lower, values, change, windows))
+    Some(row(MetricId::Perplexity, values, change, windows))
 }
 
-fn row(
-    metric: &str,
-    unit: Unit,
-    better: Better,
-    (old, new): (f64, f64),
-    change: Change,
-    windows: &Windows<'_>,
-) -> MetricDiff {
+fn row(metric: MetricId, (old, new): (f64, f64), change: Change, windows: &Windows<'_>) -> MetricDiff {
     let n = windows.iter().map(Vec::len).sum();
-    MetricDiff { metric: metric.into(), old, new, unit, better, change, verdict: None, n_old: n, n_new: n }
+    let spec = metric.spec();
+    MetricDiff { metric, old, new, unit: spec.unit, better: spec.better, change, verdict: None, n_old: n, n_new: n }
 }
 
 /// The mean difference with its interval over windows, texts counting equally.

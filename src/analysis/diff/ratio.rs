@@ -7,6 +7,7 @@ use crate::{
         series::{self, Series},
         verdict,
     },
+    metric::MetricId,
     record::{CacheState, Protocol, Run},
     stats::{self, Dependence, Estimate},
 };
@@ -23,10 +24,10 @@ pub(super) struct Two {
 /// Every metric that both have and that means the same in both.
 pub(super) fn series(old: &Run, new: &Run, pair: &Pair) -> Vec<Two> {
     let before = series::of_model(old, pair.old);
-    let partner = |own: &Series| before.iter().find(|s| s.key == own.key).cloned();
+    let partner = |own: &Series| before.iter().find(|s| s.id == own.id).cloned();
     let two = series::of_model(new, pair.new).into_iter().filter_map(|new| Some(Two { old: partner(&new)?, new }));
     let same_cache = warm(old, pair.old) == warm(new, pair.new);
-    two.filter(|two| same_cache || two.new.key != series::LOAD).collect()
+    two.filter(|two| same_cache || two.new.id != MetricId::Load).collect()
 }
 
 /// Whether the loads counted were warm.
@@ -55,14 +56,15 @@ impl Two {
         let interval = self.interval(protocol.confidence).ok();
         let strict = verdict::adjusted(protocol.confidence, verdicts);
         let (n_old, n_new) = (self.old.by_round.len(), self.new.by_round.len());
-        let judged = || verdict::judge(&self.interval(strict), n_old.min(n_new), protocol.equivalence, &self.new);
+        let judged = || verdict::judge(&self.interval(strict), n_old.min(n_new), protocol.equivalence, &self.new.id);
         let ratio = interval.as_ref().map(Estimate::exp);
+        let spec = self.new.id.spec();
         MetricDiff {
-            metric: self.new.key.clone(),
+            metric: self.new.id.clone(),
             old,
             new,
-            unit: self.new.unit,
-            better: self.new.better,
+            unit: spec.unit,
+            better: spec.better,
             change: Change {
                 kind: ChangeKind::Ratio,
                 value: ratio.as_ref().map_or(new / old, |r| r.value),

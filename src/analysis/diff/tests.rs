@@ -6,6 +6,7 @@ use super::{
     Passing::{Failed, Passed},
     *,
 };
+use crate::metric::{Word, id};
 use crate::record::{Phase, WindowMeans, read_run};
 
 fn run() -> Run {
@@ -30,7 +31,7 @@ fn slower(model: usize, factor: f64) -> Run {
 }
 
 fn metric<'a>(diff: &'a Diff, model: usize, key: &str) -> &'a MetricDiff {
-    diff.models[model].metrics.iter().find(|m| m.metric == key).expect("both have it")
+    diff.models[model].metrics.iter().find(|m| m.metric.to_string() == key).expect("both have it")
 }
 
 fn gates(diff: &mut Diff, limit: &str) -> Vec<Passing> {
@@ -56,8 +57,8 @@ fn a_model_that_became_slower_is_found_and_fails_its_limit_alone() {
     let mut diff = diff(&run(), &slower(1, 1.25));
     let tg = metric(&diff, 1, "tg128");
     assert!((tg.change.value - 0.8).abs() < 1e-6, "{tg:?}");
-    assert_eq!(tg.verdict, Some(Verdict::Slower));
-    assert_eq!(metric(&diff, 2, "tg128").verdict.filter(|v| *v == Verdict::Slower), None);
+    assert_eq!(tg.verdict, Some(Verdict::Worse(Word::Slower)));
+    assert_eq!(metric(&diff, 2, "tg128").verdict.filter(|v| *v == Verdict::Worse(Word::Slower)), None);
     assert_eq!(gates(&mut diff, "tg128<-3%"), [Passed, Failed, Passed, Passed]);
     assert!(diff.fails());
     // −20 % is not past −20 % with its whole interval, nor is a fall a rise.
@@ -100,8 +101,8 @@ fn loads_from_another_kind_of_cache_are_not_compared() {
         load.cache = crate::record::CacheState::Cold;
     }
     let diff = diff(&run(), &cold);
-    assert!(diff.models[0].metrics.iter().all(|m| m.metric != "load"));
-    assert_eq!(diff.models[0].lost, ["load"]);
+    assert!(diff.models[0].metrics.iter().all(|m| m.metric != MetricId::Load));
+    assert_eq!(diff.models[0].lost, [MetricId::Load]);
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn a_model_that_fails_now_is_not_passed_over() {
     }
     let diff = diff(&run(), &new);
     assert!(diff.is_partial());
-    assert!(diff.models[1].metrics.is_empty() && diff.models[1].lost.contains(&"tg128".to_owned()));
+    assert!(diff.models[1].metrics.is_empty() && diff.models[1].lost.contains(&id("tg128")));
 }
 
 #[test]

@@ -13,10 +13,12 @@ use super::{
     ANALYSIS_FORMAT, Analysis, MetricSummary, analyse,
     comparable::Difference,
     diff::{self, Change, Side},
-    metric::{Better, Unit},
     verdict::Verdict,
 };
-use crate::record::{Machine, Outcome, Run};
+use crate::{
+    metric::{Better, MetricId, Unit},
+    record::{Machine, Outcome, Run},
+};
 use groups::Group;
 use held::Held;
 
@@ -60,7 +62,7 @@ pub(crate) struct ModelRows {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct MetricRow {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
-    pub metric: String,
+    pub metric: MetricId,
     /// Unit of its values.
     pub unit: Unit,
     /// Which way is better.
@@ -163,13 +165,13 @@ fn model_rows(runs: &[Run], analyses: &[Analysis], held: &[Held<'_>], group: &Gr
     let of_record = |record: usize| group[record].map(|model| &analyses[record].models[model]);
     let mut known: Vec<&MetricSummary> = Vec::new();
     for metric in (0..runs.len()).filter_map(of_record).flat_map(|model| &model.metrics) {
-        if known.iter().all(|k| k.key != metric.key) {
+        if known.iter().all(|k| k.id != metric.id) {
             known.push(metric);
         }
     }
-    let measured = |record: usize, key: &str| {
+    let measured = |record: usize, id: &MetricId| {
         let Some(model) = of_record(record) else { return Measured::NoSuchModel };
-        let value = model.metric(key).filter(|m| m.value.is_some());
+        let value = model.metric(id).filter(|m| m.value.is_some());
         match (value, &model.outcome) {
             (Some(metric), _) => Measured::Value(metric.clone()),
             (None, Outcome::Failed { .. }) => Measured::Failed,
@@ -177,16 +179,16 @@ fn model_rows(runs: &[Run], analyses: &[Analysis], held: &[Held<'_>], group: &Gr
         }
     };
     let reading = |record: usize, metric: &MetricSummary| {
-        let measured = measured(record, &metric.key);
+        let measured = measured(record, &metric.id);
         let against_first = match record.checked_sub(1) {
             None => Standing::First,
             Some(_) if measured.value().is_none() => Standing::NothingToCompare,
-            Some(i) => held[i].standing(group[0], group[record], &metric.key, metric.unit),
+            Some(i) => held[i].standing(group[0], group[record], &metric.id),
         };
         Reading { measured, against_first }
     };
     let row = |metric: &&MetricSummary| MetricRow {
-        metric: metric.key.clone(),
+        metric: metric.id.clone(),
         unit: metric.unit,
         better: metric.better,
         readings: (0..runs.len()).map(|record| reading(record, metric)).collect(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::metric::Word;
 use crate::record::{Phase, WorkloadKind, read_run};
 
 fn run() -> Run {
@@ -28,7 +29,7 @@ fn side_by_side(runs: &[Run]) -> Several {
 
 fn reading<'a>(several: &'a Several, model: &str, metric: &str, record: usize) -> &'a Reading {
     let model = several.models.iter().find(|m| m.name == model).expect("the model");
-    let row = model.metrics.iter().find(|m| m.metric == metric).expect("the metric");
+    let row = model.metrics.iter().find(|m| m.metric.to_string() == metric).expect("the metric");
     &row.readings[record]
 }
 
@@ -47,7 +48,7 @@ fn days_of_one_machine_are_compared_with_the_first() {
     assert_eq!(found.records.iter().map(|r| r.machine).collect::<Vec<_>>(), [0, 0, 0]);
     let tg = reading(&found, "Q8_0", "tg128", 1);
     let Standing::Compared { change, verdict } = &tg.against_first else { panic!("{tg:?}") };
-    assert!((change.value - 0.8).abs() < 1e-6 && *verdict == Some(Verdict::Slower), "{tg:?}");
+    assert!((change.value - 0.8).abs() < 1e-6 && *verdict == Some(Verdict::Worse(Word::Slower)), "{tg:?}");
     let again = reading(&found, "Q8_0", "tg128", 2);
     assert!(matches!(&again.against_first, Standing::Compared { change, .. } if (change.value - 1.0).abs() < 1e-9));
     assert_eq!(reading(&found, "Q8_0", "tg128", 0).against_first, Standing::First);

@@ -12,7 +12,7 @@ use super::{
     ModelAnalysis,
     series::{self, Series},
 };
-use crate::record::{Run, WorkloadKind};
+use crate::record::Run;
 
 /// A warning in plain words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -128,9 +128,7 @@ fn of_model(kind: WarningKind, model: &str, evidence: String, remedy: &str) -> W
 
 /// The synthetic workloads of a model, round by round: what speed is judged by.
 fn speeds(run: &Run, model: usize) -> Vec<Series> {
-    let synthetic =
-        |key: &str| run.plan.workloads.iter().any(|w| w.id == key && !matches!(w.kind, WorkloadKind::Prompt(_)));
-    series::of_model(run, model).into_iter().filter(|s| synthetic(&s.key)).collect()
+    series::of_model(run, model).into_iter().filter(|s| s.id.synthetic().is_some()).collect()
 }
 
 /// The original, or what stands first.

@@ -28,7 +28,7 @@ pub(super) fn drift(run: &Run) -> Option<Warning> {
     let went = if change < 0.0 { "fell" } else { "rose" };
     let evidence = format!(
         "{} of {} {went} by {} from the first round to the last (Kendall's τ {:.2}, p {:.1e})",
-        of.key,
+        of.id,
         run.subjects[model].name,
         percent(change.abs()),
         trend.tau,
@@ -57,7 +57,7 @@ pub(super) fn outliers(run: &Run) -> Option<Warning> {
     let mut looked_at = 0;
     for model in 0..run.subjects.len() {
         for own in speeds(run, model) {
-            let reference = base.iter().find(|b| b.key == own.key).filter(|_| model != original(run));
+            let reference = base.iter().find(|b| b.id == own.id).filter(|_| model != original(run));
             let points: Vec<(u32, f64)> =
                 own.by_round.iter().filter_map(|&(r, v)| Some((r, log(v, r, reference)?))).collect();
             let values: Vec<f64> = points.iter().map(|(_, d)| *d).collect();
@@ -66,7 +66,7 @@ pub(super) fn outliers(run: &Run) -> Option<Warning> {
             for at in stats::outliers(&values, RESOLUTION).unwrap_or_default() {
                 let off = (values[at] - middle).exp_m1();
                 let sign = if off > 0.0 { "+" } else { "−" };
-                let what = format!("{} of {}", own.key, run.subjects[model].name);
+                let what = format!("{} of {}", own.id, run.subjects[model].name);
                 found.push((
                     off.abs(),
                     format!("{what} in round {} ({sign}{})", points[at].0.saturating_add(1), percent(off.abs())),
@@ -103,14 +103,14 @@ fn log(value: f64, round: u32, reference: Option<&Series>) -> Option<f64> {
 /// The first sample of each visit against the median of those after it, over visits: steady work has no first.
 pub(super) fn warmup_too_short(run: &Run, model: usize) -> Option<Warning> {
     let worst = speeds(run, model).into_iter().filter_map(|s| {
-        let workload = run.plan.workloads.iter().position(|w| w.id == s.key)?;
+        let workload = run.plan.workload_of(&s.id)?;
         let d: Vec<f64> = visits(run, model).filter_map(|v| first_over_rest(v, workload)).collect();
         let slower = stats::hodges_lehmann(&d, run.plan.protocol.confidence).ok()?.exp();
-        (slower.low > 1.0 + WARMUP).then_some((s.key, slower))
+        (slower.low > 1.0 + WARMUP).then_some((s.id, slower))
     });
-    let (key, e) = worst.max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
+    let (metric, e) = worst.max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
     let evidence = format!(
-        "the first sample of {key} in a visit took {} longer than those after it [{}, {}]",
+        "the first sample of {metric} in a visit took {} longer than those after it [{}, {}]",
         percent(e.value - 1.0),
         percent(e.low - 1.0),
         percent(e.high - 1.0)

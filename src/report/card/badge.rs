@@ -2,6 +2,7 @@
 
 use crate::{
     analysis::{Analysis, ModelAnalysis},
+    record::Phase,
     report::number::{ratio, sig3},
 };
 
@@ -39,7 +40,7 @@ pub(crate) fn badge(analysis: &Analysis, model: usize) -> String {
 }
 
 fn said(m: &ModelAnalysis) -> String {
-    let speed = m.vs_original.iter().find(|c| c.key.starts_with("tg")).and_then(|c| c.ratio);
+    let speed = m.vs_original.iter().find(|c| c.id.is_of(Phase::Decode)).and_then(|c| c.ratio);
     let kld = m.quality.as_ref().and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats.value);
     let parts = [
         m.quant.clone(),

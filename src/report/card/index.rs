@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     analysis::{Analysis, Figures},
+    metric::{Layout, MetricId},
     record::Run,
     report::text::inert_line,
 };
@@ -34,8 +35,8 @@ pub(super) fn item(run: &Run, analysis: &Analysis, model: usize) -> Option<Strin
     let speeds: Vec<(&str, String, f64)> = m
         .metrics
         .iter()
-        .filter(|metric| ["pp", "tg"].iter().any(|kind| is_length(&metric.key, kind)))
-        .filter_map(|metric| Some(("tokens-per-second", format!("{} (t/s)", metric.key), metric.value?)))
+        .filter(|metric| is_bare(&metric.id))
+        .filter_map(|metric| Some(("tokens-per-second", format!("{} (t/s)", metric.id), metric.value?)))
         .collect();
     result("synthetic", "token ids, as llama-bench uses them", &speeds);
     (out.len() > empty).then_some(out)
@@ -49,9 +50,9 @@ fn quality(figures: &Figures) -> [(&'static str, String, f64); 3] {
     ]
 }
 
-/// Whether a key is `pp512` or the like.
-fn is_length(key: &str, kind: &str) -> bool {
-    key.strip_prefix(kind).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+/// Whether it is `pp512` or the like: synthetic work of one sequence with an empty context.
+fn is_bare(id: &MetricId) -> bool {
+    id.synthetic().is_some_and(|(_, shape)| shape.layout == Layout::One { n_depth: 0 })
 }
 
 /// A string that can't end its quotes or its line.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::badge_file;
 use crate::{
     analysis::{Analysis, ModelAnalysis},
-    record::{Role, Run},
+    metric::MetricId,
+    record::{Phase, Role, Run},
     report::{
         document::{Cell, Column, Table},
         format::markdown::{escape, table},
@@ -63,7 +64,7 @@ pub(crate) fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
 fn comparison(analysis: &Analysis) -> Table {
     let columns = ["size", "bits per weight", "memory", "load time", "generation", "perplexity"];
     let columns = std::iter::once(Column::text("model")).chain(columns.map(|c| Column::number(c, ""))).collect();
-    let tg = |m: &ModelAnalysis| m.metrics.iter().find(|x| x.key.starts_with("tg")).and_then(|x| x.value);
+    let tg = |m: &ModelAnalysis| m.metrics.iter().find(|x| x.id.is_of(Phase::Decode)).and_then(|x| x.value);
     let row = |m: &ModelAnalysis| {
         let texts = [
             or_unknown(m.size_bytes.map(|b| b as f64), bytes),
@@ -71,7 +72,7 @@ fn comparison(analysis: &Analysis) -> Table {
             or_unknown(m.memory.as_ref().map(|s| s.peak_bytes), bytes),
             or_unknown(m.load.as_ref().map(|l| l.model_s), seconds),
             or_unknown(tg(m), rate),
-            or_unknown(m.metric("ppl").and_then(|p| p.value), sig3),
+            or_unknown(m.metric(&MetricId::Perplexity).and_then(|p| p.value), sig3),
         ];
         std::iter::once(Cell::text(name(m))).chain(texts.map(Cell::text)).collect()
     };

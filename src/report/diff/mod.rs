@@ -91,7 +91,7 @@ fn fields(model: &ModelDiff, m: &MetricDiff) -> Vec<Field> {
     let MetricDiff { metric, old, new, unit, better: _, change, verdict, n_old, n_new } = m;
     vec![
         Field::Text(model.name.clone()),
-        Field::Text(metric.clone()),
+        Field::Text(metric.to_string()),
         Field::Number(Some(*old)),
         Field::Number(Some(*new)),
         (*unit).into(),
@@ -147,14 +147,15 @@ fn table(i: usize, model: &ModelDiff) -> Table {
         }
     }
     if !model.lost.is_empty() && !model.metrics.is_empty() {
-        let lost: Vec<String> = model.lost.iter().map(|key| name(key)).collect();
+        let lost: Vec<String> = model.lost.iter().map(|id| name(&id.to_string())).collect();
         table.notes.push(format!("not compared: {}.", lost.join(", ")));
     }
     for m in &model.metrics {
         if let Some(Verdict::NotResolved { rounds_needed }) = m.verdict {
-            table
-                .notes
-                .push(format!("{}: about {rounds_needed} rounds in each record would settle it.", name(&m.metric)));
+            table.notes.push(format!(
+                "{}: about {rounds_needed} rounds in each record would settle it.",
+                name(&m.metric.to_string())
+            ));
         }
     }
     table
@@ -162,7 +163,7 @@ fn table(i: usize, model: &ModelDiff) -> Table {
 
 fn row(m: &MetricDiff) -> Vec<Cell> {
     vec![
-        Cell::text(name(&m.metric)),
+        Cell::text(name(&m.metric.to_string())),
         Cell::number(quantity(m.unit, m.old).trim_end(), m.old),
         Cell::number(quantity(m.unit, m.new).trim_end(), m.new),
         Cell::number(amount(&m.change), m.change.value),

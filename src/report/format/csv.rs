@@ -23,31 +23,15 @@ pub(crate) enum Field {
     Count(usize),
 }
 
-/// As JSON names it; likewise below.
 impl From<Unit> for Field {
     fn from(unit: Unit) -> Self {
-        Self::Word(match unit {
-            Unit::TokensPerSecond => "t/s",
-            Unit::Seconds => "s",
-            Unit::Bytes => "bytes",
-            Unit::Perplexity => "ppl",
-            Unit::Nats => "nats",
-            Unit::Fraction => "fraction",
-        })
+        Self::Word(unit.name())
     }
 }
 
 impl From<Option<Verdict>> for Field {
     fn from(verdict: Option<Verdict>) -> Self {
-        Self::Word(match verdict {
-            None => "",
-            Some(Verdict::Faster) => "faster",
-            Some(Verdict::Slower) => "slower",
-            Some(Verdict::Smaller) => "smaller",
-            Some(Verdict::Larger) => "larger",
-            Some(Verdict::NoRelevantDifference) => "no_relevant_difference",
-            Some(Verdict::NotResolved { .. }) => "not_resolved",
-        })
+        Self::Word(verdict.map_or("", Verdict::name))
     }
 }
 

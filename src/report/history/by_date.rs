@@ -1,9 +1,6 @@
 //! Speeds by date: a strip a model on a scale of its own, a point a record with its interval, a line through the records of a machine.
 
-use super::{
-    labels::{Label, machines},
-    tables::is_speed,
-};
+use super::labels::{Label, machines};
 use crate::report::draw::{
     axis::{Axis, Labels, Spacing, grid_up},
     canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
@@ -14,6 +11,8 @@ use crate::{
         MetricSummary,
         several::{ModelRows, Several},
     },
+    metric::MetricId,
+    record::Phase,
     report::{
         document::Figure,
         number::{quantity, sig3},
@@ -44,35 +43,39 @@ struct Strip {
 
 /// One figure for generation and one for prompt processing, each of the first workload that most records have.
 pub(super) fn charts(several: &Several, labels: &[Label]) -> Result<Vec<Figure>, DrawError> {
-    let kinds = [("tg", "generation"), ("pp", "prompt processing")];
-    let of = |&(kind, what): &(&str, &str)| Some(chart(several, labels, (kind, what), &common(several, kind)?));
-    kinds.iter().filter_map(of).collect::<Result<Vec<_>, _>>().map(|charts| charts.into_iter().flatten().collect())
+    let phases = [(Phase::Decode, "generation"), (Phase::Prefill, "prompt processing")];
+    let of = |(phase, what)| Some(chart(several, labels, (phase, what), &common(several, phase)?));
+    phases
+        .into_iter()
+        .filter_map(of)
+        .collect::<Result<Vec<_>, _>>()
+        .map(|charts| charts.into_iter().flatten().collect())
 }
 
 /// The first of the workloads that the most readings are of.
-fn common(several: &Several, kind: &str) -> Option<String> {
-    let rows = || several.models.iter().flat_map(|m| &m.metrics).filter(|r| is_speed(r) && r.metric.starts_with(kind));
-    let readings = |key: &str| {
-        let own = rows().filter(|row| row.metric == key).flat_map(|row| &row.readings);
+fn common(several: &Several, phase: Phase) -> Option<MetricId> {
+    let rows = || several.models.iter().flat_map(|m| &m.metrics).filter(|r| r.metric.is_of(phase));
+    let readings = |id: &MetricId| {
+        let own = rows().filter(|row| row.metric == *id).flat_map(|row| &row.readings);
         own.filter(|reading| reading.measured.value().is_some()).count()
     };
-    let mut best: Option<(String, usize)> = None;
+    let mut best: Option<(MetricId, usize)> = None;
     for row in rows() {
         let n = readings(&row.metric);
         if best.as_ref().is_none_or(|(_, most)| n > *most) {
             best = Some((row.metric.clone(), n));
         }
     }
-    best.map(|(key, _)| key)
+    best.map(|(id, _)| id)
 }
 
 fn chart(
     several: &Several,
     labels: &[Label],
-    (kind, what): (&str, &str),
-    key: &str,
+    (phase, what): (Phase, &str),
+    id: &MetricId,
 ) -> Result<Option<Figure>, DrawError> {
-    let strips: Vec<Strip> = several.models.iter().filter_map(|m| strip(m, key, labels)).collect();
+    let strips: Vec<Strip> = several.models.iter().filter_map(|m| strip(m, id, labels)).collect();
     if strips.is_empty() {
         return Ok(None);
     }
@@ -81,12 +84,12 @@ fn chart(
     let top = if machines.len() > 1 { legend_height(names.len()) } else { 0 };
     let at = places(several);
     let height = top + i32::try_from(strips.len()).unwrap_or(0) * STRIP + FOOT;
-    let id = format!("chart-date-{kind}");
-    let title = format!("{}, {what}, by date", inert_line(key));
+    let anchor = format!("chart-date-{}", phase.name());
+    let title = format!("{id}, {what}, by date");
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     // Machines are told apart by ink and shape, and joined by a line.
     let series_of = |record: usize| machines.iter().position(|m| *m == several.records[record].machine).unwrap_or(0);
-    let svg = svg(&id, &title, &desc, height, |canvas| {
+    let svg = svg(&anchor, &title, &desc, height, |canvas| {
         if top > 0 {
             legend(canvas, &names);
         }
@@ -97,11 +100,11 @@ fn chart(
     })?;
     let note = "Tokens a second; each model has a scale of its own, which need not begin at 0. Bars are intervals where there were rounds enough; a line joins the \
                 records of one machine.";
-    Ok(Some(Figure { id, section: "speed", title, note: note.into(), svg }))
+    Ok(Some(Figure { id: anchor, section: "speed", title, note: note.into(), svg }))
 }
 
-fn strip(model: &ModelRows, key: &str, labels: &[Label]) -> Option<Strip> {
-    let row = model.metrics.iter().find(|row| row.metric == key)?;
+fn strip(model: &ModelRows, id: &MetricId, labels: &[Label]) -> Option<Strip> {
+    let row = model.metrics.iter().find(|row| row.metric == *id)?;
     let point = |(record, m): (usize, &MetricSummary)| {
         let value = m.value.filter(|v| v.is_finite())?;
         let end = |of: Option<f64>| of.filter(|v| v.is_finite()).unwrap_or(value);

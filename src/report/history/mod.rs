@@ -23,6 +23,7 @@ use crate::{
         comparable::{Difference, Weight},
         several::{MetricRow, ModelRows, Reading, Recorded, Several, Standing},
     },
+    metric::Word,
     record::{Run, schema},
 };
 use labels::{Label, labels, machines};
@@ -110,7 +111,7 @@ fn fields(model: &str, row: &MetricRow, reading: &Reading, record: &Recorded, la
     };
     vec![
         Field::Text(model.into()),
-        Field::Text(row.metric.clone()),
+        Field::Text(row.metric.to_string()),
         Field::Text(label.letter.clone()),
         Field::Text(record.side.started_utc.clone()),
         Field::Text(shorten(&record.side.cpu, 120)),
@@ -170,14 +171,13 @@ fn sentence(several: &Several, record: usize, labels: &[Label]) -> String {
         let because = because.unwrap_or_else(|| "no model has a speed in both".into());
         return format!("No speed of {own} is compared with {first}: {because}.");
     }
-    let those = |wanted: Verdict| -> Vec<&str> {
-        compared.iter().filter(|(_, verdict)| *verdict == Some(wanted)).map(|(name, _)| name.as_str()).collect()
-    };
     let mut said = Vec::new();
-    for (wanted, word) in [(Verdict::Faster, "faster"), (Verdict::Slower, "slower")] {
-        let names = those(wanted);
+    for word in [Word::Faster, Word::Slower] {
+        let is_it = |verdict: Option<Verdict>| matches!(verdict, Some(Verdict::Better(own) | Verdict::Worse(own)) if own == word);
+        let names: Vec<&str> =
+            compared.iter().filter(|(_, verdict)| is_it(*verdict)).map(|(name, _)| name.as_str()).collect();
         if !names.is_empty() {
-            said.push(format!("{} {word} ({})", names.len(), listed(&names)));
+            said.push(format!("{} {} ({})", names.len(), word.text(), listed(&names)));
         }
     }
     let count = |wanted: fn(Option<Verdict>) -> bool| compared.iter().filter(|(_, verdict)| wanted(*verdict)).count();

@@ -3,10 +3,11 @@
 use super::labels::Label;
 use crate::{
     analysis::{
-        Comparison, MetricSummary, Unit,
+        Comparison, MetricSummary,
         diff::ChangeKind,
         several::{Measured, MetricRow, ModelRows, Reading, Several, Standing},
     },
+    metric,
     report::{
         diff::amount,
         document::{Cell, Column, Section, Table},
@@ -20,19 +21,19 @@ const MOST: usize = 40;
 
 /// Whether it is the speed of a workload, not of a category of prompts.
 pub(super) fn is_speed(row: &MetricRow) -> bool {
-    row.unit == Unit::TokensPerSecond && !row.metric.contains('/')
+    row.metric.synthetic().is_some()
 }
 
 fn is_cost(row: &MetricRow) -> bool {
-    matches!(row.unit, Unit::Seconds | Unit::Bytes)
+    matches!(row.metric.spec().section, metric::Section::Load | metric::Section::Memory)
 }
 
 fn is_of_prompts(row: &MetricRow) -> bool {
-    row.unit == Unit::TokensPerSecond && !is_speed(row)
+    row.metric.spec().section == metric::Section::Prompts
 }
 
 fn is_output(row: &MetricRow) -> bool {
-    matches!(row.unit, Unit::Perplexity | Unit::Nats | Unit::Fraction)
+    row.metric.spec().section == metric::Section::Quality
 }
 
 /// Every section with a row.
@@ -103,8 +104,8 @@ fn row(model: &str, row: &MetricRow) -> Vec<Cell> {
     let values = row.readings.iter().filter_map(|r| r.measured.value()?.value);
     let scale = Scale::for_all(row.unit, values);
     let metric = match scale.suffix {
-        "" => name(&row.metric),
-        unit => format!("{}, {unit}", name(&row.metric)),
+        "" => name(&row.metric.to_string()),
+        unit => format!("{}, {unit}", name(&row.metric.to_string())),
     };
     let mut cells = vec![Cell::text(name(model)), Cell::text(metric)];
     cells.extend(row.readings.iter().map(|reading| cell(reading, scale)));
@@ -130,9 +131,9 @@ fn cell(reading: &Reading, scale: Scale) -> Cell {
             Cell { ratio: Some(Spread { value: amount(change), brackets: None, plus_minus: None }), ..cell }
         }
         Standing::Compared { change, verdict } => {
-            let MetricSummary { key, better, n, .. } = summary.clone();
+            let MetricSummary { id, better, n, .. } = summary.clone();
             let (ratio, low, high) = (Some(change.value), change.low, change.high);
-            let comparison = Comparison { key, ratio, low, high, verdict: *verdict, better, n };
+            let comparison = Comparison { id, ratio, low, high, verdict: *verdict, better, n };
             Cell::metric(Some(summary), Some(&comparison), scale, "not measured")
         }
     }

@@ -12,7 +12,7 @@ use crate::{
             plot::{LEFT, RIGHT, ink, legend, legend_height, mark},
         },
         number::{Scale, bytes, in_percent, sig3},
-        text::{inert_line, shorten},
+        text::shorten,
     },
     units::{GIB, MIB},
 };
@@ -43,7 +43,7 @@ fn table(analysis: &Analysis) -> Table {
         let spread = in_percent(r.share, r.low.zip(r.high));
         Some(vec![
             Cell::text(name(analysis.models.get(r.model)?)),
-            Cell::text(inert_line(&r.key)),
+            Cell::text(r.key.to_string()),
             Cell::number(mib.number(r.weights_bytes as f64), r.weights_bytes as f64),
             Cell::maybe(r.kv_bytes, |b| mib.number(b), "does not follow from the header"),
             Cell::number(sig3(r.bytes_per_s / GIB), r.bytes_per_s),
@@ -113,7 +113,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let up = Axis::holding(rates.chain(line.iter().map(|(_, tps)| *tps)), (floor, roof));
     let (Some(across), Some(up)) = (across, up) else { return Ok(None) };
     let bound = format!("measured bandwidth, {} GiB/s", sig3(roofline.bandwidth.bytes_per_s / GIB));
-    let title = format!("{}: generation against what the memory gives", inert_line(&first.key));
+    let title = format!("{}: generation against what the memory gives", first.key);
     let desc = places.iter().map(|p| p.label.clone()).collect::<Vec<_>>().join("; ");
     let id = "chart-bandwidth";
     let svg = svg(id, &title, &format!("{bound}; {desc}"), top + PLOT + FOOT, |canvas| {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Retained},
+    metric::MetricId,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -14,7 +15,6 @@ use crate::{
             curves::{Panel, Panels, draw},
         },
         number::in_percent,
-        text::inert_line,
     },
 };
 
@@ -30,27 +30,27 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
 }
 
 /// One kind of work over the depths it was measured at.
-struct Course<'a> {
+struct Course {
     /// `pp512`.
-    work: &'a str,
-    /// Depth and key, the least depth first.
-    keys: Vec<(u32, &'a str)>,
+    work: MetricId,
+    /// Depth and metric, the least depth first.
+    ids: Vec<(u32, MetricId)>,
 }
 
 /// Work that was measured at several depths.
-fn courses(analysis: &Analysis) -> Vec<Course<'_>> {
-    let mut courses: Vec<Course<'_>> = Vec::new();
+fn courses(analysis: &Analysis) -> Vec<Course> {
+    let mut courses: Vec<Course> = Vec::new();
     for workload in &analysis.context.plan.workloads {
-        let Some(n_depth) = workload.kind.depth() else { continue };
-        let (work, key) = (workload.at_any_depth(), (n_depth, workload.id.as_str()));
+        let Some((n_depth, id)) = workload.kind.depth().zip(workload.kind.metric()) else { continue };
+        let work = id.without_layout();
         match courses.iter_mut().find(|course| course.work == work) {
-            Some(course) => course.keys.push(key),
-            None => courses.push(Course { work, keys: vec![key] }),
+            Some(course) => course.ids.push((n_depth, id)),
+            None => courses.push(Course { work, ids: vec![(n_depth, id)] }),
         }
     }
-    courses.retain(|course| course.keys.iter().any(|(n_depth, _)| *n_depth > 0));
+    courses.retain(|course| course.ids.iter().any(|(n_depth, _)| *n_depth > 0));
     for course in &mut courses {
-        course.keys.sort_by_key(|(n_depth, _)| *n_depth);
+        course.ids.sort_by_key(|(n_depth, _)| *n_depth);
     }
     courses
 }
@@ -66,14 +66,14 @@ fn table(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
-        for Course { work, keys } in courses(analysis) {
-            for (n_depth, key) in keys {
-                let left = m.retained.iter().find(|r| r.key == key);
+        for Course { work, ids } in courses(analysis) {
+            for (n_depth, id) in ids {
+                let left = m.retained.iter().find(|r| r.key == id);
                 rows.push(vec![
                     Cell::text(name(m)),
-                    Cell::text(inert_line(work)),
+                    Cell::text(work.to_string()),
                     Cell::number(n_depth.to_string(), f64::from(n_depth)),
-                    Cell::metric(m.metric(key), m.comparison(key), scale(analysis, key), why_missing(m)),
+                    Cell::metric(m.metric(&id), m.comparison(&id), scale(analysis, &id), why_missing(m)),
                     left.map_or_else(|| Cell::text("—"), share),
                 ]);
             }
@@ -89,13 +89,13 @@ fn share(of: &Retained) -> Cell {
 
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let courses = courses(analysis);
-    let curve = |m: &ModelAnalysis, course: &Course<'_>| curve(m, course.keys.iter().copied());
-    let panel = |course: &Course<'_>| Panel {
-        title: inert_line(course.work),
+    let curve = |m: &ModelAnalysis, course: &Course| curve(m, course.ids.iter().map(|(n_depth, id)| (*n_depth, id)));
+    let panel = |course: &Course| Panel {
+        title: course.work.to_string(),
         curves: analysis.models.iter().map(|m| curve(m, course)).collect(),
     };
     let panels: Vec<Panel> = courses.iter().map(panel).collect();
-    let Some((_, first)) = courses.first().and_then(|course| course.keys.first()) else { return Ok(None) };
+    let Some((_, first)) = courses.first().and_then(|course| course.ids.first()) else { return Ok(None) };
     if panels.iter().flat_map(|p| &p.curves).all(|c| c.points.len() < 2) {
         return Ok(None);
     }

@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
-    record::{Outcome, WorkloadKind},
+    metric::MetricId,
+    record::{Outcome, Phase, WorkloadKind},
     report::{
         number::{Spread, comparison, percent, quantity},
-        text::{inert_line, list},
+        text::list,
     },
 };
 
@@ -39,20 +40,20 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
 }
 
 /// The workload the first sentence is about: generation if it was measured, else prompt processing.
-fn primary(analysis: &Analysis) -> Option<(&str, &'static str)> {
+fn primary(analysis: &Analysis) -> Option<(MetricId, &'static str)> {
     let keys = synthetic(analysis);
-    let find = |prefix| keys.iter().copied().find(|k| k.starts_with(prefix));
-    find("tg").map(|k| (k, "generates")).or_else(|| find("pp").map(|k| (k, "processes prompts")))
+    let find = |phase| keys.iter().find(|id| id.is_of(phase)).cloned();
+    find(Phase::Decode).map(|id| (id, "generates")).or_else(|| find(Phase::Prefill).map(|id| (id, "processes prompts")))
 }
 
 /// One line over all synthetic workloads, for every candidate that has an interval there.
 fn overall(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     let of = |m: &ModelAnalysis| {
-        let shown = comparison(m.comparison("all_workloads")?)?;
+        let shown = comparison(m.comparison(&MetricId::Overall)?)?;
         Some(format!("{} {} {}", name(m), shown.value, shown.brackets?))
     };
     let each: Vec<String> = analysis.models.iter().filter_map(of).collect();
-    let keys: Vec<String> = synthetic(analysis).iter().map(|key| inert_line(key)).collect();
+    let keys: Vec<String> = synthetic(analysis).iter().map(MetricId::to_string).collect();
     (!each.is_empty())
         .then(|| format!("Over {} together, against {}: {}.", keys.join(" and "), name(original), each.join(", ")))
 }
@@ -60,16 +61,16 @@ fn overall(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
 /// The candidate with the highest ratio, and what may be said of it.
 fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
     let Some((key, does)) = primary(analysis) else { return Vec::new() };
-    let ratio_of = |m: &ModelAnalysis| m.comparison(key).and_then(|c| c.ratio).filter(|r| r.is_finite());
+    let ratio_of = |m: &ModelAnalysis| m.comparison(&key).and_then(|c| c.ratio).filter(|r| r.is_finite());
     let top = analysis.models.iter().filter_map(|m| Some((m, ratio_of(m)?))).max_by(|a, b| a.1.total_cmp(&b.1));
-    let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(key)?))) else { return Vec::new() };
+    let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(&key)?))) else { return Vec::new() };
     let (Some(s), base, who) = (comparison(c), name(original), name(model)) else { return Vec::new() };
-    let (times, memory, work) = (&s.value, memory_clause(model), inert_line(key));
+    let (times, memory, work) = (&s.value, memory_clause(model), &key);
     vec![match (c.verdict, &s.brackets) {
-        (Some(Verdict::Faster), Some(interval)) => {
-            format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, key))
+        (Some(Verdict::Better(_)), Some(interval)) => {
+            format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, &key))
         }
-        (Some(Verdict::Slower), Some(interval)) => format!(
+        (Some(Verdict::Worse(_)), Some(interval)) => format!(
             "No candidate {does} faster than {base}: the best, {who}, reaches {times} its speed {interval}{memory}."
         ),
         (Some(Verdict::NoRelevantDifference), Some(interval)) => format!(
@@ -95,11 +96,11 @@ fn outside(c: &Comparison, equivalence: f64) -> bool {
 }
 
 /// Whether the runner-up's interval lies wholly below: only then is one called the fastest.
-fn standing(analysis: &Analysis, top: &Comparison, key: &str) -> String {
+fn standing(analysis: &Analysis, top: &Comparison, id: &MetricId) -> String {
     let others: Vec<(&ModelAnalysis, &Comparison)> = analysis
         .models
         .iter()
-        .filter_map(|m| Some((m, m.comparison(key)?)))
+        .filter_map(|m| Some((m, m.comparison(id)?)))
         .filter(|(_, c)| !std::ptr::eq(*c, top) && c.ratio.is_some())
         .collect();
     let rivals: Vec<String> = others
@@ -116,7 +117,7 @@ fn standing(analysis: &Analysis, top: &Comparison, key: &str) -> String {
 
 /// `, in 36 % of the memory [35, 37]`, when there is a comparison.
 fn memory_clause(model: &ModelAnalysis) -> String {
-    let Some(c) = model.comparison("memory_peak") else { return String::new() };
+    let Some(c) = model.comparison(&MetricId::PeakMemory) else { return String::new() };
     match (c.verdict, c.ratio.filter(|r| r.is_finite())) {
         (Some(Verdict::NoRelevantDifference), Some(_)) => ", in the same memory".into(),
         (Some(Verdict::NotResolved { .. }), _) | (_, None) => String::new(),
@@ -126,9 +127,9 @@ fn memory_clause(model: &ModelAnalysis) -> String {
 
 /// Who had the least memory, of the original and those told from it; nothing when one that is not told from it had less still.
 fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
-    let peak = |m: &ModelAnalysis| m.metric("memory_peak").and_then(|p| p.value);
+    let peak = |m: &ModelAnalysis| m.metric(&MetricId::PeakMemory).and_then(|p| p.value);
     let is_told = |m: &ModelAnalysis| {
-        let verdict = m.comparison("memory_peak").and_then(|c| c.verdict);
+        let verdict = m.comparison(&MetricId::PeakMemory).and_then(|c| c.verdict);
         !matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved { .. }))
     };
     let own = peak(original)?;
@@ -146,7 +147,7 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     if all.iter().any(|(_, bytes)| *bytes < least) {
         return None;
     }
-    let ratio = model.comparison("memory_peak").and_then(comparison);
+    let ratio = model.comparison(&MetricId::PeakMemory).and_then(comparison);
     let interval = ratio.as_ref().and_then(|r| r.brackets.clone()).map(|b| format!(" {b}")).unwrap_or_default();
     let times = ratio.map_or(String::new(), |Spread { value, .. }| format!(", {value}{interval}"));
     Some(format!(
@@ -160,9 +161,9 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
 fn absolute(analysis: &Analysis) -> Option<String> {
     let (key, _) = primary(analysis)?;
     let top =
-        analysis.models.iter().filter_map(|m| Some((m, m.metric(key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+        analysis.models.iter().filter_map(|m| Some((m, m.metric(&key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let (who, rate) = (name(top.0), quantity(Unit::TokensPerSecond, top.1));
-    Some(format!("The highest {} was measured for {who}: {rate}.", inert_line(key)))
+    Some(format!("The highest {key} was measured for {who}: {rate}."))
 }
 
 fn failures(analysis: &Analysis) -> Option<String> {
@@ -185,8 +186,8 @@ fn not_measured(analysis: &Analysis) -> Option<String> {
     if analysis.models.iter().all(|m| m.quality.is_none()) {
         missing.push("output quality");
     }
-    for (prefix, what) in [("pp", "prompt processing"), ("tg", "generation")] {
-        if !keys.iter().any(|k| k.starts_with(prefix)) {
+    for (phase, what) in [(Phase::Prefill, "prompt processing"), (Phase::Decode, "generation")] {
+        if !keys.iter().any(|id| id.is_of(phase)) {
             missing.push(what);
         }
     }

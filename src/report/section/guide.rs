@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::names::{name, original};
 use crate::{
     analysis::{Analysis, AnswerRow, ModelAnalysis},
+    metric::MetricId,
     record::Role,
     report::{
         document::{Cell, Column, Section, Table},
@@ -110,7 +111,7 @@ fn model(m: &ModelAnalysis, base: Option<&ModelAnalysis>) -> ModelMetrics {
         memory_increase_bytes: memory.map(|s| s.increase_bytes),
         load_time_s: m.load.as_ref().map(|l| l.model_s),
         overall: speed(m.answers.iter()),
-        perplexity: m.metric("ppl").and_then(|p| p.value),
+        perplexity: m.metric(&MetricId::Perplexity).and_then(|p| p.value),
         memory_reduction: reduction(greatest),
         expected_reduction: reduction(|m| m.bits_per_weight),
         categories: categories.iter().map(of_category).collect(),

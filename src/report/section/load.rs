@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
+    metric::MetricId,
     record::CacheState,
     report::{
         document::{Cell, Column, Figure, Section, Table},
@@ -55,12 +56,12 @@ fn table(analysis: &Analysis) -> Table {
 }
 
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    if analysis.models.iter().all(|m| m.metric("load").is_none()) {
+    if analysis.models.iter().all(|m| m.metric(&MetricId::Load).is_none()) {
         return Ok(None);
     }
-    let scale = scale(analysis, "load");
+    let scale = scale(analysis, &MetricId::Load);
     let title = format!("Load time, {}", scale.suffix);
-    let svg = bars::draw("chart-load", &title, &one_each(analysis, "load", scale))?;
-    let note = format!("Less is better. The model alone, without its context. {}", whiskers(analysis, "load"));
+    let svg = bars::draw("chart-load", &title, &one_each(analysis, &MetricId::Load, scale))?;
+    let note = format!("Less is better. The model alone, without its context. {}", whiskers(analysis, &MetricId::Load));
     Ok(Some(Figure { id: "chart-load".into(), section: "load", title, note, svg }))
 }

@@ -2,7 +2,8 @@
 
 use super::names::{failure, name};
 use crate::{
-    analysis::{Analysis, MetricSummary, ModelAnalysis, Unit},
+    analysis::{Analysis, MetricSummary, ModelAnalysis},
+    metric::MetricId,
     record::{Role, WorkloadKind},
     report::{
         draw::{
@@ -15,18 +16,16 @@ use crate::{
     },
 };
 
-/// Keys of the synthetic workloads of one sequence, in the plan's order: `pp512`, `tg128`; those at a greater depth than the least
+/// The synthetic work of one sequence, in the plan's order: `pp512`, `tg128`; those at a greater depth than the least
 /// have a section of their own.
-pub(crate) fn synthetic(analysis: &Analysis) -> Vec<&str> {
+pub(crate) fn synthetic(analysis: &Analysis) -> Vec<MetricId> {
     let is = |kind: &WorkloadKind| kind.depth().is_some() && analysis.context.plan.is_primary(kind);
-    analysis.context.plan.workloads.iter().filter(|w| is(&w.kind)).map(|w| w.id.as_str()).collect()
+    analysis.context.plan.workloads.iter().filter(|w| is(&w.kind)).filter_map(|w| w.kind.metric()).collect()
 }
 
 /// The scale for a metric over all models.
-pub(crate) fn scale(analysis: &Analysis, key: &str) -> Scale {
-    let of_key: Vec<_> = analysis.models.iter().filter_map(|m| m.metric(key)).collect();
-    let unit = of_key.first().map_or(Unit::TokensPerSecond, |m| m.unit);
-    Scale::for_all(unit, of_key.iter().filter_map(|m| m.value))
+pub(crate) fn scale(analysis: &Analysis, id: &MetricId) -> Scale {
+    Scale::for_all(id.spec().unit, analysis.models.iter().filter_map(|m| m.metric(id)?.value))
 }
 
 /// A model's metric; a model without it keeps its row and says why.
@@ -48,21 +47,21 @@ pub(super) fn bar(model: &ModelAnalysis, metric: Option<&MetricSummary>, scale: 
 }
 
 /// One bar a model.
-pub(super) fn one_each(analysis: &Analysis, key: &str, scale: Scale) -> Vec<Group> {
-    let bar = |m: &ModelAnalysis| bar(m, m.metric(key), scale, "not measured");
+pub(super) fn one_each(analysis: &Analysis, id: &MetricId, scale: Scale) -> Vec<Group> {
+    let bar = |m: &ModelAnalysis| bar(m, m.metric(id), scale, "not measured");
     vec![Group { title: None, bars: analysis.models.iter().map(bar).collect() }]
 }
 
 /// How to read the whiskers, or why there are none.
-pub(super) fn whiskers(analysis: &Analysis, key: &str) -> &'static str {
-    let any = analysis.models.iter().filter_map(|m| m.metric(key)).any(|m| m.low.is_some());
+pub(super) fn whiskers(analysis: &Analysis, id: &MetricId) -> &'static str {
+    let any = analysis.models.iter().filter_map(|m| m.metric(id)).any(|m| m.low.is_some());
     if any { "Whiskers and brackets: interval of the median." } else { "No intervals: too few rounds." }
 }
 
 /// A model's metrics, each at its place; those without a value are left out.
-pub(super) fn curve<'k>(model: &ModelAnalysis, places: impl Iterator<Item = (u32, &'k str)>) -> Curve {
-    let point = |(x, key): (u32, &str)| {
-        let metric = model.metric(key)?;
+pub(super) fn curve<'k>(model: &ModelAnalysis, places: impl Iterator<Item = (u32, &'k MetricId)>) -> Curve {
+    let point = |(x, id): (u32, &MetricId)| {
+        let metric = model.metric(id)?;
         Some(Point { x: f64::from(x), y: metric.value?, range: metric.low.zip(metric.high) })
     };
     Curve { name: shorten(&name(model), 40), points: places.filter_map(point).collect() }

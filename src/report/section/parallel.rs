@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
-    record::WorkloadKind,
+    metric::{Layout, MetricId},
+    record::Phase,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -15,7 +16,6 @@ use crate::{
             curves::{Panel, Panels, draw},
         },
         number::rate,
-        text::inert_line,
     },
 };
 
@@ -30,13 +30,13 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     })
 }
 
-/// Workloads of several sequences: key, sequences.
-fn workloads(analysis: &Analysis) -> Vec<(&str, u32)> {
-    let of = |w: &'_ crate::record::Workload| match w.kind {
-        WorkloadKind::PpTogether { n_seq, .. } | WorkloadKind::TgTogether { n_seq, .. } => Some(n_seq),
-        WorkloadKind::Pp { .. } | WorkloadKind::Tg { .. } | WorkloadKind::Prompt(_) => None,
+/// Workloads of several sequences: metric, sequences.
+fn workloads(analysis: &Analysis) -> Vec<(MetricId, u32)> {
+    let of = |id: MetricId| match id.synthetic()?.1.layout {
+        Layout::Parallel { n_seq } => Some((id, n_seq)),
+        Layout::One { .. } => None,
     };
-    analysis.context.plan.workloads.iter().filter_map(|w| Some((w.id.as_str(), of(w)?))).collect()
+    analysis.context.plan.metrics().into_iter().filter_map(of).collect()
 }
 
 /// One row a model and workload.
@@ -50,14 +50,14 @@ fn table(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
-        for (key, n_seq) in workloads(analysis) {
-            let metric = m.metric(key);
+        for (id, n_seq) in workloads(analysis) {
+            let metric = m.metric(&id);
             let each = metric.and_then(|metric| Some(metric.value? / f64::from(n_seq)));
             rows.push(vec![
                 Cell::text(name(m)),
-                Cell::text(key),
+                Cell::text(id.to_string()),
                 Cell::number(n_seq.to_string(), f64::from(n_seq)),
-                Cell::metric(metric, m.comparison(key), scale(analysis, key), why_missing(m)),
+                Cell::metric(metric, m.comparison(&id), scale(analysis, &id), why_missing(m)),
                 Cell::maybe(each, |v| rate(v).trim_end_matches(" t/s").to_owned(), why_missing(m)),
             ]);
         }
@@ -67,15 +67,17 @@ fn table(analysis: &Analysis) -> Table {
 
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let all = workloads(analysis);
-    let panel = |kind: &str, what: &str| {
-        let mut keys: Vec<(&str, u32)> = all.iter().copied().filter(|(key, _)| key.starts_with(kind)).collect();
-        keys.sort_by_key(|(_, n_seq)| *n_seq);
-        let curve = |m: &ModelAnalysis| curve(m, keys.iter().map(|&(key, n_seq)| (n_seq, key)));
-        let lengths = keys.first().map(|(key, _)| inert_line(key.split('x').next().unwrap_or(key)))?;
+    let panel = |phase: Phase, what: &str| {
+        let mut ids: Vec<&(MetricId, u32)> = all.iter().filter(|(id, _)| id.is_of(phase)).collect();
+        ids.sort_by_key(|(_, n_seq)| *n_seq);
+        let curve = |m: &ModelAnalysis| curve(m, ids.iter().map(|(id, n_seq)| (*n_seq, id)));
+        let lengths = ids.first().map(|(id, _)| id.without_layout())?;
         Some(Panel { title: format!("{lengths}, {what}"), curves: analysis.models.iter().map(curve).collect() })
     };
-    let panels: Vec<Panel> =
-        [panel("pp", "prompt processing"), panel("tg", "generation")].into_iter().flatten().collect();
+    let panels: Vec<Panel> = [panel(Phase::Prefill, "prompt processing"), panel(Phase::Decode, "generation")]
+        .into_iter()
+        .flatten()
+        .collect();
     let Some((first, _)) = all.first() else { return Ok(None) };
     if panels.iter().flat_map(|p| &p.curves).all(|c| c.points.is_empty()) {
         return Ok(None);

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Unit},
-    record::Role,
+    metric::MetricId,
+    record::{Phase, Role},
     report::{
         document::{Cell, Column, Table},
         number::{Scale, Spread, fixed, ratio},
@@ -21,23 +22,23 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
     let mut keys = synthetic(analysis);
     // Where outputs alone are compared, nothing else was looked at.
     if !analysis.context.plan.workloads.is_empty() {
-        keys.insert(0, "load");
-        keys.push("memory_peak");
+        keys.insert(0, MetricId::Load);
+        keys.push(MetricId::PeakMemory);
     }
     let scales: Vec<Scale> = keys.iter().map(|key| scale(analysis, key)).collect();
-    let (mut pp, mut tg) = (0, 0);
+    let mut seen: Vec<Phase> = Vec::new();
     for (key, scale) in keys.iter().zip(&scales) {
-        columns.push(match *key {
-            "load" => Column::number("load", scale.suffix).rank(3),
-            "memory_peak" => Column::number("peak memory", scale.suffix).rank(0),
-            key => {
-                // Of several lengths, those after the first give way before anything else does.
-                let seen = if key.starts_with("pp") { &mut pp } else { &mut tg };
-                *seen += 1;
-                let first = u8::from(key.starts_with("pp"));
-                Column::number(key, scale.suffix).rank(if *seen == 1 { first } else { 4 + *seen })
+        let Some(column) = key.spec().column else { continue };
+        let mut rank = column.rank;
+        if let Some((phase, _)) = key.synthetic() {
+            // Of several lengths, those after the first give way before anything else does.
+            seen.push(phase);
+            let of_phase = seen.iter().filter(|own| **own == phase).count();
+            if of_phase > 1 {
+                rank = u8::try_from(4 + of_phase).unwrap_or(u8::MAX);
             }
-        });
+        }
+        columns.push(Column::number(&column.title, scale.suffix).rank(rank));
     }
     columns.extend(cells::summary_columns(analysis));
     let quality = columns.len() > 3 + keys.len();
@@ -46,7 +47,7 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
         let mut cells = vec![Cell::text(name(m)), size(m, sizes, base)];
         cells.push(Cell::maybe(m.bits_per_weight, |b| fixed(b, 2), "header not read"));
         let metric =
-            |(key, scale): (&&str, &Scale)| Cell::metric(m.metric(key), m.comparison(key), *scale, why_missing(m));
+            |(key, scale): (&MetricId, &Scale)| Cell::metric(m.metric(key), m.comparison(key), *scale, why_missing(m));
         cells.extend(keys.iter().zip(&scales).map(metric));
         if quality {
             cells.extend(cells::summary_cells(m));

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::{
     analysis::{
-        Advice, Analysis, AnswerRow, Axis, Better, BufferTotals, CategoryRow, Choice, Comparison, Context, Latency,
+        Advice, Analysis, AnswerRow, Axis, BufferTotals, CategoryRow, Choice, Comparison, Context, Latency,
         LoadSummary, MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source,
-        Standing, Traces, Unit, Verdict, Verdicts, Warning, WarningKind, votes,
+        Standing, Traces, Verdict, Verdicts, Warning, WarningKind, votes,
     },
-    record::{CacheState, Prefer, Run, WorkloadKind, read_run},
+    metric::{MetricId, MetricSpec, Word, id},
+    record::{CacheState, Phase, Prefer, Run, WorkloadKind, read_run},
 };
 
 /// The record in tests/fixtures.
@@ -24,10 +25,26 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         ([240.0, 20.0, 0.3, 320e6], [Verdict::NoRelevantDifference; 4]),
         (
             [300.0, 36.0, 0.3, 200e6],
-            [Verdict::Faster, Verdict::Faster, Verdict::NoRelevantDifference, Verdict::Smaller],
+            [
+                Verdict::Better(Word::Faster),
+                Verdict::Better(Word::Faster),
+                Verdict::NoRelevantDifference,
+                Verdict::Better(Word::Smaller),
+            ],
         ),
-        ([241.0, 50.0, 0.12, 140e6], [settle, Verdict::Faster, Verdict::Faster, Verdict::Smaller]),
-        ([200.0, 44.0, 0.09, 112e6], [Verdict::Slower, Verdict::Faster, Verdict::Faster, Verdict::Smaller]),
+        (
+            [241.0, 50.0, 0.12, 140e6],
+            [settle, Verdict::Better(Word::Faster), Verdict::Better(Word::Faster), Verdict::Better(Word::Smaller)],
+        ),
+        (
+            [200.0, 44.0, 0.09, 112e6],
+            [
+                Verdict::Worse(Word::Slower),
+                Verdict::Better(Word::Faster),
+                Verdict::Better(Word::Faster),
+                Verdict::Better(Word::Smaller),
+            ],
+        ),
     ];
     let model = |(i, m): (usize, &crate::record::Subject)| {
         let facts = m.model.facts.as_ref();
@@ -101,12 +118,7 @@ fn advice(models: usize) -> Advice {
     Advice { rule, choice, standings: (0..models).map(standing).collect() }
 }
 
-const KEYS: [(&str, Unit, Better); 4] = [
-    ("pp512", Unit::TokensPerSecond, Better::Higher),
-    ("tg128", Unit::TokensPerSecond, Better::Higher),
-    ("load", Unit::Seconds, Better::Lower),
-    ("memory_peak", Unit::Bytes, Better::Lower),
-];
+const METRICS: [&str; 4] = ["pp512", "tg128", "load", "memory_peak"];
 
 fn measure(
     out: &mut ModelAnalysis,
@@ -116,26 +128,18 @@ fn measure(
     base: &[f64; 4],
     verdicts: &[Verdict; 4],
 ) {
-    for (i, (key, unit, better)) in KEYS.into_iter().enumerate() {
+    for (i, metric) in METRICS.into_iter().enumerate() {
         let value = values[i];
-        let key = key.to_owned();
+        let (id, MetricSpec { unit, better, .. }) = (id(metric), id(metric).spec());
         if model > 0 {
             let ratio = value / base[i];
             let (low, high) = (Some(ratio * 0.985), Some(ratio * 1.02));
             let verdict = Some(verdicts[i]);
-            out.vs_original.push(Comparison {
-                key: key.clone(),
-                ratio: Some(ratio),
-                low,
-                high,
-                verdict,
-                better,
-                n: 12,
-            });
+            out.vs_original.push(Comparison { id: id.clone(), ratio: Some(ratio), low, high, verdict, better, n: 12 });
         }
         let (low, high) = (Some(value * 0.98), Some(value * 1.01));
         out.metrics.push(MetricSummary {
-            key,
+            id,
             value: Some(value),
             low,
             high,
@@ -220,11 +224,11 @@ fn answers(out: &mut ModelAnalysis, run: &Run, model: usize, [pp, tg, ..]: &[f64
                 n_generated: n_generated.into(),
                 generation_tps: Some(*tg),
             });
-            for (kind, value) in [("pp", *pp), ("tg", *tg)] {
-                let (unit, better) = (Unit::TokensPerSecond, Better::Higher);
-                let key = format!("{}/{kind}", prompt.category);
+            for (phase, value) in [(Phase::Prefill, *pp), (Phase::Decode, *tg)] {
+                let id = MetricId::Category { category: prompt.category.clone(), phase };
+                let MetricSpec { unit, better, .. } = id.spec();
                 out.metrics.push(MetricSummary {
-                    key,
+                    id,
                     value: Some(value),
                     low: None,
                     high: None,

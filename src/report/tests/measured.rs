@@ -6,7 +6,7 @@ use crate::{
         analyse,
         votes::{self, Cast, Preferred, Vote},
     },
-    record::{DEPTH, MemoryBandwidth, Run, Workload, WorkloadKind},
+    record::{MemoryBandwidth, Run, Workload, WorkloadKind},
     report::{Format, Options, RunReport, render},
 };
 
@@ -55,7 +55,7 @@ fn work_at_a_depth_has_a_section_and_leaves_the_summary_alone() {
                 WorkloadKind::Tg { n_tokens, .. } => WorkloadKind::Tg { n_tokens, n_depth: 1024 },
                 _ => return None,
             };
-            Some((i, Workload { id: format!("{}{DEPTH}1024", w.id), kind }))
+            Some((i, Workload::synthetic(kind)?))
         })
         .collect();
     for visit in run.rounds.iter_mut().flat_map(|r| &mut r.visits) {

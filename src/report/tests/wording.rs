@@ -3,6 +3,7 @@
 use super::fixture::{analysis, run};
 use crate::{
     analysis::{Analysis, Verdict},
+    metric::{Word, id},
     report::section::findings::sentences,
 };
 
@@ -15,7 +16,7 @@ fn first(change: impl FnOnce(&mut Analysis)) -> String {
 
 fn judge(analysis: &mut Analysis, verdict: Option<Verdict>, ratio: f64) {
     for m in &mut analysis.models {
-        for c in m.vs_original.iter_mut().filter(|c| c.key == "tg128") {
+        for c in m.vs_original.iter_mut().filter(|c| c.id == id("tg128")) {
             (c.ratio, c.verdict, c.n) = (Some(ratio), verdict, 8);
             (c.low, c.high) = (Some(ratio - 0.05), Some(ratio + 0.05));
         }
@@ -33,7 +34,7 @@ fn a_resolved_gain_is_stated_with_its_interval_and_its_memory() {
 
 #[test]
 fn rivals_within_the_interval_are_named() {
-    let said = first(|a| judge(a, Some(Verdict::Faster), 1.9));
+    let said = first(|a| judge(a, Some(Verdict::Better(Word::Faster)), 1.9));
     assert!(said.ends_with("; Q8_0 and Q4_K_M can't be told from it."), "{said}");
 }
 
@@ -55,7 +56,7 @@ fn no_interval_no_claim() {
 fn of_memory(verdict: Verdict) -> String {
     let run = run();
     let mut analysis = analysis(&run);
-    for c in analysis.models.iter_mut().flat_map(|m| &mut m.vs_original).filter(|c| c.key == "memory_peak") {
+    for c in analysis.models.iter_mut().flat_map(|m| &mut m.vs_original).filter(|c| c.id == id("memory_peak")) {
         c.verdict = Some(verdict);
     }
     sentences(&analysis).swap_remove(1)
@@ -63,7 +64,7 @@ fn of_memory(verdict: Verdict) -> String {
 
 #[test]
 fn the_least_memory_is_claimed_only_where_it_is_told() {
-    let told = of_memory(Verdict::Smaller);
+    let told = of_memory(Verdict::Better(Word::Smaller));
     assert!(told.starts_with("Q2_K had the lowest peak memory: 107 MiB against 305 MiB, "), "{told}");
     for untold in [Verdict::NotResolved { rounds_needed: 30 }, Verdict::NoRelevantDifference] {
         assert_eq!(of_memory(untold), "No candidate is shown to need less memory than F16, 305 MiB.");
@@ -93,7 +94,7 @@ fn a_clear_interval_without_a_verdict_is_not_a_claim_either() {
 fn equal_and_slower_are_said_so() {
     let equal = first(|a| judge(a, Some(Verdict::NoRelevantDifference), 1.0));
     assert!(equal.contains("shows no relevant difference from F16: 1.00× [0.95, 1.05]"), "{equal}");
-    let slower = first(|a| judge(a, Some(Verdict::Slower), 0.8));
+    let slower = first(|a| judge(a, Some(Verdict::Worse(Word::Slower)), 0.8));
     assert!(slower.starts_with("No candidate generates faster than F16"), "{slower}");
 }
 

@@ -12,7 +12,8 @@ use crate::{
         Advice as Findings, Analysis, Axis, Choice, Comparison, Figure as Estimate, Held, Limit, ModelAnalysis,
         Obstacle, Place, Source, Unit, Verdict,
     },
-    record::Role,
+    metric::MetricId,
+    record::{Phase, Role},
     report::{
         document::{Advice, Cell, Column, Section, Table},
         draw::canvas::DrawError,
@@ -71,12 +72,7 @@ fn take(analysis: &Analysis, model: usize, equals: &[usize]) -> String {
         };
     };
     let mut gains = Vec::new();
-    gains.extend(
-        synthetic(analysis)
-            .iter()
-            .find(|k| k.starts_with("tg"))
-            .and_then(|k| speed(chosen.comparison(k)?, &name(base))),
-    );
+    gains.extend(first_tg(analysis).and_then(|id| speed(chosen.comparison(&id)?, &name(base))));
     gains.extend(memory(chosen, base));
     gains.extend(agreement(chosen));
     let rivals: Vec<String> = equals.iter().map(|&m| name(&analysis.models[m])).collect();
@@ -86,6 +82,11 @@ fn take(analysis: &Analysis, model: usize, equals: &[usize]) -> String {
         all => format!("; {} are not distinguishably {}", list(all), better_words(analysis.advice.rule.by)),
     };
     format!("Take {}: {}{rivals}.", name(chosen), gains.join(", "))
+}
+
+/// Generation, the first that the summary shows.
+fn first_tg(analysis: &Analysis) -> Option<MetricId> {
+    synthetic(analysis).into_iter().find(|id| id.is_of(Phase::Decode))
 }
 
 fn better_words(by: Axis) -> &'static str {
@@ -115,7 +116,7 @@ fn memory(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
             format!("{} more {what}", percent(ratio - 1.0))
         }
     };
-    let Some(c) = m.comparison("memory_peak") else {
+    let Some(c) = m.comparison(&MetricId::PeakMemory) else {
         let (own, other) = (m.size_bytes?, base.size_bytes?);
         return (own != other && other > 0).then(|| less(own as f64 / other as f64, "file"));
     };
@@ -239,12 +240,12 @@ fn limit(advice: &Findings, limit: Limit) -> String {
 
 /// One row a model: the respects that count, what dominates it, what became of it.
 fn table(analysis: &Analysis) -> Table {
-    let tg = synthetic(analysis).into_iter().find(|k| k.starts_with("tg"));
-    let (speed, memory) = (tg.map(|key| scale(analysis, key)), scale(analysis, "memory_peak"));
-    let measured = |key: &str| analysis.models.iter().any(|m| m.metric(key).is_some());
+    let tg = first_tg(analysis);
+    let tg = tg.as_ref();
+    let (speed, memory) = (tg.map(|id| scale(analysis, id)), scale(analysis, &MetricId::PeakMemory));
     let mut columns = vec![Column::text("model"), Column::number("mean KLD", "nats")];
-    columns.extend(tg.zip(speed).map(|(key, scale)| Column::number(key, scale.suffix)));
-    let by_memory = measured("memory_peak");
+    columns.extend(tg.zip(speed).map(|(id, scale)| Column::number(&id.to_string(), scale.suffix)));
+    let by_memory = analysis.models.iter().any(|m| m.metric(&MetricId::PeakMemory).is_some());
     let sizes = Scale::for_all(Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
     columns.push(if by_memory {
         Column::number("peak memory", memory.suffix)
@@ -262,7 +263,7 @@ fn table(analysis: &Analysis) -> Table {
         });
         cells.extend(tg.zip(speed).map(|(key, scale)| Cell::metric(m.metric(key), None, scale, why_missing(m))));
         cells.push(if by_memory {
-            Cell::metric(m.metric("memory_peak"), None, memory, why_missing(m))
+            Cell::metric(m.metric(&MetricId::PeakMemory), None, memory, why_missing(m))
         } else {
             Cell::maybe(m.size_bytes.map(|b| b as f64), |b| sizes.number(b), "file not read")
         });
@@ -293,17 +294,13 @@ fn table(analysis: &Analysis) -> Table {
     table
 }
 
-fn axes(analysis: &Analysis, tg: Option<&str>, by_memory: bool) -> Vec<String> {
+fn axes(analysis: &Analysis, tg: Option<&MetricId>, by_memory: bool) -> Vec<String> {
     let mut all = Vec::new();
     if analysis.models.iter().any(|m| m.quality.is_some()) {
         all.push("mean KLD".to_owned());
     }
     all.extend(tg.map(|_| "generation".to_owned()));
-    if analysis
-        .models
-        .iter()
-        .any(|m| m.metrics.iter().any(|metric| metric.key.starts_with("pp") && metric.key != "ppl"))
-    {
+    if analysis.models.iter().any(|m| m.metrics.iter().any(|metric| metric.id.is_of(Phase::Prefill))) {
         all.push("prompt processing".into());
     }
     all.push(if by_memory { "peak memory" } else { "size of the file" }.into());

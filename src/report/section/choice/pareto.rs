@@ -2,7 +2,8 @@
 
 use crate::{
     analysis::{Analysis, Choice, Figure as Estimate, ModelAnalysis, Unit},
-    record::Role,
+    metric::MetricId,
+    record::{Phase, Role},
     report::{
         document::Figure,
         draw::{
@@ -12,7 +13,7 @@ use crate::{
         },
         number::{bytes, nats, quantity},
         section::{metric::synthetic, names::name},
-        text::{inert_line, shorten},
+        text::shorten,
     },
 };
 
@@ -37,8 +38,9 @@ struct Point {
 }
 
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let tg = synthetic(analysis).into_iter().find(|k| k.starts_with("tg"));
-    let tg = tg.filter(|key| analysis.models.iter().any(|m| m.metric(key).is_some()));
+    let tg = synthetic(analysis).into_iter().find(|id| id.is_of(Phase::Decode));
+    let tg = tg.filter(|id| analysis.models.iter().any(|m| m.metric(id).is_some()));
+    let tg = tg.as_ref();
     let points = points(analysis, tg);
     let candidates = || points.iter().filter(|p| !p.original);
     let klds = candidates().flat_map(|p| [Some(p.kld.value), p.kld.low, p.kld.high]).flatten();
@@ -52,7 +54,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     }
     let x = Axis::up_to(most, (LEFT, RIGHT));
     let (unit, axis) = match tg {
-        Some(key) => (Unit::TokensPerSecond, format!("{}, tokens a second", inert_line(key))),
+        Some(id) => (Unit::TokensPerSecond, format!("{id}, tokens a second")),
         None => (Unit::Bytes, "size of the file".to_owned()),
     };
     let title = match tg {
@@ -91,7 +93,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     Ok(Some(Figure { id: "chart-pareto".into(), section: "choice", title: title.into(), note, svg }))
 }
 
-fn points(analysis: &Analysis, tg: Option<&str>) -> Vec<Point> {
+fn points(analysis: &Analysis, tg: Option<&MetricId>) -> Vec<Point> {
     let largest = analysis.models.iter().filter_map(|m| m.size_bytes).max().unwrap_or(1).max(1) as f64;
     let own = Estimate { value: 0.0, low: None, high: None };
     let of = |(model, m): (usize, &ModelAnalysis)| {
@@ -100,7 +102,7 @@ fn points(analysis: &Analysis, tg: Option<&str>) -> Vec<Point> {
             Role::Candidate => m.quality.as_ref()?.overall.as_ref()?.kld_mean_nats,
         };
         let (x, x_interval) = match tg {
-            Some(key) => m.metric(key).and_then(|t| Some((t.value?, t.low.zip(t.high))))?,
+            Some(id) => m.metric(id).and_then(|t| Some((t.value?, t.low.zip(t.high))))?,
             None => (m.size_bytes? as f64, None),
         };
         let size = m.size_bytes.map_or(largest / 4.0, |b| b as f64);

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, AnswerRow, ModelAnalysis, Unit},
+    metric::MetricId,
+    record::Phase,
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -47,11 +49,11 @@ fn categories(analysis: &Analysis) -> Table {
     let mut rows = Vec::new();
     for m in &analysis.models {
         for c in &m.categories {
-            let tps = |value: Option<f64>, key: &str| {
-                let key = format!("{}/{key}", c.category);
-                let (metric, comparison) = (m.metric(&key), m.comparison(&key));
+            let tps = |value: Option<f64>, phase: Phase| {
+                let id = MetricId::Category { category: c.category.clone(), phase };
+                let (metric, comparison) = (m.metric(&id), m.comparison(&id));
                 match metric {
-                    Some(_) => Cell::metric(metric, comparison, scale(analysis, &key), why_missing(m)),
+                    Some(_) => Cell::metric(metric, comparison, scale(analysis, &id), why_missing(m)),
                     None => Cell::maybe(value, sig3, "too few tokens"),
                 }
             };
@@ -60,9 +62,9 @@ fn categories(analysis: &Analysis) -> Table {
                 Cell::text(name(m)),
                 Cell::number(c.prompts.to_string(), c.prompts as f64),
                 Cell::number(count(c.n_prompt), c.n_prompt as f64),
-                tps(c.prompt_tps, "pp"),
+                tps(c.prompt_tps, Phase::Prefill),
                 Cell::number(count(c.n_generated), c.n_generated as f64),
-                tps(c.generation_tps, "tg"),
+                tps(c.generation_tps, Phase::Decode),
             ]);
         }
     }
@@ -112,13 +114,13 @@ fn prompts(analysis: &Analysis) -> Table {
 
 /// Tokens a second by category, generation and prompt processing apart.
 fn by_category(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
-    [("tg", "Generation"), ("pp", "Prompt processing")]
+    [(Phase::Decode, "Generation"), (Phase::Prefill, "Prompt processing")]
         .into_iter()
-        .filter_map(|(k, w)| figure(analysis, k, w).transpose())
+        .filter_map(|(phase, what)| figure(analysis, phase, what).transpose())
         .collect()
 }
 
-fn figure(analysis: &Analysis, kind: &str, what: &str) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, phase: Phase, what: &str) -> Result<Option<Figure>, DrawError> {
     let mut categories: Vec<&str> = Vec::new();
     for c in analysis.models.iter().flat_map(|m| &m.categories) {
         if !categories.contains(&c.category.as_str()) {
@@ -126,17 +128,19 @@ fn figure(analysis: &Analysis, kind: &str, what: &str) -> Result<Option<Figure>,
         }
     }
     let group = |category: &&str| {
-        let key = format!("{category}/{kind}");
-        let bar = |m: &ModelAnalysis| bar(m, m.metric(&key), Scale::of(Unit::TokensPerSecond, 1.0), "too few tokens");
+        let id = MetricId::Category { category: (*category).to_owned(), phase };
+        let bar = |m: &ModelAnalysis| bar(m, m.metric(&id), Scale::of(Unit::TokensPerSecond, 1.0), "too few tokens");
         let with = analysis.models.iter().filter(|m| m.categories.iter().any(|c| c.category == **category));
         Group { title: Some(shorten(&inert_line(category), 60)), bars: with.map(bar).collect() }
     };
     let groups: Vec<Group> = categories.iter().map(group).collect();
-    let measured = |m: &ModelAnalysis| m.metrics.iter().any(|m| m.key.ends_with(&format!("/{kind}")));
+    let measured = |m: &ModelAnalysis| {
+        m.metrics.iter().any(|m| matches!(m.id, MetricId::Category { phase: own, .. } if own == phase))
+    };
     if !analysis.models.iter().any(measured) {
         return Ok(None);
     }
-    let id = format!("chart-category-{kind}");
+    let id = format!("chart-category-{}", phase.name());
     let title = format!("{what} by category of prompt, tokens a second");
     let svg = bars::draw(&id, &title, &groups)?;
     Ok(Some(Figure { id, section: "prompts", title, note: "More is better.".into(), svg }))

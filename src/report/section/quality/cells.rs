@@ -2,6 +2,7 @@
 
 use crate::{
     analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis},
+    metric::MetricId,
     record::Role,
     report::{
         document::{Cell, Column},
@@ -11,16 +12,24 @@ use crate::{
 
 pub(crate) const NOT_COMPARED: &str = "outputs were not compared";
 
-/// The candidates' columns in the summary: head, unit, rank.
-const COLUMNS: [(&str, &str, u8); 4] =
-    [("ΔPPL", "%", 5), ("mean KLD", "nats", 3), ("99 % KLD", "nats", 6), ("same top", "%", 5)];
+/// The candidates' columns in the summary, and the unit of what they show.
+const COLUMNS: [(MetricId, &str); 4] = [
+    (MetricId::Perplexity, "%"),
+    (MetricId::MeanKld { lower_bound: false }, "nats"),
+    (MetricId::P99Kld { lower_bound: false }, "nats"),
+    (MetricId::SameTop, "%"),
+];
 
 /// The columns quality adds to the summary; none when no outputs were compared.
 pub(crate) fn summary_columns(analysis: &Analysis) -> Vec<Column> {
     if analysis.models.iter().all(|m| m.quality.is_none()) {
         return Vec::new();
     }
-    COLUMNS.iter().map(|&(title, unit, rank)| Column::number(title, unit).rank(rank)).collect()
+    let column = |(id, unit): &(MetricId, &str)| {
+        let column = id.spec().column?;
+        Some(Column::number(&column.title, unit).rank(column.rank))
+    };
+    COLUMNS.iter().filter_map(column).collect()
 }
 
 /// The cells below them.

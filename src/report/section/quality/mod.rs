@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     analysis::{Agreement, Analysis, AnswerRow, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures},
+    metric::MetricId,
     record::{Outcome, QualityStop, Role, Summary},
     report::{
         document::{Cell, Column, Figure, Section, Table},
@@ -25,6 +26,9 @@ use crate::{
 };
 use cells::{NOT_COMPARED, at_least, change, compared, kld_of, perplexity, share};
 use words::is_wide;
+
+/// The mean KLD that is shown as a bar: a bound is none.
+const KLD: MetricId = MetricId::MeanKld { lower_bound: false };
 
 pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let mut figures: Vec<Figure> = means(analysis)?.into_iter().collect();
@@ -205,13 +209,13 @@ fn verdict(q: &QualityAnalysis) -> Cell {
 
 /// Mean KLD of each candidate.
 fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    if analysis.models.iter().all(|m| m.metric("kld_mean").is_none()) {
+    if analysis.models.iter().all(|m| m.metric(&KLD).is_none()) {
         return Ok(None);
     }
     let title = "Mean KLD from the original, nats";
-    let scale = scale(analysis, "kld_mean");
+    let scale = scale(analysis, &KLD);
     let candidates = analysis.models.iter().filter(|m| m.role == Role::Candidate);
-    let bars = candidates.map(|m| bar(m, m.metric("kld_mean"), scale, "not compared")).collect();
+    let bars = candidates.map(|m| bar(m, m.metric(&KLD), scale, "not compared")).collect();
     let svg = bars::draw("chart-kld", title, &[Group { title: None, bars }])?;
     let note = "Less is better; the original is 0 from itself. Whiskers: 95 % interval over windows.".into();
     Ok(Some(Figure { id: "chart-kld".into(), section: "quality", title: title.into(), note, svg }))

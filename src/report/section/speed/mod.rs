@@ -8,12 +8,13 @@ use super::{
     names::{name, why_missing},
 };
 use crate::{
-    analysis::{Analysis, Unit},
+    analysis::Analysis,
+    metric::{self, MetricId},
+    record::Phase,
     report::{
         document::{Cell, Column, Figure, Section, Table, words},
         draw::{bars, canvas::DrawError},
         number::fixed,
-        text::inert_line,
     },
 };
 
@@ -47,19 +48,20 @@ fn table(analysis: &Analysis) -> Table {
     let mut rows = Vec::new();
     for m in &analysis.models {
         // Categories and quality have sections of their own.
-        let timed = |unit| matches!(unit, Unit::TokensPerSecond | Unit::Seconds | Unit::Bytes);
-        for metric in m.metrics.iter().filter(|metric| !metric.key.contains('/') && timed(metric.unit)) {
-            let scale = scale(analysis, &metric.key);
-            let mut cell = Cell::metric(Some(metric), m.comparison(&metric.key), scale, why_missing(m));
+        let is_elsewhere =
+            |id: &MetricId| matches!(id.spec().section, metric::Section::Prompts | metric::Section::Quality);
+        for metric in m.metrics.iter().filter(|metric| !is_elsewhere(&metric.id)) {
+            let scale = scale(analysis, &metric.id);
+            let mut cell = Cell::metric(Some(metric), m.comparison(&metric.id), scale, why_missing(m));
             let (ratio, tone) = (cell.ratio.take(), cell.tone);
             let against = ratio.map_or_else(
                 || Cell::text("—"),
                 |r| Cell { text: r.value, brackets: r.brackets, plus_minus: r.plus_minus, tone, ..Cell::default() },
             );
-            let verdict = m.comparison(&metric.key).map(|c| c.verdict.map_or("too few rounds".into(), words));
+            let verdict = m.comparison(&metric.id).map(|c| c.verdict.map_or("too few rounds".into(), words));
             rows.push(vec![
                 Cell::text(name(m)),
-                Cell::text(inert_line(&metric.key)),
+                Cell::text(metric.id.to_string()),
                 Cell::text(scale.suffix),
                 Cell { verdict: None, ..cell },
                 Cell::maybe(metric.best, |v| scale.number(v), "not measured"),
@@ -75,13 +77,13 @@ fn table(analysis: &Analysis) -> Table {
 
 /// One figure a workload.
 fn bars_each(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
-    let measured = |key: &&str| analysis.models.iter().any(|m| m.metric(key).is_some());
-    let draw = |(i, key): (usize, &str)| {
+    let measured = |id: &MetricId| analysis.models.iter().any(|m| m.metric(id).is_some());
+    let draw = |(i, of): (usize, MetricId)| {
         let id = format!("chart-speed-{i}");
-        let what = if key.starts_with("pp") { "prompt processing" } else { "generation" };
-        let title = format!("{}: {what}, tokens a second", inert_line(key));
-        let note = format!("More is better. {}", whiskers(analysis, key));
-        let svg = bars::draw(&id, &title, &one_each(analysis, key, scale(analysis, key)))?;
+        let what = if of.is_of(Phase::Prefill) { "prompt processing" } else { "generation" };
+        let title = format!("{of}: {what}, tokens a second");
+        let note = format!("More is better. {}", whiskers(analysis, &of));
+        let svg = bars::draw(&id, &title, &one_each(analysis, &of, scale(analysis, &of)))?;
         Ok(Figure { id, section: "speed", title, note, svg })
     };
     synthetic(analysis).into_iter().filter(measured).enumerate().map(draw).collect()

@@ -2,6 +2,7 @@
 
 use crate::{
     analysis::{Analysis, Better, Comparison, ModelAnalysis},
+    metric::MetricId,
     report::{
         document::{Figure, Tone, better, tone},
         draw::{
@@ -30,12 +31,12 @@ struct Row<'a> {
 
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let mut keys = synthetic(analysis);
-    keys.extend(["load", "memory_peak"]);
+    keys.extend([MetricId::Load, MetricId::PeakMemory]);
     let groups: Vec<(String, Vec<Row<'_>>)> = keys.iter().filter_map(|key| group(analysis, key)).collect();
     let Some(base) = original(analysis).filter(|_| !groups.is_empty()) else { return Ok(None) };
     let rows = || groups.iter().flat_map(|(_, rows)| rows);
     let title = format!("Against {}: candidate over original", name(base));
-    let desc = rows().map(|r| format!("{} {}: {}", r.label, r.of.key, r.text)).collect::<Vec<_>>().join("; ");
+    let desc = rows().map(|r| format!("{} {}: {}", r.label, r.of.id, r.text)).collect::<Vec<_>>().join("; ");
     let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 14;
     let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 14;
     let axis = axis(rows().map(|r| r.of), (left, WIDTH - right.min(WIDTH - left - 80)));
@@ -63,16 +64,17 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     Ok(Some(Figure { id: "chart-ratio".into(), section: "speed", title, note, svg }))
 }
 
-fn group<'a>(analysis: &'a Analysis, key: &str) -> Option<(String, Vec<Row<'a>>)> {
+fn group<'a>(analysis: &'a Analysis, id: &MetricId) -> Option<(String, Vec<Row<'a>>)> {
     let row = |m: &'a ModelAnalysis| {
-        let of = m.comparison(key)?;
+        let of = m.comparison(id)?;
         let Spread { value, brackets, .. } = comparison(of)?;
         let text = brackets.map_or(value.clone(), |b| format!("{value} {b}"));
         (of.ratio? > 0.0).then_some(Row { label: shorten(&name(m), 22), text, of })
     };
     let rows: Vec<Row<'_>> = analysis.models.iter().filter_map(row).collect();
     let first: Better = rows.first()?.of.better;
-    let what = if key == "memory_peak" { "peak memory" } else { key };
+    let what = id.spec().column.map_or_else(|| id.to_string(), |column| column.title);
+    let what = &what;
     Some((format!("{} ({})", inert_line(what), better(first)), rows))
 }
 

@@ -2,6 +2,8 @@
 
 use crate::{
     analysis::{Analysis, ModelAnalysis, ModelTraces, SampleTrace, Unit},
+    metric::MetricId,
+    record::Phase,
     report::{
         document::Figure,
         draw::{
@@ -10,7 +12,7 @@ use crate::{
         },
         number::{percent, quantity},
         section::{metric::synthetic, names::name},
-        text::{inert_line, shorten},
+        text::shorten,
     },
 };
 
@@ -28,12 +30,13 @@ struct Strip<'a> {
 /// One figure for the first workload of each kind.
 pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let keys = synthetic(analysis);
-    let firsts = ["tg", "pp"].iter().filter_map(|kind| keys.iter().find(|k| k.starts_with(kind)));
-    firsts.filter_map(|key| figure(analysis, key).transpose()).collect()
+    let first = |phase| Some((phase, keys.iter().find(|id| id.is_of(phase))?));
+    let firsts = [Phase::Decode, Phase::Prefill].into_iter().filter_map(first);
+    firsts.filter_map(|(phase, of)| figure(analysis, phase, of).transpose()).collect()
 }
 
-fn figure(analysis: &Analysis, key: &str) -> Result<Option<Figure>, DrawError> {
-    let Some(workload) = analysis.context.plan.workloads.iter().position(|w| w.id == key) else { return Ok(None) };
+fn figure(analysis: &Analysis, phase: Phase, of: &MetricId) -> Result<Option<Figure>, DrawError> {
+    let Some(workload) = analysis.context.plan.workload_of(of) else { return Ok(None) };
     let models = analysis.models.iter().zip(&analysis.traces.models);
     let strips: Vec<Strip<'_>> = models.filter_map(|(m, traces)| strip(m, traces, workload)).collect();
     let points = || strips.iter().flat_map(|s| &s.trace.points);
@@ -42,8 +45,8 @@ fn figure(analysis: &Analysis, key: &str) -> Result<Option<Figure>, DrawError> {
         return Ok(None);
     }
     let reach = points().map(|p| p.1.abs()).fold(0.01, f64::max);
-    let id = format!("chart-time-{}", if key.starts_with("pp") { "pp" } else { "tg" });
-    let title = format!("{} over the run, from each model's median", inert_line(key));
+    let id = format!("chart-time-{}", phase.name());
+    let title = format!("{of} over the run, from each model's median");
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
     let x = Axis::up_to(end, (LEFT, WIDTH - 12));

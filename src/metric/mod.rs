@@ -1,0 +1,21 @@
+//! Metrics: what is measured of a model, as values of one type with one table of what is known of each.
+//!
+//! A metric more is a variant of [`MetricId`], its row in [`MetricId::spec`], its text and where its value lies; the compiler names the places.
+
+mod id;
+mod plan;
+mod spec;
+
+pub(crate) use id::Layout;
+pub use id::MetricId;
+pub(crate) use plan::of_workloads;
+#[cfg(test)]
+pub(crate) use spec::MetricSpec;
+pub use spec::Word;
+pub(crate) use spec::{Better, Family, Section, Unit};
+
+/// A metric by its text, for tests.
+#[cfg(test)]
+pub(crate) fn id(text: &str) -> MetricId {
+    text.parse().expect("the text of a metric")
+}

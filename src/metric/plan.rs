@@ -1,0 +1,120 @@
+//! From what is to be done to what is measured by it: the metrics of a plan, and the names of its synthetic work.
+
+use super::id::{Layout, MetricId, Shape};
+use crate::record::{Phase, Plan, Workload, WorkloadKind, is_primary};
+
+impl WorkloadKind {
+    /// The metric that synthetic work gives; `None` of prompts, which give those of their category.
+    pub(crate) fn metric(&self) -> Option<MetricId> {
+        let one = |n_tokens, n_depth| Shape { n_tokens, layout: Layout::One { n_depth } };
+        let parallel = |n_tokens, n_seq| Shape { n_tokens, layout: Layout::Parallel { n_seq } };
+        match *self {
+            Self::Pp { n_tokens, n_depth } => Some(MetricId::Prefill(one(n_tokens, n_depth))),
+            Self::Tg { n_tokens, n_depth } => Some(MetricId::Decode(one(n_tokens, n_depth))),
+            Self::PpTogether { n_tokens, n_seq } => Some(MetricId::Prefill(parallel(n_tokens, n_seq))),
+            Self::TgTogether { n_tokens, n_depth: _, n_seq } => Some(MetricId::Decode(parallel(n_tokens, n_seq))),
+            Self::Prompt(_) => None,
+        }
+    }
+
+    /// The category and the text of a prompt; `None` of synthetic work.
+    pub(crate) fn category(&self) -> Option<&str> {
+        match self {
+            Self::Prompt(prompt) => Some(&prompt.category),
+            Self::Pp { .. } | Self::Tg { .. } | Self::PpTogether { .. } | Self::TgTogether { .. } => None,
+        }
+    }
+}
+
+impl Workload {
+    /// Synthetic work under the name of its metric; a prompt has the name that its author gave it.
+    pub(crate) fn synthetic(kind: WorkloadKind) -> Option<Self> {
+        Some(Self { id: kind.metric()?.to_string(), kind })
+    }
+}
+
+/// The metrics of a category of prompts.
+fn of_category(category: &str) -> impl Iterator<Item = MetricId> + use<> {
+    let category = category.to_owned();
+    [Phase::Prefill, Phase::Decode]
+        .into_iter()
+        .map(move |phase| MetricId::Category { category: category.clone(), phase })
+}
+
+/// Everything that work of this kind measures of a model, in the order people read it. Memory of a device is among it, whether there is
+/// one or not.
+pub(crate) fn of_workloads(workloads: &[Workload]) -> Vec<MetricId> {
+    let mut all: Vec<MetricId> = Vec::new();
+    let mut add = |id: MetricId| {
+        if !all.contains(&id) {
+            all.push(id);
+        }
+    };
+    workloads.iter().filter_map(|w| w.kind.metric()).for_each(&mut add);
+    [MetricId::Load, MetricId::PeakMemory, MetricId::DeviceMemory].into_iter().for_each(&mut add);
+    workloads.iter().filter_map(|w| w.kind.category()).flat_map(of_category).for_each(&mut add);
+    if workloads.iter().filter(|w| is_primary(workloads, &w.kind)).count() > 1 {
+        add(MetricId::Overall);
+    }
+    all
+}
+
+impl Plan {
+    /// Everything it measures of a model in the course of the rounds.
+    pub(crate) fn metrics(&self) -> Vec<MetricId> {
+        of_workloads(&self.workloads)
+    }
+
+    /// Where the workload of a synthetic metric stands.
+    pub(crate) fn workload_of(&self, metric: &MetricId) -> Option<usize> {
+        self.workloads.iter().position(|w| w.kind.metric().as_ref() == Some(metric))
+    }
+}
+
+#[cfg(test)]
+pub(in crate::metric) mod tests {
+    use super::*;
+    use crate::{metric::id, record::PromptText};
+
+    /// Work that measures whatever can be measured in rounds.
+    fn all_work() -> Vec<Workload> {
+        let mut kinds = vec![
+            WorkloadKind::PpTogether { n_tokens: 512, n_seq: 8 },
+            WorkloadKind::TgTogether { n_tokens: 128, n_depth: 512, n_seq: 8 },
+        ];
+        for n_depth in [0, 4096] {
+            kinds.push(WorkloadKind::Pp { n_tokens: 512, n_depth });
+            kinds.push(WorkloadKind::Tg { n_tokens: 128, n_depth });
+        }
+        let prompt = PromptText { category: "short".into(), text: "t".into(), max_new_tokens: 8 };
+        let prompts = ["a", "b"].map(|id| Workload { id: id.into(), kind: WorkloadKind::Prompt(prompt.clone()) });
+        kinds.into_iter().filter_map(Workload::synthetic).chain(prompts).collect()
+    }
+
+    /// One metric at least of every variant.
+    pub(in crate::metric) fn every_metric() -> Vec<MetricId> {
+        let outputs = [false, true]
+            .into_iter()
+            .flat_map(|lower_bound| [MetricId::MeanKld { lower_bound }, MetricId::P99Kld { lower_bound }]);
+        let mut all = of_workloads(&all_work());
+        all.extend([MetricId::Perplexity, MetricId::SameTop]);
+        all.extend(outputs);
+        all
+    }
+
+    #[test]
+    fn work_has_the_names_of_llama_bench() {
+        let names: Vec<String> = all_work().into_iter().map(|w| w.id).collect();
+        assert_eq!(names, ["pp512x8", "tg128x8", "pp512", "tg128", "pp512 @ d4096", "tg128 @ d4096", "a", "b"]);
+    }
+
+    #[test]
+    fn work_gives_each_metric_once_in_the_order_people_read_them() {
+        let mut work = all_work();
+        work.extend(all_work());
+        let all: Vec<String> = of_workloads(&work).iter().map(ToString::to_string).collect();
+        assert_eq!(all[6..], ["load", "memory_peak", "device_memory", "short/pp", "short/tg", "all_workloads"]);
+        assert!(!of_workloads(&work[..1]).contains(&MetricId::Overall), "a line over one is no line over all");
+        assert_eq!(id("tg128x8"), of_workloads(&work)[1]);
+    }
+}
