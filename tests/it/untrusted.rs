@@ -149,7 +149,7 @@ fn a_record_sent_by_someone() {
 #[test]
 fn a_card_of_a_record_sent_by_someone_stays_in_its_folder() {
     let record = attacked_record();
-    let candidate = record["subjects"][1]["name"].as_str().unwrap().to_owned();
+    let candidate = record["models"][1]["name"].as_str().unwrap().to_owned();
     let bench = |line: &str| {
         let bench =
             Bench::new(line).file("r.json", &serde_json::to_vec(&record).unwrap()).arg("--model").arg(&candidate);
