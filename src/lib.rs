@@ -20,6 +20,7 @@ mod metric;
 mod models;
 mod probe;
 mod prompts;
+mod protocol;
 mod quality;
 mod record;
 mod report;
@@ -29,6 +30,7 @@ mod stats;
 mod text;
 mod thresholds;
 mod units;
+mod worker;
 
 #[doc(hidden)]
 pub mod testing;

@@ -1,5 +1,7 @@
 //! What `tests/` and `benches/` need of the crate, and all that is public besides the programs' own entry points.
 
+mod simulated;
+
 pub mod analysis {
     pub use crate::analysis::{Analysis, Verdict, analyse};
 }
@@ -42,7 +44,10 @@ pub mod record {
     }
 }
 pub mod run {
-    pub use crate::run::{Bench, Deadline, ProcessLauncher, SimulatedLauncher, execute, order};
+    pub use super::simulated::SimulatedLauncher;
+    #[cfg(test)]
+    pub(crate) use super::simulated::connect;
+    pub use crate::run::{Bench, Deadline, ProcessLauncher, execute, order};
 }
 pub mod stats {
     pub use crate::stats::{

@@ -16,7 +16,7 @@ use crate::{
         WorkloadKind,
     },
     report::number,
-    run::{self, Asking},
+    run::{self, PromptSchedule},
 };
 
 /// Prints the plan for these models, and for the `types` that would be made of the first.
@@ -38,7 +38,7 @@ pub(super) fn show(
         "  workloads  {}; {} prompts, {} of them in each of the first {} rounds",
         if ids.is_empty() { "none" } else { &ids },
         prompts.len(),
-        run::prompts_in(plan, 0, Asking::AsPlanned).len(),
+        run::prompts_in(plan, 0, PromptSchedule::Full).len(),
         protocol.prompt_rounds
     )?;
     writeln!(text, "  rounds     {}", rounds_words(protocol))?;

@@ -3,6 +3,8 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     path::Path,
+    rc::Rc,
+    sync::Arc,
     thread,
 };
 
@@ -15,9 +17,9 @@ use super::{
 };
 use crate::{
     engine::{self, LlamaEngine, QuantType, Script, ScriptedEngine},
-    probe::Monotonic,
+    probe::{self, Monotonic},
     record::DeviceInfo,
-    run,
+    worker::{Host, Worker},
 };
 
 /// What a worker says of llama.cpp; the parent never starts it.
@@ -33,12 +35,12 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
     let mut output = output().context("take hold of the way back")?;
     match &args.job {
         WorkerJob::Serve { script: None } => {
-            let clock = Monotonic::start();
-            let engine = LlamaEngine::start(&clock)?;
-            run::serve(&engine, &LlamaEngine::devices, &mut input, &mut output)?;
+            let engine = LlamaEngine::start(Arc::new(Monotonic::start()))?;
+            Worker::new(Rc::new(engine), host(LlamaEngine::devices)).serve(&mut input, &mut output)?;
         }
         WorkerJob::Serve { script: Some(path) } => {
-            run::serve(&ScriptedEngine::new(read_script(path)?), &Vec::new, &mut input, &mut output)?;
+            let engine = ScriptedEngine::new(read_script(path)?);
+            Worker::new(Rc::new(engine), host(Vec::new)).serve(&mut input, &mut output)?;
         }
         WorkerJob::Describe => {
             let description = Description { devices: LlamaEngine::devices(), system_info: LlamaEngine::system_info() };
@@ -51,6 +53,10 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
         }
     }
     Ok(Exit::Fine)
+}
+
+fn host(devices: fn() -> Vec<DeviceInfo>) -> Host {
+    Host { devices, storage_read_bytes: probe::storage_read_bytes, peak_rss_bytes: probe::own_peak }
 }
 
 /// Where answers go: back over descriptor 0 where the parent made it a socket, so that they share nothing with what C code prints.

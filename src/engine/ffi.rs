@@ -1,9 +1,18 @@
 //! The only unsafe code: llama.cpp's calls that llama-cpp-2 does not wrap.
 #![expect(unsafe_code, reason = "calls into C")]
 
-use std::ffi::{CStr, CString};
+use std::{
+    ffi::{CStr, CString},
+    ops::{Deref, DerefMut},
+    rc::Rc,
+};
 
-use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::{
+    LlamaContextLoadError,
+    context::{LlamaContext, params::LlamaContextParams},
+    llama_backend::LlamaBackend,
+    model::LlamaModel,
+};
 use llama_cpp_sys_2 as sys;
 
 /// What llama.cpp says it was compiled to use.
@@ -28,6 +37,45 @@ pub(super) fn quantize(
     params.allow_requantize = allow_requantize;
     // SAFETY: both paths are NUL-terminated and live through the call; `params` holds no dangling pointer.
     unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) == 0 }
+}
+
+/// A context that keeps its model alive, so that both can be handed on together.
+pub(super) struct OwningContext {
+    // Fields are dropped in order: the context before what it points to.
+    context: LlamaContext<'static>,
+    model: Rc<LlamaModel>,
+}
+
+impl OwningContext {
+    pub(super) fn new(
+        model: &Rc<LlamaModel>,
+        backend: &LlamaBackend,
+        params: LlamaContextParams,
+    ) -> Result<Self, LlamaContextLoadError> {
+        let context = model.new_context(backend, params)?;
+        // SAFETY: the lifetime says that the model outlives the context. `model` below sees to that: it is never exchanged, it is dropped
+        // after the context, and moving it does not move the model. No file of this folder takes the context out of here.
+        let context = unsafe { std::mem::transmute::<LlamaContext<'_>, LlamaContext<'static>>(context) };
+        Ok(Self { context, model: Rc::clone(model) })
+    }
+
+    pub(super) fn model(&self) -> &LlamaModel {
+        &self.model
+    }
+}
+
+impl Deref for OwningContext {
+    type Target = LlamaContext<'static>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.context
+    }
+}
+
+impl DerefMut for OwningContext {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.context
+    }
 }
 
 /// The logits of all `rows` outputs of the last batch, given those of the first.

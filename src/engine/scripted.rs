@@ -10,17 +10,19 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Engine, Error, Loaded, PromptTokens, Session, Timing, WindowToken,
+    BatchToken, Engine, Error, Loaded, Model, PromptTokens, Session,
     noise::{Machine, Noise},
 };
 use crate::{
     probe::{Clock, Virtual},
-    record::{Sampling, Settings, Stage},
+    record::{Sampling, Settings, Stage, Timing},
     stats::SplitMix64,
 };
 
-/// Size of every model's vocabulary.
+/// Size of every model's vocabulary. Token n is the answer's word n, and beyond its last word its number.
 const N_VOCAB: u32 = 1000;
+/// The token that ends an answer: in no text.
+const END: i32 = -1;
 
 /// How each model behaves, by file name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,61 +106,45 @@ impl ScriptedEngine {
         let machine = script.noise.as_ref().map(|noise| Rc::new(RefCell::new(Machine::new(noise.clone()))));
         Self { script, clock, machine }
     }
+}
 
-    /// Loads a model for as long as the caller keeps the session.
-    ///
-    /// # Errors
-    /// When the script has no such model, or says that loading fails.
-    pub fn open(&self, path: &Path) -> Result<(ScriptedSession, Loaded), Error> {
+impl Engine for ScriptedEngine {
+    fn load(&self, path: &Path, _: &Settings) -> Result<Box<dyn Model>, Error> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let model = self
+        let script = self
             .script
             .models
             .get(file.as_ref())
             .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
-        let slowness = self.machine.as_ref().map_or(1.0, |machine| machine.borrow_mut().start_process());
-        let session = ScriptedSession {
-            model: model.clone(),
+        let process = Process {
+            script: script.clone(),
             clock: self.clock.clone(),
             machine: self.machine.clone(),
-            slowness,
+            slowness: self.machine.as_ref().map_or(1.0, |machine| machine.borrow_mut().start_process()),
             spared: Cell::new(0),
-            n_past: 0,
-            logits: Vec::new(),
         };
-        session.fail(Stage::Load)?;
-        let model_ns = session.pass(model.load_ns);
-        Ok((session, Loaded { model_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) }))
+        process.fail(Stage::Load)?;
+        let model_ns = process.pass(script.load_ns);
+        Ok(Box::new(ScriptedModel { process: Rc::new(process), model_ns }))
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
     }
 }
 
-impl Engine for ScriptedEngine {
-    fn with_session(
-        &self,
-        path: &Path,
-        _: &Settings,
-        body: &mut dyn FnMut(&mut dyn Session, Loaded) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let (mut session, loaded) = self.open(path)?;
-        body(&mut session, loaded)
-    }
-}
-
-/// A model of the script, loaded.
+/// A model of the script in a process that is as slow as it happens to be.
 #[derive(Debug)]
-pub struct ScriptedSession {
-    model: ModelScript,
+struct Process {
+    script: ModelScript,
     clock: Virtual,
     machine: Option<Rc<RefCell<Machine>>>,
     slowness: f64,
     /// How often the scripted failure was not due yet.
     spared: Cell<u32>,
-    /// Tokens in the cache.
-    n_past: usize,
-    logits: Vec<f32>,
 }
 
-impl ScriptedSession {
+impl Process {
     /// Lets work of `ns` on a steady machine pass, and says how long it took on this one.
     fn pass(&self, ns: u64) -> u64 {
         let slowness = self
@@ -172,7 +158,7 @@ impl ScriptedSession {
     }
 
     fn fail(&self, stage: Stage) -> Result<(), Error> {
-        match self.model.fail {
+        match self.script.fail {
             Some(Failure { at, after, .. }) if at == stage && self.spared.get() < after => {
                 self.spared.set(self.spared.get() + 1);
                 Ok(())
@@ -225,11 +211,72 @@ fn scripted_error(stage: Stage) -> Error {
     }
 }
 
+#[derive(Debug)]
+struct ScriptedModel {
+    process: Rc<Process>,
+    model_ns: u64,
+}
+
+impl ScriptedModel {
+    fn context(&self, n_ctx: u32) -> Result<ScriptedSession, Error> {
+        self.process.fail(Stage::Context)?;
+        Ok(ScriptedSession { process: Rc::clone(&self.process), n_ctx, n_past: 0, answered: 0, logits: Vec::new() })
+    }
+}
+
+impl Model for ScriptedModel {
+    fn facts(&self) -> Loaded {
+        Loaded { model_ns: self.model_ns, n_vocab: N_VOCAB, n_ctx_train: 4096, bos: Some(1) }
+    }
+
+    fn open(&self, n_ctx: u32) -> Result<Box<dyn Session>, Error> {
+        let session = self.context(n_ctx)?;
+        self.process.pass(1_000_000);
+        Ok(Box::new(session))
+    }
+
+    fn open_sequences(&self, n_seq: u32, n_ctx: u32, _: u32) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(self.context(n_seq.saturating_mul(n_ctx))?))
+    }
+
+    fn tokenize_prompt(&self, text: &str) -> PromptTokens {
+        let words = text.split_whitespace().count();
+        PromptTokens { tokens: (0..).take(words).collect(), templated: false }
+    }
+
+    /// Token ids by length of word: any model of the script gives the same.
+    fn tokenize_text(&self, text: &str) -> Vec<i32> {
+        text.split_whitespace().zip(0_u64..).map(|(word, at)| word_id(word.len() as u64 ^ at)).collect()
+    }
+
+    fn detokenize(&self, tokens: &[i32]) -> String {
+        let words: Vec<&str> = self.process.script.answer.split_whitespace().collect();
+        let word = |token: &i32| {
+            let own = usize::try_from(*token).ok().and_then(|token| words.get(token));
+            own.map_or_else(|| token.to_string(), ToString::to_string)
+        };
+        tokens.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    fn ends_generation(&self, token: i32) -> bool {
+        token == END
+    }
+}
+
+#[derive(Debug)]
+struct ScriptedSession {
+    process: Rc<Process>,
+    n_ctx: u32,
+    /// Tokens in the cache.
+    n_past: usize,
+    /// Words of the answer that were chosen.
+    answered: usize,
+    logits: Vec<f32>,
+}
+
 impl Session for ScriptedSession {
-    fn open_context(&mut self, _: u32) -> Result<u64, Error> {
-        self.fail(Stage::Context)?;
-        self.n_past = 0;
-        Ok(self.pass(1_000_000))
+    fn n_ctx(&self) -> u32 {
+        self.n_ctx
     }
 
     fn clear(&mut self) {
@@ -243,73 +290,52 @@ impl Session for ScriptedSession {
     }
 
     fn prefill(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
-        self.fail(Stage::Prefill)?;
+        self.process.fail(Stage::Prefill)?;
         self.n_past += tokens.len();
-        Ok(self.time(tokens.len(), self.model.prefill_ns_per_token))
+        Ok(self.process.time(tokens.len(), self.process.script.prefill_ns_per_token))
     }
 
     fn decode(&mut self, tokens: &[i32]) -> Result<Timing, Error> {
-        self.fail(Stage::Decode)?;
+        self.process.fail(Stage::Decode)?;
         self.n_past += tokens.len();
-        Ok(self.time(tokens.len(), self.model.decode_ns_per_token))
+        Ok(self.process.time(tokens.len(), self.process.script.decode_ns_per_token))
     }
 
-    fn tokenize_prompt(&self, text: &str) -> Result<PromptTokens, Error> {
-        let words = text.split_whitespace().count();
-        Ok(PromptTokens { tokens: (0..).take(words).collect(), templated: false })
+    fn last_logits(&mut self) -> Result<&[f32], Error> {
+        if self.n_past == 0 { Err(Error::NoTokens) } else { Ok(&[1.0, 0.0]) }
     }
 
-    fn answer(&mut self, prompt: &[i32], max_new_tokens: u32, _: &Sampling, _: u64) -> Result<Answer, Error> {
-        let prefill = self.prefill(prompt)?;
-        let text = self.model.answer.clone();
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let n = words.len().min(max_new_tokens as usize);
-        let steps = n.saturating_sub(1);
-        let decode = if steps > 0 { Some(self.decode(&vec![0; steps])?) } else { None };
-        Ok(Answer {
-            prefill,
-            decode,
-            tokens: (0..).take(n).collect(),
-            text: words[..n].join(" "),
-            ended: n == words.len(),
-            ttft_ns: prefill.wall_ns,
-            inter_token_ns: vec![self.model.decode_ns_per_token; steps],
-            margins_nats: vec![1.0; n],
-        })
+    fn start_sampling(&mut self, _: &Sampling, _: u64) {
+        self.answered = 0;
     }
 
-    /// Token ids by length of word: any model of the script gives the same.
-    fn tokenize_text(&self, text: &str) -> Vec<i32> {
-        text.split_whitespace().zip(0_u64..).map(|(word, at)| word_id(word.len() as u64 ^ at)).collect()
+    fn sample(&mut self) -> i32 {
+        let next = self.answered;
+        self.answered += 1;
+        let left = next < self.process.script.answer.split_whitespace().count();
+        i32::try_from(next).ok().filter(|_| left).unwrap_or(END)
     }
 
-    fn detokenize(&self, tokens: &[i32]) -> String {
-        tokens.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
-    }
-
-    fn open_windows(&mut self, _: u32, _: u32, _: u32) -> Result<(), Error> {
-        self.fail(Stage::Context)
-    }
-
-    fn evaluate_windows(&mut self, tokens: &[WindowToken]) -> Result<(), Error> {
-        self.fail(Stage::Prefill)?;
-        self.time(tokens.len(), self.model.prefill_ns_per_token);
+    fn evaluate(&mut self, tokens: &[BatchToken]) -> Result<(), Error> {
+        self.process.fail(Stage::Prefill)?;
+        self.process.time(tokens.len(), self.process.script.prefill_ns_per_token);
         self.logits.clear();
         for token in tokens.iter().filter(|token| token.wanted) {
             let seed = u64::from(token.position) << 32 | u64::from(token.id.unsigned_abs());
             let (mut common, mut own) = (SplitMix64::new(seed), SplitMix64::new(!seed));
-            let mut logit = || 5.0 * unit(&mut common) + self.model.logit_noise * (2.0 * unit(&mut own) - 1.0);
+            let noise = self.process.script.logit_noise;
+            let mut logit = || 5.0 * unit(&mut common) + noise * (2.0 * unit(&mut own) - 1.0);
             self.logits.extend((0..N_VOCAB).map(|_| logit()));
         }
         Ok(())
     }
 
-    fn evaluate_together(&mut self, batches: &[Vec<WindowToken>]) -> Result<Timing, Error> {
-        self.fail(Stage::Decode)?;
-        Ok(self.time(batches.iter().map(Vec::len).sum(), self.model.prefill_ns_per_token))
+    fn time_batches(&mut self, batches: &[Vec<BatchToken>]) -> Result<Timing, Error> {
+        self.process.fail(Stage::Decode)?;
+        Ok(self.process.time(batches.iter().map(Vec::len).sum(), self.process.script.prefill_ns_per_token))
     }
 
-    fn window_logits(&self) -> &[f32] {
+    fn batch_logits(&self) -> &[f32] {
         &self.logits
     }
 }

@@ -41,7 +41,7 @@ pub(crate) use quality::{
 pub use visit::Outcome;
 pub(crate) use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Phase,
-    Retried, Round, Sample, Skipped, Stage, Visit, Warmup,
+    Retried, Round, Sample, Skipped, Stage, Timing, Visit, Warmup,
 };
 pub(crate) use wishes::{Prefer, Wishes};
 

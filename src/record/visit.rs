@@ -149,6 +149,16 @@ pub struct Sample {
     pub at_ns: u64,
 }
 
+/// How long an evaluation took, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    pub n_tokens: u32,
+    /// Our monotonic clock.
+    pub wall_ns: u64,
+    /// llama.cpp's own account, when it kept one.
+    pub native_ns: Option<u64>,
+}
+
 /// The load of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {

@@ -1,25 +1,26 @@
 //! What the plan leaves to the first rounds: samples a round is worth, and whether workers are kept.
 
-mod time;
-
 use super::{
-    Bench, quality,
-    schedule::Asking,
-    visit::{Synthetic, synthetic},
+    bench::Bench,
+    quality,
+    schedule::{PromptSchedule, prompts_in},
+    stopping,
+    workload::{Synthetic, synthetic},
 };
 use crate::{
     record::{
-        Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Run, Visit, Workers,
+        Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Phase, Run, Sample, Visit, Workers, WorkloadKind,
         datum::{inner_rates, visits},
     },
     stats::{self, Components},
     units::whole_ns,
 };
-use time::Time;
 
-/// Rounds of the pilot: two mirrored pairs, the fewest whose spread is an estimate and not an accident.
+/// Rounds of the pilot: two mirrored pairs. A variance between rounds needs more than one pair, and every further pair would be measured
+/// with a number of samples that is not yet the best one.
 const PILOT_ROUNDS: u32 = 4;
-/// Never more samples of a workload in a round.
+/// Never more samples of a workload in a round: the variance within a round is then a 32nd of that of a sample, and more of them narrow
+/// no interval whose rounds differ by as much.
 const MOST_INNER: f64 = 32.0;
 /// Nor more than fill this time: the two sides of a ratio are to see the same machine, which is another one some seconds later.
 const LONGEST_NS: f64 = 3e9;
@@ -34,7 +35,7 @@ pub(super) struct Decided {
     pub(super) resident: bool,
     pub(super) expected_rounds: u32,
     /// How long prompts are asked.
-    pub(super) asking: Asking,
+    pub(super) prompts: PromptSchedule,
     fixed: u32,
     chosen: Vec<InnerChoice>,
     pilot: Pilot,
@@ -73,7 +74,7 @@ impl Decided {
             arrangement,
             resident,
             expected_rounds: protocol.min_rounds,
-            asking: Asking::AsPlanned,
+            prompts: PromptSchedule::Full,
             fixed: protocol.inner_samples,
             chosen: Vec::new(),
             pilot: Pilot::UnderWay,
@@ -95,7 +96,7 @@ impl Decided {
         }
         let time = Time::of(bench, run, done).filter(|_| protocol.inner == InnerPolicy::Pilot);
         // Before its last round it is over when its own samples are already more than fit the time.
-        let is_short = |time: &Time| time.left_ns < time.needed_ns(Asking::AsPlanned, time.samples_ns);
+        let is_short = |time: &Time| time.left_ns < time.needed_ns(PromptSchedule::Full, time.samples_ns);
         if done < last && !time.as_ref().is_some_and(is_short) {
             return;
         }
@@ -135,15 +136,20 @@ impl Decided {
     fn afford(&mut self, run: &Run, time: &Time, done: u32) -> Option<String> {
         let models = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
         let best_ns: f64 = self.chosen.iter().map(|c| models * f64::from(c.samples) * c.sample_ns as f64).sum();
-        if time.rounds_left == 0 || time.needed_ns(Asking::AsPlanned, best_ns) <= time.left_ns {
+        if time.rounds_left == 0 || time.needed_ns(PromptSchedule::Full, best_ns) <= time.left_ns {
             return None;
         }
         // With one sample of each workload, which is as few as there are.
         let least_ns: f64 = self.chosen.iter().map(|c| models * c.sample_ns as f64).sum();
-        let fits = |asking| time.needed_ns(asking, least_ns) <= time.left_ns;
-        let saves = time.needed_ns(Asking::LongestOnce, 0.0) < time.needed_ns(Asking::Fewest, 0.0);
-        self.asking = if saves && !fits(Asking::Fewest) { Asking::LongestOnce } else { Asking::Fewest };
-        let spare_ns = time.left_ns - time.needed_ns(self.asking, 0.0);
+        let fits = |prompts| time.needed_ns(prompts, least_ns) <= time.left_ns;
+        let saves =
+            time.needed_ns(PromptSchedule::LongestCategoryOnce, 0.0) < time.needed_ns(PromptSchedule::Minimal, 0.0);
+        self.prompts = if saves && !fits(PromptSchedule::Minimal) {
+            PromptSchedule::LongestCategoryOnce
+        } else {
+            PromptSchedule::Minimal
+        };
+        let spare_ns = time.left_ns - time.needed_ns(self.prompts, 0.0);
         let affordable = spare_ns / f64::from(time.rounds_left) / best_ns.max(1.0);
         if affordable < 1.0 {
             for choice in &mut self.chosen {
@@ -151,16 +157,18 @@ impl Decided {
             }
         }
         let samples: Vec<String> = self.chosen.iter().map(|c| c.samples.to_string()).collect();
-        let prompts = match self.asking {
+        let prompts = match self.prompts {
             _ if time.planned_ns <= 0.0 => "",
-            Asking::LongestOnce => ", and prompts until there is an interval, the longest in two rounds alone",
-            Asking::AsPlanned | Asking::Fewest => ", and prompts until there is an interval",
+            PromptSchedule::LongestCategoryOnce => {
+                ", and prompts until there is an interval, the longest in two rounds alone"
+            }
+            PromptSchedule::Full | PromptSchedule::Minimal => ", and prompts until there is an interval",
         };
         Some(format!(
             "from round {} on {} sample(s) of each workload{prompts}: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
             done + 1,
             samples.join(" and "),
-            time.needed_ns(Asking::AsPlanned, best_ns) / 1e9,
+            time.needed_ns(PromptSchedule::Full, best_ns) / 1e9,
             time.left_ns.max(0.0) / 1e9
         ))
     }
@@ -233,6 +241,79 @@ fn median(values: impl Iterator<Item = u64>) -> f64 {
     stats::median(&values.map(|v| v as f64).collect::<Vec<_>>()).unwrap_or(0.0)
 }
 
+/// What rounds take, as the newest mirrored pair did, and what there is. All for a round, of all models.
+struct Time {
+    /// Until the run is to be over, outputs compared; less than 0 when that has passed.
+    left_ns: f64,
+    /// To the least.
+    rounds_left: u32,
+    /// Loading, warming up, closing.
+    once_ns: f64,
+    /// The samples of the synthetic workloads.
+    samples_ns: f64,
+    /// The prompts to come, as planned.
+    planned_ns: f64,
+    /// As few as have an interval.
+    fewest_ns: f64,
+    /// And the longest no more often than they were asked.
+    longest_once_ns: f64,
+}
+
+impl Time {
+    /// `None` without a time to keep.
+    fn of(bench: &Bench<'_>, run: &Run, done: u32) -> Option<Self> {
+        let protocol = &bench.plan.protocol;
+        let left_ns = stopping::left_ns(run, run.elapsed_ns())? - stopping::quality_ns(run);
+        let pair = &run.rounds[run.rounds.len().saturating_sub(2)..];
+        let synthetic: Vec<usize> = synthetic(bench.plan).map(|work| work.workload).collect();
+        let taking = |is_synthetic: bool| -> f64 {
+            let samples = pair.iter().flat_map(|r| &r.visits).flat_map(|v| &v.samples);
+            let of_kind = samples.filter(|s| synthetic.contains(&s.workload) == is_synthetic);
+            of_kind.map(|s| s.wall_ns as f64).sum::<f64>() / 2.0
+        };
+        let (samples_ns, prompts_ns) = (taking(true), taking(false));
+        let to_come = |schedule| -> f64 {
+            let rounds = done..protocol.min_rounds;
+            rounds.flat_map(|round| prompts_in(bench.plan, round, schedule)).map(|prompt| prompt_ns(run, prompt)).sum()
+        };
+        Some(Self {
+            left_ns,
+            rounds_left: protocol.min_rounds.saturating_sub(done),
+            once_ns: (stopping::pair_ns(run) / 2.0 - samples_ns - prompts_ns).max(0.0),
+            samples_ns,
+            planned_ns: to_come(PromptSchedule::Full),
+            fewest_ns: to_come(PromptSchedule::Minimal),
+            longest_once_ns: to_come(PromptSchedule::LongestCategoryOnce),
+        })
+    }
+
+    /// To the least rounds, when the samples of a round take so long.
+    fn needed_ns(&self, prompts: PromptSchedule, samples_ns: f64) -> f64 {
+        let prompts_ns = match prompts {
+            PromptSchedule::Full => self.planned_ns,
+            PromptSchedule::Minimal => self.fewest_ns,
+            PromptSchedule::LongestCategoryOnce => self.longest_once_ns,
+        };
+        f64::from(self.rounds_left) * (self.once_ns + samples_ns) + prompts_ns
+    }
+}
+
+/// What a prompt takes of all models, as those of its category did.
+fn prompt_ns(run: &Run, prompt: usize) -> f64 {
+    let workloads = &run.plan.workloads;
+    let category = |workload: usize| match &workloads[workload].kind {
+        WorkloadKind::Prompt(prompt) => Some(&prompt.category),
+        _ => None,
+    };
+    let of_category = |s: &&Sample| category(s.workload) == category(prompt);
+    let samples = || newest(run).flat_map(|v| &v.samples).filter(of_category);
+    let taken_ns: f64 = samples().map(|s| s.wall_ns as f64).sum();
+    // A model's answer begins with one evaluation.
+    let asked = samples().filter(|s| s.phase == Phase::Prefill).count().max(1) as f64;
+    let models = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
+    taken_ns / asked * models
+}
+
 /// Whether all models fit in memory at once.
 struct Room {
     needed_bytes: u64,
@@ -272,10 +353,8 @@ mod tests {
         engine::{ModelScript, Script, ScriptedEngine},
         probe::Virtual,
         record::{Ended, PromptTurns, journal::Entry},
-        run::{
-            SimulatedLauncher,
-            testing::{measure, prompt, run_of_rates},
-        },
+        run::testing::{measure, prompt, run_of_rates},
+        testing::run::SimulatedLauncher,
     };
 
     #[test]

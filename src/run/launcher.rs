@@ -1,12 +1,10 @@
-//! Worker processes: started from this executable, asked and answered line by line, killed when silent too long.
+//! Processes of this executable: started, talked to line by line, killed when silent too long.
 
 use std::{
-    cell::RefCell,
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
     process::{Child, Command},
-    rc::Rc,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
@@ -15,71 +13,40 @@ use std::{
 use tempfile::{NamedTempFile, TempPath};
 
 use super::{
-    deadline::{Deadline, Experience, Limit, Origin, Work, subject_of},
-    lost::{LastWords, Lost},
-    protocol::{Reply, Request},
+    connection::{Channel, Connection, Launcher},
+    exit::{LogTail, WorkerExit},
+    timeout::{Deadline, Patience, Timeout, TimeoutBasis},
 };
-use crate::probe::{Clock, Monotonic, OomKills};
+use crate::{
+    probe::OomKills,
+    protocol::{Hello, Request},
+};
 
 /// Silence is counted in turns of this.
 const TURN: Duration = Duration::from_secs(1);
-
-/// Starts workers.
-pub trait Launcher {
-    /// Starts one and waits until it is ready.
-    ///
-    /// # Errors
-    /// When the process can't be started or does not get ready.
-    fn launch(&self) -> Result<Box<dyn Worker>, Lost>;
-}
-
-/// A worker that can be asked.
-pub trait Worker {
-    /// Asks and waits for the answer.
-    ///
-    /// # Errors
-    /// When the worker died, hung or answered nonsense.
-    fn ask(&mut self, request: &Request) -> Result<Reply, Lost>;
-
-    /// Waits for the next reply to a request that has several.
-    ///
-    /// # Errors
-    /// As [`Worker::ask`].
-    fn next_reply(&mut self) -> Result<Reply, Lost>;
-
-    /// Its process, when it is one.
-    fn pid(&self) -> Option<u32>;
-
-    /// What it has logged so far.
-    fn log(&self) -> String;
-}
 
 /// Starts this executable again with a hidden subcommand.
 #[derive(Debug, Clone)]
 pub struct ProcessLauncher {
     program: PathBuf,
     arguments: Vec<String>,
-    deadline: Deadline,
-    /// Of all its workers, the earlier ones too.
-    experience: Rc<RefCell<Experience>>,
+    patience: Patience,
 }
 
 impl ProcessLauncher {
     /// This executable, the hidden subcommand and its options, and how long its processes may be silent.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<String>, deadline: Deadline) -> Self {
-        Self { program, arguments, deadline, experience: Rc::default() }
+        Self { program, arguments, patience: Patience::new(deadline) }
     }
 }
 
 impl Launcher for ProcessLauncher {
-    fn launch(&self) -> Result<Box<dyn Worker>, Lost> {
-        let process = Process::start(&self.program, &self.arguments).map_err(Lost::NotStarted)?;
-        let mut worker = ProcessWorker { process, launcher: self.clone(), subject: String::new(), windows: None };
-        match worker.hear(Some(Work::start()), None)? {
-            Reply::Ready => Ok(Box::new(worker)),
-            other => Err(Lost::Nonsense(format!("{other:?}"))),
-        }
+    fn launch(&self) -> Result<Connection, WorkerExit> {
+        let process = Process::start(&self.program, &self.arguments).map_err(WorkerExit::NotStarted)?;
+        let mut connection = Connection::new(Box::new(process), self.patience.clone());
+        connection.call(&Hello)?;
+        Ok(connection)
     }
 }
 
@@ -87,16 +54,16 @@ impl Launcher for ProcessLauncher {
 ///
 /// # Errors
 /// When it can't be started, fails, or is silent for longer than `timeout`.
-pub(crate) fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, Lost> {
-    let mut process = Process::start(program, arguments).map_err(Lost::NotStarted)?;
+pub(crate) fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, WorkerExit> {
+    let mut process = Process::start(program, arguments).map_err(WorkerExit::NotStarted)?;
     let mut printed = Vec::new();
-    while let Some(line) = process.line(Limit { after: timeout, origin: Origin::Given })? {
+    while let Some(line) = process.line(Timeout { after: timeout, basis: TimeoutBasis::Given })? {
         printed.extend(line.bytes().chain(*b"\n"));
     }
     match process.child.wait() {
         Ok(status) if status.success() => Ok(printed),
-        Ok(_) => Err(process.obituary()),
-        Err(e) => Err(Lost::NotStarted(e)),
+        Ok(_) => Err(process.exit()),
+        Err(e) => Err(WorkerExit::NotStarted(e)),
     }
 }
 
@@ -165,8 +132,8 @@ impl Process {
     ///
     /// Silence is counted in turns, each no longer than it was meant to be: while the machine sleeps, or while a person has
     /// stopped both processes, neither works and no turn passes.
-    fn line(&mut self, limit: Limit) -> Result<Option<String>, Lost> {
-        let turn = TURN.min(limit.after / 4).max(Duration::from_millis(1));
+    fn line(&mut self, timeout: Timeout) -> Result<Option<String>, WorkerExit> {
+        let turn = TURN.min(timeout.after / 4).max(Duration::from_millis(1));
         let mut silent = Duration::ZERO;
         loop {
             match self.lines.recv_timeout(turn) {
@@ -174,18 +141,18 @@ impl Process {
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => silent += turn,
             }
-            if silent >= limit.after {
+            if silent >= timeout.after {
                 self.kill();
-                return Err(Lost::Silent { limit, words: LastWords::last(&self.log.read()) });
+                return Err(WorkerExit::Silent { timeout, log: LogTail::last(&self.log.read()) });
             }
         }
     }
 
     /// Why a process whose output ended is no more.
-    fn obituary(&mut self) -> Lost {
+    fn exit(&mut self) -> WorkerExit {
         match self.child.wait() {
-            Ok(status) => Lost::of(status, &self.log.read(), OomKills::now().killer_since(self.kills)),
-            Err(e) => Lost::NotStarted(e),
+            Ok(status) => WorkerExit::of(status, &self.log.read(), OomKills::now().killer_since(self.kills)),
+            Err(e) => WorkerExit::NotStarted(e),
         }
     }
 
@@ -230,57 +197,26 @@ impl Log {
     }
 }
 
-/// A worker process and what it was told to hold.
-struct ProcessWorker {
-    process: Process,
-    launcher: ProcessLauncher,
-    subject: String,
-    windows: Option<Work>,
-}
-
-impl ProcessWorker {
-    /// Waits for a reply as long as this work may take, and learns from what it took.
-    fn hear(&mut self, work: Option<Work>, request: Option<&Request>) -> Result<Reply, Lost> {
-        let ProcessLauncher { deadline, experience, .. } = &self.launcher;
-        let limit = experience.borrow().limit(*deadline, work.as_ref());
-        let clock = Monotonic::start();
-        let Some(line) = self.process.line(limit)? else { return Err(self.process.obituary()) };
-        let took = Duration::from_nanos(clock.now_ns());
-        let reply = serde_json::from_str(&line).map_err(|e| Lost::Nonsense(e.to_string()))?;
-        if let Some(work) = work {
-            experience.borrow_mut().learn(work, took, request, &reply);
-        }
-        Ok(reply)
-    }
-}
-
-impl Worker for ProcessWorker {
-    fn ask(&mut self, request: &Request) -> Result<Reply, Lost> {
-        if let Some(subject) = subject_of(request) {
-            self.subject = subject;
-        }
-        if let Request::Compare(job) = request {
-            self.windows = Work::windows(job);
-        }
-        let mut line = serde_json::to_vec(request).map_err(|e| Lost::Nonsense(e.to_string()))?;
+impl Channel for Process {
+    fn send(&mut self, request: &Request) -> Result<(), WorkerExit> {
+        let mut line = serde_json::to_vec(request).map_err(|e| WorkerExit::Unintelligible(e.to_string()))?;
         line.push(b'\n');
-        if let Some(input) = &mut self.process.input
-            && input.write_all(&line).and_then(|()| input.flush()).is_err()
-        {
-            return Err(self.process.obituary());
-        }
-        self.hear(Some(Work::of(&self.subject, request)), Some(request))
+        let Some(input) = &mut self.input else { return Ok(()) };
+        input.write_all(&line).and_then(|()| input.flush()).map_err(|_| self.exit())
     }
 
-    fn next_reply(&mut self) -> Result<Reply, Lost> {
-        self.hear(self.windows.clone(), None)
+    fn receive(&mut self, timeout: Timeout) -> Result<String, WorkerExit> {
+        match self.line(timeout)? {
+            Some(line) => Ok(line),
+            None => Err(self.exit()),
+        }
     }
 
     fn pid(&self) -> Option<u32> {
-        Some(self.process.child.id())
+        Some(self.child.id())
     }
 
     fn log(&self) -> String {
-        self.process.log.read()
+        self.log.read()
     }
 }

@@ -1,82 +1,38 @@
 //! Measuring: rounds of workers in mirrored order, from a plan to the record, or from where a record ends. Draws no conclusion.
 
+mod bench;
+mod connection;
 mod course;
-mod deadline;
-mod depth;
+mod exit;
+mod invocation;
 mod launcher;
-mod lost;
-mod protocol;
 pub(crate) mod quality;
 mod round;
 mod schedule;
-mod simulated;
 mod stopping;
 #[cfg(test)]
 mod testing;
-mod together;
-mod visit;
+mod timeout;
 mod warmup;
-mod worker;
+mod workload;
 
-pub use deadline::Deadline;
+pub use bench::Bench;
+pub(crate) use connection::{Channel, Connection, Launcher};
+#[cfg(test)]
+pub(crate) use exit::LogTail;
+pub(crate) use exit::WorkerExit;
 pub use launcher::ProcessLauncher;
-#[cfg(test)]
-pub(crate) use launcher::Worker;
-pub(crate) use launcher::{Launcher, run_to_end};
-#[cfg(test)]
-pub(crate) use lost::LastWords;
-pub(crate) use lost::Lost;
-#[cfg(test)]
-pub(crate) use protocol::{Reply, Request};
+pub(crate) use launcher::run_to_end;
 pub use schedule::order;
-pub(crate) use schedule::{Asking, prompts_in};
-pub use simulated::SimulatedLauncher;
-pub(crate) use worker::serve;
-
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+pub(crate) use schedule::{PromptSchedule, prompts_in};
+pub use timeout::Deadline;
+pub(crate) use timeout::{Patience, Timeout};
 
 use crate::{
     event::Observer,
-    probe::Clock,
-    record::{Course, DeviceInfo, Ended, Outcome, Plan, Run, journal::Entry},
+    record::{Course, Ended, Outcome, Run, journal::Entry},
 };
-
-/// What measuring needs besides the record it fills.
-pub struct Bench<'a> {
-    /// What is to be done.
-    pub plan: &'a Plan,
-    /// The files, in the order of the run's models; the first part of split ones.
-    pub files: &'a [PathBuf],
-    /// Starts workers.
-    pub launcher: &'a dyn Launcher,
-    /// Our clock, at 0 when the run began; what passed between a kill and going on does not count.
-    pub clock: Arc<dyn Clock>,
-    /// The devices, as they were before the run.
-    pub devices: &'a [DeviceInfo],
-    /// Set when the person asked to stop.
-    pub interrupt: &'a AtomicBool,
-}
-
-impl Bench<'_> {
-    fn interrupted(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed)
-    }
-}
-
-/// Keeps what was just added to the run, before anything else is measured.
-pub(crate) type Save<'s, E> = dyn FnMut(&Run, &Entry) -> Result<(), E> + 's;
-
-/// Adds an entry to the run and keeps it. What can't be kept is in the run all the same.
-fn note<E>(run: &mut Run, entry: &Entry, save: &mut Save<'_, E>) -> Result<(), E> {
-    run.apply(entry);
-    save(run, entry)
-}
+use bench::{Save, note};
 
 /// Runs the rounds of the plan that `run` does not have and adds them; each is given to `save` before the next begins. Rounds that
 /// it has are gone through as if they had just been measured, so that what they decided is decided again.
@@ -92,7 +48,7 @@ pub fn execute<E>(
     let mut noted = run.course.take();
     let mut recorded = run.take_back(0).into_iter();
     let mut decided = course::Decided::at_start(bench, run);
-    let mut stable: round::Stable = run.subjects.iter().map(|_| None).collect();
+    let mut residents: round::ResidentWorkers = run.subjects.iter().map(|_| None).collect();
     run.ended = Ended::Unfinished;
     let mut ended = Ended::RoundsDone;
     for index in 0..bench.plan.protocol.max_rounds {
@@ -100,7 +56,7 @@ pub fn execute<E>(
             run.apply(&Entry::Round(round));
         } else {
             note_course(run, &mut noted, save)?;
-            let round = round::make(bench, run, index, &decided, &mut stable, observer);
+            let round = round::make(bench, run, index, &decided, &mut residents, observer);
             if !round.visits.is_empty() {
                 let cut = bench.interrupted();
                 note(run, &if cut { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
@@ -154,6 +110,7 @@ mod tests {
         engine::{ModelScript, Script, ScriptedEngine},
         probe::Virtual,
         record::InnerPolicy,
+        testing::run::SimulatedLauncher,
     };
 
     fn script() -> Script {

@@ -27,25 +27,25 @@ pub fn order(n: usize, round: u32, seed: u64) -> Vec<usize> {
 
 /// How long prompts are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asking {
+pub(crate) enum PromptSchedule {
     /// In all of the plan's rounds with prompts.
-    AsPlanned,
+    Full,
     /// Until all were asked and there is an interval.
-    Fewest,
+    Minimal,
     /// The same, but some of the longest once, forwards and backwards: of these there is a value and no interval.
-    LongestOnce,
+    LongestCategoryOnce,
 }
 
 /// The prompts asked in round `round`, as indices into the plan's workloads.
 ///
 /// In turn means: both rounds of a mirrored pair ask the same ones, every category has some in every round so that its
-/// ratio is paired by round, and all have been asked when the prompt rounds are over (but for [`Asking::LongestOnce`]). The
+/// ratio is paired by round, and all have been asked when the prompt rounds are over (but for [`PromptSchedule::LongestCategoryOnce`]). The
 /// category with the longest texts costs most and is asked in as few rounds as an interval needs.
 #[must_use]
-pub(crate) fn prompts_in(plan: &Plan, round: u32, asking: Asking) -> Vec<usize> {
+pub(crate) fn prompts_in(plan: &Plan, round: u32, prompts: PromptSchedule) -> Vec<usize> {
     let pair = (round / 2) as usize;
     let mut asked: Vec<usize> = Vec::new();
-    for Category { members, turn, rounds } in categories(plan, asking) {
+    for Category { members, turn, rounds } in categories(plan, prompts) {
         if round < rounds {
             asked.extend((0..turn).map(|i| members[(pair * turn + i) % members.len()]));
         }
@@ -63,7 +63,7 @@ struct Category {
     rounds: u32,
 }
 
-fn categories(plan: &Plan, asking: Asking) -> Vec<Category> {
+fn categories(plan: &Plan, prompts: PromptSchedule) -> Vec<Category> {
     let protocol = &plan.protocol;
     let grouped = grouped(plan);
     let mean_bytes = |members: &[(usize, &PromptText)]| {
@@ -84,10 +84,10 @@ fn categories(plan: &Plan, asking: Asking) -> Vec<Category> {
             }
         };
         let once = u32::try_from(2 * n.div_ceil(turn)).unwrap_or(u32::MAX);
-        let rounds = match asking {
-            Asking::AsPlanned => rounds,
-            Asking::LongestOnce if is_longest && several => rounds.min(PAIR),
-            Asking::Fewest | Asking::LongestOnce => rounds.min(once.max(FEWEST_FOR_INTERVAL)),
+        let rounds = match prompts {
+            PromptSchedule::Full => rounds,
+            PromptSchedule::LongestCategoryOnce if is_longest && several => rounds.min(PAIR),
+            PromptSchedule::Minimal | PromptSchedule::LongestCategoryOnce => rounds.min(once.max(FEWEST_FOR_INTERVAL)),
         };
         Category { members: members.into_iter().map(|(index, _)| index).collect(), turn, rounds }
     };
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn prompts_in_turn_cover_the_suite_in_mirrored_pairs() {
         let plan = with_prompts(PromptTurns::InTurn, 10);
-        let asked: Vec<Vec<usize>> = (0..12).map(|round| prompts_in(&plan, round, Asking::AsPlanned)).collect();
+        let asked: Vec<Vec<usize>> = (0..12).map(|round| prompts_in(&plan, round, PromptSchedule::Full)).collect();
         let all: std::collections::BTreeSet<usize> = asked.iter().flatten().copied().collect();
         assert_eq!(all.len(), 9, "every prompt had its turn");
         for (pair, rounds) in asked[..10].chunks(2).enumerate() {
@@ -139,32 +139,32 @@ mod tests {
 
     #[test]
     fn a_single_pair_asks_everything() {
-        assert_eq!(prompts_in(&with_prompts(PromptTurns::InTurn, 2), 1, Asking::AsPlanned).len(), 9);
-        assert_eq!(prompts_in(&with_prompts(PromptTurns::All, 4), 3, Asking::Fewest).len(), 9);
+        assert_eq!(prompts_in(&with_prompts(PromptTurns::InTurn, 2), 1, PromptSchedule::Full).len(), 9);
+        assert_eq!(prompts_in(&with_prompts(PromptTurns::All, 4), 3, PromptSchedule::Minimal).len(), 9);
     }
 
     #[test]
     fn the_fewest_rounds_have_an_interval_and_ask_everything() {
-        let n_asked = |plan: &Plan, asking| {
-            let asked = (0..plan.protocol.max_rounds).map(|round| prompts_in(plan, round, asking));
+        let n_asked = |plan: &Plan, schedule| {
+            let asked = (0..plan.protocol.max_rounds).map(|round| prompts_in(plan, round, schedule));
             asked.filter(|prompts| !prompts.is_empty()).flatten().collect::<Vec<_>>()
         };
         let everything = |asked: &[usize]| asked.iter().collect::<std::collections::BTreeSet<_>>().len();
         // Four short prompts take four pairs, the five long ones three.
         let plan = with_prompts(PromptTurns::InTurn, 10);
-        let fewest = n_asked(&plan, Asking::Fewest);
+        let fewest = n_asked(&plan, PromptSchedule::Minimal);
         assert_eq!((fewest.len(), everything(&fewest)), (8 + 12, 9));
         // Two of the long ones in each of two rounds.
-        assert_eq!(n_asked(&plan, Asking::LongestOnce).len(), 8 + 4);
+        assert_eq!(n_asked(&plan, PromptSchedule::LongestCategoryOnce).len(), 8 + 4);
         // Of two short ones an interval needs each more than once.
         let mut few = with_prompts(PromptTurns::InTurn, 10);
         few.workloads.retain(|w| !["short2", "short3"].contains(&w.id.as_str()));
-        let fewest = n_asked(&few, Asking::Fewest);
+        let fewest = n_asked(&few, PromptSchedule::Minimal);
         assert_eq!((fewest.len(), everything(&fewest)), (6 + 12, 7));
-        assert_eq!(n_asked(&few, Asking::AsPlanned).len(), 10 + 12);
+        assert_eq!(n_asked(&few, PromptSchedule::Full).len(), 10 + 12);
         // Of one category alone there is no longest.
         few.workloads.retain(|w| !w.id.starts_with("long"));
-        assert_eq!(n_asked(&few, Asking::LongestOnce), n_asked(&few, Asking::Fewest));
+        assert_eq!(n_asked(&few, PromptSchedule::LongestCategoryOnce), n_asked(&few, PromptSchedule::Minimal));
     }
 
     #[test]

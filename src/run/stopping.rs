@@ -1,6 +1,6 @@
 //! When to stop: on the width of the intervals or on time, after complete mirrored pairs. Never on what they say.
 
-use super::visit::synthetic;
+use super::workload::synthetic;
 use crate::{
     record::{
         Budget, Ended, Run, Visit,

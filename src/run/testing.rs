@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use super::{Bench, Launcher, Save, execute};
+use super::{
+    bench::{Bench, Save},
+    connection::Launcher,
+    execute,
+};
 use crate::{
     event::Silent,
     probe::Virtual,

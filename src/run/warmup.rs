@@ -28,24 +28,24 @@ pub(super) fn tokens_to_wake(phase: Phase, n_tokens: u32) -> u32 {
     }
 }
 
-/// How far a warm-up is.
-pub(super) struct Steadiness {
+/// Where a warm-up ends: after its time, and when it no longer gets faster.
+pub(super) struct WarmUpEnd {
     /// What it lasts at least, nanoseconds; so are the others.
     share: u64,
     spent: u64,
     best: Option<u64>,
 }
 
-impl Steadiness {
+impl WarmUpEnd {
     /// A warm-up of at least `share_ns`.
     pub(super) fn new(share_ns: u64) -> Self {
         Self { share: share_ns, spent: 0, best: None }
     }
 
-    /// Whether it may end after a repetition of `took_ns`, all of equal work.
+    /// Whether it is reached after a repetition of `took_ns`, all of equal work.
     ///
     /// A single repetition longer than the share is enough: there is nothing to hold it against, and it touched every weight.
-    pub(super) fn after(&mut self, took_ns: u64) -> bool {
+    pub(super) fn is_reached_after(&mut self, took_ns: u64) -> bool {
         let gained = self.best.is_some_and(|best| (took_ns as f64) < best as f64 * (1.0 - STILL_GAINING));
         self.best = Some(self.best.map_or(took_ns, |best| best.min(took_ns)));
         self.spent += took_ns;
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
 
     fn repetitions(share: u64, times: &[u64]) -> usize {
-        let mut steadiness = Steadiness::new(share);
-        times.iter().position(|&t| steadiness.after(t)).map_or(usize::MAX, |last| last + 1)
+        let mut end = WarmUpEnd::new(share);
+        times.iter().position(|&t| end.is_reached_after(t)).map_or(usize::MAX, |last| last + 1)
     }
 
     #[test]

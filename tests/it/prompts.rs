@@ -25,14 +25,10 @@ fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() 
         type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,
     };
-    engine()
-        .with_session(&model, &config, &mut |session, _| {
-            for prompt in suite() {
-                let seen = session.tokenize_prompt(&prompt.text)?;
-                assert_eq!(Some(LengthClass::of_tokens(seen.tokens.len())), prompt.length_class(), "{}", prompt.name);
-                assert!(seen.templated);
-            }
-            Ok(())
-        })
-        .unwrap();
+    let model = engine().load(&model, &config).unwrap();
+    for prompt in suite() {
+        let seen = model.tokenize_prompt(&prompt.text);
+        assert_eq!(Some(LengthClass::of_tokens(seen.tokens.len())), prompt.length_class(), "{}", prompt.name);
+        assert!(seen.templated);
+    }
 }

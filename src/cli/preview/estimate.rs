@@ -2,7 +2,7 @@
 
 use crate::{
     record::{Budget, InnerPolicy, ModelFacts, Plan, PromptText, Protocol, Settings, WorkloadKind},
-    run::{self, Asking},
+    run::{self, PromptSchedule},
 };
 
 /// Memory bandwidth a generation reaches, in bytes a second.
@@ -52,9 +52,9 @@ impl Seconds {
             asked.filter_map(|index| speed.prompt(&plan.workloads[index].kind)).sum()
         };
         let all = |asking| (0..plan.protocol.min_rounds).map(|round| prompts(round, asking)).sum();
-        seconds.first_prompts = prompts(0, Asking::AsPlanned);
-        (seconds.prompts, seconds.fewest_prompts) = (all(Asking::AsPlanned), all(Asking::Fewest));
-        seconds.longest_once = all(Asking::LongestOnce);
+        seconds.first_prompts = prompts(0, PromptSchedule::Full);
+        (seconds.prompts, seconds.fewest_prompts) = (all(PromptSchedule::Full), all(PromptSchedule::Minimal));
+        seconds.longest_once = all(PromptSchedule::LongestCategoryOnce);
         seconds
     }
 

@@ -4,37 +4,31 @@
 //! stops when the macro-averaged mean KLD of every candidate is known well enough, over all texts together: a text alone
 //! would need as many windows each, and a person asks for one answer.
 
-mod attempt;
-mod base;
-mod cached;
-mod job;
 mod memory;
-mod models;
-mod pass;
-mod prepare;
-mod rows;
-mod serve;
-mod texts;
 
-pub(crate) use job::{CompareJob, Compared, Hold, Pace, Statistics, Until};
+pub(crate) use crate::protocol::Pace;
 pub(crate) use memory::{Demand, available_bytes, cache_bytes, describe, needed_bytes, sharing};
-pub(super) use serve::serve;
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bench, Save, lost::Again, note};
+use super::{
+    bench::{Bench, Save, note},
+    exit::WorkerExit,
+    stopping,
+};
 use crate::{
-    event::Observer,
+    event::{Event, Observer},
     gguf::tokenizer_difference,
+    protocol::{Base, Compare, CompareEvent, Compared, Hold, Statistics, StopRule},
     record::{
         CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
-        Stage, Subject,
+        Stage, Subject, TextQuality, WindowMeans,
         journal::{Compared as Finished, Entry},
     },
+    units::whole_ns,
 };
-use attempt::{Attempt, Broken};
 
 /// What a comparison needs besides the bench and the record it fills.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -79,25 +73,28 @@ pub(crate) fn execute<E>(
         Sharing::Shared { .. } | Sharing::Cached { .. } => vec![Group::new(left)],
     };
     groups.reverse();
-    while let Some(Group { candidates: group, lost: before }) = groups.pop() {
+    while let Some(Group { candidates: group, first_exit }) = groups.pop() {
         if bench.interrupted() {
             break;
         }
         let mut attempt = Attempt { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
         let (mut worker, mut alone) = (None, None);
         match attempt.make() {
-            Ok(done) => worker = done.map(|done| QualityWorker { retried: before, ..done }),
-            // One of several may have taken the worker down: each gets one of its own.
-            Err(Broken::Lost(_)) if group.len() > 1 => {
+            Ok(done) => worker = done.map(|done| QualityWorker { retried: first_exit, ..done }),
+            // One of several may have taken the worker down: each gets one of its own. What it said itself is true of all of them.
+            Err(exit) if group.len() > 1 && !matches!(exit, WorkerExit::Reported { .. }) => {
                 groups.extend(group.iter().rev().map(|&candidate| Group::new(vec![candidate])));
                 continue;
             }
-            Err(Broken::Lost(lost)) if before.is_none() && lost.again() == Again::MayHelp => {
-                groups.push(Group { candidates: group, lost: Some(lost.to_string()) });
+            Err(exit) if first_exit.is_none() && exit.is_transient() => {
+                groups.push(Group { candidates: group, first_exit: Some(exit.to_string()) });
                 continue;
             }
-            Err(broken) => {
-                let reason = broken.after(before.as_deref());
+            Err(exit) => {
+                let reason = match first_exit {
+                    Some(first) => format!("{exit}; a first attempt: {first}"),
+                    None => exit.to_string(),
+                };
                 for &candidate in &group {
                     fail(run, candidate, &reason);
                 }
@@ -208,11 +205,155 @@ fn fail(run: &mut Run, candidate: usize, reason: &str) {
 struct Group {
     candidates: Vec<usize>,
     /// What ended a worker before that was to do it.
-    lost: Option<String>,
+    first_exit: Option<String>,
 }
 
 impl Group {
     fn new(candidates: Vec<usize>) -> Self {
-        Self { candidates, lost: None }
+        Self { candidates, first_exit: None }
     }
+}
+
+/// One worker comparing a group of candidates with the original.
+struct Attempt<'a, 'b> {
+    bench: &'a Bench<'a>,
+    inputs: &'a Inputs,
+    plan: &'a QualityPlan,
+    sharing: Sharing,
+    group: &'a [usize],
+    run: &'b mut Run,
+    observer: &'b mut dyn Observer,
+}
+
+impl Attempt<'_, '_> {
+    /// `None` when the person asked to stop.
+    fn make(&mut self) -> Result<Option<QualityWorker>, WorkerExit> {
+        let call = self.compare();
+        let mut worker = self.bench.launcher.launch()?;
+        let mut scored = 0;
+        let compared = worker.stream(&call, |event| {
+            match event {
+                CompareEvent::Texts(texts) => {
+                    for &candidate in self.group {
+                        if let Some(result) = result_of(self.run, candidate) {
+                            (result.texts, result.stopped) = (Vec::new(), Some(QualityStop::Interrupted));
+                        }
+                    }
+                    if let Some(quality) = &mut self.run.quality {
+                        quality.texts = texts;
+                    }
+                    let of = self.windows_in_all();
+                    self.observer.on(Event::Windows { model: None, done: 0, of });
+                }
+                CompareEvent::Window { text, means } => {
+                    scored = self.show(scored, &means);
+                    for (&candidate, means) in self.group.iter().zip(means) {
+                        let Some((result, means)) = result_of(self.run, candidate).zip(means) else { continue };
+                        of_text(result, text).windows.push(means);
+                    }
+                }
+            }
+            if self.bench.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(compared.map(|compared| self.keep(compared)))
+    }
+
+    fn compare(&self) -> Compare {
+        let bench = self.bench;
+        let original = self.run.original().unwrap_or(0);
+        Compare {
+            base: match &self.inputs.logits {
+                Some(path) => Base::Logits(path.clone()),
+                None => Base::Model(bench.files[original].clone()),
+            },
+            candidates: self.group.iter().map(|&candidate| bench.files[candidate].clone()).collect(),
+            settings: self.run.base_settings().clone(),
+            n_ctx: self.plan.n_ctx,
+            texts: if self.inputs.logits.is_some() { Vec::new() } else { self.inputs.texts.clone() },
+            stop: StopRule {
+                precision: self.plan.precision,
+                confidence: bench.plan.protocol.confidence,
+                min_windows: self.plan.min_windows,
+                max_windows: self.plan.max_windows,
+                time_ns: self.left_ns(),
+            },
+            hold: match self.sharing {
+                Sharing::Cached { top_k, .. } => Hold::OneAtATime { top_k },
+                Sharing::Shared { .. } | Sharing::Repeated { .. } => Hold::Together,
+            },
+            save_logits: self.inputs.save_logits.clone(),
+            statistics: if self.inputs.skip_statistics { Statistics::Skip } else { Statistics::Compare },
+            pace: self.inputs.pace.unwrap_or(if memory::on_device(&self.run.machine, self.run.base_settings()) {
+                Pace::Overlapped
+            } else {
+                Pace::InTurn
+            }),
+        }
+    }
+
+    /// What the rounds and the workers before left of the time that is aimed at.
+    fn left_ns(&self) -> Option<u64> {
+        let workers = self.run.quality.iter().flat_map(|quality| &quality.workers);
+        let compared_ns: u64 = workers.map(|worker| worker.wall_ns).sum();
+        stopping::left_ns(self.run, self.run.elapsed_ns() + compared_ns).map(whole_ns)
+    }
+
+    /// Shows that another window was scored after `scored` of them; returns how many it is now, counting the original alone and
+    /// every candidate by itself where they are.
+    fn show(&mut self, scored: usize, means: &[Option<WindowMeans>]) -> usize {
+        let of = self.windows_in_all();
+        let Sharing::Cached { .. } = self.sharing else {
+            self.observer.on(Event::Windows { model: None, done: scored + 1, of });
+            return scored + 1;
+        };
+        let at = means.iter().position(Option::is_some);
+        // A candidate before may have stopped early.
+        let done = (scored + 1).max(at.map_or(0, |at| self.windows_ahead() * (at + 1) + 1));
+        let model = at.map_or("the original", |at| &self.run.subjects[self.group[at]].name);
+        self.observer.on(Event::Windows { model: Some(model), done, of });
+        done
+    }
+
+    fn windows_ahead(&self) -> usize {
+        let texts = self.run.quality.iter().flat_map(|quality| &quality.texts);
+        let all: usize = texts.map(|text| text.n_windows).sum();
+        self.plan.max_windows.map_or(all, |most| most.min(all))
+    }
+
+    /// The same, counted as [`Self::show`] does.
+    fn windows_in_all(&self) -> usize {
+        let passes = if matches!(self.sharing, Sharing::Cached { .. }) { self.group.len() + 1 } else { 1 };
+        self.windows_ahead() * passes
+    }
+
+    fn keep(&mut self, compared: Compared) -> QualityWorker {
+        for (&candidate, own) in self.group.iter().zip(compared.results) {
+            let Some(result) = result_of(self.run, candidate) else { continue };
+            result.stopped = own.stopped;
+            for (text, summary) in own.summaries {
+                of_text(result, text).summary = Some(summary);
+            }
+            if let Some(reason) = own.failed {
+                result.outcome = Outcome::Failed { stage: Stage::Quality, reason };
+            }
+        }
+        QualityWorker {
+            candidates: self.group.to_vec(),
+            wall_ns: compared.wall_ns,
+            evaluate_ns: compared.evaluate_ns,
+            n_windows: compared.n_windows,
+            n_evaluated: Some(compared.n_evaluated),
+            peak_rss_bytes: compared.peak_rss_bytes,
+            retried: None,
+        }
+    }
+}
+
+/// A candidate's results on a text, begun when they come first.
+fn of_text(result: &mut CandidateQuality, text: usize) -> &mut TextQuality {
+    let at = result.texts.partition_point(|known| known.text < text);
+    if result.texts.get(at).is_none_or(|known| known.text != text) {
+        result.texts.insert(at, TextQuality { text, windows: Vec::new(), summary: None });
+    }
+    &mut result.texts[at]
 }

@@ -1,4 +1,4 @@
-//! Workers that are lost: who gets a second attempt, and what the record says of the first.
+//! Workers that end too early: who gets a second attempt, and what the record says of the first.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,17 +9,19 @@ use std::{
 use crate::{
     engine::{ModelScript, Script, ScriptedEngine},
     probe::Virtual,
+    protocol::Request,
     record::{Arrangement, Outcome, Run, Stage, Visit, journal::Entry},
     run::{
-        LastWords, Launcher, Lost, Reply, Request, SimulatedLauncher, Worker,
+        Channel, Connection, Launcher, LogTail, Timeout, WorkerExit,
         testing::{measure, plan, run_of_rates},
     },
+    testing::run::{SimulatedLauncher, connect},
 };
 
-/// What a worker is lost by: asked with the file it holds, which attempt at this file it is, and the request.
-type Fate = dyn Fn(&str, u32, &Request) -> Option<Lost>;
+/// How a worker ends: told the file it holds, which attempt at this file it is, and the call.
+type Fate = dyn Fn(&str, u32, &Request) -> Option<WorkerExit>;
 
-/// Scripted workers, some of which are lost.
+/// Scripted workers, some of which end.
 struct Flaky {
     inner: SimulatedLauncher,
     fate: Rc<Fate>,
@@ -28,36 +30,36 @@ struct Flaky {
     loads: Rc<RefCell<BTreeMap<String, u32>>>,
 }
 
-struct FlakyWorker {
-    inner: Box<dyn Worker>,
+struct FlakyChannel {
+    inner: Box<dyn Channel>,
     fate: Rc<Fate>,
     loads: Rc<RefCell<BTreeMap<String, u32>>>,
     file: String,
 }
 
 impl Launcher for Flaky {
-    fn launch(&self) -> Result<Box<dyn Worker>, Lost> {
+    fn launch(&self) -> Result<Connection, WorkerExit> {
         if let Some(left) = self.unstarted.get().checked_sub(1) {
             self.unstarted.set(left);
-            return Err(Lost::NotStarted(std::io::ErrorKind::WouldBlock.into()));
+            return Err(WorkerExit::NotStarted(std::io::ErrorKind::WouldBlock.into()));
         }
         let (fate, loads) = (Rc::clone(&self.fate), Rc::clone(&self.loads));
-        Ok(Box::new(FlakyWorker { inner: self.inner.launch()?, fate, loads, file: String::new() }))
+        Ok(connect(Box::new(FlakyChannel { inner: self.inner.channel(), fate, loads, file: String::new() })))
     }
 }
 
-impl Worker for FlakyWorker {
-    fn ask(&mut self, request: &Request) -> Result<Reply, Lost> {
-        if let Request::Load { path, .. } = request {
-            self.file = path.display().to_string();
+impl Channel for FlakyChannel {
+    fn send(&mut self, request: &Request) -> Result<(), WorkerExit> {
+        if let Request::Load(load) = request {
+            self.file = load.path.display().to_string();
             *self.loads.borrow_mut().entry(self.file.clone()).or_default() += 1;
         }
         let attempt = self.loads.borrow()[&self.file];
-        (self.fate)(&self.file, attempt, request).map_or_else(|| self.inner.ask(request), Err)
+        (self.fate)(&self.file, attempt, request).map_or_else(|| self.inner.send(request), Err)
     }
 
-    fn next_reply(&mut self) -> Result<Reply, Lost> {
-        self.inner.next_reply()
+    fn receive(&mut self, timeout: Timeout) -> Result<String, WorkerExit> {
+        self.inner.receive(timeout)
     }
 
     fn pid(&self) -> Option<u32> {
@@ -73,7 +75,7 @@ impl Worker for FlakyWorker {
 fn measured(
     arrangement: Arrangement,
     unstarted: u32,
-    fate: impl Fn(&str, u32, &Request) -> Option<Lost> + 'static,
+    fate: impl Fn(&str, u32, &Request) -> Option<WorkerExit> + 'static,
 ) -> (Run, BTreeMap<String, u32>) {
     let script = |ns| ModelScript {
         load_ns: 1000,
@@ -104,8 +106,8 @@ fn measured(
     (run, loads)
 }
 
-fn killed() -> Lost {
-    Lost::Killed { signal: 9, meaning: "by a test", words: LastWords::default() }
+fn killed() -> WorkerExit {
+    WorkerExit::Killed { signal: 9, meaning: "by a test", log: LogTail::default() }
 }
 
 fn visits(run: &Run, model: usize) -> Vec<&Visit> {
@@ -125,7 +127,7 @@ fn a_killed_worker_gets_a_second_attempt_and_nothing_of_the_first_is_lost() {
         // In the first round, at the second sample: one was taken, beside those of the warm-up.
         let second = plan().seed ^ 1;
         let fate = move |file: &str, attempt, request: &Request| {
-            let asked = matches!(request, Request::Prefill { seed, .. } if *seed == second);
+            let asked = matches!(request, Request::Prefill(call) if call.seed == second);
             (file == "b" && attempt == 1 && asked).then(killed)
         };
         let (run, loads) = measured(arrangement, 0, fate);
@@ -145,7 +147,7 @@ fn a_killed_worker_gets_a_second_attempt_and_nothing_of_the_first_is_lost() {
 #[test]
 fn there_is_no_third_attempt_and_no_further_visit() {
     let (run, loads) = measured(Arrangement::Alternating, 0, |file, _, request| {
-        (file == "b" && matches!(request, Request::Load { .. })).then(killed)
+        (file == "b" && matches!(request, Request::Load(_))).then(killed)
     });
     let of_b = visits(&run, 1);
     assert_eq!((of_b.len(), loads["b"]), (1, 2));
@@ -158,8 +160,8 @@ fn there_is_no_third_attempt_and_no_further_visit() {
 #[test]
 fn what_would_end_the_same_way_is_not_tried_again() {
     let (run, loads) = measured(Arrangement::Alternating, 0, |file, _, request| {
-        let aborted = || Lost::Aborted { words: LastWords::default() };
-        (file == "b" && matches!(request, Request::Load { .. })).then(aborted)
+        let aborted = || WorkerExit::Aborted { log: LogTail::default() };
+        (file == "b" && matches!(request, Request::Load(_))).then(aborted)
     });
     assert_eq!(loads["b"], 1);
     assert!(visits(&run, 1)[0].retried.is_none());

@@ -13,7 +13,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use gguf_bench::testing::{engine::LlamaEngine, probe::Monotonic};
@@ -24,10 +24,9 @@ use tempfile::TempDir;
 pub(crate) const POCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/models/pocket-4m-f16.gguf");
 
 /// llama.cpp in this process, which can be started once.
-pub(crate) fn engine() -> &'static LlamaEngine<'static> {
-    static ENGINE: OnceLock<LlamaEngine<'static>> = OnceLock::new();
-    static CLOCK: OnceLock<Monotonic> = OnceLock::new();
-    ENGINE.get_or_init(|| LlamaEngine::start(CLOCK.get_or_init(Monotonic::start)).unwrap())
+pub(crate) fn engine() -> &'static LlamaEngine {
+    static ENGINE: OnceLock<LlamaEngine> = OnceLock::new();
+    ENGINE.get_or_init(|| LlamaEngine::start(Arc::new(Monotonic::start())).unwrap())
 }
 
 /// A folder and a command line that runs in it.

@@ -3,58 +3,48 @@
 use std::{num::NonZeroUsize, thread};
 
 use super::{
-    base::{BaseRows, BaseSource, Sink},
-    job::{Pace, Statistics},
-    models::Open,
-    rows::{BadRow, Comparisons, Rows},
+    models::Candidate,
+    reference::Reference,
+    rows::{BadRow, Comparisons, ReferenceRows, Rows},
+    store::LogitStore,
     texts::Window,
 };
 use crate::{
-    engine::WindowToken,
+    engine::BatchToken,
     probe::Clock,
-    quality::{
-        accumulator::Accumulator,
-        windows::{MicroBatches, WindowShape, scored_in},
-    },
+    protocol::{Pace, Statistics},
+    quality::windows::{MicroBatches, WindowShape, scored_in},
 };
 
-/// A candidate and what was collected of it.
-pub(super) struct Candidate<'m> {
-    /// Absent when it could not be loaded or compared.
-    pub(super) model: Option<Open<'m>>,
-    pub(super) failed: Option<String>,
-    /// One for each text.
-    pub(super) collected: Vec<Accumulator>,
-}
-
 /// Everything a pass over windows needs.
-pub(super) struct Pass<'m, 'c> {
-    pub(super) base: BaseSource<'m>,
-    pub(super) candidates: Vec<Candidate<'m>>,
+pub(super) struct Pass<'c> {
+    pub(super) reference: Reference<'c>,
+    pub(super) candidates: Vec<Candidate>,
     pub(super) shape: WindowShape,
     pub(super) micro_batches: MicroBatches,
     pub(super) n_vocab: NonZeroUsize,
     pub(super) threads: NonZeroUsize,
     pub(super) statistics: Statistics,
     pub(super) pace: Pace,
-    pub(super) sinks: Vec<Sink>,
+    pub(super) stores: Vec<LogitStore>,
     pub(super) clock: &'c dyn Clock,
     /// Time in which models were evaluated.
     pub(super) evaluate_ns: u64,
     /// Windows evaluated, counted once for each model.
     pub(super) n_evaluated: usize,
     /// Logits that wait to be compared while the next are computed.
-    pub(super) pending: Option<Copied<'m>>,
+    pub(super) pending: Option<Copied<'c>>,
 }
 
-impl Pass<'_, '_> {
+impl Pass<'_> {
     /// Scores windows side by side, at most [`MicroBatches::n_seq`].
     ///
     /// # Errors
     /// What makes going on pointless: the original failed.
     pub(super) fn score(&mut self, windows: &[Window]) -> Result<(), String> {
         self.clear();
-        let models = self.candidates.iter().filter(|c| c.model.is_some()).count() + self.base.model().iter().count();
+        let models =
+            self.candidates.iter().filter(|c| c.model.is_some()).count() + self.reference.model().iter().count();
         self.n_evaluated += models * windows.len();
         for positions in self.micro_batches.positions.clone() {
             let scored = scored_in(&positions, self.shape);
@@ -63,7 +53,7 @@ impl Pass<'_, '_> {
             for (sequence, window) in (0..).zip(windows) {
                 for (position, &id) in window.tokens.iter().enumerate().take(positions.end).skip(positions.start) {
                     let at = u32::try_from(position).expect("a position is below n_ctx, a u32");
-                    tokens.push(WindowToken { id, position: at, sequence, wanted: scored.contains(&position) });
+                    tokens.push(BatchToken { id, position: at, sequence, wanted: scored.contains(&position) });
                 }
                 if !scored.is_empty() {
                     layout.targets.extend(&window.targets[scored.start - first_scored..scored.end - first_scored]);
@@ -86,31 +76,33 @@ impl Pass<'_, '_> {
     /// As [`Self::score`].
     pub(super) fn finish(&mut self) -> Result<(), String> {
         let Some(copied) = self.pending.take() else { return Ok(()) };
-        let compared = compare(&copied.rows(self.n_vocab), &copied.layout, self.threads, &mut self.sinks)?;
+        let compared = compare(&copied.rows(self.n_vocab), &copied.layout, self.threads, &mut self.stores)?;
         self.collect(&copied.layout, compared);
         Ok(())
     }
 
     fn clear(&mut self) {
-        for open in self.base.model().into_iter().chain(self.candidates.iter_mut().filter_map(|c| c.model.as_mut())) {
-            open.session.clear();
+        for open in
+            self.reference.model().into_iter().chain(self.candidates.iter_mut().filter_map(|c| c.model.as_mut()))
+        {
+            open.clear();
         }
     }
 
-    fn micro_batch(&mut self, tokens: &[WindowToken], layout: Layout) -> Result<(), String> {
+    fn micro_batch(&mut self, tokens: &[BatchToken], layout: Layout) -> Result<(), String> {
         let waiting = self.pending.take();
         let (threads, n_vocab) = (self.threads, self.n_vocab);
-        let mut sinks = std::mem::take(&mut self.sinks);
+        let mut stores = std::mem::take(&mut self.stores);
         let compared = thread::scope(|scope| {
             let comparing = waiting.as_ref().map(|copied| {
-                let sinks = &mut sinks;
-                scope.spawn(move || compare(&copied.rows(n_vocab), &copied.layout, threads, sinks))
+                let stores = &mut stores;
+                scope.spawn(move || compare(&copied.rows(n_vocab), &copied.layout, threads, stores))
             });
             let evaluated = self.evaluate(tokens, layout.targets.len());
             let compared = comparing.map(|thread| thread.join().expect("comparing does not panic")).transpose()?;
             evaluated.map(|()| compared)
         })?;
-        self.sinks = sinks;
+        self.stores = stores;
         if let (Some(copied), Some(compared)) = (&waiting, compared) {
             self.collect(&copied.layout, compared);
         }
@@ -120,31 +112,31 @@ impl Pass<'_, '_> {
         let candidates = self.candidates.iter().map(Candidate::logits);
         match self.pace {
             Pace::InTurn => {
-                let (base, candidates) = (self.base.rows(), candidates.collect());
+                let (base, candidates) = (self.reference.rows(), candidates.collect());
                 let rows = Rows { n_vocab, base, candidates, targets: &layout.targets };
-                let compared = compare(&rows, &layout, threads, &mut self.sinks)?;
+                let compared = compare(&rows, &layout, threads, &mut self.stores)?;
                 self.collect(&layout, compared);
             }
             Pace::Overlapped => {
                 let candidates = candidates.map(|logits| logits.map(<[f32]>::to_vec)).collect();
-                self.pending = Some(Copied { base: self.base.copied(), candidates, layout });
+                self.pending = Some(Copied { base: self.reference.copied(), candidates, layout });
             }
         }
         Ok(())
     }
 
     /// Evaluates a micro-batch by every model and waits for it.
-    fn evaluate(&mut self, tokens: &[WindowToken], rows: usize) -> Result<(), String> {
+    fn evaluate(&mut self, tokens: &[BatchToken], rows: usize) -> Result<(), String> {
         let start = self.clock.now_ns();
-        self.base.evaluate(tokens, rows)?;
+        self.reference.evaluate(tokens, rows)?;
         for candidate in &mut self.candidates {
             let Some(open) = &mut candidate.model else { continue };
-            if let Err(error) = open.session.evaluate_windows(tokens) {
+            if let Err(error) = open.evaluate(tokens) {
                 candidate.fail(error.to_string());
             }
         }
         // Reading a pointer to them waits until they are there.
-        self.base.rows();
+        self.reference.rows();
         for candidate in &self.candidates {
             candidate.logits();
         }
@@ -170,17 +162,6 @@ impl Pass<'_, '_> {
                 }
             }
         }
-    }
-}
-
-impl Candidate<'_> {
-    pub(super) fn fail(&mut self, reason: String) {
-        self.failed.get_or_insert(reason);
-        self.model = None;
-    }
-
-    fn logits(&self) -> Option<&[f32]> {
-        self.model.as_ref().map(|open| open.session.window_logits())
     }
 }
 
@@ -217,9 +198,9 @@ impl Layout {
 }
 
 /// A micro-batch's logits, copied out of the models.
-pub(super) struct Copied<'m> {
+pub(super) struct Copied<'c> {
     layout: Layout,
-    base: BaseRows<'m>,
+    base: ReferenceRows<'c>,
     candidates: Vec<Option<Vec<f32>>>,
 }
 
@@ -230,12 +211,17 @@ impl Copied<'_> {
     }
 }
 
-/// Compares a micro-batch, and gives the original's part of it to the sinks.
-fn compare(rows: &Rows<'_>, layout: &Layout, threads: NonZeroUsize, sinks: &mut [Sink]) -> Result<Comparisons, String> {
-    for sink in &mut *sinks {
-        sink.take(rows, threads, |bad| layout.place(bad))?;
+/// Compares a micro-batch, and gives the original's part of it to the stores.
+fn compare(
+    rows: &Rows<'_>,
+    layout: &Layout,
+    threads: NonZeroUsize,
+    stores: &mut [LogitStore],
+) -> Result<Comparisons, String> {
+    for store in &mut *stores {
+        store.take(rows, threads, |bad| layout.place(bad))?;
     }
-    if rows.candidates.is_empty() && !sinks.is_empty() {
+    if rows.candidates.is_empty() && !stores.is_empty() {
         return Ok(Vec::new());
     }
     rows.compare(threads).map_err(|bad| layout.place(&bad))

@@ -34,7 +34,6 @@ pub(super) struct Window {
     pub(super) targets: Vec<i32>,
 }
 
-/// All texts as tokens.
 pub(super) struct Texts {
     pub(super) shape: WindowShape,
     first: FirstToken,
@@ -44,7 +43,6 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Texts of these tokens.
     pub(super) fn new(tokens: Vec<Vec<i32>>, n_ctx: u32, bos: Option<i32>) -> Result<Self, WindowError> {
         Ok(Self { shape: WindowShape::new(n_ctx as usize)?, first: first(bos), tokens, cut: false })
     }
@@ -68,7 +66,6 @@ impl Texts {
         Some(Window { text, index, tokens, targets })
     }
 
-    /// All tokens of a text.
     pub(super) fn tokens(&self, text: usize) -> &[i32] {
         &self.tokens[text]
     }

@@ -1,4 +1,4 @@
-//! What llama.cpp's log says: the sizes of its buffers, and its last words when it failed.
+//! What a worker's log says, all of which llama.cpp wrote: the sizes of its buffers, and why it failed.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,6 @@ use crate::{record::Buffer, units::MIB};
 /// The buffers of a model and of the largest context made on it, from llama.cpp's log.
 ///
 /// llama.cpp 0.6 offers this account only in C++; its log gives the same figures to 0.01 MiB.
-#[must_use]
 pub(crate) fn buffers(log: &str) -> Vec<Buffer> {
     let mut weights: BTreeMap<String, u64> = BTreeMap::new();
     let mut contexts: Vec<BTreeMap<String, (u64, u64)>> = Vec::new();
@@ -67,8 +66,7 @@ fn buffer_line(line: &str) -> Option<(Kind, String, u64)> {
 }
 
 /// The lines that say why llama.cpp failed: its errors, or else its last lines. At most `most`.
-#[must_use]
-pub(crate) fn last_words(log: &str, most: usize) -> Vec<String> {
+pub(crate) fn telling_lines(log: &str, most: usize) -> Vec<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let telling = |l: &&&str| {
         let l = l.to_lowercase();
@@ -111,9 +109,9 @@ sched_reserve:        CPU compute buffer size =    10.00 MiB
     }
 
     #[test]
-    fn last_words_prefer_errors() {
+    fn errors_tell_more_than_other_lines() {
         let log = "loading\nerror: unknown model architecture: 'x'\nbye\n";
-        assert_eq!(last_words(log, 3), ["error: unknown model architecture: 'x'"]);
-        assert_eq!(last_words("a\nb\nc", 2), ["b", "c"]);
+        assert_eq!(telling_lines(log, 3), ["error: unknown model architecture: 'x'"]);
+        assert_eq!(telling_lines("a\nb\nc", 2), ["b", "c"]);
     }
 }

@@ -1,20 +1,18 @@
-//! Synthetic work: what a plan asks, and the request that asks it of a worker.
+//! Synthetic work: what a plan asks, and the call that asks it of a worker.
 
+use super::warmup;
 use crate::{
+    protocol::{Decode, Prefill, Sequences, TimeSequences},
     record::{Phase, Plan, Settings, WorkloadKind},
-    run::protocol::{Request, Together},
-    run::warmup,
 };
 
 /// A synthetic workload.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::run) struct Synthetic<'a> {
+pub(super) struct Synthetic<'a> {
     /// Index into the plan's workloads.
-    pub(in crate::run) workload: usize,
-    /// Its name.
-    pub(in crate::run) id: &'a str,
-    /// What it times.
-    pub(in crate::run) phase: Phase,
+    pub(super) workload: usize,
+    pub(super) id: &'a str,
+    pub(super) phase: Phase,
     amount: Amount,
 }
 
@@ -23,20 +21,20 @@ enum Amount {
     /// Tokens of one sequence, after those of the depth.
     Alone { n_tokens: u32, n_depth: u32 },
     /// Sequences side by side, in a context of their own, as llama-batched-bench evaluates them: total tokens over total time.
-    Together(Together),
+    Sequences(Sequences),
 }
 
 /// The synthetic workloads of a plan, in its order.
-pub(in crate::run) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
+pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
     plan.workloads.iter().enumerate().filter_map(|(workload, w)| {
         let (phase, amount) = match w.kind {
             WorkloadKind::Pp { n_tokens, n_depth } => (Phase::Prefill, Amount::Alone { n_tokens, n_depth }),
             WorkloadKind::Tg { n_tokens, n_depth } => (Phase::Decode, Amount::Alone { n_tokens, n_depth }),
             WorkloadKind::PpTogether { n_tokens, n_seq } => {
-                (Phase::Prefill, Amount::Together(Together { n_tokens, n_depth: 0, n_seq }))
+                (Phase::Prefill, Amount::Sequences(Sequences { n_tokens, n_depth: 0, n_seq }))
             }
             WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
-                (Phase::Decode, Amount::Together(Together { n_tokens, n_depth, n_seq }))
+                (Phase::Decode, Amount::Sequences(Sequences { n_tokens, n_depth, n_seq }))
             }
             WorkloadKind::Prompt(_) => return None,
         };
@@ -54,15 +52,15 @@ impl Synthetic<'_> {
     pub(super) fn n_ctx(self) -> Option<u32> {
         match self.amount {
             Amount::Alone { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
-            Amount::Together(_) => None,
+            Amount::Sequences(_) => None,
         }
     }
 
     /// Tokens of context it takes, over all sequences.
-    pub(in crate::run) fn n_tokens(self) -> u32 {
+    pub(super) fn n_tokens(self) -> u32 {
         match self.amount {
             Amount::Alone { n_tokens, n_depth } => n_tokens.saturating_add(n_depth),
-            Amount::Together(work) => (work.n_tokens + work.n_depth).saturating_mul(work.n_seq),
+            Amount::Sequences(work) => (work.n_tokens + work.n_depth).saturating_mul(work.n_seq),
         }
     }
 
@@ -72,8 +70,8 @@ impl Synthetic<'_> {
             Amount::Alone { n_tokens, n_depth } => {
                 Amount::Alone { n_tokens: warmup::tokens(self.phase, n_tokens), n_depth }
             }
-            Amount::Together(work) => {
-                Amount::Together(Together { n_tokens: warmup::tokens(self.phase, work.n_tokens), ..work })
+            Amount::Sequences(work) => {
+                Amount::Sequences(Sequences { n_tokens: warmup::tokens(self.phase, work.n_tokens), ..work })
             }
         };
         Self { amount, ..self }
@@ -85,19 +83,28 @@ impl Synthetic<'_> {
             Amount::Alone { n_tokens, n_depth } => {
                 Amount::Alone { n_tokens: warmup::tokens_to_wake(self.phase, n_tokens), n_depth }
             }
-            Amount::Together(work) => {
-                Amount::Together(Together { n_tokens: warmup::tokens_to_wake(self.phase, work.n_tokens), ..work })
+            Amount::Sequences(work) => {
+                Amount::Sequences(Sequences { n_tokens: warmup::tokens_to_wake(self.phase, work.n_tokens), ..work })
             }
         };
         Self { amount, ..self }
     }
 
-    /// What a worker is asked; the seed decides which ids.
-    pub(super) fn request(self, n_ubatch: u32, seed: u64) -> Request {
+    /// What a worker is called for; the seed decides which ids.
+    pub(super) fn call(self, seed: u64) -> Timed {
         match (self.amount, self.phase) {
-            (Amount::Together(work), phase) => Request::Together { phase, work, n_ubatch, seed },
-            (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => Request::Prefill { n_tokens, n_depth, seed },
-            (Amount::Alone { n_tokens, n_depth }, Phase::Decode) => Request::Decode { n_tokens, n_depth, seed },
+            (Amount::Sequences(sequences), phase) => Timed::Sequences(TimeSequences { phase, sequences, seed }),
+            (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => {
+                Timed::Prefill(Prefill { n_tokens, n_depth, seed })
+            }
+            (Amount::Alone { n_tokens, n_depth }, Phase::Decode) => Timed::Decode(Decode { n_tokens, n_depth, seed }),
         }
     }
+}
+
+/// The calls that are answered by a timing.
+pub(super) enum Timed {
+    Prefill(Prefill),
+    Decode(Decode),
+    Sequences(TimeSequences),
 }

@@ -1,40 +1,71 @@
-//! What a worker is told to compare, and what it gives back.
+//! The call that compares outputs: what a worker is told, what it says of each window, and what it gives back in the end.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{QualityStop, Settings, Summary};
+use super::call::{Call, Operation};
+use crate::record::{QualityStop, QualityText, Settings, Summary, WindowMeans};
 
-/// A comparison for one worker.
+/// Compare the outputs of candidates with those of an original; the only call but [`super::Hello`] that its worker gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CompareJob {
+pub(crate) struct Compare {
     /// What the candidates are compared with.
-    pub base: Base,
-    /// The candidates' files.
-    pub candidates: Vec<PathBuf>,
-    /// llama.cpp's parameters.
-    pub config: Settings,
+    pub(crate) base: Base,
+    pub(crate) candidates: Vec<PathBuf>,
+    pub(crate) settings: Settings,
     /// Tokens a window; a file of log-probabilities brings its own.
-    pub n_ctx: u32,
+    pub(crate) n_ctx: u32,
     /// The texts; none with a file of log-probabilities, which holds tokens.
-    pub texts: Vec<String>,
-    /// When to stop.
-    pub until: Until,
+    pub(crate) texts: Vec<String>,
+    pub(crate) stop: StopRule,
     /// Which models are in memory at the same time.
-    pub hold: Hold,
+    pub(crate) hold: Hold,
     /// Write the original's log-probabilities in llama-perplexity's format.
-    pub save_logits: Option<PathBuf>,
+    pub(crate) save_logits: Option<PathBuf>,
     /// Whether to compare at all.
-    pub statistics: Statistics,
+    pub(crate) statistics: Statistics,
     /// Whether to compare while the next logits are computed.
-    pub pace: Pace,
+    pub(crate) pace: Pace,
+}
+
+/// What comes before the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CompareEvent {
+    /// The texts as tokens: once, when all models are loaded.
+    Texts(Vec<QualityText>),
+    /// A window was scored.
+    Window {
+        /// Index of the text.
+        text: usize,
+        /// One for each candidate, in the call's order; `None` where it failed.
+        means: Vec<Option<WindowMeans>>,
+    },
+}
+
+impl Call for Compare {
+    type Event = CompareEvent;
+    type Answer = Compared;
+
+    fn operation(&self) -> Operation {
+        Operation::Compare
+    }
+
+    /// Where models are loaded between windows, these take what they take.
+    fn operation_of_next(&self) -> Option<Operation> {
+        (self.hold == Hold::Together).then_some(Operation::Window)
+    }
+
+    fn models(&self) -> Option<Vec<PathBuf>> {
+        Some(self.candidates.clone())
+    }
 }
 
 /// What candidates are compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Base {
+pub(crate) enum Base {
     /// The original.
     Model(PathBuf),
     /// A file of log-probabilities in llama-perplexity's format.
@@ -44,35 +75,32 @@ pub enum Base {
 /// Which of the job's models are in memory at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Hold {
-    /// All.
+pub(crate) enum Hold {
     Together,
     /// One after the other; of the original so many most likely tokens are kept at each position.
     OneAtATime {
-        /// How many.
         top_k: usize,
     },
 }
 
 /// When no more windows are scored.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Until {
+pub(crate) struct StopRule {
     /// The mean KLD is known to this fraction of itself; 0 = never.
-    pub precision: f64,
-    /// Confidence of that.
-    pub confidence: f64,
+    pub(crate) precision: f64,
+    pub(crate) confidence: f64,
     /// Not before so many windows.
-    pub min_windows: usize,
+    pub(crate) min_windows: usize,
     /// Not after so many.
-    pub max_windows: Option<usize>,
+    pub(crate) max_windows: Option<usize>,
     /// Precision is not waited for past this time, nanoseconds from the first window on.
-    pub time_ns: Option<u64>,
+    pub(crate) time_ns: Option<u64>,
 }
 
 /// What is done with logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Statistics {
+pub(crate) enum Statistics {
     /// They are compared.
     Compare,
     /// They are thrown away, to time the forward passes alone.
@@ -82,7 +110,7 @@ pub enum Statistics {
 /// When logits are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Pace {
+pub(crate) enum Pace {
     /// Where they lie, before the next evaluation: on a CPU, which has no one else to do it.
     InTurn,
     /// As copies, while a GPU computes the next.
@@ -91,28 +119,28 @@ pub enum Pace {
 
 /// What a comparison gave, besides its windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// One for each candidate.
-    pub results: Vec<CandidateResult>,
+    pub(crate) results: Vec<CandidateResult>,
     /// From the first window to the last.
-    pub wall_ns: u64,
+    pub(crate) wall_ns: u64,
     /// The part of it in which models were evaluated.
-    pub evaluate_ns: u64,
+    pub(crate) evaluate_ns: u64,
     /// Windows of the original's that candidates could be compared with.
-    pub n_windows: usize,
+    pub(crate) n_windows: usize,
     /// Windows evaluated, counted once for each model.
-    pub n_evaluated: usize,
+    pub(crate) n_evaluated: usize,
     /// Exact peak of resident memory, when the kernel says.
-    pub peak_rss_bytes: Option<u64>,
+    pub(crate) peak_rss_bytes: Option<u64>,
 }
 
 /// What became of a candidate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct CandidateResult {
+pub(crate) struct CandidateResult {
     /// Why it could not be compared, or no further.
-    pub failed: Option<String>,
+    pub(crate) failed: Option<String>,
     /// Why no more windows were scored; absent after a failure.
-    pub stopped: Option<QualityStop>,
+    pub(crate) stopped: Option<QualityStop>,
     /// (Text, all its tokens together); texts without a scored window are left out.
-    pub summaries: Vec<(usize, Summary)>,
+    pub(crate) summaries: Vec<(usize, Summary)>,
 }

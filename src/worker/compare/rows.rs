@@ -1,19 +1,41 @@
 //! Logits of one micro-batch from all models, compared; a candidate that can't be is named and the others go on.
 
-use std::num::NonZeroUsize;
+use std::{borrow::Cow, num::NonZeroUsize};
 
-use super::base::BaseRows;
 use crate::quality::{
     batch::{Batch, BatchError},
+    cache::Cache,
     compare::TokenComparison,
     row::RowError,
     stored::compare_stored,
 };
 
+/// The original's rows of one micro-batch.
+#[derive(Debug)]
+pub(super) enum ReferenceRows<'a> {
+    /// Its logits, `[positions, vocabulary]`.
+    Logits(Cow<'a, [f32]>),
+    /// Log-probabilities from a file, as long.
+    Stored(Cow<'a, [f32]>),
+    /// Positions of a cache, from this one on.
+    Cached(&'a Cache, usize),
+}
+
+impl ReferenceRows<'_> {
+    /// The same rows, not copied.
+    pub(super) fn reborrow(&self) -> ReferenceRows<'_> {
+        match self {
+            Self::Logits(rows) => ReferenceRows::Logits(Cow::Borrowed(rows)),
+            Self::Stored(rows) => ReferenceRows::Stored(Cow::Borrowed(rows)),
+            Self::Cached(cache, first) => ReferenceRows::Cached(cache, *first),
+        }
+    }
+}
+
 /// The same positions from the original and the candidates, whose logits are `[positions, vocabulary]`.
 pub(super) struct Rows<'a> {
     pub(super) n_vocab: NonZeroUsize,
-    pub(super) base: BaseRows<'a>,
+    pub(super) base: ReferenceRows<'a>,
     /// None for a candidate that failed before.
     pub(super) candidates: Vec<Option<&'a [f32]>>,
     pub(super) targets: &'a [i32],
@@ -67,12 +89,12 @@ impl Rows<'_> {
             candidates.iter().enumerate().map(of).collect()
         };
         match &self.base {
-            BaseRows::Logits(base) => {
+            ReferenceRows::Logits(base) => {
                 let batch = Batch { n_vocab: self.n_vocab, base, candidates, tokens: self.targets };
                 batch.compare(threads)
             }
-            BaseRows::Stored(base) => one_by_one(&|logits| self.stored(base, logits)),
-            BaseRows::Cached(cache, first) => one_by_one(&|logits| cache.compare(*first, logits, threads)),
+            ReferenceRows::Stored(base) => one_by_one(&|logits| self.stored(base, logits)),
+            ReferenceRows::Cached(cache, first) => one_by_one(&|logits| cache.compare(*first, logits, threads)),
         }
     }
 
@@ -103,7 +125,7 @@ mod tests {
         let broken = &[0.0, 1.0, f32::NAN, 0.5];
         let rows = |base: &'static [f32]| Rows {
             n_vocab: NonZeroUsize::new(2).expect("not zero"),
-            base: BaseRows::Logits(base.into()),
+            base: ReferenceRows::Logits(base.into()),
             candidates: vec![Some(&broken[..]), None, Some(&[0.1, 1.0, 2.0, 0.5])],
             targets: &[0, 1],
         };

@@ -1,0 +1,133 @@
+//! From loaded models to what a pass needs: texts as tokens, models that may not be compared left out, contexts open.
+
+use super::{
+    models::{BosRule, Candidate, Needs, Open},
+    reference::Reference,
+    texts::{Texts, open_logits},
+};
+use crate::{
+    protocol::{Base, Compare},
+    quality::{
+        accumulator::Accumulator,
+        windows::{MicroBatches, window_order},
+    },
+};
+
+/// What all models of a comparison have in common.
+pub(super) struct Tokenized {
+    pub(super) texts: Texts,
+    pub(super) needs: Needs,
+    pub(super) micro_batches: MicroBatches,
+    /// Every (text, window) that may be scored, in order.
+    pub(super) order: Vec<(usize, usize)>,
+}
+
+impl Tokenized {
+    fn new(call: &Compare, texts: Texts, needs: Needs) -> Result<Self, String> {
+        let counts: Vec<usize> = texts.described().iter().map(|text| text.n_windows).collect();
+        let order = window_order(&counts, call.stop.max_windows);
+        if order.is_empty() {
+            let n_ctx = texts.shape.n_ctx();
+            return Err(format!("every text is shorter than two windows of {n_ctx} tokens (--ctx, --text)"));
+        }
+        let micro_batches = MicroBatches::new(texts.shape, call.settings.n_ubatch as usize);
+        Ok(Self { texts, needs, micro_batches, order })
+    }
+
+    /// Opens a model's context for these windows.
+    fn open(&self, open: &mut Open) -> Result<(), String> {
+        let number = |n: usize| u32::try_from(n).map_err(|error| error.to_string());
+        let (n_seq, n_tokens) = (number(self.micro_batches.n_seq)?, number(self.micro_batches.max_tokens())?);
+        open.open(n_seq, self.needs.n_ctx, n_tokens).map_err(|error| error.to_string())
+    }
+}
+
+/// Everything that is ready when the first window is scored.
+pub(super) struct Prepared {
+    pub(super) tokenized: Tokenized,
+    pub(super) reference: Reference<'static>,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// Prepares an original, absent when a file stands for it, and candidates, which were loaded or have a reason why not.
+///
+/// # Errors
+/// When there is nothing to compare with.
+pub(super) fn prepare(
+    call: &Compare,
+    original: Option<Open>,
+    candidates: Vec<Result<Open, String>>,
+) -> Result<Prepared, String> {
+    let mut reference = match (&call.base, original) {
+        (Base::Logits(path), _) => {
+            let reader = open_logits(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            Reference::File(reader, Vec::new())
+        }
+        (Base::Model(_), Some(original)) => Reference::Model(original),
+        (Base::Model(_), None) => return Err("the original was not loaded".into()),
+    };
+    let (texts, needs) = read_texts(call, &reference, &candidates)?;
+    if let Some(reason) = reference.model().and_then(|open| needs.unmet(open.facts)) {
+        return Err(format!("the original: {reason}"));
+    }
+    let tokenized = Tokenized::new(call, texts, needs)?;
+    if let Some(open) = reference.model() {
+        tokenized.open(open).map_err(|error| format!("the original: {error}"))?;
+    }
+    let candidates = candidates.into_iter().map(|candidate| ready(call, &tokenized, candidate)).collect();
+    Ok(Prepared { tokenized, reference, candidates })
+}
+
+/// A candidate, ready to be compared, or with the reason why it can't be.
+pub(super) fn ready(call: &Compare, tokenized: &Tokenized, candidate: Result<Open, String>) -> Candidate {
+    let n_texts = tokenized.texts.described().len();
+    let (model, failed) = match candidate {
+        Ok(open) => (Some(open), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut candidate = Candidate { model, failed, collected: vec![Accumulator::new(tokenized.texts.shape); n_texts] };
+    if let Some(reason) = candidate.model.as_mut().and_then(|open| unfit(call, tokenized, open)) {
+        candidate.fail(reason);
+    }
+    candidate
+}
+
+/// The texts by the original's tokenizer, and what a model must have to be scored on them.
+fn read_texts(
+    call: &Compare,
+    reference: &Reference<'_>,
+    candidates: &[Result<Open, String>],
+) -> Result<(Texts, Needs), String> {
+    match reference {
+        Reference::Model(open) => {
+            let tokens = call.texts.iter().map(|text| open.model.tokenize_text(text)).collect();
+            let texts = Texts::new(tokens, call.n_ctx, open.facts.bos).map_err(|error| error.to_string())?;
+            let n_vocab = open.facts.n_vocab as usize;
+            Ok((texts, Needs { n_vocab, n_ctx: call.n_ctx, bos: BosRule::Original(open.facts.bos) }))
+        }
+        Reference::File(reader, _) => {
+            // The file does not say whether windows began with BOS: the models do.
+            let bos = candidates.iter().flatten().next().and_then(|open| open.facts.bos);
+            let header = reader.header();
+            let n_ctx = u32::try_from(header.shape().n_ctx()).map_err(|error| error.to_string())?;
+            Ok((Texts::of_file(reader, bos), Needs { n_vocab: header.n_vocab(), n_ctx, bos: BosRule::Unknown }))
+        }
+        Reference::Cache(_) => unreachable!("a cache is made after the texts are read"),
+    }
+}
+
+/// Makes a candidate ready, or says why it can't be compared.
+fn unfit(call: &Compare, tokenized: &Tokenized, open: &mut Open) -> Option<String> {
+    if let Some(reason) = tokenized.needs.unmet(open.facts) {
+        return Some(reason);
+    }
+    for (text, body) in call.texts.iter().enumerate() {
+        let own = open.model.tokenize_text(body);
+        let of_original = tokenized.texts.tokens(text);
+        if own != of_original {
+            let same = own.iter().zip(of_original).take_while(|(a, b)| a == b).count();
+            return Some(format!("its tokens of text {} differ from the original's, from token {same} on", text + 1));
+        }
+    }
+    tokenized.open(open).err()
+}
