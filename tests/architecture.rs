@@ -58,6 +58,13 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("saphyr", &["report/card/"]),
 ];
 
+/// Part of a module -> what it may not name: floors inside the module, the lower ones without a word of the upper.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("report/draw/", &["analysis", "record", "document", "section", "format"]),
+    ("report/document.rs", &["draw", "section", "format", "run", "history"]),
+    ("report/section/", &["format", "run", "diff", "history", "card"]),
+];
+
 fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("src can be read") {
@@ -170,6 +177,23 @@ fn heavy_dependencies_have_one_home() {
             if named && !at_home {
                 wrong.push(format!("{file} names {name}"));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn floors_know_nothing_of_those_above() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let code: Vec<&str> = without_tests(&text).lines().filter(|l| !l.trim_start().starts_with("//")).collect();
+        for above in FLOORS.iter().filter(|(floor, _)| file.starts_with(floor)).flat_map(|(_, above)| *above) {
+            let path = format!("{above}::");
+            let names = |line: &str| {
+                let before = |at: usize| line[..at].chars().next_back();
+                line.match_indices(&path).any(|(at, _)| before(at).is_none_or(|c| !c.is_alphanumeric() && c != '_'))
+            };
+            wrong.extend(code.iter().filter(|line| names(line)).map(|line| format!("{file}: {}", line.trim())));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
