@@ -190,8 +190,6 @@ pub(crate) struct Section {
 pub(crate) struct Figure {
     /// Anchor, unique on the page.
     pub id: String,
-    /// The section it belongs to.
-    pub section: &'static str,
     pub title: String,
     /// How to read it.
     pub note: String,

@@ -42,7 +42,6 @@ pub(crate) struct Panel {
 pub(crate) struct Panels<'a> {
     pub(crate) id: &'a str,
     pub(crate) title: &'a str,
-    /// What is varied.
     pub(crate) across: &'a str,
     pub(crate) spacing: Spacing,
     pub(crate) panels: Vec<Panel>,

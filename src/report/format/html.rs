@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Error;
@@ -61,15 +62,26 @@ pub(crate) fn render_template(
 ) -> Result<String, Error> {
     let mut env = environment()?;
     env.add_template(name, source).map_err(|e| error(&e))?;
-    let figures: Vec<&Figure> = document.sections.iter().flat_map(|section| &section.figures).collect();
+    let mut charts = Vec::new();
+    for section in &document.sections {
+        charts.extend(section.figures.iter().map(|figure| Chart { section: section.id, figure }));
+    }
     let page = env.get_template(name).map_err(|e| error(&e))?;
     page.render(context! {
         view => Value::from(Serde(document)),
         sections => Value::from(Serde(&document.sections)),
-        charts => Value::from(Serde(figures)),
+        charts => Value::from(Serde(charts)),
         analysis => Value::from(Serde(analysis)),
     })
     .map_err(|e| error(&e))
+}
+
+/// A figure beside the section it belongs to, as people's templates find it.
+#[derive(Serialize)]
+struct Chart<'a> {
+    section: &'static str,
+    #[serde(flatten)]
+    figure: &'a Figure,
 }
 
 fn environment<'a>() -> Result<Environment<'a>, Error> {

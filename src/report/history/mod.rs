@@ -32,10 +32,8 @@ impl Report for Several {
     fn document(&self) -> Result<Document, DrawError> {
         let labels = labels(self);
         let mut sections = tables::sections(self, &labels);
-        for figure in by_date::charts(self, &labels)? {
-            if let Some(section) = sections.iter_mut().find(|section| section.id == figure.section) {
-                section.figures.push(figure);
-            }
+        if let Some(speed) = sections.iter_mut().find(|section| section.id == "speed") {
+            speed.figures = by_date::charts(self, &labels)?;
         }
         let n = self.records.len();
         let others = (1..n).map(|i| sentence(self, i, &labels));

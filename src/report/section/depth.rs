@@ -30,29 +30,29 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
 }
 
 /// One kind of work over the depths it was measured at.
-struct Course {
-    /// `pp512`.
+struct Sweep {
+    /// Without its depth.
     work: MetricId,
     /// Depth and metric, the least depth first.
     ids: Vec<(u32, MetricId)>,
 }
 
 /// Work that was measured at several depths.
-fn courses(analysis: &Analysis) -> Vec<Course> {
-    let mut courses: Vec<Course> = Vec::new();
+fn sweeps(analysis: &Analysis) -> Vec<Sweep> {
+    let mut sweeps: Vec<Sweep> = Vec::new();
     for workload in &analysis.context.plan.workloads {
         let Some((n_depth, id)) = workload.kind.depth().zip(workload.kind.metric()) else { continue };
         let work = id.without_layout();
-        match courses.iter_mut().find(|course| course.work == work) {
-            Some(course) => course.ids.push((n_depth, id)),
-            None => courses.push(Course { work, ids: vec![(n_depth, id)] }),
+        match sweeps.iter_mut().find(|sweep| sweep.work == work) {
+            Some(sweep) => sweep.ids.push((n_depth, id)),
+            None => sweeps.push(Sweep { work, ids: vec![(n_depth, id)] }),
         }
     }
-    courses.retain(|course| course.ids.iter().any(|(n_depth, _)| *n_depth > 0));
-    for course in &mut courses {
-        course.ids.sort_by_key(|(n_depth, _)| *n_depth);
+    sweeps.retain(|sweep| sweep.ids.iter().any(|(n_depth, _)| *n_depth > 0));
+    for sweep in &mut sweeps {
+        sweep.ids.sort_by_key(|(n_depth, _)| *n_depth);
     }
-    courses
+    sweeps
 }
 
 /// One row a model, work and depth.
@@ -66,7 +66,7 @@ fn table(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
-        for Course { work, ids } in courses(analysis) {
+        for Sweep { work, ids } in sweeps(analysis) {
             for (n_depth, id) in ids {
                 let left = m.retained.iter().find(|r| r.key == id);
                 rows.push(vec![
@@ -88,19 +88,19 @@ fn share(of: &Retained) -> Cell {
 }
 
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
-    let courses = courses(analysis);
-    let curve = |m: &ModelAnalysis, course: &Course| curve(m, course.ids.iter().map(|(n_depth, id)| (*n_depth, id)));
-    let panel = |course: &Course| Panel {
-        title: course.work.to_string(),
-        curves: analysis.models.iter().map(|m| curve(m, course)).collect(),
+    let sweeps = sweeps(analysis);
+    let curve = |m: &ModelAnalysis, sweep: &Sweep| curve(m, sweep.ids.iter().map(|(n_depth, id)| (*n_depth, id)));
+    let panel = |sweep: &Sweep| Panel {
+        title: sweep.work.to_string(),
+        curves: analysis.models.iter().map(|m| curve(m, sweep)).collect(),
     };
-    let panels: Vec<Panel> = courses.iter().map(panel).collect();
-    let Some((_, first)) = courses.first().and_then(|course| course.ids.first()) else { return Ok(None) };
+    let panels: Vec<Panel> = sweeps.iter().map(panel).collect();
+    let Some((_, first)) = sweeps.first().and_then(|sweep| sweep.ids.first()) else { return Ok(None) };
     if panels.iter().flat_map(|p| &p.curves).all(|c| c.points.len() < 2) {
         return Ok(None);
     }
     let (id, title) = ("chart-depth", "Tokens a second at each depth of context");
     let svg = draw(&Panels { id, title, across: "tokens in the context before", spacing: Spacing::Linear, panels })?;
     let note = format!("More is better. {}", whiskers(analysis, first));
-    Ok(Some(Figure { id: id.into(), section: "depth", title: title.into(), note, svg }))
+    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg }))
 }

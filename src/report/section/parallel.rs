@@ -15,7 +15,7 @@ use crate::{
             canvas::DrawError,
             curves::{Panel, Panels, draw},
         },
-        number::rate,
+        number::sig3,
     },
 };
 
@@ -58,7 +58,7 @@ fn table(analysis: &Analysis) -> Table {
                 Cell::text(id.to_string()),
                 Cell::number(n_seq.to_string(), f64::from(n_seq)),
                 Cell::metric(metric, m.comparison(&id), scale(analysis, &id), why_missing(m)),
-                Cell::maybe(each, |v| rate(v).trim_end_matches(" t/s").to_owned(), why_missing(m)),
+                Cell::maybe(each, sig3, why_missing(m)),
             ]);
         }
     }
@@ -85,5 +85,5 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let (id, title) = ("chart-together", "Tokens a second in all, by sequences side by side");
     let svg = draw(&Panels { id, title, across: "sequences", spacing: Spacing::Logarithmic, panels })?;
     let note = format!("More is better. The axis of sequences is logarithmic. {}", whiskers(analysis, first));
-    Ok(Some(Figure { id: id.into(), section: "together", title: title.into(), note, svg }))
+    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg }))
 }

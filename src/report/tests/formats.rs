@@ -83,6 +83,9 @@ fn a_template_sees_all_and_its_mistakes_are_told() {
     let own = |name, source| own_template(name, source, &run);
     let all = own("x.txt", "{{ sections|length }} {{ charts|length }} {{ analysis.models[0].metrics.tg128.value }}");
     assert!(all.expect("it renders").ends_with(" 20.0"));
+    let charts =
+        own("x.txt", "{% for c in charts if c.section == 'load' %}{{ c.id }} {{ c.svg|length > 0 }}{% endfor %}");
+    assert_eq!(charts.expect("it renders"), "chart-load true");
     assert_eq!(own("x.html", "{{ '<b>' }}").expect("it renders"), "&lt;b&gt;");
     assert_eq!(own("x.txt", "{{ '<b>' }}").expect("it renders"), "<b>");
     for source in ["{{ view.nothing }}", "{{ view.title", "{% include 'other' %}"] {

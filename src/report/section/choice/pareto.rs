@@ -90,7 +90,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         "Better is {which}. Area: size of the file. Lines: intervals. Hollow: dominated by another model. Ring: recommended. The \
          original does not diverge from itself."
     );
-    Ok(Some(Figure { id: "chart-pareto".into(), section: "choice", title: title.into(), note, svg }))
+    Ok(Some(Figure { id: "chart-pareto".into(), title: title.into(), note, svg }))
 }
 
 fn points(analysis: &Analysis, tg: Option<&MetricId>) -> Vec<Point> {

@@ -1,6 +1,6 @@
 //! Memory: what the kernel says of each worker, llama.cpp's own account, what the header made us expect.
 
-mod course;
+mod timeline;
 
 use super::names::name;
 use crate::{
@@ -24,7 +24,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         lead: "Resident memory of each model's own process. Weights mapped from the file are file-backed: the system can drop \
              and read them again. llama.cpp's account and the size expected from the header stand beside it.",
         tables: vec![resident(analysis), buffers(analysis)],
-        figures: parts(analysis)?.into_iter().chain(course::figure(analysis)?).collect(),
+        figures: parts(analysis)?.into_iter().chain(timeline::figure(analysis)?).collect(),
     })
 }
 
@@ -130,7 +130,7 @@ fn parts(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         "Upper bar: llama.cpp's own account. Lower bar: the measured peak, split at the greatest anonymous part seen. \
                 The mark is weights plus KV cache, as expected from the header."
             .into();
-    Ok(Some(Figure { id: "chart-memory".into(), section: "memory", title, note, svg }))
+    Ok(Some(Figure { id: "chart-memory".into(), title, note, svg }))
 }
 
 /// llama.cpp's sum over buffers in host memory and on devices.

@@ -74,5 +74,5 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (WIDTH - 2, height - 8), "nats, logarithmic");
     })?;
     let note = "Less is better. Lines: intervals over windows; where a text has too few windows there is none.".into();
-    Ok(Some(Figure { id: "chart-kld-text".into(), section: "quality", title: title.into(), note, svg }))
+    Ok(Some(Figure { id: "chart-kld-text".into(), title: title.into(), note, svg }))
 }

@@ -9,7 +9,7 @@ use crate::{
             axis::{Axis, Spacing, Tick, grid_across},
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
-        number::{Spread, comparison, percent, ratio},
+        number::{Spread, comparison, fixed, percent},
         section::{
             metric::synthetic,
             names::{name, original},
@@ -61,7 +61,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
          Hollow: no interval, or not resolved.",
         percent(analysis.equivalence)
     );
-    Ok(Some(Figure { id: "chart-ratio".into(), section: "speed", title, note, svg }))
+    Ok(Some(Figure { id: "chart-ratio".into(), title, note, svg }))
 }
 
 fn group<'a>(analysis: &'a Analysis, id: &MetricId) -> Option<(String, Vec<Row<'a>>)> {
@@ -74,8 +74,7 @@ fn group<'a>(analysis: &'a Analysis, id: &MetricId) -> Option<(String, Vec<Row<'
     let rows: Vec<Row<'_>> = analysis.models.iter().filter_map(row).collect();
     let first: Better = rows.first()?.of.better;
     let what = id.spec().column.map_or_else(|| id.to_string(), |column| column.title);
-    let what = &what;
-    Some((format!("{} ({})", inert_line(what), better(first)), rows))
+    Some((format!("{} ({})", inert_line(&what), better(first)), rows))
 }
 
 fn draw_row(canvas: &mut Canvas<'_>, row: &Row<'_>, axis: &Axis, y: i32) {
@@ -108,7 +107,7 @@ fn axis<'a>(rows: impl Iterator<Item = &'a Comparison>, units: (i32, i32)) -> Ax
 fn ticks(axis: &Axis) -> Vec<Tick> {
     const RATIOS: [f64; 21] =
         [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0];
-    let mut ticks = axis.ticks(axis.inside(RATIOS), |v| ratio(v).replace("0×", "×"));
+    let mut ticks = axis.ticks(axis.inside(RATIOS), |v| format!("{}×", fixed(v, if v < 0.1 { 2 } else { 1 })));
     let mut last = i32::MIN / 2;
     ticks.retain(|(x, label)| {
         let half = Face::Small.width(label) / 2;
