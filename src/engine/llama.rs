@@ -1,10 +1,10 @@
 //! The real engine: llama.cpp through llama-cpp-2.
 
-use std::{path::Path, rc::Rc, sync::Arc};
+use std::{num::NonZeroU32, path::Path, rc::Rc, sync::Arc};
 
 use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType,
-    context::params::LlamaContextParams,
+    context::params::{KvCacheType, LlamaContextParams},
     list_llama_ggml_backend_devices,
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
@@ -16,11 +16,10 @@ use llama_cpp_2::{
 use super::{
     BatchToken, Engine, Error, Loaded, Model, PromptTokens, Session,
     ffi::{self, OwningContext},
-    params::{context_params, sampler},
 };
 use crate::{
     probe::Clock,
-    record::{Device, DeviceInfo, Sampling, Settings, Timing},
+    record::{CacheType, Device, DeviceInfo, FlashAttention, Sampling, Settings, Timing},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -115,6 +114,54 @@ fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
     }
     // An empty list means no device but the CPU, which is always there.
     params.with_devices(&chosen).map_err(|e| Error::Load { reason: e.to_string() })
+}
+
+fn context_params(settings: &Settings, n_ctx: u32) -> LlamaContextParams {
+    let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(n_ctx))
+        .with_n_batch(settings.n_batch)
+        .with_n_ubatch(settings.n_ubatch)
+        .with_n_threads(threads(settings.n_threads))
+        .with_n_threads_batch(threads(settings.n_threads_batch))
+        .with_type_k(cache_type(settings.type_k))
+        .with_type_v(cache_type(settings.type_v))
+        .with_flash_attention_policy(match settings.flash_attention {
+            FlashAttention::Auto => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
+            FlashAttention::On => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED,
+            FlashAttention::Off => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        })
+        // As llama-bench: the sliding window's cache only as large as the window.
+        .with_swa_full(false)
+        // The default leaves every native timing at zero.
+        .with_no_perf(false)
+}
+
+fn cache_type(t: CacheType) -> KvCacheType {
+    match t {
+        CacheType::F16 => KvCacheType::F16,
+        CacheType::Bf16 => KvCacheType::BF16,
+        CacheType::Q8_0 => KvCacheType::Q8_0,
+        CacheType::Q4_0 => KvCacheType::Q4_0,
+        CacheType::Q4_1 => KvCacheType::Q4_1,
+        CacheType::Q5_0 => KvCacheType::Q5_0,
+        CacheType::Q5_1 => KvCacheType::Q5_1,
+        CacheType::Iq4Nl => KvCacheType::IQ4_NL,
+    }
+}
+
+fn sampler(sampling: &Sampling, seed: u64) -> LlamaSampler {
+    match *sampling {
+        Sampling::Greedy => LlamaSampler::greedy(),
+        Sampling::TopP { temperature, top_p } => {
+            let seed = u32::try_from(seed & u64::from(u32::MAX)).expect("masked to 32 bits");
+            LlamaSampler::chain_simple([
+                LlamaSampler::top_p(top_p, 1),
+                LlamaSampler::temp(temperature),
+                LlamaSampler::dist(seed),
+            ])
+        }
+    }
 }
 
 struct LoadedModel {

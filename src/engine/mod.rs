@@ -6,7 +6,6 @@
 mod ffi;
 mod llama;
 mod noise;
-mod params;
 mod quantize;
 mod scripted;
 

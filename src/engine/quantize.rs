@@ -47,13 +47,11 @@ const TYPES: [(&str, sys::llama_ftype); 26] = [
 
 impl QuantType {
     /// Finds a type by name, in any case.
-    #[must_use]
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         TYPES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|&(name, ftype)| Self { name, ftype })
     }
 
     /// All names, for help and errors.
-    #[must_use]
     pub(crate) fn names() -> Vec<&'static str> {
         TYPES.iter().map(|(n, _)| *n).collect()
     }
@@ -64,24 +62,13 @@ impl QuantType {
 pub(crate) enum QuantizeError {
     /// llama.cpp takes UTF-8 paths without NUL only.
     #[error("{path} is not a path llama.cpp can open", path = path.display())]
-    Path {
-        /// The path.
-        path: PathBuf,
-    },
+    Path { path: PathBuf },
     /// llama.cpp refused; why is in its log.
     #[error("llama.cpp could not make {to} of {from}", from = from.display())]
-    Refused {
-        /// The original.
-        from: PathBuf,
-        /// The type.
-        to: &'static str,
-    },
+    Refused { from: PathBuf, to: &'static str },
 }
 
 /// Quantizes `input` to `output`. `allow_requantize` lets an already quantized file be the source.
-///
-/// # Errors
-/// When a path can't be passed on, or llama.cpp refuses (its log, on stderr, says why).
 pub(crate) fn quantize(
     input: &Path,
     output: &Path,

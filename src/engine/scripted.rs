@@ -27,9 +27,7 @@ const END: i32 = -1;
 /// How each model behaves, by file name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Script {
-    /// The models.
     pub models: BTreeMap<String, ModelScript>,
-    /// How unsteady the machine is.
     #[serde(default)]
     pub noise: Option<Noise>,
 }
@@ -37,7 +35,6 @@ pub struct Script {
 /// How one model behaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelScript {
-    /// Time of a load, nanoseconds.
     pub load_ns: u64,
     /// Time per token of a prompt.
     pub prefill_ns_per_token: u64,
@@ -48,7 +45,6 @@ pub struct ModelScript {
     /// How far its logits lie from those of a model without noise: their largest deviation.
     #[serde(default)]
     pub logit_noise: f32,
-    /// Where and how it fails.
     #[serde(default)]
     pub fail: Option<Failure>,
 }
@@ -56,9 +52,7 @@ pub struct ModelScript {
 /// A scripted failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// While doing this.
     pub at: Stage,
-    /// In this way.
     pub how: HowItFails,
     /// Not before it was done so often.
     #[serde(default)]
@@ -69,11 +63,8 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HowItFails {
-    /// It reports an error.
     Error,
-    /// It aborts the process.
     Abort,
-    /// It never returns.
     Hang,
     /// It calls itself until its stack is used up.
     Overflow,
@@ -94,7 +85,7 @@ pub struct ScriptedEngine {
 }
 
 impl ScriptedEngine {
-    /// An engine at time 0.
+    /// At time 0.
     #[must_use]
     pub fn new(script: Script) -> Self {
         Self::on_clock(script, Virtual::default())

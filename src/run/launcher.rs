@@ -22,7 +22,7 @@ use crate::{
     protocol::{Hello, Request},
 };
 
-/// Silence is counted in turns of this.
+/// Silence is counted in turns of this: short enough to end in time, long enough to cost no CPU while a worker is timed.
 const TURN: Duration = Duration::from_secs(1);
 
 /// Starts this executable again with a hidden subcommand.

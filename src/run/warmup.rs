@@ -7,9 +7,9 @@ const DECODE_TOKENS: u32 = 16;
 /// Enough to wake all threads and to touch every weight.
 const PREFILL_TO_WAKE: u32 = 32;
 const DECODE_TO_WAKE: u32 = 4;
-/// A repetition this much faster than the best before it shows that the worker was not warm yet.
+/// A repetition this much faster than the best before it shows that the worker was not warm yet: less is the noise of a quiet machine.
 const STILL_GAINING: f64 = 0.05;
-/// However unsteady the machine, a warm-up ends after so many times its share.
+/// However unsteady the machine, a warm-up ends after so many times its share, so that a time budget can count on it.
 const LONGEST_SHARES: u64 = 4;
 
 /// Tokens of one repetition of a workload of `n_tokens`.
