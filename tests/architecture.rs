@@ -252,7 +252,7 @@ fn imports_are_found_in_every_spelling() {
 
 /// Uses that close a circle between files, by file or by folder. None is to be added; who takes one apart removes its line.
 const CIRCLES: &[(&str, &str)] =
-    &[("analysis/", "analysis/"), ("cli/", "cli/"), ("record/journal/read.rs", "record/io.rs"), ("report/", "report/")];
+    &[("cli/", "cli/"), ("record/journal/read.rs", "record/io.rs"), ("report/", "report/")];
 
 #[test]
 fn files_use_each_other_in_no_circle() {

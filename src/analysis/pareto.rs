@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    ModelAnalysis,
+    model::ModelAnalysis,
     series::Series,
     verdict::{self, Verdict, Verdicts},
 };

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    ModelAnalysis,
+    model::ModelAnalysis,
     pareto::{Axis, Field, Relation},
 };
 use crate::{
@@ -73,14 +73,15 @@ pub enum Choice {
     /// Nothing can be recommended.
     Nothing {
         /// Why.
-        because: Obstacle,
+        because: NoRecommendation,
     },
 }
 
 /// Why nothing can be recommended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Obstacle {
+#[schemars(rename = "Obstacle")]
+pub enum NoRecommendation {
     /// There is no candidate that could be measured.
     NoCandidate,
     /// Every candidate is a copy of the original, as in a self-check.
@@ -103,7 +104,7 @@ pub struct Standing {
     /// The models that dominate it.
     pub dominated_by: Vec<usize>,
     /// What became of it.
-    pub place: Place,
+    pub place: Rank,
 }
 
 /// A limit and a model's interval.
@@ -112,7 +113,7 @@ pub struct Check {
     /// The limit.
     pub limit: Limit,
     /// How the interval lies to it.
-    pub held: Held,
+    pub held: LimitCheck,
 }
 
 /// A limit.
@@ -130,7 +131,8 @@ pub enum Limit {
 /// How an interval lies to a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+#[schemars(rename = "Held")]
+pub enum LimitCheck {
     /// Wholly within.
     Within,
     /// Wholly outside.
@@ -144,7 +146,8 @@ pub enum Held {
 /// What became of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+#[schemars(rename = "Place")]
+pub enum Rank {
     /// Recommended.
     Chosen,
     /// Can't be told from the chosen one in the preferred respect.
@@ -167,40 +170,40 @@ pub enum Place {
 
 /// A value with its interval, as far as known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     value: f64,
     interval: Option<(f64, f64)>,
 }
 
 /// What is known of a model.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Contestant {
+pub(super) struct Candidate {
     role: Role,
     is_copy: bool,
-    kld_nats: Option<Seen>,
-    tg_tps: Option<Seen>,
-    memory_bytes: Option<Seen>,
+    kld_nats: Option<Observation>,
+    tg_tps: Option<Observation>,
+    memory_bytes: Option<Observation>,
     file_bytes: Option<f64>,
 }
 
-impl Contestant {
+impl Candidate {
     /// `is_copy`: a candidate of the original's bytes.
     pub(super) fn of(model: &ModelAnalysis, is_copy: bool, tg: Option<&MetricId>) -> Self {
         let metric = |id: &MetricId| {
             let m = model.metric(id)?;
-            Some(Seen { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
+            Some(Observation { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
         };
         // A lower bound can't show that a model keeps a limit.
         let known = model.quality.as_ref().filter(|q| !q.kld.is_lower_bound());
         let kld = known.and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
-        let own = Seen { value: 0.0, interval: Some((0.0, 0.0)) };
+        let own = Observation { value: 0.0, interval: Some((0.0, 0.0)) };
         let alive = model.outcome == Outcome::Done;
         Self {
             role: model.role,
             is_copy,
             kld_nats: match model.role {
                 Role::Original => Some(own),
-                Role::Candidate => kld.map(|f| Seen { value: f.value, interval: f.low.zip(f.high) }),
+                Role::Candidate => kld.map(|f| Observation { value: f.value, interval: f.low.zip(f.high) }),
             },
             tg_tps: tg.and_then(metric).filter(|_| alive),
             memory_bytes: metric(&MetricId::PeakMemory).filter(|_| alive),
@@ -209,12 +212,12 @@ impl Contestant {
     }
 
     /// Memory, or the file where no memory was measured.
-    fn size(&self, by: Axis) -> Option<Seen> {
-        let file = self.file_bytes.map(|value| Seen { value, interval: Some((value, value)) });
+    fn size(&self, by: Axis) -> Option<Observation> {
+        let file = self.file_bytes.map(|value| Observation { value, interval: Some((value, value)) });
         if by == Axis::File { file } else { self.memory_bytes }
     }
 
-    fn on(&self, axis: Axis) -> Option<Seen> {
+    fn on(&self, axis: Axis) -> Option<Observation> {
         match axis {
             Axis::Divergence => self.kld_nats,
             Axis::Generation | Axis::Prompt => self.tg_tps,
@@ -244,92 +247,92 @@ pub(super) fn rule(run: &Run, field: &Field) -> Rule {
 }
 
 /// Applies the rule.
-pub(super) fn advise(rule: Rule, contestants: &[Contestant], field: &Field) -> Advice {
+pub(super) fn advise(rule: Rule, candidates: &[Candidate], field: &Field) -> Advice {
     let size = if field.axes().any(|a| a == Axis::Memory) { Axis::Memory } else { Axis::File };
-    let mut standings: Vec<Standing> = (0..contestants.len())
+    let mut standings: Vec<Standing> = (0..candidates.len())
         .map(|model| Standing {
-            limits: checks(&rule, &contestants[model], size),
-            dominated_by: (0..contestants.len()).filter(|&other| field.dominates(other, model)).collect(),
-            place: Place::Unplaced,
+            limits: checks(&rule, &candidates[model], size),
+            dominated_by: (0..candidates.len()).filter(|&other| field.dominates(other, model)).collect(),
+            place: Rank::Unplaced,
         })
         .collect();
-    let choice = match obstacle(&rule, contestants) {
+    let choice = match no_recommendation(&rule, candidates) {
         Some(because) => Choice::Nothing { because },
-        None => choose(&rule, contestants, field, &mut standings),
+        None => choose(&rule, candidates, field, &mut standings),
     };
     Advice { rule, choice, standings }
 }
 
-fn obstacle(rule: &Rule, contestants: &[Contestant]) -> Option<Obstacle> {
-    let candidates = || contestants.iter().filter(|c| c.role == Role::Candidate);
-    let measured = |c: &Contestant| c.kld_nats.is_some() || c.tg_tps.is_some() || c.size(Axis::Memory).is_some();
+fn no_recommendation(rule: &Rule, candidates: &[Candidate]) -> Option<NoRecommendation> {
+    let candidates = || candidates.iter().filter(|c| c.role == Role::Candidate);
+    let measured = |c: &Candidate| c.kld_nats.is_some() || c.tg_tps.is_some() || c.size(Axis::Memory).is_some();
     if !candidates().any(measured) {
-        Some(Obstacle::NoCandidate)
+        Some(NoRecommendation::NoCandidate)
     } else if candidates().all(|c| c.is_copy) {
-        Some(Obstacle::OnlyCopies)
+        Some(NoRecommendation::OnlyCopies)
     } else if candidates().all(|c| c.kld_nats.is_none()) {
-        Some(Obstacle::OutputsNotCompared)
+        Some(NoRecommendation::OutputsNotCompared)
     } else if candidates().all(|c| c.on(rule.by).is_none()) {
-        Some(Obstacle::NotMeasured)
+        Some(NoRecommendation::NotMeasured)
     } else if [rule.by, Axis::Divergence]
         .iter()
-        .any(|&axis| candidates().filter_map(|c| c.on(axis)).all(|seen| seen.interval.is_none()))
+        .any(|&axis| candidates().filter_map(|c| c.on(axis)).all(|observed| observed.interval.is_none()))
     {
-        Some(Obstacle::NoIntervals)
+        Some(NoRecommendation::NoIntervals)
     } else {
         None
     }
 }
 
-fn choose(rule: &Rule, contestants: &[Contestant], field: &Field, standings: &mut [Standing]) -> Choice {
-    for (contestant, standing) in contestants.iter().zip(standings.iter_mut()) {
+fn choose(rule: &Rule, candidates: &[Candidate], field: &Field, standings: &mut [Standing]) -> Choice {
+    for (candidate, standing) in candidates.iter().zip(standings.iter_mut()) {
         standing.place = match worst(&standing.limits) {
-            _ if contestant.on(rule.by).is_none_or(|seen| seen.interval.is_none()) => Place::NotMeasured,
-            Held::Outside => Place::OutsideLimits,
-            Held::NotResolved | Held::NotMeasured => Place::LimitNotResolved,
-            Held::Within if !standing.dominated_by.is_empty() => Place::Dominated,
-            Held::Within => Place::Behind,
+            _ if candidate.on(rule.by).is_none_or(|observed| observed.interval.is_none()) => Rank::NotMeasured,
+            LimitCheck::Outside => Rank::OutsideLimits,
+            LimitCheck::NotResolved | LimitCheck::NotMeasured => Rank::LimitNotResolved,
+            LimitCheck::Within if !standing.dominated_by.is_empty() => Rank::Dominated,
+            LimitCheck::Within => Rank::Behind,
         };
     }
     // Nothing diverges less than the original: where that decides, it stands aside while a candidate is left.
-    let aside = |model: usize| rule.by == Axis::Divergence && contestants[model].role == Role::Original;
+    let aside = |model: usize| rule.by == Axis::Divergence && candidates[model].role == Role::Original;
     let left = |aside_too: bool| -> Vec<usize> {
-        let behind = |model: &usize| standings[*model].place == Place::Behind;
-        (0..contestants.len()).filter(behind).filter(|&model| aside_too || !aside(model)).collect()
+        let behind = |model: &usize| standings[*model].place == Rank::Behind;
+        (0..candidates.len()).filter(behind).filter(|&model| aside_too || !aside(model)).collect()
     };
     let left = if left(false).is_empty() { left(true) } else { left(false) };
     let key = |model: usize, axis: Axis| {
-        let seen = contestants[model].on(axis).map_or(f64::INFINITY, |seen| seen.value);
-        if axis == Axis::Generation { -seen } else { seen }
+        let observed = candidates[model].on(axis).map_or(f64::INFINITY, |observed| observed.value);
+        if axis == Axis::Generation { -observed } else { observed }
     };
     let by = |axis: Axis| move |a: &&usize, b: &&usize| key(**a, axis).total_cmp(&key(**b, axis));
     let Some(&best) = left.iter().min_by(by(rule.by)) else {
-        place_original(contestants, standings);
-        return Choice::Nothing { because: Obstacle::NothingWithinLimits };
+        place_original(candidates, standings);
+        return Choice::Nothing { because: NoRecommendation::NothingWithinLimits };
     };
     let told = |model: usize| field.relation(rule.by, best, model) == Relation::Better;
     let equals: Vec<usize> = left.iter().copied().filter(|&model| model == best || !told(model)).collect();
     let chosen = equals.iter().min_by(by(Axis::Divergence)).copied().unwrap_or(best);
     let equals: Vec<usize> = equals.into_iter().filter(|&model| model != chosen).collect();
     for &model in &equals {
-        standings[model].place = Place::Equal;
+        standings[model].place = Rank::Equal;
     }
-    standings[chosen].place = Place::Chosen;
-    place_original(contestants, standings);
+    standings[chosen].place = Rank::Chosen;
+    place_original(candidates, standings);
     Choice::Take { model: chosen, equals }
 }
 
 /// The original is what the others are measured by; it has a place of its own unless it is the one to take, or as good.
-fn place_original(contestants: &[Contestant], standings: &mut [Standing]) {
-    for (contestant, standing) in contestants.iter().zip(standings) {
-        if contestant.role == Role::Original && standing.place == Place::Behind {
-            standing.place = Place::Original;
+fn place_original(candidates: &[Candidate], standings: &mut [Standing]) {
+    for (candidate, standing) in candidates.iter().zip(standings) {
+        if candidate.role == Role::Original && standing.place == Rank::Behind {
+            standing.place = Rank::Original;
         }
     }
 }
 
-fn checks(rule: &Rule, model: &Contestant, size: Axis) -> Vec<Check> {
-    let most = |seen: Option<Seen>, limit: f64| held(seen, |low, high| (high <= limit, low > limit));
+fn checks(rule: &Rule, model: &Candidate, size: Axis) -> Vec<Check> {
+    let most = |observed: Option<Observation>, limit: f64| held(observed, |low, high| (high <= limit, low > limit));
     let mut out = vec![Check { limit: Limit::Kld, held: most(model.kld_nats, rule.max_kld_nats) }];
     if let Some(least) = rule.min_tg_tps {
         let held = held(model.tg_tps, |low, high| (low >= least, high < least));
@@ -342,18 +345,21 @@ fn checks(rule: &Rule, model: &Contestant, size: Axis) -> Vec<Check> {
 }
 
 /// `test` says of an interval whether it lies within and whether it lies outside.
-fn held(seen: Option<Seen>, test: impl Fn(f64, f64) -> (bool, bool)) -> Held {
-    match seen.map(|seen| seen.interval.map(|(low, high)| test(low, high))) {
-        None => Held::NotMeasured,
-        Some(Some((true, _))) => Held::Within,
-        Some(Some((_, true))) => Held::Outside,
-        Some(_) => Held::NotResolved,
+fn held(observed: Option<Observation>, test: impl Fn(f64, f64) -> (bool, bool)) -> LimitCheck {
+    match observed.map(|observed| observed.interval.map(|(low, high)| test(low, high))) {
+        None => LimitCheck::NotMeasured,
+        Some(Some((true, _))) => LimitCheck::Within,
+        Some(Some((_, true))) => LimitCheck::Outside,
+        Some(_) => LimitCheck::NotResolved,
     }
 }
 
-fn worst(checks: &[Check]) -> Held {
-    let any = |held: Held| checks.iter().any(|c| c.held == held);
-    [Held::Outside, Held::NotMeasured, Held::NotResolved].into_iter().find(|&h| any(h)).unwrap_or(Held::Within)
+fn worst(checks: &[Check]) -> LimitCheck {
+    let any = |held: LimitCheck| checks.iter().any(|c| c.held == held);
+    [LimitCheck::Outside, LimitCheck::NotMeasured, LimitCheck::NotResolved]
+        .into_iter()
+        .find(|&h| any(h))
+        .unwrap_or(LimitCheck::Within)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ModelAnalysis, metric::MetricSummary};
+use super::{model::ModelAnalysis, series::MetricSummary};
 use crate::{
     metric::MetricId,
     record::{CONTEXT_STEP, MemoryBandwidth, ModelFacts, Run, WorkloadKind},

@@ -5,7 +5,11 @@ use serde::Serialize;
 
 use crate::metric::MetricId;
 
-use super::{Analysis, Comparison, Verdict, Warning};
+use super::{
+    analyse::Analysis,
+    verdict::{Comparison, Verdict},
+    warning::Warning,
+};
 
 /// What a self-check found.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

@@ -1,9 +1,11 @@
-//! A metric of one model, round by round: the datum of a round is the median of its inner samples.
+//! A metric of one model, round by round, and its summary: the datum of a round is the median of its inner samples.
 
-use super::visits;
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
 use crate::{
-    metric::{Better, MetricId},
-    record::{CacheState, MemorySeries, Run, Sample, Visit, datum},
+    metric::{Better, MetricId, Unit},
+    record::{CacheState, MemorySeries, Protocol, Run, Sample, Visit, datum},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -24,6 +26,74 @@ impl Series {
     fn costing(self, ns: u64) -> Self {
         Self { cost_s: Some(ns as f64 / NS_PER_S), ..self }
     }
+}
+
+/// A metric of one model over the rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct MetricSummary {
+    /// Which metric.
+    #[serde(skip)]
+    pub id: MetricId,
+    /// Median over rounds.
+    pub value: Option<f64>,
+    /// Lower end of the order-statistic interval; `None` under the rounds it needs.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Best seen in any sample. For looking; never compared.
+    pub best: Option<f64>,
+    /// Unit of all four.
+    pub unit: Unit,
+    /// Rounds.
+    pub n: usize,
+    /// Which way is better.
+    pub better: Better,
+    /// What it took to know: wall time spent on it for this model over all rounds, warm-up included, seconds. `None` of what came
+    /// with other work.
+    pub cost_s: Option<f64>,
+}
+
+/// Things serialized as a map from their metric, in order.
+pub(super) trait OfMetric {
+    fn id(&self) -> &MetricId;
+}
+
+impl OfMetric for MetricSummary {
+    fn id(&self) -> &MetricId {
+        &self.id
+    }
+}
+
+/// Serializes a list as a map, keeping its order.
+pub(super) fn by_id<T: OfMetric + Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(list.len()))?;
+    for item in list {
+        map.serialize_entry(item.id(), item)?;
+    }
+    map.end()
+}
+
+/// Median over rounds with its interval where there are rounds enough.
+pub(super) fn summarise(series: &Series, protocol: &Protocol) -> MetricSummary {
+    let values: Vec<f64> = series.by_round.iter().map(|(_, v)| *v).collect();
+    let interval = stats::median_interval(&values, protocol.confidence).ok();
+    let spec = series.id.spec();
+    MetricSummary {
+        id: series.id.clone(),
+        value: stats::median(&values).ok(),
+        low: interval.as_ref().map(|i| i.low),
+        high: interval.as_ref().map(|i| i.high),
+        best: series.best,
+        unit: spec.unit,
+        n: values.len(),
+        better: spec.better,
+        cost_s: series.cost_s,
+    }
+}
+
+/// The visits to a model, in time order.
+pub(super) fn visits(run: &Run, model: usize) -> impl Iterator<Item = &Visit> {
+    datum::visits(run, model).map(|(_, visit)| visit)
 }
 
 /// Every metric of a model that has a value in a round, in the order people read them; those made of others are left out.

@@ -1,6 +1,6 @@
 //! What was measured in its course: every sample of synthetic work, memory through one visit, the times from token to token.
 
-use super::{ModelAnalysis, visits};
+use super::{model::ModelAnalysis, series::visits};
 use crate::{
     record::{Generation, MemorySeries, Run, Visit, datum},
     stats,

@@ -1,14 +1,14 @@
-//! Verdicts: an interval of a ratio held against the region of equivalence. Never from the central value alone.
+//! Ratios paired by round, and verdicts on them: an interval held against the region of equivalence, never the central value alone.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::{metric::Comparison, series::Series};
+use super::series::{OfMetric, Series};
 use crate::{
     metric::{Better, Family, MetricId, Word},
-    record::{Protocol, datum::log_ratios},
+    record::{Protocol, Run, Workload, datum::log_ratios},
     stats,
 };
 
@@ -67,6 +67,32 @@ impl JsonSchema for Verdict {
         }
         schema.insert("description".into(), "What may be concluded about a candidate's metric.".into());
         schema
+    }
+}
+
+/// A metric of a candidate over the original's, paired by round.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Comparison {
+    /// Which metric.
+    #[serde(skip)]
+    pub id: MetricId,
+    /// Candidate over original, of the value as it is printed (2.0 for `tg128` = twice the tokens per second).
+    pub ratio: Option<f64>,
+    /// Lower end of the interval of the ratio; `None` under the rounds it needs.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// What may be concluded; `None` under the rounds it needs.
+    pub verdict: Option<Verdict>,
+    /// Which way is better.
+    pub better: Better,
+    /// Rounds in which both were measured.
+    pub n: usize,
+}
+
+impl OfMetric for Comparison {
+    fn id(&self) -> &MetricId {
+        &self.id
     }
 }
 
@@ -192,10 +218,58 @@ fn less(of: &MetricId) -> Verdict {
     }
 }
 
+/// Speed at a depth over speed at the least depth of the same work.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Retained {
+    /// The metric's key: `tg128 @ d4096`.
+    pub key: MetricId,
+    /// The key it is held against: `tg128`.
+    pub of: MetricId,
+    /// Tokens in the context before.
+    pub n_depth: u32,
+    /// Share of the speed that is left, as a fraction.
+    pub share: f64,
+    /// Lower end of its interval; `None` under the rounds it needs.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Rounds in which both were measured.
+    pub n: usize,
+}
+
+/// Every depth but the least, in the plan's order.
+pub(super) fn retained(run: &Run, own: &[Series]) -> Vec<Retained> {
+    let of = |workload: &Workload| {
+        let n_depth = workload.kind.depth()?;
+        let key = workload.kind.metric()?;
+        let is_same =
+            |w: &&Workload| w.kind.metric().is_some_and(|other| other.without_layout() == key.without_layout());
+        let shallower = |w: &&Workload| w.kind.depth().is_some_and(|depth| depth < n_depth);
+        let base = run.plan.workloads.iter().filter(is_same).filter(shallower).min_by_key(|w| w.kind.depth())?;
+        let of = base.kind.metric()?;
+        let series = |id: &MetricId| own.iter().find(|s| s.id == *id);
+        let d = log_ratios(&series(&key)?.by_round, &series(&of)?.by_round);
+        let interval = stats::paired_effect(&d, run.plan.protocol.confidence).ok().map(|e| e.exp());
+        let share = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp))?;
+        let (low, high) = interval.map_or((None, None), |e| (Some(e.low), Some(e.high)));
+        Some(Retained { key, of, n_depth, share, low, high, n: d.len() })
+    };
+    run.plan.workloads.iter().filter_map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::id;
+    use crate::{metric::id, record::Protocol};
+
+    /// Ten rounds at 95 %, differences of 1 % relevant.
+    fn protocol() -> Protocol {
+        serde_json::from_value(serde_json::json!({
+            "min_rounds": 10, "max_rounds": 10, "inner_samples": 1, "prompt_rounds": 0, "warmup_ms": 1,
+            "precision": 0.01, "confidence": 0.95, "equivalence": 0.01, "budget_s": null, "quick": false
+        }))
+        .expect("a protocol")
+    }
 
     fn series(values: &[f64], of: &str) -> Series {
         let by_round = (0..).zip(values.iter().copied()).collect();
@@ -236,7 +310,7 @@ mod tests {
         let named = |of: &str| series(&[1.0; 10], of);
         let own = ["pp512", "memory_peak", "short/tg", "all_workloads", "tg128 @ d4096"].map(named);
         let mut verdicts = Verdicts::default();
-        let protocol = crate::analysis::testing::protocol();
+        let protocol = protocol();
         verdicts.add(&own, &own, &protocol);
         verdicts.add(&own, &own, &protocol);
         assert_eq!(verdicts, Verdicts { primary: 4, depths: 2, categories: 2, overall: 2 });

@@ -42,7 +42,7 @@ pub(super) struct ReportArgs {
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     match args.runs.as_slice() {
         [path] => one(args, &record::locate(path)),
-        paths => several(args, paths),
+        paths => history(args, paths),
     }
 }
 
@@ -81,7 +81,7 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
 }
 
 /// Records side by side. What recommends a model is of one record.
-fn several(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
+fn history(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
     let of_one = [
         (args.template.is_some(), "--template"),
         (args.recommend, "--recommend"),
@@ -91,14 +91,14 @@ fn several(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
         return Ok(super::usage(&format!("{option} is for one record, and here are {}", paths.len())));
     }
     let runs: Vec<Run> = paths.iter().map(|path| record::read_run(path)).collect::<Result<_, _>>()?;
-    let several = analysis::several::several(&runs).context("there is no record")?;
+    let history = analysis::history::history(&runs).context("there is no record")?;
     let page = Path::new("records.html");
     let out = match (&args.out, args.format) {
         (Some(out), _) => out.as_path(),
         (None, Format::Html) => page,
         (None, _) => "-".as_ref(),
     };
-    match outputs::write(out, args.format, &several) {
+    match outputs::write(out, args.format, &history) {
         Err(error) if matches!(error.downcast_ref(), Some(report::Error::NotOneRecord)) => {
             return Ok(super::usage(&format!("{error}, and here are {}", paths.len())));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, Weight, or_unknown};
+use super::difference::{Found, Weight, or_unknown};
 use crate::{
     record::{Build, Device, Machine, Run},
     units::GIB,

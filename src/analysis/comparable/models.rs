@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Found, Scope, Weight, named, or_unknown};
+use super::difference::{Found, Scope, Weight, named, or_unknown};
 use crate::record::{Run, Subject};
 
 /// A model that both records have, as indices into their models.

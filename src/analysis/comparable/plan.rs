@@ -1,6 +1,6 @@
 //! What differs between what was to be done: parameters, workloads, prompts, protocol, texts.
 
-use super::{Found, Scope, Weight, named};
+use super::difference::{Found, Scope, Weight, named, or_unknown};
 use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, Settings, Workers, WorkloadKind};
 
 /// Enough of a prompt to know it by.
@@ -112,7 +112,7 @@ fn quality(found: &mut Found, old: &Run, new: &Run) {
     found.compare(Weight::Noteworthy, "texts", names(&before), names(&after));
     for text in &before.texts {
         if let Some(other) = after.texts.iter().find(|t| t.name == text.name) {
-            let hash = |hash: &Option<String>| super::or_unknown(hash.as_deref().map(super::models::short));
+            let hash = |hash: &Option<String>| or_unknown(hash.as_deref().map(super::models::short));
             let what = format!("text {} (SHA-256)", text.name);
             let (was, is) = (hash(&text.sha256), hash(&other.sha256));
             found.compare_some(Scope::Outputs, Weight::Meaningless, what, was, is);

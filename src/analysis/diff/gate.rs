@@ -8,11 +8,9 @@
 
 use std::str::FromStr;
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use thiserror::Error;
 
-use super::{Change, ChangeKind, Diff, MetricDiff};
+use super::compare::{Change, ChangeKind, Diff, Gate, MetricDiff, Passing};
 use crate::metric::MetricId;
 
 /// A limit to the change of a metric.
@@ -62,31 +60,6 @@ pub(crate) enum UnknownMetric {
         /// The right ones.
         terms: &'static str,
     },
-}
-
-/// A limit held against one model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct Gate {
-    /// The limit as it was written.
-    pub limit: String,
-    /// The model.
-    pub model: String,
-    /// The metric by its full name.
-    pub metric: MetricId,
-    /// How it came out.
-    pub passing: Passing,
-}
-
-/// How a limit came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Passing {
-    /// The whole interval is past the limit.
-    Failed,
-    /// The interval does not lie wholly past it.
-    Passed,
-    /// There is no interval, so nothing can fail.
-    NoInterval,
 }
 
 impl FromStr for Limit {

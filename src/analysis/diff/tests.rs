@@ -6,8 +6,11 @@ use super::{
     Passing::{Failed, Passed},
     *,
 };
-use crate::metric::{Word, id};
-use crate::record::{Phase, WindowMeans, read_run};
+use crate::{
+    analysis::Verdict,
+    metric::{MetricId, Unit, Word, id},
+    record::{Outcome, Phase, Run, WindowMeans, read_run},
+};
 
 fn run() -> Run {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");

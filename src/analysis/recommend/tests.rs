@@ -3,25 +3,25 @@
 use super::*;
 use Relation::{Better, Open, Same, Worse};
 
-fn seen(value: f64, half: f64) -> Seen {
-    Seen { value, interval: Some((value - half, value + half)) }
+fn observed(value: f64, half: f64) -> Observation {
+    Observation { value, interval: Some((value - half, value + half)) }
 }
 
-fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Contestant {
-    let kld_nats = Some(if role == Role::Original { seen(0.0, 0.0) } else { seen(kld, kld * 0.1) });
+fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Candidate {
+    let kld_nats = Some(if role == Role::Original { observed(0.0, 0.0) } else { observed(kld, kld * 0.1) });
     let bytes = gib * 1e9;
-    Contestant {
+    Candidate {
         role,
         is_copy: false,
         kld_nats,
-        tg_tps: Some(seen(tg, tg * 0.02)),
-        memory_bytes: Some(seen(bytes, 1e6)),
+        tg_tps: Some(observed(tg, tg * 0.02)),
+        memory_bytes: Some(observed(bytes, 1e6)),
         file_bytes: Some(bytes),
     }
 }
 
 /// F16, and quants that are faster, smaller and worse in turn.
-fn ladder() -> Vec<Contestant> {
+fn ladder() -> Vec<Candidate> {
     vec![
         model(Role::Original, 0.0, 10.0, 4.0),
         model(Role::Candidate, 0.001, 18.0, 2.2),
@@ -31,7 +31,7 @@ fn ladder() -> Vec<Contestant> {
 }
 
 /// Relations by central values, which stand for intervals that tell; `open` names the pairs that don't.
-fn field(models: &[Contestant], open: &[(Axis, usize, usize)]) -> Field {
+fn field(models: &[Candidate], open: &[(Axis, usize, usize)]) -> Field {
     let table = |axis: Axis| {
         let of = |a: usize, b: usize| {
             let value = |m: usize| models[m].on(axis).map_or(0.0, |s| s.value);
@@ -59,11 +59,11 @@ fn rule_of(prefer: Prefer) -> Rule {
     Rule { max_kld_nats: MAX_KLD_NATS, max_kld_from, min_tg_tps: None, max_memory_bytes: None, prefer, by }
 }
 
-fn advice(models: &[Contestant], rule: Rule, open: &[(Axis, usize, usize)]) -> Advice {
+fn advice(models: &[Candidate], rule: Rule, open: &[(Axis, usize, usize)]) -> Advice {
     advise(rule, models, &field(models, open))
 }
 
-fn places(advice: &Advice) -> Vec<Place> {
+fn places(advice: &Advice) -> Vec<Rank> {
     advice.standings.iter().map(|s| s.place).collect()
 }
 
@@ -75,7 +75,7 @@ fn take(model: usize) -> Choice {
 fn the_fastest_within_the_limit_is_taken() {
     let advice = advice(&ladder(), rule_of(Prefer::Speed), &[]);
     assert_eq!(advice.choice, take(2));
-    assert_eq!(places(&advice), [Place::Original, Place::Behind, Place::Chosen, Place::OutsideLimits]);
+    assert_eq!(places(&advice), [Rank::Original, Rank::Behind, Rank::Chosen, Rank::OutsideLimits]);
 }
 
 #[test]
@@ -90,17 +90,17 @@ fn the_preference_decides() {
 fn of_those_not_told_apart_the_least_divergent_is_taken() {
     let advice = advice(&ladder(), rule_of(Prefer::Speed), &[(Axis::Generation, 1, 2)]);
     assert_eq!(advice.choice, Choice::Take { model: 1, equals: vec![2] });
-    assert_eq!(advice.standings[2].place, Place::Equal);
+    assert_eq!(advice.standings[2].place, Rank::Equal);
 }
 
 #[test]
 fn an_interval_across_a_limit_is_not_within_it() {
     let mut models = ladder();
-    models[2].kld_nats = Some(seen(0.045, 0.01));
+    models[2].kld_nats = Some(observed(0.045, 0.01));
     let crossed = advice(&models, rule_of(Prefer::Speed), &[]);
-    assert_eq!((crossed.choice.clone(), crossed.standings[2].place), (take(1), Place::LimitNotResolved));
-    models[2].kld_nats = Some(Seen { value: 0.02, interval: None });
-    assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).standings[2].limits[0].held, Held::NotResolved);
+    assert_eq!((crossed.choice.clone(), crossed.standings[2].place), (take(1), Rank::LimitNotResolved));
+    models[2].kld_nats = Some(Observation { value: 0.02, interval: None });
+    assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).standings[2].limits[0].held, LimitCheck::NotResolved);
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn every_limit_counts() {
     assert_eq!(advice(&ladder(), slow, &[]).choice, take(2));
     let small = Rule { max_memory_bytes: Some(1.2e9), ..rule_of(Prefer::Speed) };
     let none = advice(&ladder(), small, &[]);
-    assert_eq!(none.choice, Choice::Nothing { because: Obstacle::NothingWithinLimits });
+    assert_eq!(none.choice, Choice::Nothing { because: NoRecommendation::NothingWithinLimits });
     assert_eq!(none.standings[3].limits.len(), 2);
-    assert_eq!(none.standings[0].place, Place::OutsideLimits, "the original has limits, too");
+    assert_eq!(none.standings[0].place, Rank::OutsideLimits, "the original has limits, too");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn where_no_candidate_keeps_the_limits_the_original_does() {
 fn a_candidate_that_is_not_faster_than_the_original_is_not_taken_for_its_speed() {
     let mut models = ladder();
     for m in &mut models[1..] {
-        m.tg_tps = Some(seen(9.0, 0.1));
+        m.tg_tps = Some(observed(9.0, 0.1));
     }
     assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).choice, take(0));
 }
@@ -135,36 +135,36 @@ fn the_dominated_are_named_with_what_dominates_them_and_only_when_resolved() {
     models.push(model(Role::Candidate, 0.03, 20.0, 1.6));
     let told = advice(&models, rule_of(Prefer::Speed), &[]);
     assert_eq!(told.standings[4].dominated_by, [2]);
-    assert_eq!(told.standings[4].place, Place::Dominated);
+    assert_eq!(told.standings[4].place, Rank::Dominated);
     let open = advice(&models, rule_of(Prefer::Speed), &[(Axis::Divergence, 2, 4)]);
     assert!(open.standings[4].dominated_by.is_empty());
-    assert_eq!(open.standings[4].place, Place::Behind);
+    assert_eq!(open.standings[4].place, Rank::Behind);
 }
 
 #[test]
 fn what_it_cannot_say_it_says() {
-    let nothing = |models: &[Contestant], prefer| match advice(models, rule_of(prefer), &[]).choice {
+    let nothing = |models: &[Candidate], prefer| match advice(models, rule_of(prefer), &[]).choice {
         Choice::Nothing { because } => because,
         choice @ Choice::Take { .. } => panic!("{choice:?}"),
     };
-    let change = |of: fn(&mut Contestant)| {
+    let change = |of: fn(&mut Candidate)| {
         let mut models = ladder();
         models[1..].iter_mut().for_each(of);
         models
     };
-    assert_eq!(nothing(&ladder()[..1], Prefer::Speed), Obstacle::NoCandidate);
-    assert_eq!(nothing(&change(|m| m.is_copy = true), Prefer::Size), Obstacle::OnlyCopies);
-    assert_eq!(nothing(&change(|m| m.kld_nats = None), Prefer::Size), Obstacle::OutputsNotCompared);
-    assert_eq!(nothing(&change(|m| m.tg_tps = None), Prefer::Speed), Obstacle::NotMeasured);
-    let quick = change(|m| m.tg_tps = Some(Seen { value: 20.0, interval: None }));
-    assert_eq!(nothing(&quick, Prefer::Speed), Obstacle::NoIntervals);
+    assert_eq!(nothing(&ladder()[..1], Prefer::Speed), NoRecommendation::NoCandidate);
+    assert_eq!(nothing(&change(|m| m.is_copy = true), Prefer::Size), NoRecommendation::OnlyCopies);
+    assert_eq!(nothing(&change(|m| m.kld_nats = None), Prefer::Size), NoRecommendation::OutputsNotCompared);
+    assert_eq!(nothing(&change(|m| m.tg_tps = None), Prefer::Speed), NoRecommendation::NotMeasured);
+    let quick = change(|m| m.tg_tps = Some(Observation { value: 20.0, interval: None }));
+    assert_eq!(nothing(&quick, Prefer::Speed), NoRecommendation::NoIntervals);
     assert_eq!(advice(&quick, rule_of(Prefer::Quality), &[]).choice, take(1), "which needs no speed");
 }
 
 #[test]
 fn a_model_that_failed_has_no_place() {
     let mut models = ladder();
-    models[2] = Contestant { kld_nats: None, tg_tps: None, memory_bytes: None, file_bytes: None, ..models[2].clone() };
+    models[2] = Candidate { kld_nats: None, tg_tps: None, memory_bytes: None, file_bytes: None, ..models[2].clone() };
     let advice = advice(&models, rule_of(Prefer::Speed), &[]);
-    assert_eq!((advice.choice.clone(), advice.standings[2].place), (take(1), Place::NotMeasured));
+    assert_eq!((advice.choice.clone(), advice.standings[2].place), (take(1), Rank::NotMeasured));
 }

@@ -1,6 +1,6 @@
 //! What is wrong with how the program was built, or with how many threads it was given.
 
-use super::{Warning, WarningKind, of_run};
+use super::kind::{Warning, WarningKind, of_run};
 use crate::record::Run;
 
 pub(super) fn debug(run: &Run) -> Option<Warning> {

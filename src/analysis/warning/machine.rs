@@ -1,6 +1,6 @@
 //! What the machine did to the timings: other processes, swapping, throttling.
 
-use super::{Warning, WarningKind, of_run, percent};
+use super::kind::{Warning, WarningKind, of_run, percent};
 use crate::{
     record::{Conditions, Run, Visit},
     stats, thresholds,

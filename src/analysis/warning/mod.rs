@@ -1,100 +1,18 @@
 //! Warnings: what a reader should know before trusting the numbers, with evidence and a remedy.
 
 mod build;
+mod kind;
 mod machine;
 mod models;
 mod samples;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::{
-    ModelAnalysis,
-    series::{self, Series},
-};
+use super::{model::ModelAnalysis, series::Series};
 use crate::record::Run;
 
-/// A warning in plain words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Warning {
-    /// Which one; its name is stable for scripts.
-    pub kind: WarningKind,
-    /// The model it concerns, by name; `None` for the run as a whole.
-    pub model: Option<String>,
-    /// What was seen, with figures.
-    pub evidence: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// The warnings there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WarningKind {
-    /// The program or llama.cpp was compiled without optimization.
-    DebugBuild,
-    /// The CPU has instructions that llama.cpp was not compiled to use.
-    CpuFeaturesUnused,
-    /// Threads share CPUs.
-    MoreThreadsThanCpus,
-    /// Other processes or the hypervisor took CPU time.
-    BusyMachine,
-    /// Memory came back from swap, or was waited for.
-    Swapping,
-    /// The CPU got slower or hot.
-    Throttling,
-    /// The original's speed has a trend over the rounds.
-    Drift,
-    /// The first sample of a visit is slower than those after it.
-    WarmupTooShort,
-    /// Rounds that lie far from the others.
-    Outliers,
-    /// llama.cpp's timings and ours are not the same.
-    ClocksDisagree,
-    /// Some loads came from storage and others from memory.
-    CacheMixed,
-    /// Tokens are not the same tokens.
-    TokenizersDiffer,
-    /// A prompt with its answer is longer than the model was trained for, so it was not asked.
-    PromptTooLong,
-    /// Work at a depth of context for which the model was not trained, so it was not measured.
-    DepthTooGreat,
-    /// A peak came close to what there was.
-    MemoryNearFull,
-    /// A worker was lost and its visit made again.
-    Retried,
-    /// Made from a file that was itself quantized.
-    Requantized,
-}
-
-impl WarningKind {
-    /// Its stable name, as in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DebugBuild => "debug_build",
-            Self::CpuFeaturesUnused => "cpu_features_unused",
-            Self::MoreThreadsThanCpus => "more_threads_than_cpus",
-            Self::BusyMachine => "busy_machine",
-            Self::Swapping => "swapping",
-            Self::Throttling => "throttling",
-            Self::Drift => "drift",
-            Self::WarmupTooShort => "warmup_too_short",
-            Self::Outliers => "outliers",
-            Self::ClocksDisagree => "clocks_disagree",
-            Self::CacheMixed => "cache_mixed",
-            Self::TokenizersDiffer => "tokenizers_differ",
-            Self::PromptTooLong => "prompt_too_long",
-            Self::DepthTooGreat => "depth_too_great",
-            Self::MemoryNearFull => "memory_near_full",
-            Self::Retried => "retried",
-            Self::Requantized => "requantized",
-        }
-    }
-}
+pub(crate) use kind::{Warning, WarningKind};
 
 /// Everything that should be said, the run as a whole first.
-pub(super) fn find(run: &Run, models: &[ModelAnalysis]) -> Vec<Warning> {
+pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Vec<Warning> {
     let mut found = Vec::new();
     found.extend(build::debug(run));
     found.extend(build::not_native(run));
@@ -102,11 +20,11 @@ pub(super) fn find(run: &Run, models: &[ModelAnalysis]) -> Vec<Warning> {
     found.extend(machine::busy(run));
     found.extend(machine::swapping(run));
     found.extend(machine::throttling(run));
-    found.extend(samples::drift(run));
-    found.extend(samples::outliers(run));
+    found.extend(samples::drift(run, series));
+    found.extend(samples::outliers(run, series));
     found.extend(models::tokenizers(run));
     for (index, model) in models.iter().enumerate() {
-        found.extend(samples::warmup_too_short(run, index));
+        found.extend(samples::warmup_too_short(run, index, &series[index]));
         found.extend(samples::clocks(run, index));
         found.extend(models::cache_mixed(run, index));
         found.extend(models::prompts_too_long(run, index));
@@ -115,30 +33,6 @@ pub(super) fn find(run: &Run, models: &[ModelAnalysis]) -> Vec<Warning> {
         found.extend(models::requantized(run, index));
     }
     found
-}
-
-/// Of the run as a whole.
-fn of_run(kind: WarningKind, evidence: String, remedy: &str) -> Warning {
-    Warning { kind, model: None, evidence, remedy: remedy.into() }
-}
-
-fn of_model(kind: WarningKind, model: &str, evidence: String, remedy: &str) -> Warning {
-    Warning { kind, model: Some(model.into()), evidence, remedy: remedy.into() }
-}
-
-/// The synthetic workloads of a model, round by round: what speed is judged by.
-fn speeds(run: &Run, model: usize) -> Vec<Series> {
-    series::of_model(run, model).into_iter().filter(|s| s.id.synthetic().is_some()).collect()
-}
-
-/// The original, or what stands first.
-fn original(run: &Run) -> usize {
-    run.original().unwrap_or(0)
-}
-
-/// A share of one as people read it.
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }
 
 #[cfg(test)]

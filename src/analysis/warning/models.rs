@@ -1,8 +1,8 @@
 //! What is the matter with single models: tokenizers, caches, memory, where they came from.
 
-use super::{Warning, WarningKind, of_model, original, percent};
+use super::kind::{Warning, WarningKind, of_model, original, percent};
 use crate::{
-    analysis::{ModelAnalysis, visits},
+    analysis::{model::ModelAnalysis, series::visits},
     record::{CacheState, Run, Skipped, Subject, Workload, WorkloadKind, datum},
     thresholds::PEAK_OF_AVAILABLE,
 };

@@ -1,8 +1,11 @@
 //! What the timings say of themselves: drift, warm-up, outliers, clocks.
 
-use super::{Warning, WarningKind, machine::TREND_P, of_model, of_run, original, percent, speeds};
+use super::{
+    kind::{Warning, WarningKind, of_model, of_run, original, percent},
+    machine::TREND_P,
+};
 use crate::{
-    analysis::{series::Series, visits},
+    analysis::series::{Series, visits},
     record::{Phase, Run, Sample, Visit, datum},
     stats::{self, Trend},
 };
@@ -18,12 +21,17 @@ const NAMED: usize = 4;
 /// Native and wall clocks must agree this well.
 const CLOCKS_AGREE: f64 = 0.01;
 
+/// The synthetic work among a model's metrics: what speed is judged by.
+fn speeds(own: &[Series]) -> Vec<&Series> {
+    own.iter().filter(|s| s.id.synthetic().is_some()).collect()
+}
+
 /// From the original's own speeds, or the first model's that has any.
-pub(super) fn drift(run: &Run) -> Option<Warning> {
+pub(super) fn drift(run: &Run, all: &[Vec<Series>]) -> Option<Warning> {
     let candidates = std::iter::once(original(run)).chain(0..run.subjects.len());
-    let (model, series) = candidates.map(|m| (m, speeds(run, m))).find(|(_, series)| !series.is_empty())?;
+    let (model, series) = candidates.map(|m| (m, speeds(&all[m]))).find(|(_, series)| !series.is_empty())?;
     let worst =
-        series.iter().filter_map(|s| Some((s, change(s)?))).max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs()))?;
+        series.iter().filter_map(|s| Some((*s, change(s)?))).max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs()))?;
     let (of, (change, trend)) = worst;
     let went = if change < 0.0 { "fell" } else { "rose" };
     let evidence = format!(
@@ -51,15 +59,15 @@ fn change(series: &Series) -> Option<(f64, Trend)> {
 }
 
 /// Rounds far from the others, of the ratio to the original where there is one: what both models share is drift.
-pub(super) fn outliers(run: &Run) -> Option<Warning> {
-    let base = speeds(run, original(run));
+pub(super) fn outliers(run: &Run, all: &[Vec<Series>]) -> Option<Warning> {
+    let base = speeds(&all[original(run)]);
     let mut found: Vec<(f64, String)> = Vec::new();
     let mut looked_at = 0;
-    for model in 0..run.subjects.len() {
-        for own in speeds(run, model) {
+    for (model, series) in all.iter().enumerate() {
+        for own in speeds(series) {
             let reference = base.iter().find(|b| b.id == own.id).filter(|_| model != original(run));
             let points: Vec<(u32, f64)> =
-                own.by_round.iter().filter_map(|&(r, v)| Some((r, log(v, r, reference)?))).collect();
+                own.by_round.iter().filter_map(|&(r, v)| Some((r, log(v, r, reference.copied())?))).collect();
             let values: Vec<f64> = points.iter().map(|(_, d)| *d).collect();
             looked_at += values.len();
             let Ok(middle) = stats::median(&values) else { continue };
@@ -101,12 +109,12 @@ fn log(value: f64, round: u32, reference: Option<&Series>) -> Option<f64> {
 }
 
 /// The first sample of each visit against the median of those after it, over visits: steady work has no first.
-pub(super) fn warmup_too_short(run: &Run, model: usize) -> Option<Warning> {
-    let worst = speeds(run, model).into_iter().filter_map(|s| {
+pub(super) fn warmup_too_short(run: &Run, model: usize, own: &[Series]) -> Option<Warning> {
+    let worst = speeds(own).into_iter().filter_map(|s| {
         let workload = run.plan.workload_of(&s.id)?;
         let d: Vec<f64> = visits(run, model).filter_map(|v| first_over_rest(v, workload)).collect();
         let slower = stats::hodges_lehmann(&d, run.plan.protocol.confidence).ok()?.exp();
-        (slower.low > 1.0 + WARMUP).then_some((s.id, slower))
+        (slower.low > 1.0 + WARMUP).then_some((&s.id, slower))
     });
     let (metric, e) = worst.max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
     let evidence = format!(

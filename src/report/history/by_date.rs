@@ -9,7 +9,7 @@ use crate::report::draw::{
 use crate::{
     analysis::{
         MetricSummary,
-        several::{ModelRows, Several},
+        history::{History, ModelRows},
     },
     metric::MetricId,
     record::Phase,
@@ -42,9 +42,9 @@ struct Strip {
 }
 
 /// One figure for generation and one for prompt processing, each of the first workload that most records have.
-pub(super) fn charts(several: &Several, labels: &[Label]) -> Result<Vec<Figure>, DrawError> {
+pub(super) fn charts(history: &History, labels: &[Label]) -> Result<Vec<Figure>, DrawError> {
     let phases = [(Phase::Decode, "generation"), (Phase::Prefill, "prompt processing")];
-    let of = |(phase, what)| Some(chart(several, labels, (phase, what), &common(several, phase)?));
+    let of = |(phase, what)| Some(chart(history, labels, (phase, what), &common(history, phase)?));
     phases
         .into_iter()
         .filter_map(of)
@@ -53,8 +53,8 @@ pub(super) fn charts(several: &Several, labels: &[Label]) -> Result<Vec<Figure>,
 }
 
 /// The first of the workloads that the most readings are of.
-fn common(several: &Several, phase: Phase) -> Option<MetricId> {
-    let rows = || several.models.iter().flat_map(|m| &m.metrics).filter(|r| r.metric.is_of(phase));
+fn common(history: &History, phase: Phase) -> Option<MetricId> {
+    let rows = || history.models.iter().flat_map(|m| &m.metrics).filter(|r| r.metric.is_of(phase));
     let readings = |id: &MetricId| {
         let own = rows().filter(|row| row.metric == *id).flat_map(|row| &row.readings);
         own.filter(|reading| reading.measured.value().is_some()).count()
@@ -70,25 +70,25 @@ fn common(several: &Several, phase: Phase) -> Option<MetricId> {
 }
 
 fn chart(
-    several: &Several,
+    history: &History,
     labels: &[Label],
     (phase, what): (Phase, &str),
     id: &MetricId,
 ) -> Result<Option<Figure>, DrawError> {
-    let strips: Vec<Strip> = several.models.iter().filter_map(|m| strip(m, id, labels)).collect();
+    let strips: Vec<Strip> = history.models.iter().filter_map(|m| strip(m, id, labels)).collect();
     if strips.is_empty() {
         return Ok(None);
     }
-    let machines = machines(several);
+    let machines = machines(history);
     let names: Vec<String> = machines.iter().map(|&record| labels[record].machine.clone()).collect();
     let top = if machines.len() > 1 { legend_height(names.len()) } else { 0 };
-    let at = places(several);
+    let at = places(history);
     let height = top + i32::try_from(strips.len()).unwrap_or(0) * STRIP + FOOT;
     let anchor = format!("chart-date-{}", phase.name());
     let title = format!("{id}, {what}, by date");
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     // Machines are told apart by ink and shape, and joined by a line.
-    let series_of = |record: usize| machines.iter().position(|m| *m == several.records[record].machine).unwrap_or(0);
+    let series_of = |record: usize| machines.iter().position(|m| *m == history.records[record].machine).unwrap_or(0);
     let svg = svg(&anchor, &title, &desc, height, |canvas| {
         if top > 0 {
             legend(canvas, &names);
@@ -119,10 +119,10 @@ fn strip(model: &ModelRows, id: &MetricId, labels: &[Label]) -> Option<Strip> {
 }
 
 /// Where each record lies across: by its time, or in turn where times can't be read or are all the same.
-fn places(several: &Several) -> Vec<i32> {
+fn places(history: &History) -> Vec<i32> {
     let read = |started: &str| started.parse::<jiff::Timestamp>().ok().map(|t| t.as_second() as f64);
-    let times: Option<Vec<f64>> = several.records.iter().map(|r| read(&r.side.started_utc)).collect();
-    let in_turn: Vec<f64> = (0..several.records.len()).map(|i| i as f64).collect();
+    let times: Option<Vec<f64>> = history.records.iter().map(|r| read(&r.side.started_utc)).collect();
+    let in_turn: Vec<f64> = (0..history.records.len()).map(|i| i as f64).collect();
     let ends = |at: &[f64]| at.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     let at = times.filter(|t| ends(t).1 > ends(t).0).unwrap_or(in_turn);
     let (low, high) = ends(&at);

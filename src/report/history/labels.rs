@@ -1,7 +1,7 @@
 //! How records are called: a letter, and what tells them apart, the day or the machine.
 
 use crate::{
-    analysis::several::{Recorded, Several},
+    analysis::history::{History, Recorded},
     report::text::{inert_line, shorten},
 };
 
@@ -19,9 +19,9 @@ pub(super) struct Label {
 }
 
 /// One a record.
-pub(super) fn labels(several: &Several) -> Vec<Label> {
-    let records = &several.records;
-    let one_machine = machines(several).len() < 2;
+pub(super) fn labels(history: &History) -> Vec<Label> {
+    let records = &history.records;
+    let one_machine = machines(history).len() < 2;
     let of = |(i, record): (usize, &Recorded)| {
         let others = || records.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, other)| other);
         let same_day = others().any(|other| date(other, DAY) == date(record, DAY));
@@ -40,8 +40,8 @@ pub(super) fn labels(several: &Several) -> Vec<Label> {
 }
 
 /// The records that stand for the machines, one for those that look alike.
-pub(super) fn machines(several: &Several) -> Vec<usize> {
-    let mut found: Vec<usize> = several.records.iter().map(|record| record.machine).collect();
+pub(super) fn machines(history: &History) -> Vec<usize> {
+    let mut found: Vec<usize> = history.records.iter().map(|record| record.machine).collect();
     found.sort_unstable();
     found.dedup();
     found

@@ -1,4 +1,4 @@
-//! Several records side by side, days of one machine or machines: the document in words, the findings for scripts, a row a reading.
+//! History records side by side, days of one machine or machines: the document in words, the findings for scripts, a row a reading.
 
 mod by_date;
 mod labels;
@@ -21,14 +21,14 @@ use crate::{
     analysis::{
         Verdict,
         comparable::{Difference, Weight},
-        several::{MetricRow, ModelRows, Reading, Recorded, Several, Standing},
+        history::{BaselineCheck, History, MetricRow, ModelRows, Reading, Recorded},
     },
     metric::Word,
     record::{Run, schema},
 };
 use labels::{Label, labels, machines};
 
-impl Report for Several {
+impl Report for History {
     fn document(&self) -> Result<Document, DrawError> {
         let labels = labels(self);
         let mut sections = tables::sections(self, &labels);
@@ -93,7 +93,7 @@ impl Report for Several {
 
 /// The JSON Schema of the findings.
 pub(crate) fn schema() -> Result<String, serde_json::Error> {
-    schema::document::<Several>(
+    schema::document::<History>(
         "records",
         "What several records of gguf-bench say side by side: report A B --format json",
         Contract::Serialize,
@@ -103,9 +103,9 @@ pub(crate) fn schema() -> Result<String, serde_json::Error> {
 fn fields(model: &str, row: &MetricRow, reading: &Reading, record: &Recorded, label: &Label) -> Vec<Field> {
     let m = reading.measured.value();
     let (change, verdict, not_compared) = match &reading.against_first {
-        Standing::Compared { change, verdict } => (Some(change), *verdict, ""),
-        Standing::Forbidden { by } => (None, None, by.as_str()),
-        Standing::First | Standing::NothingToCompare => (None, None, ""),
+        BaselineCheck::Compared { change, verdict } => (Some(change), *verdict, ""),
+        BaselineCheck::Forbidden { by } => (None, None, by.as_str()),
+        BaselineCheck::First | BaselineCheck::NothingToCompare => (None, None, ""),
     };
     vec![
         Field::Text(model.into()),
@@ -127,8 +127,8 @@ fn fields(model: &str, row: &MetricRow, reading: &Reading, record: &Recorded, la
     ]
 }
 
-fn title(several: &Several, labels: &[Label]) -> String {
-    let names: Vec<String> = several.models.iter().map(|m| shorten(&inert_line(&m.name), 24)).collect();
+fn title(history: &History, labels: &[Label]) -> String {
+    let names: Vec<String> = history.models.iter().map(|m| shorten(&inert_line(&m.name), 24)).collect();
     let models = match names.len() {
         0 => "No model".into(),
         1..=5 => names.join(", "),
@@ -140,31 +140,31 @@ fn title(several: &Several, labels: &[Label]) -> String {
         (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
         (first, _) => first.map_or_else(String::new, |day| (*day).to_owned()),
     };
-    match machines(several).len() {
+    match machines(history).len() {
         0 | 1 => format!("{models} on one machine, {days}"),
         n => format!("{models} on {n} machines, {days}"),
     }
 }
 
 /// `B against A, 8 speeds compared: 1 slower (Q8_0 tg128), 7 not resolved.`
-fn sentence(several: &Several, record: usize, labels: &[Label]) -> String {
+fn sentence(history: &History, record: usize, labels: &[Label]) -> String {
     let (own, first) = (&labels[record].letter, &labels[0].letter);
-    let of_model = |m: &ModelRows| -> Vec<(String, Standing)> {
+    let of_model = |m: &ModelRows| -> Vec<(String, BaselineCheck)> {
         let name = |row: &MetricRow| shorten(&inert_line(&format!("{} {}", m.name, row.metric)), 40);
         let speeds = m.metrics.iter().filter(|row| tables::is_speed(row));
         speeds.map(|row| (name(row), row.readings[record].against_first.clone())).collect()
     };
-    let standings: Vec<(String, Standing)> = several.models.iter().flat_map(of_model).collect();
-    let judged = |(name, standing): &'_ (String, Standing)| match standing {
-        Standing::Compared { verdict, .. } => Some((name.clone(), *verdict)),
-        Standing::First | Standing::Forbidden { .. } | Standing::NothingToCompare => None,
+    let standings: Vec<(String, BaselineCheck)> = history.models.iter().flat_map(of_model).collect();
+    let judged = |(name, standing): &'_ (String, BaselineCheck)| match standing {
+        BaselineCheck::Compared { verdict, .. } => Some((name.clone(), *verdict)),
+        BaselineCheck::First | BaselineCheck::Forbidden { .. } | BaselineCheck::NothingToCompare => None,
     };
     let compared: Vec<(String, Option<Verdict>)> = standings.iter().filter_map(judged).collect();
     let n = compared.len();
     if n == 0 {
         let because = standings.iter().find_map(|(_, s)| match s {
-            Standing::Forbidden { by } => Some(format!("{} differs", shorten(&inert_line(by), 80))),
-            Standing::First | Standing::Compared { .. } | Standing::NothingToCompare => None,
+            BaselineCheck::Forbidden { by } => Some(format!("{} differs", shorten(&inert_line(by), 80))),
+            BaselineCheck::First | BaselineCheck::Compared { .. } | BaselineCheck::NothingToCompare => None,
         });
         let because = because.unwrap_or_else(|| "no model has a speed in both".into());
         return format!("No speed of {own} is compared with {first}: {because}.");
@@ -198,15 +198,15 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// Models that no record has a figure of.
-fn unmeasured(several: &Several) -> impl Iterator<Item = String> {
-    let without = several.models.iter().filter(|m| m.metrics.is_empty());
+fn unmeasured(history: &History) -> impl Iterator<Item = String> {
+    let without = history.models.iter().filter(|m| m.metrics.is_empty());
     without.map(|m| format!("{} could be measured in none of the records.", shorten(&inert_line(&m.name), 40)))
 }
 
-fn basis(several: &Several, labels: &[Label]) -> String {
+fn basis(history: &History, labels: &[Label]) -> String {
     let first = labels.first().map_or("A", |label| label.letter.as_str());
-    let confidence = several.records.first().map_or(0.95, |record| record.confidence);
-    let verdicts = match several.verdicts {
+    let confidence = history.records.first().map_or(0.95, |record| record.confidence);
+    let verdicts = match history.verdicts {
         0 => String::new(),
         1 => "; the verdict holds at that confidence".into(),
         n => format!("; the {n} verdicts are adjusted for their number"),

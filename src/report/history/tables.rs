@@ -5,7 +5,7 @@ use crate::{
     analysis::{
         Comparison, MetricSummary,
         diff::ChangeKind,
-        several::{Measured, MetricRow, ModelRows, Reading, Several, Standing},
+        history::{BaselineCheck, History, Measured, MetricRow, ModelRows, Reading},
     },
     metric,
     report::{
@@ -37,10 +37,10 @@ fn is_output(row: &MetricRow) -> bool {
 }
 
 /// Every section with a row.
-pub(super) fn sections(several: &Several, labels: &[Label]) -> Vec<Section> {
+pub(super) fn sections(history: &History, labels: &[Label]) -> Vec<Section> {
     let of =
         |id: &'static str, title: &'static str, lead: &'static str, caption: &str, wanted: fn(&MetricRow) -> bool| {
-            let table = table(several, labels, &format!("{id}-table"), caption, wanted);
+            let table = table(history, labels, &format!("{id}-table"), caption, wanted);
             Section { id, title, lead, tables: vec![table], figures: Vec::new() }
         };
     let mut all = vec![
@@ -72,7 +72,7 @@ pub(super) fn sections(several: &Several, labels: &[Label]) -> Vec<Section> {
     all
 }
 
-fn table(several: &Several, labels: &[Label], id: &str, caption: &str, wanted: fn(&MetricRow) -> bool) -> Table {
+fn table(history: &History, labels: &[Label], id: &str, caption: &str, wanted: fn(&MetricRow) -> bool) -> Table {
     let mut columns = vec![Column::text("model"), Column::text("metric")];
     let last = labels.len().saturating_sub(1);
     // Where width is short, the first record and the last say most.
@@ -90,8 +90,8 @@ fn table(several: &Several, labels: &[Label], id: &str, caption: &str, wanted: f
     let rows_of = |model: &ModelRows| -> Vec<Vec<Cell>> {
         model.metrics.iter().filter(|m| wanted(m)).map(|m| row(&model.name, m)).collect()
     };
-    let mut table = Table::new(id, caption, columns, several.models.iter().flat_map(rows_of).collect());
-    table.notes = gaps(several, labels, wanted);
+    let mut table = Table::new(id, caption, columns, history.models.iter().flat_map(rows_of).collect());
+    table.notes = gaps(history, labels, wanted);
     table
 }
 
@@ -121,16 +121,18 @@ fn cell(reading: &Reading, scale: Scale) -> Cell {
         });
     };
     match &reading.against_first {
-        Standing::First | Standing::NothingToCompare => Cell::metric(Some(summary), None, scale, "not measured"),
-        Standing::Forbidden { by } => {
+        BaselineCheck::First | BaselineCheck::NothingToCompare => {
+            Cell::metric(Some(summary), None, scale, "not measured")
+        }
+        BaselineCheck::Forbidden { by } => {
             let cell = Cell::metric(Some(summary), None, scale, "not measured");
             Cell { why: Some(format!("not compared: {}", shorten(&inert_line(by), 60))), ..cell }
         }
-        Standing::Compared { change, .. } if change.kind == ChangeKind::Difference => {
+        BaselineCheck::Compared { change, .. } if change.kind == ChangeKind::Difference => {
             let cell = Cell::metric(Some(summary), None, scale, "not measured");
             Cell { ratio: Some(Spread { value: amount(change), brackets: None, plus_minus: None }), ..cell }
         }
-        Standing::Compared { change, verdict } => {
+        BaselineCheck::Compared { change, verdict } => {
             let MetricSummary { id, better, n, .. } = summary.clone();
             let (ratio, low, high) = (Some(change.value), change.low, change.high);
             let comparison = Comparison { id, ratio, low, high, verdict: *verdict, better, n };
@@ -140,7 +142,7 @@ fn cell(reading: &Reading, scale: Scale) -> Cell {
 }
 
 /// What is missing, a line a model: which records lack it, and that it failed.
-fn gaps(several: &Several, labels: &[Label], wanted: fn(&MetricRow) -> bool) -> Vec<String> {
+fn gaps(history: &History, labels: &[Label], wanted: fn(&MetricRow) -> bool) -> Vec<String> {
     let letters = |row: &MetricRow, gap: &Measured| -> Vec<&str> {
         let missing = row.readings.iter().zip(labels).filter(|(reading, _)| reading.measured == *gap);
         missing.map(|(_, label)| label.letter.as_str()).collect()
@@ -156,5 +158,5 @@ fn gaps(several: &Several, labels: &[Label], wanted: fn(&MetricRow) -> bool) -> 
             .collect();
         (!told.is_empty()).then(|| format!("{} {}.", name(&model.name), told.join(" and ")))
     };
-    several.models.iter().filter_map(of).collect()
+    history.models.iter().filter_map(of).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{by_date, labels::labels};
 use crate::{
-    analysis::several::{Several, several},
+    analysis::history::{History, history},
     record::{Outcome, Phase, Run, Stage},
     report::{
         Colour, Format, Options, render,
@@ -36,20 +36,20 @@ fn elsewhere() -> Run {
     run
 }
 
-fn days() -> Several {
-    several(&[run(), next_month()]).expect("records")
+fn days() -> History {
+    history(&[run(), next_month()]).expect("records")
 }
 
-fn machines() -> Several {
-    several(&[run(), elsewhere(), next_month()]).expect("records")
+fn machines() -> History {
+    history(&[run(), elsewhere(), next_month()]).expect("records")
 }
 
-fn rendered(format: Format, several: &Several, width: u16) -> String {
-    render(format, several, &Options { width, ..Options::default() }).expect("it renders")
+fn rendered(format: Format, history: &History, width: u16) -> String {
+    render(format, history, &Options { width, ..Options::default() }).expect("it renders")
 }
 
-fn titles(several: &Several) -> Vec<String> {
-    labels(several).into_iter().map(|label| label.title).collect()
+fn titles(history: &History) -> Vec<String> {
+    labels(history).into_iter().map(|label| label.title).collect()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn days_are_called_by_their_day_and_machines_by_their_cpu() {
         titles(&machines()),
         [format!("A {cpu} 2026-01-02"), format!("B {other}"), format!("C {cpu} 2026-02-03")]
     );
-    let twice = several(&[run(), run()]).expect("records");
+    let twice = history(&[run(), run()]).expect("records");
     assert_eq!(titles(&twice), ["A 2026-01-02 03:04", "B 2026-01-02 03:04"]);
 }
 
@@ -114,8 +114,8 @@ fn the_page_is_sound_and_says_each_gap() {
 
 #[test]
 fn charts_have_a_point_a_record_and_a_line_a_machine() {
-    let count = |several: &Several, id: &str, what: &str| {
-        let charts = by_date::charts(several, &labels(several)).expect("they can be drawn");
+    let count = |history: &History, id: &str, what: &str| {
+        let charts = by_date::charts(history, &labels(history)).expect("they can be drawn");
         charts.iter().find(|c| c.id == id).map_or(0, |c| c.svg.matches(what).count())
     };
     // Circles are the first machine's marks, squares the second's.
@@ -134,17 +134,17 @@ fn times_that_are_none_are_drawn_in_turn() {
     for record in &mut records {
         record.started_utc = "yesterday".into();
     }
-    let found = several(&records).expect("records");
+    let found = history(&records).expect("records");
     let charts = by_date::charts(&found, &labels(&found)).expect("they can be drawn");
     assert_eq!(charts[0].svg.matches("<circle").count(), 4 * 3);
 }
 
 #[test]
 fn one_record_and_many_are_shown() {
-    let one = several(&[run()]).expect("a record");
+    let one = history(&[run()]).expect("a record");
     assert!(rendered(Format::Text, &one, 80).contains("tg128"));
     let many: Vec<Run> = (0..30).map(|_| run()).collect();
-    let many = several(&many).expect("records");
+    let many = history(&many).expect("records");
     assert_eq!(titles(&many).last().map(String::as_str), Some("30 2026-01-02 03:04"));
     check(&rendered(Format::Html, &many, 80));
 }
@@ -173,7 +173,7 @@ fn hostile() -> Run {
 
 #[test]
 fn hostile_records_are_inert_in_every_form() {
-    let found = several(&[hostile(), hostile(), run()]).expect("records");
+    let found = history(&[hostile(), hostile(), run()]).expect("records");
     let page = rendered(Format::Html, &found, 80);
     check(&page);
     assert_eq!(count(&page, "script"), 1, "ours");
@@ -200,7 +200,7 @@ fn hostile_records_are_inert_in_every_form() {
 
 #[test]
 fn numbers_that_are_none_are_unknown_not_zero() {
-    use crate::analysis::several::{Measured, Standing};
+    use crate::analysis::history::{BaselineCheck, Measured};
     let mut found = days();
     let readings = found.models.iter_mut().flat_map(|m| &mut m.metrics).flat_map(|row| &mut row.readings);
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0];
@@ -208,7 +208,7 @@ fn numbers_that_are_none_are_unknown_not_zero() {
         if let Measured::Value(m) = &mut reading.measured {
             (m.value, m.low, m.high, m.best) = (Some(value), Some(f64::NAN), None, Some(value));
         }
-        if let Standing::Compared { change, .. } = &mut reading.against_first {
+        if let BaselineCheck::Compared { change, .. } = &mut reading.against_first {
             (change.value, change.low, change.high) = (value, Some(f64::INFINITY), Some(f64::NAN));
         }
     }

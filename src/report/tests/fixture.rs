@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     analysis::{
         Advice, Analysis, AnswerRow, Axis, BufferTotals, CategoryRow, Choice, Comparison, Context, Latency,
-        LoadSummary, MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, Obstacle, Place, Rule, Source,
+        LoadSummary, MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, NoRecommendation, Rank, Rule, Source,
         Standing, Traces, Verdict, Verdicts, Warning, WarningKind, votes,
     },
     metric::{MetricId, MetricSpec, Word, id},
@@ -113,8 +113,8 @@ fn advice(models: usize) -> Advice {
         prefer: Prefer::Speed,
         by: Axis::Generation,
     };
-    let standing = |_| Standing { limits: Vec::new(), dominated_by: Vec::new(), place: Place::Unplaced };
-    let choice = Choice::Nothing { because: Obstacle::OutputsNotCompared };
+    let standing = |_| Standing { limits: Vec::new(), dominated_by: Vec::new(), place: Rank::Unplaced };
+    let choice = Choice::Nothing { because: NoRecommendation::OutputsNotCompared };
     Advice { rule, choice, standings: (0..models).map(standing).collect() }
 }
 

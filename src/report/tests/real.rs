@@ -2,7 +2,7 @@
 
 use super::page::{check, count, figures};
 use crate::{
-    analysis::{self, Choice, Place},
+    analysis::{self, Choice, Rank},
     record::{self, Outcome, Prefer, Run, Stage, Wishes},
     report::{Format, Options, RunReport, render},
 };
@@ -70,7 +70,7 @@ fn every_figure_of_quality_has_its_marks() {
     assert_eq!(count("chart-kld-entropy", "<circle"), 1 + 6);
     assert_eq!(count("chart-latency", "<polygon"), 4, "a band a model");
     let chosen = matches!(analysis.advice.choice, Choice::Take { model: 1, .. });
-    assert!(chosen && analysis.advice.standings[1].place == Place::Chosen);
+    assert!(chosen && analysis.advice.standings[1].place == Rank::Chosen);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     analysis::{
-        Advice as Findings, Analysis, Axis, Choice, Comparison, Figure as Estimate, Held, Limit, ModelAnalysis,
-        Obstacle, Place, Source, Unit, Verdict,
+        Advice as Findings, Analysis, Axis, Choice, Comparison, Figure as Estimate, Limit, LimitCheck, ModelAnalysis,
+        NoRecommendation, Rank, Source, Unit, Verdict,
     },
     metric::MetricId,
     record::{Phase, Role},
@@ -60,11 +60,8 @@ fn take(analysis: &Analysis, model: usize, equals: &[usize]) -> String {
     let chosen = &analysis.models[model];
     let Some(base) = original(analysis).filter(|o| !std::ptr::eq(*o, chosen)) else {
         let better = better_words(analysis.advice.rule.by);
-        let within = analysis
-            .advice
-            .standings
-            .iter()
-            .any(|s| matches!(s.place, Place::Behind | Place::Equal | Place::Dominated));
+        let within =
+            analysis.advice.standings.iter().any(|s| matches!(s.place, Rank::Behind | Rank::Equal | Rank::Dominated));
         return if within {
             format!("Keep {}: no candidate within the limits is distinguishably {better}.", name(chosen))
         } else {
@@ -134,14 +131,14 @@ fn agreement(m: &ModelAnalysis) -> Option<String> {
     Some(format!("top token agrees {}\u{a0}%{interval}", one(value)))
 }
 
-fn nothing(analysis: &Analysis, because: Obstacle) -> String {
+fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
     let by = analysis.advice.rule.by;
     match because {
-        Obstacle::NoCandidate => "No recommendation: no candidate was measured.".into(),
-        Obstacle::OnlyCopies => {
+        NoRecommendation::NoCandidate => "No recommendation: no candidate was measured.".into(),
+        NoRecommendation::OnlyCopies => {
             "No recommendation: every candidate is a copy of the original, and what differs is this machine's doing.".into()
         }
-        Obstacle::OutputsNotCompared => {
+        NoRecommendation::OutputsNotCompared => {
             let asked = analysis.models.iter().any(|m| m.quality.is_some());
             let (what, remedy) = if asked {
                 ("could not be compared", "the section on quality says why")
@@ -150,7 +147,7 @@ fn nothing(analysis: &Analysis, because: Obstacle) -> String {
             };
             format!("No recommendation: outputs {what}, so what quantizing cost is not known; {remedy}.")
         }
-        Obstacle::NotMeasured => {
+        NoRecommendation::NotMeasured => {
             let (what, other) = match by {
                 Axis::Generation | Axis::Prompt => ("generation", "quality or --prefer size"),
                 Axis::Divergence => ("divergence", "speed or --prefer size"),
@@ -158,13 +155,13 @@ fn nothing(analysis: &Analysis, because: Obstacle) -> String {
             };
             format!("No recommendation: {what} was not measured in this run; --prefer {other} does without it.")
         }
-        Obstacle::NoIntervals if analysis.quick => {
+        NoRecommendation::NoIntervals if analysis.quick => {
             "No recommendation: a quick look has no intervals, and central values decide nothing; measure without --quick.".into()
         }
-        Obstacle::NoIntervals => {
+        NoRecommendation::NoIntervals => {
             "No recommendation: too few rounds or windows for intervals, and central values decide nothing.".into()
         }
-        Obstacle::NothingWithinLimits => "No recommendation: no model is shown to keep every limit.".into(),
+        NoRecommendation::NothingWithinLimits => "No recommendation: no model is shown to keep every limit.".into(),
     }
 }
 
@@ -201,31 +198,31 @@ fn why(analysis: &Analysis, model: usize) -> String {
         Choice::Take { model, .. } => name_of(model),
         Choice::Nothing { .. } => String::new(),
     };
-    let broken = |held: &[Held]| {
+    let broken = |held: &[LimitCheck]| {
         let of = standing.limits.iter().filter(|c| held.contains(&c.held)).map(|c| limit(advice, c.limit));
         list(&of.collect::<Vec<_>>())
     };
     match standing.place {
-        Place::Chosen => "recommended".into(),
-        Place::Equal => match advice.rule.by {
+        Rank::Chosen => "recommended".into(),
+        Rank::Equal => match advice.rule.by {
             Axis::Generation | Axis::Prompt => format!("not distinguishably faster or slower than {chosen}"),
             Axis::Divergence => format!("not distinguishably closer or farther than {chosen}"),
             Axis::Memory | Axis::File => format!("not relevantly smaller or larger than {chosen}"),
         },
-        Place::Behind => match advice.rule.by {
+        Rank::Behind => match advice.rule.by {
             Axis::Generation | Axis::Prompt => format!("slower than {chosen}"),
             Axis::Divergence => format!("diverges more than {chosen}"),
             Axis::Memory | Axis::File => format!("larger than {chosen}"),
         },
-        Place::Dominated => format!("dominated by {}: nowhere better, somewhere worse", dominators()),
-        Place::OutsideLimits => format!("outside the limit ({})", broken(&[Held::Outside])),
-        Place::LimitNotResolved => {
-            format!("not shown to keep the limit ({})", broken(&[Held::NotResolved, Held::NotMeasured]))
+        Rank::Dominated => format!("dominated by {}: nowhere better, somewhere worse", dominators()),
+        Rank::OutsideLimits => format!("outside the limit ({})", broken(&[LimitCheck::Outside])),
+        Rank::LimitNotResolved => {
+            format!("not shown to keep the limit ({})", broken(&[LimitCheck::NotResolved, LimitCheck::NotMeasured]))
         }
-        Place::NotMeasured => why_missing(&analysis.models[model]).into(),
-        Place::Original => "the original".into(),
-        Place::Unplaced if !standing.dominated_by.is_empty() => format!("dominated by {}", dominators()),
-        Place::Unplaced => String::new(),
+        Rank::NotMeasured => why_missing(&analysis.models[model]).into(),
+        Rank::Original => "the original".into(),
+        Rank::Unplaced if !standing.dominated_by.is_empty() => format!("dominated by {}", dominators()),
+        Rank::Unplaced => String::new(),
     }
 }
 

@@ -1,17 +1,54 @@
-//! Memory of a model's workers: what the kernel and llama.cpp say, and what the header made us expect.
+//! What a model takes before and while it works: the time of its load and the state of the page cache; memory as the kernel and
+//! llama.cpp account for it, and as its header made us expect.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    series::{self, total},
-    visits,
-};
+use super::series::{self, total, visits};
 use crate::{
-    record::{Buffer, DeviceMemory, Memory, Run, Visit},
+    record::{Buffer, CacheState, DeviceMemory, Load, Memory, Run, Visit},
     stats,
-    units::KIB,
+    units::{GIB, KIB, NS_PER_S},
 };
+
+/// Loads of one model over the rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LoadSummary {
+    /// Median time to load the model, warm loads alone when there are any.
+    pub model_s: f64,
+    /// Median time to make the first context.
+    pub context_s: f64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes over time.
+    pub gib_per_s: Option<f64>,
+    /// State of the cache in the loads counted.
+    pub cache: CacheState,
+    /// The first cold load, when there was one.
+    pub first_cold_s: Option<f64>,
+    /// Loads counted.
+    pub n: usize,
+}
+
+/// The loads of one model; `None` when it was never loaded.
+pub(super) fn load(run: &Run, model: usize) -> Option<LoadSummary> {
+    let loads: Vec<&Load> = visits(run, model).filter_map(|v| v.load.as_ref()).collect();
+    let warm: Vec<&Load> = loads.iter().copied().filter(|l| l.cache == CacheState::Warm).collect();
+    let counted = if warm.is_empty() { loads.clone() } else { warm };
+    let median =
+        |of: fn(&Load) -> u64| stats::median(&counted.iter().map(|l| of(l) as f64 / NS_PER_S).collect::<Vec<_>>()).ok();
+    let model_s = median(|l| l.model_ns)?;
+    let first = counted.first()?;
+    Some(LoadSummary {
+        model_s,
+        context_s: median(|l| l.context_ns)?,
+        bytes: first.file_bytes,
+        gib_per_s: (model_s > 0.0).then(|| first.file_bytes as f64 / GIB / model_s),
+        cache: first.cache,
+        first_cold_s: loads.iter().find(|l| l.cache == CacheState::Cold).map(|l| l.model_ns as f64 / NS_PER_S),
+        n: counted.len(),
+    })
+}
 
 /// Memory of one model. Medians over rounds, except minimum and maximum, in bytes of resident memory unless named otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -62,7 +99,7 @@ pub struct BufferTotals {
 }
 
 /// Memory of one model; `None` when it was never read.
-pub(super) fn summarise(run: &Run, model: usize) -> Option<MemorySummary> {
+pub(super) fn memory(run: &Run, model: usize) -> Option<MemorySummary> {
     let visits: Vec<&Visit> = visits(run, model).filter(|v| v.memory.is_some()).collect();
     let medians = |of: &dyn Fn(&Memory) -> Option<f64>| {
         let values: Vec<f64> = visits.iter().filter_map(|v| of(v.memory.as_ref()?)).collect();

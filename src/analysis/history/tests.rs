@@ -23,22 +23,22 @@ fn slower_day(model: usize) -> Run {
     run
 }
 
-fn side_by_side(runs: &[Run]) -> Several {
-    several(runs).expect("there are records")
+fn side_by_side(runs: &[Run]) -> History {
+    history(runs).expect("there are records")
 }
 
-fn reading<'a>(several: &'a Several, model: &str, metric: &str, record: usize) -> &'a Reading {
-    let model = several.models.iter().find(|m| m.name == model).expect("the model");
+fn reading<'a>(history: &'a History, model: &str, metric: &str, record: usize) -> &'a Reading {
+    let model = history.models.iter().find(|m| m.name == model).expect("the model");
     let row = model.metrics.iter().find(|m| m.metric.to_string() == metric).expect("the metric");
     &row.readings[record]
 }
 
-fn standing(several: &Several, model: &str, metric: &str) -> String {
-    match &reading(several, model, metric, 1).against_first {
-        Standing::First => "first".into(),
-        Standing::Compared { .. } => "compared".into(),
-        Standing::Forbidden { by } => by.clone(),
-        Standing::NothingToCompare => "nothing".into(),
+fn standing(history: &History, model: &str, metric: &str) -> String {
+    match &reading(history, model, metric, 1).against_first {
+        BaselineCheck::First => "first".into(),
+        BaselineCheck::Compared { .. } => "compared".into(),
+        BaselineCheck::Forbidden { by } => by.clone(),
+        BaselineCheck::NothingToCompare => "nothing".into(),
     }
 }
 
@@ -47,11 +47,13 @@ fn days_of_one_machine_are_compared_with_the_first() {
     let found = side_by_side(&[run(), slower_day(1), run()]);
     assert_eq!(found.records.iter().map(|r| r.machine).collect::<Vec<_>>(), [0, 0, 0]);
     let tg = reading(&found, "Q8_0", "tg128", 1);
-    let Standing::Compared { change, verdict } = &tg.against_first else { panic!("{tg:?}") };
+    let BaselineCheck::Compared { change, verdict } = &tg.against_first else { panic!("{tg:?}") };
     assert!((change.value - 0.8).abs() < 1e-6 && *verdict == Some(Verdict::Worse(Word::Slower)), "{tg:?}");
     let again = reading(&found, "Q8_0", "tg128", 2);
-    assert!(matches!(&again.against_first, Standing::Compared { change, .. } if (change.value - 1.0).abs() < 1e-9));
-    assert_eq!(reading(&found, "Q8_0", "tg128", 0).against_first, Standing::First);
+    assert!(
+        matches!(&again.against_first, BaselineCheck::Compared { change, .. } if (change.value - 1.0).abs() < 1e-9)
+    );
+    assert_eq!(reading(&found, "Q8_0", "tg128", 0).against_first, BaselineCheck::First);
     // Two comparisons of four models by as many metrics are one family.
     assert_eq!(found.verdicts % 2, 0);
     assert_eq!(found.verdicts, 2 * crate::analysis::diff::diff(&run(), &run()).verdicts);
@@ -111,7 +113,7 @@ fn a_model_of_one_record_is_a_row_with_a_gap() {
     assert_eq!(reading(&found, "only old", "tg128", 1).measured, Measured::NoSuchModel);
     assert_eq!(reading(&found, "only new", "tg128", 0).measured, Measured::NoSuchModel);
     let new = reading(&found, "only new", "tg128", 1);
-    assert!(new.measured.value().is_some() && new.against_first == Standing::NothingToCompare);
+    assert!(new.measured.value().is_some() && new.against_first == BaselineCheck::NothingToCompare);
 }
 
 #[test]
@@ -120,10 +122,10 @@ fn content_tells_models_before_names_do() {
     renamed.subjects[1].name = "q8".into();
     let found = side_by_side(&[run(), renamed]);
     assert_eq!(found.models.len(), run().subjects.len());
-    assert!(matches!(reading(&found, "Q8_0", "tg128", 1).against_first, Standing::Compared { .. }));
+    assert!(matches!(reading(&found, "Q8_0", "tg128", 1).against_first, BaselineCheck::Compared { .. }));
 }
 
 #[test]
 fn no_records_say_nothing() {
-    assert_eq!(several(&[]), None);
+    assert_eq!(history(&[]), None);
 }

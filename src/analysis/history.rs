@@ -1,30 +1,26 @@
-//! Several records side by side: what each measured, and how it stands to the first wherever the two can be compared.
+//! History records side by side: what each measured, and how it stands to the first wherever the two can be compared.
 //!
 //! Rounds of different runs have nothing in common, so ratios are those of [`super::diff`], for independent runs. Of each pair only what no
 //! difference forbids is compared; everything measured is shown.
-
-mod groups;
-mod held;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    ANALYSIS_FORMAT, Analysis, MetricSummary, analyse,
-    comparable::Difference,
-    diff::{self, Change, Side},
+    analyse::{ANALYSIS_FORMAT, Analysis, analyse},
+    comparable::{Difference, MatchedBy, Pair, Scope, Weight, pair_models},
+    diff::{self, Change, Diff, ModelDiff, Side},
+    series::MetricSummary,
     verdict::Verdict,
 };
 use crate::{
-    metric::{Better, MetricId, Unit},
+    metric::{Better, Family, MetricId, Unit},
     record::{Machine, Outcome, Run},
 };
-use groups::Group;
-use held::Held;
 
 /// What several records say, side by side. The same records in the same order give the same findings, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Several {
+pub(crate) struct History {
     /// Version of the format of the records and of this document.
     pub format: u32,
     /// Verdicts drawn: each is held to a confidence adjusted for their number.
@@ -77,7 +73,7 @@ pub(crate) struct Reading {
     /// What was measured, or why nothing was.
     pub measured: Measured,
     /// How it stands to the first record.
-    pub against_first: Standing,
+    pub against_first: BaselineCheck,
 }
 
 /// What a record has of a metric.
@@ -97,7 +93,8 @@ pub(crate) enum Measured {
 /// How a reading stands to the first record's.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Standing {
+#[schemars(rename = "Standing")]
+pub(crate) enum BaselineCheck {
     /// It is the first record's.
     First,
     /// The two are of the same work.
@@ -129,30 +126,32 @@ impl Measured {
 
 /// Puts records side by side; `None` without any.
 #[must_use]
-pub(crate) fn several(runs: &[Run]) -> Option<Several> {
+pub(crate) fn history(runs: &[Run]) -> Option<History> {
     let first = runs.first()?;
     let analyses: Vec<Analysis> = runs.iter().map(analyse).collect();
-    let held = |family| -> Vec<Held<'_>> { runs.iter().skip(1).map(|run| Held::new(first, run, family)).collect() };
+    let against_first = |family| -> Vec<BaselineDiff<'_>> {
+        runs.iter().skip(1).map(|run| BaselineDiff::new(first, run, family)).collect()
+    };
     // Verdicts are counted first, where each record is a family of its own.
-    let verdicts = held(None).iter().map(Held::verdicts).sum();
-    let held = held(Some(verdicts));
-    let rows = |group: &Group| model_rows(runs, &analyses, &held, group);
-    Some(Several {
+    let verdicts = against_first(None).iter().map(BaselineDiff::verdicts).sum();
+    let baseline = against_first(Some(verdicts));
+    let rows = |group: &Group| model_rows(runs, &analyses, &baseline, group);
+    Some(History {
         format: ANALYSIS_FORMAT,
         verdicts,
-        models: groups::groups(runs).iter().map(rows).collect(),
-        records: (0..runs.len()).map(|i| recorded(runs, i, &held)).collect(),
+        models: groups(runs).iter().map(rows).collect(),
+        records: (0..runs.len()).map(|i| recorded(runs, i, &baseline)).collect(),
     })
 }
 
-fn recorded(runs: &[Run], index: usize, held: &[Held<'_>]) -> Recorded {
+fn recorded(runs: &[Run], index: usize, baseline: &[BaselineDiff<'_>]) -> Recorded {
     let run = &runs[index];
     let alike = |other: &Run| hardware(&other.machine) == hardware(&run.machine);
     Recorded {
         side: diff::side(run),
         machine: runs.iter().position(alike).unwrap_or(index),
         confidence: run.plan.protocol.confidence,
-        differences: index.checked_sub(1).map_or_else(Vec::new, |i| held[i].differences().to_vec()),
+        differences: index.checked_sub(1).map_or_else(Vec::new, |i| baseline[i].differences().to_vec()),
     }
 }
 
@@ -161,7 +160,7 @@ fn hardware(machine: &Machine) -> (&str, Option<u32>, u32, u64) {
     (&machine.cpu, machine.physical_cores, machine.logical_cpus, machine.ram_bytes)
 }
 
-fn model_rows(runs: &[Run], analyses: &[Analysis], held: &[Held<'_>], group: &Group) -> ModelRows {
+fn model_rows(runs: &[Run], analyses: &[Analysis], baseline: &[BaselineDiff<'_>], group: &Group) -> ModelRows {
     let of_record = |record: usize| group[record].map(|model| &analyses[record].models[model]);
     let mut known: Vec<&MetricSummary> = Vec::new();
     for metric in (0..runs.len()).filter_map(of_record).flat_map(|model| &model.metrics) {
@@ -181,9 +180,9 @@ fn model_rows(runs: &[Run], analyses: &[Analysis], held: &[Held<'_>], group: &Gr
     let reading = |record: usize, metric: &MetricSummary| {
         let measured = measured(record, &metric.id);
         let against_first = match record.checked_sub(1) {
-            None => Standing::First,
-            Some(_) if measured.value().is_none() => Standing::NothingToCompare,
-            Some(i) => held[i].standing(group[0], group[record], &metric.id),
+            None => BaselineCheck::First,
+            Some(_) if measured.value().is_none() => BaselineCheck::NothingToCompare,
+            Some(i) => baseline[i].check(group[0], group[record], &metric.id),
         };
         Reading { measured, against_first }
     };
@@ -197,6 +196,96 @@ fn model_rows(runs: &[Run], analyses: &[Analysis], held: &[Held<'_>], group: &Gr
         name: (0..runs.len()).find_map(of_record).map_or_else(String::new, |model| model.name.clone()),
         metrics: known.iter().map(row).collect(),
     }
+}
+
+/// A record and the first.
+struct BaselineDiff<'a> {
+    run: &'a Run,
+    diff: Diff,
+    /// Those of the models of `diff`, in its order.
+    pairs: Vec<Pair>,
+}
+
+impl<'a> BaselineDiff<'a> {
+    /// Verdicts are held to a confidence for `family` of them, or for as many as this record alone has.
+    fn new(first: &Run, run: &'a Run, family: Option<usize>) -> Self {
+        Self { run, diff: diff::held_to(first, run, family), pairs: pair_models(first, run) }
+    }
+
+    fn differences(&self) -> &[Difference] {
+        &self.diff.differences
+    }
+
+    /// Verdicts on what may be compared.
+    fn verdicts(&self) -> usize {
+        let of_pair = |(pair, model): (&Pair, &ModelDiff)| {
+            let judged = model.metrics.iter().filter(|m| m.verdict.is_some());
+            judged.filter(|m| self.forbidden(pair.new, &m.metric).is_none()).count()
+        };
+        self.pairs.iter().zip(&self.diff.models).map(of_pair).sum()
+    }
+
+    /// How a metric of a model stands, which is `old` in the first record and `new` in this one.
+    fn check(&self, old: Option<usize>, new: Option<usize>, metric: &MetricId) -> BaselineCheck {
+        let is = |pair: &Pair| Some(pair.old) == old && Some(pair.new) == new;
+        let found = self.pairs.iter().zip(&self.diff.models).find(|(pair, _)| is(pair));
+        let Some((pair, model)) = found else { return BaselineCheck::NothingToCompare };
+        let Some(row) = model.metrics.iter().find(|m| m.metric == *metric) else {
+            return BaselineCheck::NothingToCompare;
+        };
+        match self.forbidden(pair.new, metric) {
+            Some(difference) => BaselineCheck::Forbidden { by: difference.what.clone() },
+            None => BaselineCheck::Compared { change: row.change, verdict: row.verdict },
+        }
+    }
+
+    /// The first difference that forbids to compare a metric of a model of this record.
+    fn forbidden(&self, model: usize, metric: &MetricId) -> Option<&Difference> {
+        let output = metric.spec().family == Family::Quality;
+        let category = match metric {
+            MetricId::Category { category, .. } => Some(category),
+            _ => None,
+        };
+        let named = |index: usize, name: &str| self.run.subjects.get(index).is_some_and(|m| m.name == name);
+        let concerns = |scope: &Scope| match scope {
+            Scope::Everything => true,
+            // Outputs are compared with the original's.
+            Scope::Model(name) => named(model, name) || (output && self.run.original().is_some_and(|o| named(o, name))),
+            Scope::Category(name) => category == Some(name),
+            Scope::Prompts => category.is_some(),
+            Scope::Outputs => output,
+        };
+        self.differences().iter().find(|d| d.weight == Weight::Meaningless && concerns(&d.scope))
+    }
+}
+
+/// A model's index in each record, `None` where it is missing.
+type Group = Vec<Option<usize>>;
+
+/// Every model of every record, once, in the order in which they come first.
+fn groups(runs: &[Run]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (record, run) in runs.iter().enumerate() {
+        for by in [MatchedBy::Content, MatchedBy::Name] {
+            for (earlier, other) in runs[..record].iter().enumerate() {
+                for pair in pair_models(other, run).into_iter().filter(|pair| pair.by == by) {
+                    let placed = groups.iter().any(|group| group[record] == Some(pair.new));
+                    let free = groups.iter_mut().find(|g| g[earlier] == Some(pair.old) && g[record].is_none());
+                    if let Some(group) = free.filter(|_| !placed) {
+                        group[record] = Some(pair.new);
+                    }
+                }
+            }
+        }
+        for model in 0..run.subjects.len() {
+            if groups.iter().all(|group| group[record] != Some(model)) {
+                let mut group = vec![None; runs.len()];
+                group[record] = Some(model);
+                groups.push(group);
+            }
+        }
+    }
+    groups
 }
 
 #[cfg(test)]

@@ -1,0 +1,126 @@
+//! Everything a run says, drawn from its record in one pass.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    context::Context,
+    model::{self, ModelAnalysis},
+    pareto,
+    quality::{self, QualityAnalysis},
+    recommend::{self, Advice},
+    roofline::{self, Roofline},
+    series::{self, Series},
+    traces::Traces,
+    verdict::{self, Verdicts},
+    votes::{self, VoteCount},
+    warning::{self, Warning},
+};
+use crate::record::{Ended, Phase, Role, Run, Subject};
+
+/// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
+pub(super) const ANALYSIS_FORMAT: u32 = 1;
+
+/// What a run says. The same run gives the same analysis, byte for byte.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Analysis {
+    /// Version of the format of this document.
+    pub format: u32,
+    /// Rounds that were finished.
+    pub rounds: u32,
+    /// Why no more were run.
+    pub ended: Ended,
+    /// Whether this was a quick look, too short for intervals.
+    pub quick: bool,
+    /// Confidence of every interval.
+    pub confidence: f64,
+    /// Differences smaller than this are not relevant.
+    pub equivalence: f64,
+    /// Verdicts drawn: each is held to a confidence adjusted for the number of its family.
+    pub verdicts: Verdicts,
+    /// The models in the plan's order; the first is the original.
+    pub models: Vec<ModelAnalysis>,
+    /// What a reader should know before trusting the numbers.
+    pub warnings: Vec<Warning>,
+    /// Which model to take, by which rule, and how the others stand.
+    pub advice: Advice,
+    /// What a person preferred who did not know whose answers they were, a row a candidate; `None` where no votes were given.
+    pub votes: Option<Vec<VoteCount>>,
+    /// Generation against the memory; `None` where its bandwidth was not measured.
+    pub roofline: Option<Roofline>,
+    /// What the record says of the run itself; not printed, since the record is printed as it is.
+    #[serde(skip)]
+    pub(crate) context: Context,
+    /// What was measured in its course; not printed, since it is as long as the record.
+    #[serde(skip)]
+    pub(crate) traces: Traces,
+    /// Pairs of answers that a person may judge; not printed, since it says whose they are.
+    #[serde(skip)]
+    pub(crate) ballot: Option<votes::Ballot>,
+}
+
+/// Draws every conclusion the record supports.
+#[must_use]
+pub fn analyse(run: &Run) -> Analysis {
+    let original = run.original().unwrap_or(0);
+    let of_model = |model| {
+        let mut own = series::of_model(run, model);
+        own.extend(series::overall(run, &own));
+        own
+    };
+    let series: Vec<Vec<Series>> = (0..run.subjects.len()).map(of_model).collect();
+    let protocol = &run.plan.protocol;
+    let mut verdicts = Verdicts::default();
+    for model in (0..run.subjects.len()).filter(|&model| model != original) {
+        verdicts.add(&series[model], &series[original], protocol);
+    }
+    let compare = |model: usize| {
+        if model == original {
+            Vec::new()
+        } else {
+            verdict::compare(&series[model], &series[original], verdicts, protocol)
+        }
+    };
+    let outputs: Vec<Option<QualityAnalysis>> =
+        (0..run.subjects.len()).map(|model| quality::analyse(run, model)).collect();
+    let models: Vec<ModelAnalysis> = (0..run.subjects.len())
+        .map(|model| model::analyse(run, model, original, &series[model], compare(model), &outputs))
+        .collect();
+    let warnings = warning::find(run, &series, &models);
+    let advice = advise(run, &series, &models);
+    let roofline = roofline::of(run, &models);
+    let traces = Traces::of(run, &models);
+    Analysis {
+        format: ANALYSIS_FORMAT,
+        rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
+        ended: run.ended,
+        quick: protocol.quick,
+        confidence: protocol.confidence,
+        equivalence: protocol.equivalence,
+        verdicts,
+        models,
+        warnings,
+        advice,
+        votes: None,
+        roofline,
+        context: Context::of(run),
+        traces,
+        ballot: votes::ballot(run),
+    }
+}
+
+fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
+    let field = pareto::Field::of(run, series, models);
+    let tg = pareto::first(run, Phase::Decode);
+    let original = run.original().map(|original| &run.subjects[original]);
+    let is_copy = |subject: &Subject| {
+        subject.role == Role::Candidate && original.is_some_and(|o| subject.model.holds_the_bytes_of(&o.model))
+    };
+    let candidates: Vec<_> = run
+        .subjects
+        .iter()
+        .zip(models)
+        .map(|(model, own)| recommend::Candidate::of(own, is_copy(model), tg.as_ref()))
+        .collect();
+    recommend::advise(recommend::rule(run, &field), &candidates, &field)
+}

@@ -1,0 +1,104 @@
+//! What a warning is, and the kinds there are.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::record::Run;
+
+/// A warning in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Warning {
+    /// Which one; its name is stable for scripts.
+    pub kind: WarningKind,
+    /// The model it concerns, by name; `None` for the run as a whole.
+    pub model: Option<String>,
+    /// What was seen, with figures.
+    pub evidence: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The warnings there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningKind {
+    /// The program or llama.cpp was compiled without optimization.
+    DebugBuild,
+    /// The CPU has instructions that llama.cpp was not compiled to use.
+    CpuFeaturesUnused,
+    /// Threads share CPUs.
+    MoreThreadsThanCpus,
+    /// Other processes or the hypervisor took CPU time.
+    BusyMachine,
+    /// Memory came back from swap, or was waited for.
+    Swapping,
+    /// The CPU got slower or hot.
+    Throttling,
+    /// The original's speed has a trend over the rounds.
+    Drift,
+    /// The first sample of a visit is slower than those after it.
+    WarmupTooShort,
+    /// Rounds that lie far from the others.
+    Outliers,
+    /// llama.cpp's timings and ours are not the same.
+    ClocksDisagree,
+    /// Some loads came from storage and others from memory.
+    CacheMixed,
+    /// Tokens are not the same tokens.
+    TokenizersDiffer,
+    /// A prompt with its answer is longer than the model was trained for, so it was not asked.
+    PromptTooLong,
+    /// Work at a depth of context for which the model was not trained, so it was not measured.
+    DepthTooGreat,
+    /// A peak came close to what there was.
+    MemoryNearFull,
+    /// A worker was lost and its visit made again.
+    Retried,
+    /// Made from a file that was itself quantized.
+    Requantized,
+}
+
+impl WarningKind {
+    /// Its stable name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DebugBuild => "debug_build",
+            Self::CpuFeaturesUnused => "cpu_features_unused",
+            Self::MoreThreadsThanCpus => "more_threads_than_cpus",
+            Self::BusyMachine => "busy_machine",
+            Self::Swapping => "swapping",
+            Self::Throttling => "throttling",
+            Self::Drift => "drift",
+            Self::WarmupTooShort => "warmup_too_short",
+            Self::Outliers => "outliers",
+            Self::ClocksDisagree => "clocks_disagree",
+            Self::CacheMixed => "cache_mixed",
+            Self::TokenizersDiffer => "tokenizers_differ",
+            Self::PromptTooLong => "prompt_too_long",
+            Self::DepthTooGreat => "depth_too_great",
+            Self::MemoryNearFull => "memory_near_full",
+            Self::Retried => "retried",
+            Self::Requantized => "requantized",
+        }
+    }
+}
+
+/// Of the run as a whole.
+pub(super) fn of_run(kind: WarningKind, evidence: String, remedy: &str) -> Warning {
+    Warning { kind, model: None, evidence, remedy: remedy.into() }
+}
+
+pub(super) fn of_model(kind: WarningKind, model: &str, evidence: String, remedy: &str) -> Warning {
+    Warning { kind, model: Some(model.into()), evidence, remedy: remedy.into() }
+}
+
+/// The original, or what stands first.
+pub(super) fn original(run: &Run) -> usize {
+    run.original().unwrap_or(0)
+}
+
+/// A share of one as people read it.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
