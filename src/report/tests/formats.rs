@@ -85,7 +85,7 @@ fn a_template_sees_all_and_its_mistakes_are_told() {
     assert!(all.expect("it renders").ends_with(" 20.0"));
     let charts =
         own("x.txt", "{% for c in charts if c.section == 'load' %}{{ c.id }} {{ c.svg|length > 0 }}{% endfor %}");
-    assert_eq!(charts.expect("it renders"), "chart-load true");
+    assert_eq!(charts.expect("it renders"), "chart-load True");
     assert_eq!(own("x.html", "{{ '<b>' }}").expect("it renders"), "&lt;b&gt;");
     assert_eq!(own("x.txt", "{{ '<b>' }}").expect("it renders"), "<b>");
     for source in ["{{ view.nothing }}", "{{ view.title", "{% include 'other' %}"] {
