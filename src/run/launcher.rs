@@ -51,9 +51,6 @@ impl Launcher for ProcessLauncher {
 }
 
 /// Runs this executable to its end and returns what it printed.
-///
-/// # Errors
-/// When it can't be started, fails, or is silent for longer than `timeout`.
 pub(crate) fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, WorkerExit> {
     let mut process = Process::start(program, arguments).map_err(WorkerExit::NotStarted)?;
     let mut printed = Vec::new();

@@ -8,7 +8,7 @@ use crate::{
     stats::SplitMix64,
 };
 
-/// Rounds of which there is an interval at 95 %.
+/// Rounds of which there is an interval at 95 %: a sign of six equal ones has a chance of 2/64 without a difference.
 const FEWEST_FOR_INTERVAL: u32 = 6;
 /// Rounds that mirror each other.
 const PAIR: u32 = 2;
@@ -41,7 +41,6 @@ pub(crate) enum PromptSchedule {
 /// In turn means: both rounds of a mirrored pair ask the same ones, every category has some in every round so that its
 /// ratio is paired by round, and all have been asked when the prompt rounds are over (but for [`PromptSchedule::LongestCategoryOnce`]). The
 /// category with the longest texts costs most and is asked in as few rounds as an interval needs.
-#[must_use]
 pub(crate) fn prompts_in(plan: &Plan, round: u32, prompts: PromptSchedule) -> Vec<usize> {
     let pair = (round / 2) as usize;
     let mut asked: Vec<usize> = Vec::new();

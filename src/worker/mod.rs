@@ -36,9 +36,6 @@ impl Worker {
     }
 
     /// Answers calls until there are no more.
-    ///
-    /// # Errors
-    /// When the parent can't be talked to.
     pub(crate) fn serve(mut self, input: &mut dyn BufRead, output: &mut dyn Write) -> io::Result<()> {
         let mut line = String::new();
         while input.read_line(&mut line)? > 0 {
@@ -53,9 +50,6 @@ impl Worker {
     }
 
     /// Does what one call asks and answers; [`ControlFlow::Break`] when that was the last.
-    ///
-    /// # Errors
-    /// When the parent can't be talked to.
     pub(crate) fn handle(&mut self, request: Request, send: &mut Send<'_>) -> io::Result<ControlFlow<()>> {
         let clock = self.engine.clock();
         match request {

@@ -23,9 +23,6 @@ use scoring::{Ended, Send, pass, result, windows};
 use tokenized::{Prepared, prepare};
 
 /// Compares as called for; what is known before the end is sent.
-///
-/// # Errors
-/// When the parent can't be talked to.
 pub(super) fn compare(
     engine: &dyn Engine,
     host: Host,

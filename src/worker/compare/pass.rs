@@ -39,8 +39,7 @@ pub(super) struct Pass<'c> {
 impl Pass<'_> {
     /// Scores windows side by side, at most [`MicroBatches::n_seq`].
     ///
-    /// # Errors
-    /// What makes going on pointless: the original failed.
+    /// Fails where going on is pointless: the original failed.
     pub(super) fn score(&mut self, windows: &[Window]) -> Result<(), String> {
         self.clear();
         let models =
@@ -71,9 +70,6 @@ impl Pass<'_> {
     }
 
     /// Compares what still waits.
-    ///
-    /// # Errors
-    /// As [`Self::score`].
     pub(super) fn finish(&mut self) -> Result<(), String> {
         let Some(copied) = self.pending.take() else { return Ok(()) };
         let compared = compare(&copied.rows(self.n_vocab), &copied.layout, self.threads, &mut self.stores)?;

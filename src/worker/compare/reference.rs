@@ -32,9 +32,6 @@ impl<'c> CachedReference<'c> {
 
 impl<'c> Reference<'c> {
     /// Brings the next micro-batch, with so many scored positions.
-    ///
-    /// # Errors
-    /// What the original or its file says.
     pub(super) fn evaluate(&mut self, tokens: &[BatchToken], rows: usize) -> Result<(), String> {
         match self {
             Self::Model(open) => open.evaluate(tokens).map_err(|error| format!("the original: {error}")),

@@ -57,8 +57,7 @@ type Compared = Result<Vec<TokenComparison>, BatchError>;
 impl Rows<'_> {
     /// Compares every position.
     ///
-    /// # Errors
-    /// A row of the original that is no distribution: nothing can be compared with it.
+    /// Fails on a row of the original that is no distribution: nothing can be compared with it.
     pub(super) fn compare(&self, threads: NonZeroUsize) -> Result<Comparisons, BadRow> {
         let mut results: Comparisons = vec![None; self.candidates.len()];
         let mut live: Vec<usize> = (0..results.len()).filter(|&c| self.candidates[c].is_some()).collect();

@@ -31,9 +31,6 @@ pub(super) enum LogitStore {
 
 impl LogitStore {
     /// Takes a micro-batch's rows; `place` puts a bad one into words.
-    ///
-    /// # Errors
-    /// A row of the original that is no distribution, or a file that can't be written.
     pub(super) fn take(
         &mut self,
         rows: &Rows<'_>,

@@ -50,9 +50,6 @@ pub(super) struct Prepared {
 }
 
 /// Prepares an original, absent when a file stands for it, and candidates, which were loaded or have a reason why not.
-///
-/// # Errors
-/// When there is nothing to compare with.
 pub(super) fn prepare(
     call: &Compare,
     original: Option<Open>,
