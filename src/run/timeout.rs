@@ -80,12 +80,13 @@ impl Patience {
 
     /// How long to wait; without an operation, as for one that was never seen.
     pub(super) fn timeout(&self, models: &[PathBuf], operation: Option<Operation>) -> Timeout {
+        if let Deadline::Fixed(after) = self.deadline {
+            return Timeout { after, basis: TimeoutBasis::Asked };
+        }
         let history = self.history.borrow();
-        let longest = operation.and_then(|operation| history.longest.get(&(models.to_vec(), operation)));
-        match (self.deadline, longest) {
-            (Deadline::Fixed(after), _) => Timeout { after, basis: TimeoutBasis::Asked },
-            (Deadline::Learned, None) => Timeout { after: UNSEEN, basis: TimeoutBasis::Unseen },
-            (Deadline::Learned, Some(&longest)) => {
+        match operation.and_then(|operation| history.longest.get(&(models.to_vec(), operation))) {
+            None => Timeout { after: UNSEEN, basis: TimeoutBasis::Unseen },
+            Some(&longest) => {
                 Timeout { after: longest.saturating_mul(TIMES).max(LEAST), basis: TimeoutBasis::Seen(longest) }
             }
         }
@@ -93,6 +94,9 @@ impl Patience {
 
     /// Notes how long an operation took, or may take.
     pub(super) fn learn(&self, models: &[PathBuf], operation: Operation, took: Duration) {
+        if self.deadline != Deadline::Learned {
+            return;
+        }
         let mut history = self.history.borrow_mut();
         let longest = history.longest.entry((models.to_vec(), operation)).or_default();
         *longest = took.max(*longest);
