@@ -251,8 +251,19 @@ fn imports_are_found_in_every_spelling() {
 }
 
 /// Uses that close a circle between files, by file or by folder. None is to be added; who takes one apart removes its line.
-const CIRCLES: &[(&str, &str)] =
-    &[("cli/", "cli/"), ("record/journal/read.rs", "record/io.rs"), ("report/", "report/")];
+const CIRCLES: &[(&str, &str)] = &[
+    ("cli/", "cli/args.rs"),
+    ("cli/", "cli/mod.rs"),
+    ("cli/quality.rs", "cli/bench.rs"),
+    ("cli/quality.rs", "cli/plan.rs"),
+    ("cli/remake.rs", "cli/demo.rs"),
+    ("cli/remake.rs", "cli/quantize.rs"),
+    ("cli/session.rs", "cli/remake.rs"),
+    ("cli/subjects.rs", "cli/remake.rs"),
+    ("record/journal/read.rs", "record/io.rs"),
+    ("report/card/", "report/card/mod.rs"),
+    ("report/format/", "report/format/mod.rs"),
+];
 
 #[test]
 fn files_use_each_other_in_no_circle() {
