@@ -1,6 +1,6 @@
 //! What the record says of the run itself, for whoever shows it: what was to be done, with what and on what, and what was decided.
 
-use crate::record::{Build, Course, Machine, Plan, Resumed, Role, Run, Settings, Subject};
+use crate::record::{Adaptation, Build, Machine, Plan, Resumed, Role, Run, Settings, Subject};
 
 /// The record but for what was measured, so that a report needs the analysis alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +13,7 @@ pub(crate) struct Context {
     /// In the order of [`Analysis::models`](super::Analysis::models).
     pub(crate) subjects: Vec<Subject>,
     /// What the pilot decided; `None` in records without rounds, and in older ones.
-    pub(crate) decisions: Option<Course>,
+    pub(crate) adaptation: Option<Adaptation>,
     pub(crate) resumed: Vec<Resumed>,
     /// Rounds in which prompts were answered.
     pub(crate) prompt_rounds: usize,
@@ -28,7 +28,7 @@ impl Context {
             started_utc: run.started_utc.clone(),
             plan: run.plan.clone(),
             subjects: run.subjects.clone(),
-            decisions: run.course.clone(),
+            adaptation: run.adaptation.clone(),
             resumed: run.resumed.clone(),
             prompt_rounds: run.rounds.iter().filter(|round| round.asks_prompts()).count(),
         }

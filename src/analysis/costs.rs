@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::series::{self, total, visits};
 use crate::{
-    record::{Buffer, CacheState, DeviceMemory, Load, Memory, Run, Visit},
+    record::{Buffer, CacheState, DeviceMemory, Load, Mark, Memory, Run, Visit},
     stats,
     units::{GIB, KIB, NS_PER_S},
 };
@@ -143,7 +143,7 @@ fn extreme(visits: &[&Visit], pick: fn(f64, f64) -> f64) -> Option<f64> {
 
 /// Resident memory from the first mark after the load on, in bytes; everything when there is no such mark.
 fn loaded_readings(memory: &Memory) -> Vec<f64> {
-    let from = memory.series.marks.iter().find(|(_, what)| what == "loaded").map_or(0, |(at, _)| *at);
+    let from = memory.series.marks.iter().find(|(_, what)| *what == Mark::Loaded).map_or(0, |(at, _)| *at);
     let series = &memory.series;
     let bytes = |kib: &u64| *kib as f64 * KIB;
     series.at_ms.iter().zip(&series.rss_kib).filter(|(at, _)| **at >= from).map(|(_, kib)| bytes(kib)).collect()

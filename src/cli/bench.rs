@@ -26,7 +26,7 @@ use crate::{
     event::{Observer, Silent},
     probe::{self, Monotonic},
     prompts,
-    record::{self, Ended, FORMAT, Outcome, Plan, Run, Settings, journal::Begun},
+    record::{self, Ended, FORMAT, Outcome, Plan, Purpose, Run, Settings, journal::Begun},
 };
 
 /// Samples of a quick round of models whose samples last a second or so.
@@ -46,6 +46,7 @@ pub(super) struct Job<'a> {
     pub(super) here: Here,
     pub(super) sources: Vec<Source>,
     pub(super) quality: quality::Wanted,
+    pub(super) purpose: Purpose,
 }
 
 pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
@@ -55,7 +56,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
     let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
     let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
     let sources = fetch::sources(names, fetch::Downloads::of(&args.measure), observer(&args.measure).as_mut());
-    measure(Job { args: &args.measure, plan, settings, here, sources, quality })
+    measure(Job { args: &args.measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
 }
 
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
@@ -79,7 +80,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     };
     let sources = quantize::make(&workshop, &request, observer.as_mut())?;
     drop(observer);
-    measure(Job { args: &args.measure, plan, settings, here, sources, quality })
+    measure(Job { args: &args.measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
 }
 
 /// Measures, keeps every round, reports.
@@ -92,7 +93,7 @@ pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
 
 /// Measures and keeps every round; `None` when the plan alone was to be shown.
 pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
-    let Job { args, plan, settings, here, sources, quality } = job;
+    let Job { args, plan, settings, here, sources, quality, purpose } = job;
     let mut subjects = subjects::find(&sources, &settings);
     if let Some(file) = &quality.inputs.logits {
         subjects::compare_with_file(&mut subjects, file, &settings);
@@ -121,13 +122,14 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         format: FORMAT,
         build: here.build,
         machine: here.machine,
+        purpose,
         command: command_line(),
         started_utc: probe::utc_now().to_string(),
         plan,
         subjects,
         rounds: Vec::new(),
         ended: Ended::Unfinished,
-        course: None,
+        adaptation: None,
         quality: None,
         resumed: Vec::new(),
         wishes: args.wishes.record(),

@@ -16,7 +16,7 @@ use super::{
     subjects::{self, Source},
 };
 
-use crate::prompts;
+use crate::{prompts, record::Purpose};
 
 /// The bundled model, 4.2 million parameters, in F16.
 const POCKET: &[u8] = include_bytes!("../../vendor/models/pocket-4m-f16.gguf");
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
         bundled.recipe = Some(Recipe::Bundled);
     }
     drop(observer);
-    bench::measure(Job { args: &args.measure, plan, settings, here, sources, quality })
+    bench::measure(Job { args: &args.measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
 }
 
 /// Writes the bundled model to a file.

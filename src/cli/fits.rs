@@ -26,7 +26,7 @@ pub(super) fn too_much(subject: &Subject, machine: &Machine, plan: &Plan) -> Opt
 /// Where it is computed. Layers that stay on the CPU are the machine's to hold.
 fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
     let there = run::quality::available_bytes(machine, engine);
-    let shared = engine.n_gpu_layers > 0 && machine.devices.iter().any(|device| device.kind == "gpu");
+    let shared = engine.n_gpu_layers > 0 && machine.devices.iter().any(|device| device.kind.has_own_memory());
     if shared { there.saturating_add(machine.available_bytes) } else { there }
 }
 
@@ -73,7 +73,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::record::{DeviceInfo, Run, read_run};
+    use crate::record::{DeviceInfo, DeviceKind, Run, read_run};
 
     fn run_and_subjects() -> (Run, Vec<Found>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
@@ -119,7 +119,7 @@ mod tests {
         let gpu = DeviceInfo {
             name: "CUDA0".into(),
             description: String::new(),
-            kind: "gpu".into(),
+            kind: DeviceKind::Gpu,
             backend: "CUDA".into(),
             memory_total_bytes: 100,
             memory_free_bytes: 80,

@@ -30,7 +30,7 @@ pub(super) fn here() -> Result<Here> {
 pub(super) fn computes_on_device(device: Device, n_gpu_layers: i32, machine: &Machine) -> bool {
     match device {
         Device::Cpu => false,
-        Device::Auto => n_gpu_layers != 0 && machine.devices.iter().any(|d| d.kind != "cpu" && d.kind != "accelerator"),
+        Device::Auto => n_gpu_layers != 0 && machine.devices.iter().any(|device| device.kind.is_gpu()),
         Device::Cuda | Device::Metal | Device::Vulkan => true,
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     prompts::{self, Text},
-    record::{QualityMemory, QualityPlan, TextPlan},
+    record::{Purpose, QualityMemory, QualityPlan, TextPlan},
     run::quality::{Inputs, Pace},
 };
 
@@ -121,5 +121,5 @@ pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
         bail!("name the original and at least one quantized checkpoint to compare with it");
     }
     let settings = plan::settings(measure, allowed_cpus);
-    bench::measure(Job { args: measure, plan, settings, here, sources, quality })
+    bench::measure(Job { args: measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
 }

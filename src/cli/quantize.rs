@@ -13,7 +13,7 @@ use crate::{
     engine::QuantType,
     event::{Event, Observer},
     gguf, models,
-    record::{Outcome, Stage},
+    record::{MadeFrom, Outcome, Stage},
     run,
 };
 
@@ -83,8 +83,8 @@ pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dy
             original.display()
         );
     }
-    let made_from =
-        if full_precision { format!("quantized here from {quant}") } else { format!("requantized here from {quant}") };
+    let from = quant.to_owned();
+    let made_from = if full_precision { MadeFrom::Quantized { from } } else { MadeFrom::Requantized { from } };
     let stem = original.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut sources = vec![Source::found(request.original)];
     for &to in request.types {

@@ -23,7 +23,7 @@ use crate::{
     event::Observer,
     probe::{self, Continued},
     record::{
-        self, Outcome, Resumed, Run, Subject,
+        self, Outcome, Purpose, Resumed, Run, Subject,
         journal::{Entry, Journal, JournalFile},
     },
     text::printable,
@@ -88,8 +88,10 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
 
 /// The last word is that of the command which began the run.
 fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
-    let began = run.command.get(1).map(String::as_str);
-    if began == Some("selfcheck") { selfcheck::conclude(run, stdout) } else { Ok(bench::exit(run)) }
+    match run.purpose {
+        Purpose::SelfCheck => selfcheck::conclude(run, stdout),
+        Purpose::Comparison => Ok(bench::exit(run)),
+    }
 }
 
 /// A finished run: its record, which may have been missed by a kill, and its reports.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     analysis::{self, Finding},
     prompts,
-    record::Run,
+    record::{Purpose, Run},
     report,
 };
 
@@ -28,7 +28,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let plan = plan::plan(&measure, &bench::setting(2), &quality, &here.machine)?;
     let settings = plan::settings(&measure, here.machine.allowed_cpus);
     let sources = vec![Source::found(&model), Source::found(&model)];
-    let job = Job { args: &measure, plan, settings, here, sources, quality };
+    let job = Job { args: &measure, plan, settings, here, sources, quality, purpose: Purpose::SelfCheck };
     let Some(finished) = bench::take(job)? else { return Ok(Exit::Fine) };
     let stdout = finished.report(&measure.results)?;
     conclude(&finished.run, stdout)

@@ -6,7 +6,7 @@ use super::remake::Recipe;
 use crate::{
     event::{Event, Observer},
     gguf, models,
-    record::{Model, ModelFacts, Outcome, Plan, Role, Settings, Stage, Subject, TensorGroup, TokenizerFacts},
+    record::{MadeFrom, Model, ModelFacts, Outcome, Plan, Role, Settings, Stage, Subject, TensorGroup, TokenizerFacts},
     text::printable,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Source {
     /// What to call it where its file's name says nothing.
     pub(super) label: Option<String>,
     /// What this run made it from.
-    pub(super) made_from: Option<String>,
+    pub(super) made_from: Option<MadeFrom>,
     /// How this run made it.
     pub(super) recipe: Option<Recipe>,
     /// Why it could not be made.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     probe::Clock,
-    record::{CacheType, Device, DeviceInfo, FlashAttention, Sampling, Settings, Timing},
+    record::{CacheType, Device, DeviceInfo, DeviceKind, FlashAttention, Sampling, Settings, Timing},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -51,16 +51,16 @@ impl LlamaEngine {
 
 fn describe(device: LlamaBackendDevice) -> DeviceInfo {
     let kind = match device.device_type {
-        LlamaBackendDeviceType::Cpu => "cpu",
-        LlamaBackendDeviceType::Gpu => "gpu",
-        LlamaBackendDeviceType::IntegratedGpu => "igpu",
-        LlamaBackendDeviceType::Accelerator => "accelerator",
-        LlamaBackendDeviceType::Unknown => "unknown",
+        LlamaBackendDeviceType::Cpu => DeviceKind::Cpu,
+        LlamaBackendDeviceType::Gpu => DeviceKind::Gpu,
+        LlamaBackendDeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
+        LlamaBackendDeviceType::Accelerator => DeviceKind::Accelerator,
+        LlamaBackendDeviceType::Unknown => DeviceKind::Unknown,
     };
     DeviceInfo {
         name: device.name,
         description: device.description,
-        kind: kind.into(),
+        kind,
         backend: device.backend,
         memory_total_bytes: device.memory_total as u64,
         memory_free_bytes: device.memory_free as u64,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{clock::Clock, memory::ProcessMemory};
-use crate::record::{MemoryReading, MemorySeries};
+use crate::record::{Mark, MemoryReading, MemorySeries};
 
 /// How often a worker is read when nothing else is asked for: 55 times a second. A reading costs about 60 µs of CPU time, and on a
 /// machine whose CPUs are all computing it delays them by as much.
@@ -84,8 +84,8 @@ impl Sampler {
     }
 
     /// Notes that the worker begins something new, and reads it at this moment; `None` when it has ended.
-    pub(crate) fn mark(&self, label: &str) -> Option<MemoryReading> {
-        self.shared.tick(Depth::Whole, Some(label))
+    pub(crate) fn mark(&self, what: Mark) -> Option<MemoryReading> {
+        self.shared.tick(Depth::Whole, Some(what))
     }
 
     /// Reads no more until [`Sampler::work`]: the memory of a process that waits does not change, and others may be computing.
@@ -111,13 +111,11 @@ impl Sampler {
 
 impl Shared {
     /// Reads once, under the lock, so that the columns stay in time order whoever reads.
-    fn tick(&self, depth: Depth, mark: Option<&str>) -> Option<MemoryReading> {
+    fn tick(&self, depth: Depth, mark: Option<Mark>) -> Option<MemoryReading> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let at_ms = self.clock.now_ns().saturating_sub(self.began_ns) / 1_000_000;
         let at_ms = u32::try_from(at_ms).unwrap_or(u32::MAX);
-        if let Some(label) = mark {
-            state.series.marks.push((at_ms, label.to_owned()));
-        }
+        state.series.marks.extend(mark.map(|what| (at_ms, what)));
         let reading = match depth {
             Depth::Series => state.process.sample()?,
             Depth::Whole => {
@@ -215,11 +213,11 @@ mod tests {
         let clock = Monotonic::start();
         let sampler = Sampler::start(child.id(), Arc::new(clock), 0, DEFAULT_INTERVAL).unwrap();
         thread::sleep(Duration::from_millis(200));
-        let before = sampler.mark("allocate").unwrap();
+        let before = sampler.mark(Mark::WarmUp(0)).unwrap();
         assert_eq!(ask(&mut child, &mut answers), "67108864\n");
-        let held = sampler.mark("free").unwrap();
+        let held = sampler.mark(Mark::Workload(0)).unwrap();
         assert_eq!(ask(&mut child, &mut answers), "freed\n");
-        let after = sampler.mark("wait").unwrap();
+        let after = sampler.mark(Mark::Workload(1)).unwrap();
         thread::sleep(Duration::from_millis(300));
         let elapsed_ms = clock.now_ns() / 1_000_000;
         let seen = sampler.stop();
@@ -233,7 +231,10 @@ mod tests {
         assert_eq!(series.at_ms.len(), series.rss_kib.len());
         assert_eq!(series.at_ms.len(), series.anon_kib.len());
         assert!(series.at_ms.is_sorted());
-        assert_eq!(series.marks.iter().map(|m| m.1.as_str()).collect::<Vec<_>>(), ["allocate", "free", "wait"]);
+        assert_eq!(
+            series.marks.iter().map(|m| &m.1).collect::<Vec<_>>(),
+            [&Mark::WarmUp(0), &Mark::Workload(0), &Mark::Workload(1)]
+        );
         let hz = seen.series.at_ms.len() as f64 * 1000.0 / elapsed_ms as f64;
         assert!(hz >= 50.0, "{hz} readings a second");
         let cost = seen.cost_ns.unwrap() as f64 / seen.series.at_ms.len() as f64;
@@ -269,7 +270,7 @@ mod tests {
         thread::sleep(Duration::from_millis(20));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(sampler.mark("gone"), None);
+        assert_eq!(sampler.mark(Mark::Load), None);
         let seen = sampler.stop();
         assert!(!seen.series.at_ms.is_empty());
         assert_eq!(seen.series.marks.len(), 1);
@@ -282,11 +283,11 @@ mod tests {
         let began_ns = 2_000_000_000;
         let sampler =
             Sampler::start(std::process::id(), Arc::new(clock.clone()), began_ns, Duration::from_mins(1)).unwrap();
-        sampler.mark("now").unwrap();
+        sampler.mark(Mark::Load).unwrap();
         clock.advance(7_000_000);
-        sampler.mark("later").unwrap();
+        sampler.mark(Mark::Loaded).unwrap();
         let seen = sampler.stop();
-        assert_eq!(seen.series.marks, [(3000, "now".to_owned()), (3007, "later".to_owned())]);
+        assert_eq!(seen.series.marks, [(3000, Mark::Load), (3007, Mark::Loaded)]);
         assert_eq!(seen.series.at_ms.last(), Some(&3007));
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
         return Err("it has no models".into());
     }
     let rounds = run.rounds.iter().map(|round| round.index).chain(run.resumed.iter().map(|resumed| resumed.from_round));
-    let kept = run.course.iter().filter_map(|course| course.resident_from_round);
+    let kept = run.adaptation.iter().filter_map(|adaptation| adaptation.resident_from_round);
     if let Some(round) = rounds.chain(kept).find(|&round| round >= MOST_ROUNDS) {
         return Err(format!("it names round {round}: there are at most {MOST_ROUNDS}"));
     }
@@ -30,7 +30,8 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             .chain(visit.retried.iter().flat_map(|r| &r.samples))
             .map(|s| s.workload)
             .chain(visit.generations.iter().map(|g| g.workload))
-            .chain(visit.skipped.iter().map(|s| s.workload));
+            .chain(visit.skipped.iter().map(|s| s.workload))
+            .chain(visit.memory.iter().flat_map(|m| &m.series.marks).filter_map(|(_, what)| what.workload()));
         if let Some(workload) = workloads.find(|&w| w >= run.plan.workloads.len()) {
             return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
         }
@@ -59,7 +60,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::record::{Arrangement, Course, Resumed, read_run};
+    use crate::record::{Adaptation, Arrangement, Mark, Resumed, read_run};
 
     /// What is said of the fixture's run after it was changed.
     fn said(change: impl FnOnce(&mut Run)) -> String {
@@ -77,6 +78,11 @@ mod tests {
         assert!(visit.starts_with("a visit names model 70 of "), "{visit}");
         let sample = said(|run| run.rounds[0].visits[0].samples[0].workload = 70);
         assert!(sample.starts_with("a sample names workload 70 of "), "{sample}");
+        let mark = said(|run| {
+            let memory = run.rounds[0].visits[0].memory.as_mut().expect("it has memory");
+            memory.series.marks.push((0, Mark::WarmUp(70)));
+        });
+        assert_eq!(mark, sample);
     }
 
     /// Found by fuzzing: one more than the last number there is was asked for, to count from 1.
@@ -86,12 +92,12 @@ mod tests {
         assert_eq!(round, "it names round 4294967295: there are at most 16777216");
         let resumed = Resumed { from_round: u32::MAX, at_utc: String::new() };
         assert_eq!(said(|run| run.resumed.push(resumed)), round);
-        let course = Course {
+        let adaptation = Adaptation {
             arrangement: Arrangement::Alternating,
             resident_from_round: Some(u32::MAX),
-            inner: Vec::new(),
-            reasons: Vec::new(),
+            samples_per_round: Vec::new(),
+            decisions: Vec::new(),
         };
-        assert_eq!(said(|run| run.course = Some(course)), round);
+        assert_eq!(said(|run| run.adaptation = Some(adaptation)), round);
     }
 }

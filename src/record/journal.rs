@@ -8,7 +8,7 @@ pub(crate) use write::JournalFile;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CandidateQuality, Course, Ended, Outcome, Quality, QualityText, QualityWorker, Resumed, Round, Run};
+use super::{Adaptation, CandidateQuality, Ended, Outcome, Quality, QualityText, QualityWorker, Resumed, Round, Run};
 
 /// How a journal is told from a record that is one object.
 pub(super) const FIRST_BYTES: &[u8] = b"{\"begun\":";
@@ -20,7 +20,7 @@ pub enum Entry {
     /// The first line, and only that.
     Begun(Box<Begun>),
     /// What was decided of how rounds are run, replacing what was decided before.
-    Course(Course),
+    Adaptation(Adaptation),
     /// A round was finished.
     Round(Round),
     /// A round was broken off when the person asked to stop: it counts in the record, and is made anew by whoever goes on.
@@ -63,7 +63,7 @@ impl Run {
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::Begun(begun) => self.clone_from(&begun.run),
-            Entry::Course(course) => self.course = Some(course.clone()),
+            Entry::Adaptation(adaptation) => self.adaptation = Some(adaptation.clone()),
             Entry::Round(round) | Entry::CutRound(round) => {
                 for visit in &round.visits {
                     if let Some(model) = self.subjects.get_mut(visit.model) {

@@ -59,14 +59,48 @@ pub struct DeviceInfo {
     pub name: String,
     /// What it is.
     pub description: String,
-    /// "cpu", "gpu", "igpu" or "accelerator".
-    pub kind: String,
+    /// What kind of device it is.
+    pub kind: DeviceKind,
     /// ggml backend (CPU, CUDA, Metal, Vulkan).
     pub backend: String,
     /// Total memory.
     pub memory_total_bytes: u64,
     /// Free memory at the start.
     pub memory_free_bytes: u64,
+}
+
+/// The kinds of devices, as ggml tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// The processor itself.
+    Cpu,
+    /// A GPU with memory of its own.
+    Gpu,
+    /// A GPU that computes in the machine's memory.
+    #[serde(rename = "igpu")]
+    IntegratedGpu,
+    /// What helps the CPU within its memory (BLAS, AMX).
+    Accelerator,
+    /// Of a kind that this program does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl DeviceKind {
+    pub(crate) fn is_cpu(self) -> bool {
+        self == Self::Cpu
+    }
+
+    /// What llama.cpp offloads layers to.
+    pub(crate) fn is_gpu(self) -> bool {
+        matches!(self, Self::Gpu | Self::IntegratedGpu)
+    }
+
+    /// Whether weights offloaded to it leave the machine's memory.
+    pub(crate) fn has_own_memory(self) -> bool {
+        self == Self::Gpu
+    }
 }
 
 /// What the machine was doing around one visit: evidence for drift, throttling and company. `None` = not readable here.

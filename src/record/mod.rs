@@ -2,10 +2,10 @@
 //!
 //! The only thing that measuring and analysing share. Times are integers in nanoseconds, sizes in bytes.
 
+mod adaptation;
 mod build;
 mod check;
 mod comparison;
-mod course;
 pub(crate) mod datum;
 mod format1;
 mod io;
@@ -19,18 +19,18 @@ mod visit;
 mod wishes;
 
 pub use crate::settings::{CacheType, Device, FlashAttention, Settings};
+pub(crate) use adaptation::{Adaptation, Decision, PromptsCut, Resumed, SamplesChoice};
 pub(crate) use build::Build;
 pub(crate) use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
-pub(crate) use course::{Course, InnerChoice, Resumed};
 #[cfg(test)]
 pub(crate) use io::from_value;
 pub use io::read_run;
 pub(crate) use io::{ReadError, WriteError, locate, write_atomically, write_run};
-pub(crate) use machine::{Conditions, DeviceInfo, Machine, MemoryBandwidth};
+pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth};
+pub(crate) use model::{MadeFrom, ModelFacts, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
-pub(crate) use model::{ModelFacts, TensorGroup, TokenizerFacts};
 pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptTurns, Protocol, Workers, Workload, WorkloadKind};
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
 pub use quality::QualityWorker;
@@ -40,7 +40,7 @@ pub(crate) use quality::{
 };
 pub use visit::Outcome;
 pub(crate) use visit::{
-    Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Memory, MemoryReading, MemorySeries, Phase,
+    Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Mark, Memory, MemoryReading, MemorySeries, Phase,
     Retried, Round, Sample, Skipped, Stage, Timing, Visit, Warmup,
 };
 pub(crate) use wishes::{Prefer, Wishes};
@@ -49,7 +49,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// One run: the plan, what it ran on, and every reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +60,9 @@ pub struct Run {
     pub build: Build,
     /// The machine it measured on.
     pub machine: Machine,
+    /// What it was begun for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// The command line, word by word.
     pub command: Vec<String>,
     /// When the run began, UTC, RFC 3339. A label: it places a record among others, and no figure is computed from it.
@@ -74,7 +77,7 @@ pub struct Run {
     pub ended: Ended,
     /// How the rounds were really run; `None` in records without rounds, and in older ones, whose plan says it.
     #[serde(default)]
-    pub course: Option<Course>,
+    pub adaptation: Option<Adaptation>,
     /// What quantizing did to the output, when that was measured.
     #[serde(default)]
     pub quality: Option<Quality>,
@@ -103,6 +106,17 @@ impl Run {
         (0..self.subjects.len())
             .filter(move |&subject| subject != original && self.subjects[subject].outcome == Outcome::Done)
     }
+}
+
+/// What a run was begun for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To compare the subjects.
+    #[default]
+    Comparison,
+    /// To see whether a model is found to differ from itself.
+    SelfCheck,
 }
 
 /// Why a run ended.

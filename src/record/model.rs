@@ -1,5 +1,7 @@
 //! What a model file is, from its header and its bytes, without loading it.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,8 +95,50 @@ pub struct ModelFacts {
     pub imatrix: Option<String>,
     /// Expected KV cache for the plan's largest context, from the header; `None` when the architecture is not a plain attention one.
     pub expected_kv_bytes: Option<u64>,
-    /// What this run made it from, when it was quantized by `sweep` or `demo`; says so when the source was itself quantized.
-    pub made_from: Option<String>,
+    /// What this run made it from, when it did.
+    pub made_from: Option<MadeFrom>,
+}
+
+/// What a file was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MadeFrom {
+    /// Quantized from a full-precision file.
+    Quantized {
+        /// That file's type, by llama.cpp's name.
+        from: String,
+    },
+    /// Quantized from a file that was itself quantized: its quality is not that of a file made from full precision.
+    Requantized {
+        /// That file's type, by llama.cpp's name.
+        from: String,
+    },
+    /// In other words, in a record of format 1.
+    Told(String),
+}
+
+impl fmt::Display for MadeFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quantized { from } => write!(f, "{QUANTIZED}{from}"),
+            Self::Requantized { from } => write!(f, "{REQUANTIZED}{from}"),
+            Self::Told(words) => f.write_str(words),
+        }
+    }
+}
+
+const QUANTIZED: &str = "quantized here from ";
+const REQUANTIZED: &str = "requantized here from ";
+
+impl MadeFrom {
+    /// From the sentence that format 1 has in its place.
+    pub(super) fn told(words: &str) -> Self {
+        let after = |start| words.strip_prefix(start).map(String::from);
+        let quantized = after(QUANTIZED).map(|from| Self::Quantized { from });
+        quantized
+            .or_else(|| after(REQUANTIZED).map(|from| Self::Requantized { from }))
+            .unwrap_or_else(|| Self::Told(words.into()))
+    }
 }
 
 /// Tensors of one class stored in one type.

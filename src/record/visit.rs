@@ -227,7 +227,33 @@ pub struct MemorySeries {
     /// Anonymous part, KiB; empty when not readable.
     pub anon_kib: Vec<u64>,
     /// Moments at which the worker began something new: (milliseconds, what).
-    pub marks: Vec<(u32, String)>,
+    pub marks: Vec<(u32, Mark)>,
+}
+
+/// What a worker began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// Loading the model.
+    Load,
+    /// Nothing yet: the model and its first context were there.
+    Loaded,
+    /// Untimed work before a workload, an index into the plan's.
+    WarmUp(usize),
+    /// A sample or an answer of a workload, an index into the plan's.
+    Workload(usize),
+    /// In other words, in a record of format 1.
+    Told(String),
+}
+
+impl Mark {
+    /// Index into the plan's workloads, when it concerns one.
+    pub(crate) fn workload(&self) -> Option<usize> {
+        match *self {
+            Self::WarmUp(workload) | Self::Workload(workload) => Some(workload),
+            Self::Load | Self::Loaded | Self::Told(_) => None,
+        }
+    }
 }
 
 /// Memory of a device, as the drop of its free memory.

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     record::{
-        Arrangement, Course, InnerChoice, InnerPolicy, Outcome, Phase, Run, Sample, Visit, Workers, WorkloadKind,
+        Adaptation, Arrangement, Decision, InnerPolicy, Outcome, Phase, PromptsCut, Run, Sample, SamplesChoice, Visit,
+        Workers, WorkloadKind,
         datum::{inner_rates, visits},
     },
     stats::{self, Components},
@@ -37,7 +38,7 @@ pub(super) struct Decided {
     /// How long prompts are asked.
     pub(super) prompts: PromptSchedule,
     fixed: u32,
-    chosen: Vec<InnerChoice>,
+    chosen: Vec<SamplesChoice>,
     pilot: Pilot,
 }
 
@@ -52,24 +53,25 @@ impl Decided {
     /// Before the first round. What is decided is noted in the run.
     pub(super) fn at_start(bench: &Bench<'_>, run: &mut Run) -> Self {
         let protocol = &bench.plan.protocol;
-        let mut course = Course {
+        let mut adaptation = Adaptation {
             arrangement: protocol.arrangement,
             resident_from_round: None,
-            inner: Vec::new(),
-            reasons: Vec::new(),
+            samples_per_round: Vec::new(),
+            decisions: Vec::new(),
         };
         let room = Room::of(bench, run);
-        if course.arrangement == Arrangement::Alternating && !room.is_enough() {
-            course.arrangement = Arrangement::Sequential;
-            course.reasons.push(format!("models are measured one after the other: {}", room.in_words()));
+        if adaptation.arrangement == Arrangement::Alternating && !room.is_enough() {
+            adaptation.arrangement = Arrangement::Sequential;
+            let Room { needed_bytes, available_bytes } = room;
+            adaptation.decisions.push(Decision::OneAfterTheOther { needed_bytes, available_bytes });
         }
         let resident = protocol.workers == Workers::Resident;
         if resident {
-            course.resident_from_round = Some(0);
-            course.reasons.push("workers are kept from the first round on, as asked".into());
+            adaptation.resident_from_round = Some(0);
+            adaptation.decisions.push(Decision::WorkersKeptAsAsked);
         }
-        let arrangement = course.arrangement;
-        run.course = Some(course);
+        let arrangement = adaptation.arrangement;
+        run.adaptation = Some(adaptation);
         Self {
             arrangement,
             resident,
@@ -101,30 +103,29 @@ impl Decided {
             return;
         }
         self.pilot = Pilot::Over;
-        let mut reasons = Vec::new();
+        let mut fewer = None;
         if protocol.inner == InnerPolicy::Pilot {
             self.chosen = synthetic(bench.plan).filter_map(|work| choose(bench, run, work.workload)).collect();
-            reasons.extend(time.and_then(|time| self.afford(run, &time, done)));
+            fewer = time.and_then(|time| self.afford(run, &time, done));
         }
         let load_ns = median(newest(run).filter_map(|v| v.load.as_ref().map(|l| l.model_ns + l.context_ns)));
         let work_ns: f64 = synthetic(bench.plan)
             .map(|work| sample_ns(run, work.workload) * f64::from(self.inner(work.workload)))
             .sum();
         let room = Room::of(bench, run);
-        let Some(course) = &mut run.course else { return };
-        course.inner.clone_from(&self.chosen);
-        course.reasons.extend(reasons);
+        let Some(adaptation) = &mut run.adaptation else { return };
+        adaptation.samples_per_round.clone_from(&self.chosen);
+        adaptation.decisions.extend(fewer);
         if protocol.workers == Workers::Auto && load_ns > work_ns && work_ns > 0.0 {
-            let times = format!("a load takes {:.2} s, the samples of a round {:.2} s", load_ns / 1e9, work_ns / 1e9);
+            let (load_ns, samples_ns) = (whole_ns(load_ns), whole_ns(work_ns));
             if room.is_enough() {
                 self.resident = true;
-                course.resident_from_round = Some(done);
-                course.reasons.push(format!(
-                    "workers are kept from round {} on: {times}; what differs from process to process was seen in {done} rounds only",
-                    done + 1
-                ));
+                adaptation.resident_from_round = Some(done);
+                adaptation.decisions.push(Decision::WorkersKept { from_round: done, load_ns, samples_ns });
             } else {
-                course.reasons.push(format!("every round loads again although {times}: {}", room.in_words()));
+                let Room { needed_bytes, available_bytes } = room;
+                let kept_not = Decision::WorkersNotKept { load_ns, samples_ns, needed_bytes, available_bytes };
+                adaptation.decisions.push(kept_not);
             }
         }
     }
@@ -133,7 +134,7 @@ impl Decided {
 impl Decided {
     /// Takes fewer samples, and asks prompts no longer than an interval needs, where the least rounds would otherwise not fit the
     /// time. Says so.
-    fn afford(&mut self, run: &Run, time: &Time, done: u32) -> Option<String> {
+    fn afford(&mut self, run: &Run, time: &Time, done: u32) -> Option<Decision> {
         let models = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).count() as f64;
         let best_ns: f64 = self.chosen.iter().map(|c| models * f64::from(c.samples) * c.sample_ns as f64).sum();
         if time.rounds_left == 0 || time.needed_ns(PromptSchedule::Full, best_ns) <= time.left_ns {
@@ -156,26 +157,23 @@ impl Decided {
                 choice.samples = even_below(f64::from(choice.samples) * affordable).max(FEWEST_INNER);
             }
         }
-        let samples: Vec<String> = self.chosen.iter().map(|c| c.samples.to_string()).collect();
         let prompts = match self.prompts {
-            _ if time.planned_ns <= 0.0 => "",
-            PromptSchedule::LongestCategoryOnce => {
-                ", and prompts until there is an interval, the longest in two rounds alone"
-            }
-            PromptSchedule::Full | PromptSchedule::Minimal => ", and prompts until there is an interval",
+            _ if time.planned_ns <= 0.0 => None,
+            PromptSchedule::LongestCategoryOnce => Some(PromptsCut::LongestInTwoRounds),
+            PromptSchedule::Full | PromptSchedule::Minimal => Some(PromptsCut::UntilInterval),
         };
-        Some(format!(
-            "from round {} on {} sample(s) of each workload{prompts}: as many as are best would take {:.0} s to the least rounds, and {:.0} s are left for them",
-            done + 1,
-            samples.join(" and "),
-            time.needed_ns(PromptSchedule::Full, best_ns) / 1e9,
-            time.left_ns.max(0.0) / 1e9
-        ))
+        Some(Decision::FewerSamples {
+            from_round: done,
+            samples: self.chosen.iter().map(|c| c.samples).collect(),
+            prompts,
+            needed_ns: whole_ns(time.needed_ns(PromptSchedule::Full, best_ns)),
+            left_ns: whole_ns(time.left_ns),
+        })
     }
 }
 
 /// The most useful number of samples of a workload, from the rounds so far; `None` while they do not tell.
-fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> {
+fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<SamplesChoice> {
     let original = run.original()?;
     let components: Vec<Components> = run
         .candidates_left(original)
@@ -193,7 +191,7 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<InnerChoice> 
     let round_ns = median(newest(run).map(once)).max(1.0);
     let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_INNER)).max(FEWEST_BALANCED);
     let samples = pooled.optimal_inner(sample_ns, round_ns, most as usize).ok()?;
-    Some(InnerChoice {
+    Some(SamplesChoice {
         workload,
         samples: u32::try_from(samples).ok()?.next_multiple_of(2),
         pilot_rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
@@ -333,15 +331,6 @@ impl Room {
     fn is_enough(&self) -> bool {
         self.needed_bytes <= self.available_bytes
     }
-
-    fn in_words(&self) -> String {
-        let gib = |bytes: u64| bytes as f64 / crate::units::GIB;
-        format!(
-            "together they need {:.2} GiB of the {:.2} available",
-            gib(self.needed_bytes),
-            gib(self.available_bytes)
-        )
-    }
 }
 
 #[cfg(test)]
@@ -397,8 +386,20 @@ mod tests {
         run.rounds.iter().map(|round| of(&round.visits[0])).collect()
     }
 
-    fn reasons(run: &Run) -> &[String] {
-        run.course.as_ref().map_or(&[], |course| &course.reasons)
+    fn decisions(run: &Run) -> &[Decision] {
+        run.adaptation.as_ref().map_or(&[], |adaptation| &adaptation.decisions)
+    }
+
+    /// The one decision, that samples are fewer: from which round, how many, and how prompts are cut.
+    fn fewer(run: &Run) -> (u32, &[u32], Option<PromptsCut>) {
+        match decisions(run) {
+            [Decision::FewerSamples { from_round, samples, prompts, .. }] => (*from_round, samples, *prompts),
+            others => panic!("{others:?}"),
+        }
+    }
+
+    fn pilot_rounds(run: &Run) -> Option<u32> {
+        run.adaptation.as_ref().map(|adaptation| adaptation.samples_per_round[0].pilot_rounds)
     }
 
     /// Rounds that ask the fourth prompt, the longest.
@@ -412,8 +413,8 @@ mod tests {
         let run = aiming_at(15);
         assert_eq!((samples(&run), longest(&run)), (vec![2, 2, 1, 1, 1, 1, 1, 1, 1, 1], 6));
         assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 6);
-        assert!(reasons(&run)[0].starts_with("from round 3 on 1 sample(s) of each workload"), "{:?}", reasons(&run));
-        assert_eq!(run.course.as_ref().map(|c| c.inner[0].pilot_rounds), Some(2));
+        assert_eq!(fewer(&run), (2, &[1][..], Some(PromptsCut::UntilInterval)));
+        assert_eq!(pilot_rounds(&run), Some(2));
     }
 
     #[test]
@@ -421,15 +422,13 @@ mod tests {
         let run = aiming_at(5);
         assert_eq!((samples(&run), longest(&run)), (vec![2, 2, 1, 1, 1, 1, 1, 1, 1, 1], 2));
         assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 6, "the others keep their interval");
-        assert!(reasons(&run)[0].contains(", the longest in two rounds alone: "), "{:?}", reasons(&run));
+        assert_eq!(fewer(&run).2, Some(PromptsCut::LongestInTwoRounds));
     }
 
     #[test]
     fn nothing_is_said_of_prompts_that_are_not_there_nor_of_a_longest_among_equals() {
-        let none = asking(3, &[]);
-        assert!(reasons(&none)[0].contains("workload: as many"), "{:?}", reasons(&none));
-        let equal = asking(3, &[("short", "one", 20)]);
-        assert!(reasons(&equal)[0].contains("until there is an interval: as many"), "{:?}", reasons(&equal));
+        assert_eq!(fewer(&asking(3, &[])).2, None);
+        assert_eq!(fewer(&asking(3, &[("short", "one", 20)])).2, Some(PromptsCut::UntilInterval));
     }
 
     #[test]
@@ -437,10 +436,7 @@ mod tests {
         let run = aiming_at(1000);
         assert_eq!((run.rounds.len(), run.ended), (10, Ended::Precise));
         assert_eq!(run.rounds.iter().filter(|round| round.asks_prompts()).count(), 10);
-        assert_eq!(
-            (samples(&run)[..4].to_vec(), run.course.as_ref().map(|c| c.inner[0].pilot_rounds)),
-            (vec![2; 4], Some(4))
-        );
-        assert_eq!(reasons(&run), [""; 0]);
+        assert_eq!((samples(&run)[..4].to_vec(), pilot_rounds(&run)), (vec![2; 4], Some(4)));
+        assert_eq!(decisions(&run), []);
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     probe::{self, ProcessMemory, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     protocol::{self, Answer, Answered, Call, Close, Closed, Count, Load, Never, OpenContext, Request},
     record::{
-        self, Conditions, DeviceMemory, FinishReason, Generation, Memory, MemoryReading, Outcome, Phase, PromptText,
-        Retried, Sample, Settings, Skipped, Stage, Timing, Visit, Warmup,
+        self, Conditions, DeviceMemory, FinishReason, Generation, Mark, Memory, MemoryReading, Outcome, Phase,
+        PromptText, Retried, Sample, Settings, Skipped, Stage, Timing, Visit, Warmup,
     },
 };
 
@@ -183,7 +183,7 @@ impl<'a> Invocation<'a> {
                 // Its threads sleep and its caches are full of another's weights: let it come to itself, untimed.
                 v.evaluate(work.to_wake(), v.seed(work.workload, u32::MAX / 2 - inner))?;
             }
-            v.step(observer, work.id, Some(work.phase));
+            v.step(observer, work.id, Some(work.phase), Mark::Workload(work.workload));
             let at_ns = v.bench.clock.now_ns();
             let timing = v.evaluate(work, v.seed(work.workload, inner))?;
             v.visit.samples.push(sample(work.workload, work.phase, inner, timing, at_ns));
@@ -211,7 +211,7 @@ impl<'a> Invocation<'a> {
             return observer.on(Event::StepDone);
         }
         self.attempt(|v| {
-            v.step(observer, id, None);
+            v.step(observer, id, None, Mark::Workload(workload));
             let call = Answer {
                 text: prompt.text.clone(),
                 max_new_tokens: prompt.max_new_tokens,
@@ -288,7 +288,7 @@ impl<'a> Invocation<'a> {
         self.sampler = self
             .pid()
             .and_then(|pid| Sampler::start(pid, Arc::clone(clock), self.visit.started_ns, DEFAULT_INTERVAL).ok());
-        self.initial = self.step(observer, "load", None);
+        self.initial = self.step(observer, "load", None, Mark::Load);
         let call = Load { path: self.task.path.into(), settings: self.task.settings.clone() };
         let protocol::Loaded { model_ns, storage_read_bytes, n_ctx_train } = self.call(Stage::Load, &call)?;
         self.n_ctx_train = n_ctx_train;
@@ -301,12 +301,12 @@ impl<'a> Invocation<'a> {
             load.context_ns = context_ns;
         }
         observer.on(Event::StepDone);
-        self.after_load = Some(self.mark("loaded"));
+        self.after_load = Some(self.mark(Mark::Loaded));
         Ok(())
     }
 
     fn warm_up(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) -> Result<(), Stop> {
-        self.step(observer, &format!("{} warm-up", work.id), Some(work.phase));
+        self.step(observer, &format!("{} warm-up", work.id), Some(work.phase), Mark::WarmUp(work.workload));
         let share_ns =
             self.bench.plan.protocol.warmup_ms * 1_000_000 / synthetic(self.bench.plan).count().max(1) as u64;
         let repetition = work.for_warmup();
@@ -361,7 +361,7 @@ impl<'a> Invocation<'a> {
     fn memory(&mut self, Closed { peak_rss_bytes, devices_free_bytes }: &Closed) {
         let (Some(sampler), Some(after_load)) = (self.sampler.take(), self.after_load) else { return };
         let seen = sampler.stop();
-        let devices = self.bench.devices.iter().filter(|d| d.kind != "cpu").filter_map(|d| {
+        let devices = self.bench.devices.iter().filter(|d| !d.kind.is_cpu()).filter_map(|d| {
             let (_, free) = devices_free_bytes.iter().find(|(name, _)| *name == d.name)?;
             Some(DeviceMemory {
                 name: d.name.clone(),
@@ -402,12 +402,12 @@ impl<'a> Invocation<'a> {
     }
 
     /// Tells the display and the memory series what begins; returns the memory at that moment.
-    fn step(&self, observer: &mut dyn Observer, what: &str, phase: Option<Phase>) -> MemoryReading {
+    fn step(&self, observer: &mut dyn Observer, what: &str, phase: Option<Phase>, mark: Mark) -> MemoryReading {
         observer.on(Event::Step { model: self.task.name, what, phase });
-        self.mark(what)
+        self.mark(mark)
     }
 
-    fn mark(&self, what: &str) -> MemoryReading {
+    fn mark(&self, what: Mark) -> MemoryReading {
         self.sampler.as_ref().and_then(|s| s.mark(what)).unwrap_or_default()
     }
 

@@ -30,7 +30,7 @@ pub(crate) use timeout::{Patience, Timeout};
 
 use crate::{
     event::Observer,
-    record::{Course, Ended, Outcome, Run, journal::Entry},
+    record::{Adaptation, Ended, Outcome, Run, journal::Entry},
 };
 use bench::{Save, note};
 
@@ -45,7 +45,7 @@ pub fn execute<E>(
     observer: &mut dyn Observer,
     save: &mut Save<'_, E>,
 ) -> Result<(), E> {
-    let mut noted = run.course.take();
+    let mut noted = run.adaptation.take();
     let mut recorded = run.take_back(0).into_iter();
     let mut decided = course::Decided::at_start(bench, run);
     let mut residents: round::ResidentWorkers = run.subjects.iter().map(|_| None).collect();
@@ -55,7 +55,7 @@ pub fn execute<E>(
         if let Some(round) = recorded.next() {
             run.apply(&Entry::Round(round));
         } else {
-            note_course(run, &mut noted, save)?;
+            note_adaptation(run, &mut noted, save)?;
             let round = round::make(bench, run, index, &decided, &mut residents, observer);
             if !round.visits.is_empty() {
                 let cut = bench.interrupted();
@@ -79,16 +79,16 @@ pub fn execute<E>(
             }
         }
     }
-    note_course(run, &mut noted, save)?;
+    note_adaptation(run, &mut noted, save)?;
     run.ended = ended;
     Ok(())
 }
 
 /// Keeps what was decided since it was `noted` last.
-fn note_course<E>(run: &mut Run, noted: &mut Option<Course>, save: &mut Save<'_, E>) -> Result<(), E> {
-    let Some(course) = run.course.clone().filter(|course| noted.as_ref() != Some(course)) else { return Ok(()) };
-    *noted = Some(course.clone());
-    note(run, &Entry::Course(course), save)
+fn note_adaptation<E>(run: &mut Run, noted: &mut Option<Adaptation>, save: &mut Save<'_, E>) -> Result<(), E> {
+    let Some(now) = run.adaptation.clone().filter(|now| noted.as_ref() != Some(now)) else { return Ok(()) };
+    *noted = Some(now.clone());
+    note(run, &Entry::Adaptation(now), save)
 }
 
 fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
@@ -160,7 +160,11 @@ mod tests {
     fn going_on_after_any_entry_gives_the_run_that_was_not_interrupted() {
         let (whole, entries) = measured(before_the_first_round());
         assert_eq!((whole.rounds.len(), whole.ended), (6, Ended::Precise));
-        assert_eq!(whole.course.as_ref().map(|course| course.inner.len()), Some(1), "the pilot decided");
+        assert_eq!(
+            whole.adaptation.as_ref().map(|adaptation| adaptation.samples_per_round.len()),
+            Some(1),
+            "the pilot decided"
+        );
         assert_eq!(entries.len(), 8, "six rounds, and what was decided before the first and after the fourth");
         for n in 0..=entries.len() {
             let mut run = before_the_first_round();

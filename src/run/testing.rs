@@ -15,8 +15,8 @@ use crate::{
     probe::Virtual,
     record::{
         Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, FORMAT, FlashAttention, InnerPolicy, Machine,
-        Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, QualityMemory, QualityPlan, Role, Round, Run,
-        Sample, Sampling, Settings, Subject, Visit, Workers, Workload, WorkloadKind,
+        Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, Purpose, QualityMemory, QualityPlan, Role,
+        Round, Run, Sample, Sampling, Settings, Subject, Visit, Workers, Workload, WorkloadKind,
     },
 };
 
@@ -167,7 +167,8 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         subjects: vec![subject("original", Role::Original), subject("candidate", Role::Candidate)],
         rounds: original.iter().zip(candidate).enumerate().map(round).collect(),
         ended: Ended::Unfinished,
-        course: None,
+        purpose: Purpose::Comparison,
+        adaptation: None,
         resumed: Vec::new(),
         wishes: None,
         quality: None,

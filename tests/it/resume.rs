@@ -140,7 +140,7 @@ fn whole() -> &'static (Value, Value, Duration) {
         let took = start.elapsed();
         let record = exact(ran.json("out/run.json"));
         assert_eq!(record["ended"], "precise");
-        assert_eq!(record["course"]["inner"].as_array().unwrap().len(), 2, "the pilot chose");
+        assert_eq!(record["adaptation"]["samples_per_round"].as_array().unwrap().len(), 2, "the pilot chose");
         assert_eq!(record["quality"]["results"].as_array().unwrap().len(), 2);
         (record, concluded(ran.folder).0, took)
     })

@@ -100,7 +100,7 @@ fn the_pilot_chooses_the_samples_of_the_rounds_after_it_and_the_record_says_why(
     let line = "compare {pocket} --prompts none --no-quality --pp 32 --tg 8 --rounds 6 --out out";
     let ran = Bench::new(line).arg(&quants()[0]).run().ok();
     let record = record(&ran);
-    let chosen = record["course"]["inner"].as_array().unwrap();
+    let chosen = record["adaptation"]["samples_per_round"].as_array().unwrap();
     assert_eq!(chosen.len(), 2, "{chosen:?}");
     let count = |round: usize, workload: u64| {
         let samples = record["rounds"][round]["visits"][0]["samples"].as_array().unwrap();
@@ -114,7 +114,7 @@ fn the_pilot_chooses_the_samples_of_the_rounds_after_it_and_the_record_says_why(
     }
     let fixed = Bench::new(&format!("{line} --inner 3")).arg(&quants()[0]).run().ok();
     let record = self::record(&fixed);
-    assert!(record["course"]["inner"].as_array().unwrap().is_empty());
+    assert!(record["adaptation"]["samples_per_round"].as_array().unwrap().is_empty());
     assert_eq!(record["rounds"][5]["visits"][1]["samples"].as_array().unwrap().len(), 6);
 }
 
@@ -145,7 +145,7 @@ fn samples_alternate_forwards_and_backwards_or_models_follow_each_other() {
     let (a, b) = (first[0], 1 - first[0]);
     assert_eq!(first, [a, b, b, a, a, b, b, a]);
     assert_eq!(order(&alternating, 1), [b, a, a, b, b, a, a, b], "the next round is its mirror image");
-    assert_eq!(alternating["course"]["arrangement"], "alternating");
+    assert_eq!(alternating["adaptation"]["arrangement"], "alternating");
     let sequential = record(&Bench::new(&format!("{line} sequential")).arg(&quants()[0]).run().ok());
     let first = order(&sequential, 0);
     assert_eq!(first[..4], [first[0]; 4]);
@@ -161,7 +161,7 @@ fn resident_workers_load_once_and_the_record_says_from_when() {
         record["rounds"][round]["visits"].as_array().unwrap().iter().filter(|v| v["load"].is_object()).count()
     };
     assert_eq!([loads(0), loads(1), loads(2), loads(3)], [2, 0, 0, 0]);
-    assert_eq!(record["course"]["resident_from_round"], 0);
+    assert_eq!(record["adaptation"]["resident_from_round"], 0);
     assert!(visits(&record).all(|v| v["samples"].as_array().unwrap().len() == 4));
 }
 

@@ -111,7 +111,7 @@ fn machine(found: &mut Found, old: &Machine, new: &Machine) {
 /// Where the plan leaves the choice, another kind of device is another kind of work.
 fn devices(found: &mut Found, old: &Run, new: &Run) {
     let list = |run: &Run, of: &dyn Fn(&crate::record::DeviceInfo) -> String| {
-        let others: BTreeSet<String> = run.machine.devices.iter().filter(|d| d.kind != "cpu").map(of).collect();
+        let others: BTreeSet<String> = run.machine.devices.iter().filter(|d| !d.kind.is_cpu()).map(of).collect();
         if others.is_empty() { "the CPU".to_owned() } else { others.into_iter().collect::<Vec<_>>().join(", ") }
     };
     let chosen = [old, new].iter().any(|run| run.base_settings().device == Device::Auto);

@@ -3,7 +3,7 @@
 use super::kind::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{model::ModelAnalysis, series::visits},
-    record::{CacheState, Run, Skipped, Subject, Workload, WorkloadKind, datum},
+    record::{CacheState, MadeFrom, Run, Skipped, Subject, Workload, WorkloadKind, datum},
     thresholds::PEAK_OF_AVAILABLE,
 };
 
@@ -113,7 +113,7 @@ pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
 
 pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {
     let made_from = run.subjects[model].model.facts.as_ref()?.made_from.as_ref()?;
-    made_from.contains("requantized").then(|| {
+    matches!(made_from, MadeFrom::Requantized { .. }).then(|| {
         let evidence =
             format!("it was {made_from}: its quality is not that of a file made from the full-precision model");
         of_model(

@@ -5,7 +5,10 @@ use std::path::Path;
 use super::*;
 use crate::{
     analysis::{Analysis, analyse},
-    record::{CacheState, Phase, Quality, QualityWorker, Reference, Retried, Sample, Sharing, Stage, Visit, read_run},
+    record::{
+        CacheState, MadeFrom, Phase, Quality, QualityWorker, Reference, Retried, Sample, Sharing, Stage, Visit,
+        read_run,
+    },
 };
 
 /// The fixture, steady and with inner samples alike: nothing to warn of.
@@ -250,7 +253,7 @@ fn caches_tokenizers_memory_and_origin() {
     assert_eq!((memory.kind, memory.model.as_deref()), (WarningKind::MemoryNearFull, Some("F16")));
     let requantized = one(|r| {
         let mut changed = facts(r);
-        changed.made_from = Some("requantized from Q8_0".into());
+        changed.made_from = Some(MadeFrom::Requantized { from: "Q8_0".into() });
         r.subjects[2].model.facts = Some(changed);
     });
     assert_eq!(requantized.kind, WarningKind::Requantized);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::record::DeviceInfo;
+use crate::record::{DeviceInfo, DeviceKind};
 
 const FULL: &str = "CPU : SSE3 = 1 | SSSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | AVX512 = 1 | \
     AVX512_VNNI = 1 | LLAMAFILE = 1 | OPENMP = 1 | REPACK = 1 | ";
@@ -12,7 +12,7 @@ fn device(name: &str, backend: &str) -> DeviceInfo {
     DeviceInfo {
         name: name.into(),
         description: "a device".into(),
-        kind: "gpu".into(),
+        kind: DeviceKind::Gpu,
         backend: backend.into(),
         memory_total_bytes: 0,
         memory_free_bytes: 0,

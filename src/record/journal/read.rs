@@ -27,12 +27,19 @@ impl Journal {
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         let mut lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n').zip(1..);
         let Some((first, _)) = lines.next() else { return Ok(None) };
-        let Begun { run, inputs } = begun(path, first)?;
+        let (Begun { run, inputs }, format) = begun(path, first)?;
+        let ids: Vec<String> = run.plan.workloads.iter().map(|workload| workload.id.clone()).collect();
         let mut journal = Self { run, inputs, next_round: 0, whole_bytes: whole as u64 };
         for (text, line) in lines {
             let wrong = |what: String| ReadError::Line { path: path.into(), line, what };
-            let entry = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
-            journal.add(&entry).map_err(wrong)?;
+            let entry = match format {
+                Some(1) => serde_json::from_slice(text).and_then(|mut entry| {
+                    format1::upgrade_entry(&mut entry, &ids);
+                    serde_json::from_value(entry)
+                }),
+                _ => serde_json::from_slice(text),
+            };
+            journal.add(&entry.map_err(|error| wrong(error.to_string()))?).map_err(wrong)?;
         }
         check(&journal.run).map_err(|what| ReadError::Inconsistent { path: path.into(), what })?;
         Ok(Some(journal))
@@ -53,14 +60,15 @@ impl Journal {
             }
             Entry::CutRound(round) => in_turn("broken-off round", round.index)?,
             Entry::Resumed(resumed) => in_turn("a resumption at round", resumed.from_round)?,
-            Entry::Course(_) | Entry::Quality(_) | Entry::Compared(_) | Entry::Ended(_) => {}
+            Entry::Adaptation(_) | Entry::Quality(_) | Entry::Compared(_) | Entry::Ended(_) => {}
         }
         self.run.apply(entry);
         Ok(())
     }
 }
 
-fn begun(path: &Path, line: &[u8]) -> Result<Begun, ReadError> {
+/// The first line, and the format it was written in.
+fn begun(path: &Path, line: &[u8]) -> Result<(Begun, Option<u64>), ReadError> {
     let wrong = |what: String| ReadError::Line { path: path.into(), line: 1, what };
     let mut value: serde_json::Value = serde_json::from_slice(line).map_err(|error| wrong(error.to_string()))?;
     let format = value.pointer("/begun/run/format").and_then(serde_json::Value::as_u64);
@@ -71,7 +79,7 @@ fn begun(path: &Path, line: &[u8]) -> Result<Begun, ReadError> {
         format1::upgrade(run);
     }
     match serde_json::from_value(value).map_err(|error| wrong(error.to_string()))? {
-        Entry::Begun(begun) if begun.run.rounds.is_empty() => Ok(*begun),
+        Entry::Begun(begun) if begun.run.rounds.is_empty() => Ok((*begun, format)),
         _ => Err(wrong("a journal begins with a record that has no rounds yet".into())),
     }
 }
@@ -92,10 +100,10 @@ mod tests {
     fn entries(run: &Run) -> Vec<Entry> {
         let mut before = run.clone();
         before.take_back(0);
-        (before.course, before.quality, before.ended) = (None, None, Ended::Unfinished);
+        (before.adaptation, before.quality, before.ended) = (None, None, Ended::Unfinished);
         let begun = Begun { run: before, inputs: serde_json::json!({"files": []}) };
         let mut entries = vec![Entry::Begun(Box::new(begun))];
-        entries.extend(run.course.clone().map(Entry::Course));
+        entries.extend(run.adaptation.clone().map(Entry::Adaptation));
         entries.extend(run.rounds.iter().cloned().map(Entry::Round));
         entries.extend(run.quality.clone().map(|quality| Entry::Quality(Box::new(quality))));
         entries.push(Entry::Ended(run.ended));
@@ -149,7 +157,7 @@ mod tests {
         let (line, what) = named(text(&twice));
         assert!(line == 4 && what.contains("where round"), "{line}: {what}");
         assert_eq!(named(text(&entries[1..])).0, 1);
-        let newer = String::from_utf8(text(&entries)).unwrap().replacen("\"format\":1", "\"format\":9", 1);
+        let newer = String::from_utf8(text(&entries)).unwrap().replacen("\"format\":2", "\"format\":9", 1);
         assert!(matches!(parse(newer.as_bytes()), Err(ReadError::TooNew { found: 9, .. })));
     }
 

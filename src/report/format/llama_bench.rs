@@ -160,7 +160,7 @@ fn parameters(settings: &Settings) -> impl Iterator<Item = (&'static str, Field)
 }
 
 fn gpus(run: &Run) -> impl Iterator<Item = &DeviceInfo> {
-    run.machine.devices.iter().filter(|d| d.kind == "gpu" || d.kind == "igpu")
+    run.machine.devices.iter().filter(|d| d.kind.is_gpu())
 }
 
 fn backends(run: &Run) -> String {

@@ -129,18 +129,19 @@ fn rounds(analysis: &Analysis) -> String {
 /// How the models shared a round, and what was decided on the way.
 fn arrangement(context: &Context) -> String {
     let p = &context.plan.protocol;
-    let course = context.decisions.as_ref();
-    let shared = match course.map_or(p.arrangement, |c| c.arrangement) {
+    let adaptation = context.adaptation.as_ref();
+    let shared = match adaptation.map_or(p.arrangement, |a| a.arrangement) {
         Arrangement::Sequential => "one model after the other",
         Arrangement::Alternating => "all models side by side, samples alternating",
     };
-    let workers = match course.and_then(|c| c.resident_from_round) {
+    let workers = match adaptation.and_then(|a| a.resident_from_round) {
         None => ", a fresh worker for each visit".to_owned(),
         Some(0) => ", the same workers throughout".to_owned(),
         Some(round) => format!(", the same workers from round {} on", round + 1),
     };
-    let reasons = course.iter().flat_map(|c| &c.reasons).map(|reason| format!("; {}", inert_line(reason)));
-    format!("{shared}{workers}{}", reasons.collect::<String>())
+    let decisions = adaptation.iter().flat_map(|a| &a.decisions);
+    let why = decisions.map(|decision| format!("; {}", inert_line(&decision.to_string())));
+    format!("{shared}{workers}{}", why.collect::<String>())
 }
 
 fn model(m: &Model) -> Vec<(&'static str, String)> {
@@ -155,7 +156,7 @@ fn model(m: &Model) -> Vec<(&'static str, String)> {
         ("Size", format!("{}{parts}", bytes(f.file_bytes as f64))),
         ("SHA-256", f.sha256.clone().unwrap_or_else(|| format!("{UNKNOWN}: not computed"))),
         ("Type", format!("{}, {} bits per weight", f.quant, fixed(f.bits_per_weight, 2))),
-        ("Made from", f.made_from.clone().unwrap_or_else(|| "not by this run".into())),
+        ("Made from", f.made_from.as_ref().map_or_else(|| "not by this run".into(), ToString::to_string)),
         ("Importance matrix", f.imatrix.clone().unwrap_or_else(|| "none named in the header".into())),
         ("Architecture", format!("{}, {} layers, width {}", f.architecture, number(f.n_layer), number(f.n_embd))),
         ("Context", format!("{} tokens in training", number(f.n_ctx_train))),

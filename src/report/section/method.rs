@@ -28,7 +28,7 @@ fn texts(context: &Context) -> Vec<String> {
             format!("with temperature {temperature}, top-p {top_p} and seed {}", context.plan.seed)
         }
     };
-    let arrangement = context.decisions.as_ref().map_or(p.arrangement, |course| course.arrangement);
+    let arrangement = context.adaptation.as_ref().map_or(p.arrangement, |adaptation| adaptation.arrangement);
     vec![
         "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into(),
         match arrangement {
@@ -54,9 +54,9 @@ pub(super) fn samples(context: &Context) -> String {
     let Protocol { inner_samples: n, .. } = context.plan.protocol;
     let planned = format!("{n} sample{}", if n == 1 { "" } else { "s" });
     let chosen: Vec<String> = context
-        .decisions
+        .adaptation
         .iter()
-        .flat_map(|course| &course.inner)
+        .flat_map(|adaptation| &adaptation.samples_per_round)
         .filter_map(|choice| Some((choice.samples, context.plan.workloads.get(choice.workload)?)))
         .filter(|(_, Workload { kind, .. })| datum::synthetic_phase(kind).is_some())
         .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     analysis::Analysis,
-    record::{Outcome, Run, Stage, WorkloadKind},
+    record::{Mark, Outcome, Run, Stage, WorkloadKind},
     report::{Colour, Format, Options, RunReport, render},
 };
 
@@ -38,7 +38,7 @@ fn hostile(long: fn(usize) -> String) -> (Run, Analysis) {
     for visit in run.rounds.iter_mut().flat_map(|r| &mut r.visits) {
         visit.generations.iter_mut().for_each(|g| g.text = long(visit.model));
         if let Some(memory) = &mut visit.memory {
-            memory.series.marks.iter_mut().for_each(|m| m.1 = attack(4));
+            memory.series.marks.iter_mut().for_each(|m| m.1 = Mark::Told(attack(4)));
         }
         visit.buffers.iter_mut().for_each(|b| b.name = attack(5));
     }
@@ -153,7 +153,7 @@ fn what_is_null_wherever_it_may_be_is_unknown() {
     (machine.kernel, machine.governor, machine.physical_cores) = (None, None, None);
     (machine.memory_limit_bytes, machine.on_battery) = (None, None);
     machine.devices.clear();
-    (run.plan.quality, run.course, run.quality, run.wishes) = (None, None, None, None);
+    (run.plan.quality, run.adaptation, run.quality, run.wishes) = (None, None, None, None);
     for model in &mut run.subjects {
         model.model.facts = None;
     }

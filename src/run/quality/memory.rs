@@ -36,7 +36,12 @@ pub(crate) fn needed_bytes(subject: &Subject, file: &Path, n_ctx: u32) -> u64 {
 #[must_use]
 pub(crate) fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
     if on_device(machine, engine) {
-        machine.devices.iter().filter(|device| device.kind == "gpu").map(|device| device.memory_free_bytes).sum()
+        machine
+            .devices
+            .iter()
+            .filter(|device| device.kind.has_own_memory())
+            .map(|device| device.memory_free_bytes)
+            .sum()
     } else {
         machine.available_bytes
     }
@@ -47,7 +52,7 @@ pub(crate) fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
 pub(super) fn on_device(machine: &Machine, engine: &Settings) -> bool {
     engine.device != Device::Cpu
         && engine.n_gpu_layers != 0
-        && machine.devices.iter().any(|device| device.kind == "gpu")
+        && machine.devices.iter().any(|device| device.kind.has_own_memory())
 }
 
 /// What a comparison would take, model by model.

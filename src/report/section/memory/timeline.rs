@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::{Analysis, Unit},
-    record::MemorySeries,
+    record::{Mark, MemorySeries, Plan},
     report::{
         document::Figure,
         draw::{
@@ -62,7 +62,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
                 &scale.number(most as f64 * KIB),
             );
             canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y.at(0.0)), "0");
-            marks(canvas, series, top + HEAD + PLOT, &x);
+            marks(canvas, &analysis.context.plan, series, top + HEAD + PLOT, &x);
         }
         time_across(canvas, &x, f64::from(end) / 1000.0, height - FOOT);
     })?;
@@ -94,13 +94,24 @@ fn draw_series(canvas: &mut Canvas<'_>, s: &MemorySeries, x: &Axis, y: &Axis) {
     canvas.line(Ink::Muted, (LEFT, y.at(0.0)), (WIDTH - 12, y.at(0.0)), 1);
 }
 
+fn words(plan: &Plan, what: &Mark) -> String {
+    let id = |workload: usize| plan.workloads.get(workload).map_or("", |workload| &workload.id);
+    match what {
+        Mark::Load => "load".into(),
+        Mark::Loaded => "loaded".into(),
+        Mark::WarmUp(workload) => format!("{} warm-up", id(*workload)),
+        Mark::Workload(workload) => id(*workload).into(),
+        Mark::Told(words) => words.clone(),
+    }
+}
+
 /// A tick where the work changes, and its name where there is room for it.
-fn marks(canvas: &mut Canvas<'_>, s: &MemorySeries, y: i32, x: &Axis) {
+fn marks(canvas: &mut Canvas<'_>, plan: &Plan, s: &MemorySeries, y: i32, x: &Axis) {
     let at = |ms: u32| x.at(f64::from(ms) / 1000.0);
     let end = s.at_ms.last().copied().unwrap_or(0);
     let mut phases: Vec<(i32, String)> = Vec::new();
     for (ms, what) in s.marks.iter().take(1000) {
-        let label = shorten(&inert_line(what), 16);
+        let label = shorten(&inert_line(&words(plan, what)), 16);
         if phases.last().is_none_or(|(_, before)| *before != label) {
             phases.push((at(*ms), label));
         }
