@@ -11,6 +11,12 @@ pub const NS_PER_S: f64 = 1e9;
 /// Nanoseconds in a millisecond.
 pub(crate) const NS_PER_MS: f64 = 1e6;
 
+/// A size in GiB, for a number with decimals.
+#[must_use]
+pub(crate) fn in_gib(bytes: u64) -> f64 {
+    bytes as f64 / GIB
+}
+
 /// Total tokens over total time, in tokens per second; `None` when no time passed or nothing was done.
 pub(crate) fn tokens_per_second(tokens: u64, ns: u64) -> Option<f64> {
     (tokens > 0 && ns > 0).then(|| tokens as f64 * NS_PER_S / ns as f64)

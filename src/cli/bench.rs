@@ -67,7 +67,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
     let types = quantize::types(&args.types)?;
     if args.measure.dry_run {
         let sources = fetch::sources([&*args.original], fetch::Downloads::Announced, &mut Silent);
-        return preview::show(&subjects::find(&sources, &settings), &plan, &settings, &here, &types);
+        return preview::show(subjects::find(&sources, &settings), &plan, &settings, &here, &types, args.measure.force);
     }
     let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
     let workshop = Workshop::open(args.keep.as_deref())?;
@@ -99,7 +99,7 @@ pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
         subjects::compare_with_file(&mut subjects, file, &settings);
     }
     if args.dry_run {
-        preview::show(&subjects, &plan, &settings, &here, &[])?;
+        preview::show(subjects, &plan, &settings, &here, &[], args.force)?;
         return Ok(None);
     }
     check_some_can_run(&subjects)?;

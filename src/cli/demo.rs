@@ -40,7 +40,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
     let original = original.display().to_string();
     if args.measure.dry_run {
         let found = subjects::find(&[Source::found(&original)], &settings);
-        return preview::show(&found, &plan, &settings, &here, &types);
+        return preview::show(found, &plan, &settings, &here, &types, args.measure.force);
     }
     let mut observer = bench::observer(&args.measure);
     let request = quantize::Request {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{args::MeasureArgs, preview, subjects::Source};
+use super::{args::MeasureArgs, subjects::Source, values};
 use crate::{
     event::{Event, Observer},
     models::{
@@ -85,7 +85,7 @@ fn failed(name: &str, error: &StoreError) -> Source {
 fn to_fetch(missing: &[Missing]) -> String {
     let files = missing.iter().map(|m| printable(&m.file)).collect::<Vec<_>>().join(", ");
     let bytes: Option<u64> = missing.iter().map(|m| m.bytes).sum();
-    let size = bytes.map_or_else(|| "the Hub does not say how large".into(), preview::size);
+    let size = bytes.map_or_else(|| "the Hub does not say how large".into(), values::size);
     format!("would be fetched: {files}, {size}")
 }
 

@@ -1,9 +1,9 @@
 //! Before anything is loaded: what each model is expected to take, held against what there is.
 
-use super::{preview::size, subjects::Found};
+use super::{subjects::Found, values::size};
 use crate::{
-    record::{Machine, ModelFacts, Outcome, Plan, Settings, Stage, Subject},
-    run,
+    record::{Machine, Outcome, Plan, Stage, Subject},
+    run::{MemoryBudget, available_bytes},
 };
 
 /// Fails the models that can't fit: the system would kill their workers, and perhaps others with them.
@@ -17,55 +17,28 @@ pub(super) fn refuse(found: &mut [Found], machine: &Machine, plan: &Plan) {
 
 /// Why a model does not fit; `None` of one that does, or whose size is not known.
 pub(super) fn too_much(subject: &Subject, machine: &Machine, plan: &Plan) -> Option<String> {
-    let (facts, settings) = (subject.model.facts.as_ref()?, &subject.settings);
-    let available_bytes = available_bytes(machine, settings);
-    let expected = Expected::of(facts, settings, plan.largest_synthetic_context(facts.n_ctx_train));
-    (expected.all() > available_bytes).then(|| expected.too_much_for(available_bytes))
-}
-
-/// Where it is computed. Layers that stay on the CPU are the machine's to hold.
-fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
-    let there = run::quality::available_bytes(machine, engine);
-    let shared = engine.n_gpu_layers > 0 && machine.devices.iter().any(|device| device.kind.has_own_memory());
-    if shared { there.saturating_add(machine.available_bytes) } else { there }
-}
-
-/// The parts of a model's memory that its header and the plan tell, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Expected {
-    weights: u64,
-    kv: u64,
-    compute: u64,
-}
-
-impl Expected {
-    fn of(facts: &ModelFacts, engine: &Settings, n_ctx: u32) -> Self {
-        // The largest tensors of llama.cpp's graph are the logits of a micro-batch, beside one of its width; they are f32, and
-        // what comes before reuses their place.
-        let batch = u64::from(engine.n_ubatch.min(n_ctx.max(1)));
-        let width = u64::from(facts.tokenizer.n_vocab) + u64::from(facts.n_embd.unwrap_or(0));
-        Self {
-            weights: facts.weights_bytes,
-            kv: facts.expected_kv_bytes.unwrap_or(0),
-            compute: batch.saturating_mul(width).saturating_mul(4),
-        }
-    }
-
-    fn all(self) -> u64 {
-        self.weights.saturating_add(self.kv).saturating_add(self.compute)
-    }
-
-    fn too_much_for(self, available_bytes: u64) -> String {
+    let budget = MemoryBudget::to_time(subject, plan)?;
+    let available = available_bytes(machine, &subject.settings);
+    (budget.total() > available).then(|| {
         format!(
-            "not enough memory: weights {} + KV cache {} + compute buffers {} = {}, {} is available; close programs, choose a \
-             smaller quantization or shorter work (--pp, --tg), or try it all the same with --force",
-            size(self.weights),
-            size(self.kv),
-            size(self.compute),
-            size(self.all()),
-            size(available_bytes)
+            "not enough memory: {}, {} is available; close programs, choose a smaller quantization or shorter work (--pp, --tg), \
+             or try it all the same with --force",
+            sum(budget),
+            size(available)
         )
-    }
+    })
+}
+
+/// What a model to be timed takes, as a sum.
+pub(super) fn sum(budget: MemoryBudget) -> String {
+    let MemoryBudget { weights, kv, compute, logits: _ } = budget;
+    format!(
+        "weights {} + KV cache {} + compute buffers {} = {}",
+        size(weights),
+        kv.map_or_else(|| "unknown".into(), size),
+        size(compute),
+        size(budget.total())
+    )
 }
 
 #[cfg(test)]
@@ -73,7 +46,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::record::{DeviceInfo, DeviceKind, Run, read_run};
+    use crate::record::{Run, Settings, read_run};
 
     fn run_and_subjects() -> (Run, Vec<Found>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
@@ -94,44 +67,20 @@ mod tests {
         for found in &mut subjects {
             found.subject.settings = settings.clone();
         }
-        let largest = run.subjects[0].model.facts.as_ref().expect("facts").clone();
         let plan = &run.plan;
-        let n_ctx = plan.largest_synthetic_context(largest.n_ctx_train);
-        let needed = Expected::of(&largest, &settings, n_ctx);
-        assert!(needed.compute > 0 && needed.all() > largest.weights_bytes + needed.compute);
+        let needed = MemoryBudget::to_time(&subjects[0].subject, plan).expect("facts");
+        assert!(needed.compute > 0 && needed.total() > needed.weights + needed.compute);
         let of = |available_bytes| Machine { available_bytes, ..run.machine.clone() };
-        refuse(&mut subjects, &of(needed.all()), plan);
+        refuse(&mut subjects, &of(needed.total()), plan);
         assert_eq!(refused(&subjects), [false; 4], "what just fits is tried");
-        refuse(&mut subjects, &of(needed.all() - 1), plan);
+        refuse(&mut subjects, &of(needed.total() - 1), plan);
         assert_eq!(refused(&subjects), [true, false, false, false], "the others are smaller");
         let Outcome::Failed { stage: Stage::Load, reason } = &subjects[0].subject.outcome else {
             panic!("not at load")
         };
-        for part in [needed.weights, needed.kv, needed.compute, needed.all()] {
+        for part in [needed.weights, needed.kv.unwrap_or(0), needed.compute, needed.total()] {
             assert!(reason.contains(&size(part)), "{} in {reason}", size(part));
         }
         assert!(reason.contains("--force"), "{reason}");
-    }
-
-    #[test]
-    fn a_gpu_has_its_own_memory_and_shares_layers_with_the_machine() {
-        let (run, _) = run_and_subjects();
-        let gpu = DeviceInfo {
-            name: "CUDA0".into(),
-            description: String::new(),
-            kind: DeviceKind::Gpu,
-            backend: "CUDA".into(),
-            memory_total_bytes: 100,
-            memory_free_bytes: 80,
-        };
-        let machine = Machine { available_bytes: 1000, devices: vec![gpu], ..run.machine.clone() };
-        let engine = |n_gpu_layers| Settings {
-            device: crate::record::Device::Auto,
-            n_gpu_layers,
-            ..run.base_settings().clone()
-        };
-        assert_eq!(available_bytes(&machine, &engine(-1)), 80);
-        assert_eq!(available_bytes(&machine, &engine(10)), 1080);
-        assert_eq!(available_bytes(&machine, &engine(0)), 1000);
     }
 }

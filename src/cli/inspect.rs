@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::{args::InspectArgs, exit::Exit, fetch, preview::size, say, say_json};
+use super::{args::InspectArgs, exit::Exit, fetch, say, say_json, values::size};
 use crate::{
     event::Silent,
     gguf::{self, Facts, Heads},

@@ -7,26 +7,37 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use self::estimate::Seconds;
-use super::{exit::Exit, machine::Here, say, subjects::Found};
+use super::{
+    exit::Exit,
+    fits,
+    machine::Here,
+    say,
+    subjects::{self, Found},
+    values::size,
+};
 use crate::{
     engine::QuantType,
-    gguf,
     record::{
         Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, Protocol, QualityPlan, Role, Settings, Workers,
         WorkloadKind,
     },
-    report::number,
-    run::{self, PromptSchedule},
+    run::{self, MemoryBudget, PromptSchedule},
 };
 
-/// Prints the plan for these models, and for the `types` that would be made of the first.
+/// Prints the plan for these models, and for the `types` that would be made of the first. What the run would refuse is refused here,
+/// unless it is `forced`.
 pub(super) fn show(
-    found: &[Found],
+    mut found: Vec<Found>,
     plan: &Plan,
     settings: &Settings,
     here: &Here,
     types: &[QuantType],
+    forced: bool,
 ) -> Result<Exit> {
+    subjects::expect_kv_cache(&mut found, plan);
+    if !forced {
+        fits::refuse(&mut found, &here.machine, plan);
+    }
     let mut text = String::new();
     let protocol = &plan.protocol;
     let (prompts, synthetic): (Vec<_>, Vec<_>) =
@@ -49,36 +60,24 @@ pub(super) fn show(
         settings.n_threads, settings.n_threads_batch, settings.n_batch, settings.n_ubatch, plan.seed
     )?;
     if let Some(quality) = &plan.quality {
-        writeln!(text, "  quality    {}", quality_words(quality, found, settings, here, types))?;
+        writeln!(text, "  quality    {}", quality_words(quality, &found, settings, here, types))?;
     }
     writeln!(text, "\nModels")?;
     let mut seconds = Seconds::default();
-    for Found { subject, path, pending } in found {
+    for Found { subject, pending, .. } in &found {
         let name = &subject.name;
         match (&subject.model.facts, &subject.outcome) {
             _ if pending.is_some() => writeln!(text, "  {name}  {}", pending.as_deref().unwrap_or_default())?,
             (_, Outcome::Failed { reason, .. }) => writeln!(text, "  {name}  can't be measured: {reason}")?,
             (Some(facts), Outcome::Done) => {
-                let kv = gguf::Model::read(path).ok().and_then(|m| {
-                    m.facts()
-                        .shape
-                        .kv_cache_bytes(
-                            plan.largest_synthetic_context(facts.n_ctx_train),
-                            subject.settings.type_k.into(),
-                            subject.settings.type_v.into(),
-                        )
-                        .ok()
-                });
-                let total = facts.weights_bytes.saturating_add(kv.unwrap_or(0));
+                let kv = facts.expected_kv_bytes;
                 writeln!(
                     text,
-                    "  {name}  {}, {:.2} bits per weight: weights {} + KV cache {} = {} of {} available",
+                    "  {name}  {}, {:.2} bits per weight: {} of {} available",
                     facts.quant,
                     facts.bits_per_weight,
-                    size(facts.weights_bytes),
-                    kv.map_or_else(|| "unknown".into(), size),
-                    size(total),
-                    size(here.machine.available_bytes)
+                    MemoryBudget::to_time(subject, plan).map(fits::sum).unwrap_or_default(),
+                    size(run::available_bytes(&here.machine, &subject.settings))
                 )?;
                 for (id, n_ctx) in too_deep(plan, facts) {
                     writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
@@ -149,7 +148,7 @@ fn quality_words(
     here: &Here,
     types: &[QuantType],
 ) -> String {
-    let needs = |f: &Found| run::quality::needed_bytes(&f.subject, &f.path, quality.n_ctx);
+    let needs = |f: &Found| MemoryBudget::to_score(&f.subject, &f.path, quality.n_ctx).total();
     let (originals, candidates): (Vec<&Found>, _) = found.iter().partition(|f| f.subject.role == Role::Original);
     // A file of log-probabilities in its place has no facts.
     let original_bytes = originals.first().filter(|f| f.subject.model.facts.is_some()).map(|f| needs(f));
@@ -159,12 +158,7 @@ fn quality_words(
         original_bytes,
         candidates_bytes: candidates.into_iter().map(needs).chain(made).collect(),
         cache_bytes: run::quality::cache_bytes(quality),
-        available_bytes: run::quality::available_bytes(&here.machine, settings),
+        available_bytes: run::available_bytes(&here.machine, settings),
     };
     run::quality::describe(run::quality::sharing(quality, &demand), quality)
-}
-
-/// A size in the unit a person would choose.
-pub(super) fn size(bytes: u64) -> String {
-    number::bytes(bytes as f64)
 }

@@ -1,14 +1,21 @@
-//! Values of options: text to number or choice, with an error that says what would be right.
+//! Values of options: text to number or choice, with an error that says what would be right, and sizes to text.
 
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, Resettable, TypedValueParser},
 };
 
+use crate::report::number;
+
 /// One of several values, listed by name. What the docs of a type say of each is for the schema of a record.
 pub(super) fn one_of<T: ValueEnum + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
     let names = T::value_variants().iter().filter_map(T::to_possible_value).map(|value| value.help(Resettable::Reset));
     PossibleValuesParser::new(names).try_map(|name| T::from_str(&name, false))
+}
+
+/// A size in the unit a person would choose.
+pub(super) fn size(bytes: u64) -> String {
+    number::bytes(bytes as f64)
 }
 
 /// How many rounds: at least and at most.

@@ -6,7 +6,7 @@ use super::machine::Host;
 use crate::{
     record::{Build, Conditions, Machine},
     thresholds::{self, AtRest},
-    units::GIB,
+    units::in_gib,
 };
 
 /// One thing that was looked at.
@@ -178,7 +178,7 @@ fn memory(machine: &Machine) -> Check {
     if usable == 0 {
         return not_good(NAME, Level::Unknown, "not readable", "see to it that the models fit in free memory");
     }
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB);
+    let gib = |bytes: u64| format!("{:.1} GiB", in_gib(bytes));
     let limit = machine.memory_limit_bytes.map_or_else(String::new, |limit| format!(", limited to {}", gib(limit)));
     let finding = format!("{} of {} available{limit}", gib(machine.available_bytes), gib(machine.ram_bytes));
     let free = machine.available_bytes as f64 / usable as f64;

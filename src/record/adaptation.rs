@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Arrangement;
-use crate::units::{GIB, NS_PER_S};
+use crate::units::{NS_PER_S, in_gib};
 
 /// Decisions taken in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -113,8 +113,7 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |ns: u64| ns as f64 / NS_PER_S;
         let room = |needed: u64, available: u64| {
-            let gib = |bytes: u64| bytes as f64 / GIB;
-            format!("together they need {:.2} GiB of the {:.2} available", gib(needed), gib(available))
+            format!("together they need {:.2} GiB of the {:.2} available", in_gib(needed), in_gib(available))
         };
         let times = |load_ns: u64, samples_ns: u64| {
             format!("a load takes {:.2} s, the samples of a round {:.2} s", seconds(load_ns), seconds(samples_ns))

@@ -2,10 +2,10 @@
 
 use super::{
     bench::Bench,
-    quality,
+    memory_budget::{self, MemoryBudget},
     schedule::{PromptSchedule, prompts_in},
     stopping,
-    workload::{Synthetic, synthetic},
+    workload::synthetic,
 };
 use crate::{
     record::{
@@ -320,11 +320,11 @@ struct Room {
 
 impl Room {
     fn of(bench: &Bench<'_>, run: &Run) -> Self {
-        let longest = synthetic(bench.plan).map(Synthetic::n_tokens).max().unwrap_or(0).max(8);
-        let models = run.subjects.iter().zip(bench.files).filter(|(m, _)| m.outcome == Outcome::Done);
+        let left = run.subjects.iter().filter(|subject| subject.outcome == Outcome::Done);
+        let budgets = left.filter_map(|subject| MemoryBudget::to_time(subject, bench.plan));
         Self {
-            needed_bytes: models.map(|(subject, file)| quality::needed_bytes(subject, file, longest)).sum(),
-            available_bytes: quality::available_bytes(&run.machine, run.base_settings()),
+            needed_bytes: budgets.map(MemoryBudget::total).sum(),
+            available_bytes: memory_budget::available_bytes(&run.machine, run.base_settings()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::difference::{Found, Weight, or_unknown};
 use crate::{
     record::{Build, Device, Machine, Run},
-    units::GIB,
+    units::in_gib,
 };
 
 /// `CMake` options that say how or from what llama.cpp was built, and change no instruction of it.
@@ -94,7 +94,7 @@ fn machine(found: &mut Found, old: &Machine, new: &Machine) {
     let mut note = |what: &str, of: &dyn Fn(&Machine) -> String| {
         found.compare(Weight::Noteworthy, what, of(old), of(new));
     };
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB);
+    let gib = |bytes: u64| format!("{:.1} GiB", in_gib(bytes));
     note("CPU", &|m| m.cpu.clone());
     note("instruction sets of the CPU", &|m| m.cpu_features.join(", "));
     note("physical cores", &|m| or_unknown(m.physical_cores));

@@ -1,59 +1,15 @@
 //! Whether an original and its candidates fit in memory together: decides which are held together.
 
-use std::path::Path;
-
 use crate::{
-    gguf,
-    quality::{
-        cache::bytes_per_position,
-        windows::{MicroBatches, WindowShape},
-    },
-    record::{Device, Machine, QualityMemory, QualityPlan, Settings, Sharing, Subject},
+    quality::{cache::bytes_per_position, windows::WindowShape},
+    record::{QualityMemory, QualityPlan, Sharing},
+    units::in_gib,
 };
 
 /// What a process takes besides its models.
 const PROCESS_BYTES: u64 = 64 << 20;
 /// Of a text, at least: what is expected of a cache is too much rather than too little.
 const BYTES_A_TOKEN: u64 = 3;
-
-/// Expected memory of one model while windows are scored: weights, KV cache, and logits twice, as computed and as read.
-#[must_use]
-pub(crate) fn needed_bytes(subject: &Subject, file: &Path, n_ctx: u32) -> u64 {
-    let settings = &subject.settings;
-    let Some(facts) = &subject.model.facts else { return 0 };
-    let Ok(shape) = WindowShape::new(n_ctx as usize) else { return facts.weights_bytes };
-    let micro_batches = MicroBatches::new(shape, settings.n_ubatch as usize);
-    let logits = 2 * 4 * micro_batches.max_rows(shape) as u64 * u64::from(facts.tokenizer.n_vocab);
-    let cells = u32::try_from(micro_batches.n_seq).unwrap_or(u32::MAX).saturating_mul(n_ctx);
-    let kv = gguf::Model::read(file).ok().and_then(|model| {
-        let shape = &model.facts().shape;
-        shape.kv_cache_bytes(cells, settings.type_k.into(), settings.type_v.into()).ok()
-    });
-    facts.weights_bytes + kv.unwrap_or(0) + logits
-}
-
-/// Memory for models: of the devices when one is used, of the machine otherwise.
-#[must_use]
-pub(crate) fn available_bytes(machine: &Machine, engine: &Settings) -> u64 {
-    if on_device(machine, engine) {
-        machine
-            .devices
-            .iter()
-            .filter(|device| device.kind.has_own_memory())
-            .map(|device| device.memory_free_bytes)
-            .sum()
-    } else {
-        machine.available_bytes
-    }
-}
-
-/// Whether the models are evaluated on a GPU.
-#[must_use]
-pub(super) fn on_device(machine: &Machine, engine: &Settings) -> bool {
-    engine.device != Device::Cpu
-        && engine.n_gpu_layers != 0
-        && machine.devices.iter().any(|device| device.kind.has_own_memory())
-}
 
 /// What a comparison would take, model by model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,14 +95,10 @@ pub(super) fn too_large(plan: &QualityPlan, demand: &Demand, sharing: Sharing, c
         format!(
             "not enough memory to hold {what}: {:.2} GiB needed, {:.2} GiB available; use a machine with more memory, or make \
              the original's logits file elsewhere (--save-logits) and compare with it (--logits)",
-            gib(needed),
-            gib(available)
+            in_gib(needed),
+            in_gib(available)
         )
     })
-}
-
-fn gib(bytes: u64) -> f64 {
-    bytes as f64 / crate::units::GIB
 }
 
 /// For people, before anything runs.
@@ -166,22 +118,22 @@ pub(crate) fn describe(sharing: Sharing, plan: &QualityPlan) -> String {
     let shared = match sharing {
         Sharing::Shared { needed_bytes, available_bytes } => format!(
             "the original is evaluated once for all candidates{asked}: together they need {:.2} of {:.2} GiB",
-            gib(needed_bytes),
-            gib(available_bytes)
+            in_gib(needed_bytes),
+            in_gib(available_bytes)
         ),
         Sharing::Repeated { needed_bytes, available_bytes } => format!(
             "the original is evaluated again for each candidate{asked}: together they would need {:.2} of {:.2} GiB",
-            gib(needed_bytes),
-            gib(available_bytes)
+            in_gib(needed_bytes),
+            in_gib(available_bytes)
         ),
         Sharing::Cached { pair_bytes, needed_bytes, cache_bytes, available_bytes, top_k } => format!(
             "the original is evaluated alone, its {top_k} most likely tokens and the sum of the others are kept at each \
              position, and each candidate is compared with these{asked}: the original and its largest candidate together would \
              need {:.2} of {:.2} GiB, so they need {:.2}, about {:.2} of it for the cache; KLD is then a lower bound",
-            gib(pair_bytes),
-            gib(available_bytes),
-            gib(needed_bytes),
-            gib(cache_bytes)
+            in_gib(pair_bytes),
+            in_gib(available_bytes),
+            in_gib(needed_bytes),
+            in_gib(cache_bytes)
         ),
     };
     format!("{} texts, windows of {} tokens{most}{until}; {shared}", plan.texts.len(), plan.n_ctx)

@@ -7,7 +7,7 @@
 mod memory;
 
 pub(crate) use crate::protocol::Pace;
-pub(crate) use memory::{Demand, available_bytes, cache_bytes, describe, needed_bytes, sharing};
+pub(crate) use memory::{Demand, cache_bytes, describe, sharing};
 
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     bench::{Bench, Save, note},
     exit::WorkerExit,
+    memory_budget::{self, MemoryBudget},
     stopping,
 };
 use crate::{
@@ -114,7 +115,7 @@ fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -
         .subjects
         .iter()
         .zip(bench.files)
-        .map(|(subject, file)| memory::needed_bytes(subject, file, plan.n_ctx))
+        .map(|(subject, file)| MemoryBudget::to_score(subject, file, plan.n_ctx).total())
         .collect();
     let original = run.original();
     let mut results = candidates(run, original, inputs);
@@ -122,7 +123,7 @@ fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -
         original_bytes: original.filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
         candidates_bytes: left(&results).into_iter().map(|candidate| needs[candidate]).collect(),
         cache_bytes: memory::cache_bytes(plan),
-        available_bytes: memory::available_bytes(&run.machine, run.base_settings()),
+        available_bytes: memory_budget::available_bytes(&run.machine, run.base_settings()),
     };
     let sharing = memory::sharing(plan, &demand);
     for result in results.iter_mut().filter(|result| result.outcome == Outcome::Done) {
@@ -283,11 +284,13 @@ impl Attempt<'_, '_> {
             },
             save_logits: self.inputs.save_logits.clone(),
             statistics: if self.inputs.skip_statistics { Statistics::Skip } else { Statistics::Compare },
-            pace: self.inputs.pace.unwrap_or(if memory::on_device(&self.run.machine, self.run.base_settings()) {
-                Pace::Overlapped
-            } else {
-                Pace::InTurn
-            }),
+            pace: self.inputs.pace.unwrap_or(
+                if memory_budget::on_device(&self.run.machine, self.run.base_settings()) {
+                    Pace::Overlapped
+                } else {
+                    Pace::InTurn
+                },
+            ),
         }
     }
 
