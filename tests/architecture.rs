@@ -260,7 +260,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("cli/remake.rs", "cli/quantize.rs"),
     ("cli/session.rs", "cli/remake.rs"),
     ("cli/subjects.rs", "cli/remake.rs"),
-    ("record/journal/read.rs", "record/io.rs"),
     ("report/card/", "report/card/mod.rs"),
     ("report/format/", "report/format/mod.rs"),
 ];

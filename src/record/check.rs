@@ -5,10 +5,8 @@ use super::{Quality, Run};
 /// Rounds are counted from 1 where people read them: numbers past any run's stay away from the largest there is.
 const MOST_ROUNDS: u32 = 1 << 24;
 
-/// A record sent by someone is untrusted: every index it holds is checked once, here.
-///
-/// # Errors
-/// Which index, and what there is instead.
+/// A record sent by someone is untrusted: every index it holds is checked once, here. The error names the index, and what there is
+/// instead.
 pub(super) fn check(run: &Run) -> Result<(), String> {
     if run.subjects.is_empty() {
         return Err("it has no models".into());

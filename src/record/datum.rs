@@ -3,13 +3,11 @@
 use super::{Phase, Run, Sample, Visit, WorkloadKind};
 
 /// Time of a sample: llama.cpp's own account where it kept one, else our clock.
-#[must_use]
 pub(crate) fn time_ns(sample: &Sample) -> u64 {
     sample.native_ns.unwrap_or(sample.wall_ns)
 }
 
 /// The phase a synthetic workload times; `None` for prompts, which have both.
-#[must_use]
 pub(crate) fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
     match kind {
         WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Some(Phase::Prefill),
@@ -19,7 +17,6 @@ pub(crate) fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
 }
 
 /// Tokens a second of each inner sample of a synthetic workload in a visit, in time order. Samples without time are left out.
-#[must_use]
 pub(crate) fn inner_rates(visit: &Visit, workload: usize) -> Vec<f64> {
     let own = visit.samples.iter().filter(|s| s.workload == workload);
     own.filter_map(|s| crate::units::tokens_per_second(u64::from(s.n_tokens), time_ns(s))).collect()

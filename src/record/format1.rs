@@ -119,6 +119,26 @@ mod tests {
         from_value(record).unwrap()
     }
 
+    /// The record in the example's page, which a real run wrote.
+    #[test]
+    fn a_real_record_loses_nothing() {
+        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/smollm2.html")).unwrap();
+        let from = page.find("id=\"record\">").unwrap() + "id=\"record\">".len();
+        let text = page[from..].split("</script>").next().unwrap();
+        let old: Value = serde_json::from_str(text).unwrap();
+        // An example that is made anew has the format of today, and nothing to lose.
+        if old["format"] != 1 {
+            return;
+        }
+        let run = from_value(old.clone()).unwrap();
+        let adaptation = run.adaptation.unwrap();
+        let reasons: Vec<String> = adaptation.decisions.iter().map(ToString::to_string).collect();
+        assert_eq!(value(&reasons), old["course"]["reasons"]);
+        assert_eq!(value(&adaptation.samples_per_round), old["course"]["inner"]);
+        let marks = run.rounds.iter().flat_map(|r| &r.visits).flat_map(|v| &v.memory).flat_map(|m| &m.series.marks);
+        assert!(marks.clone().count() > 100 && marks.clone().all(|(_, what)| !matches!(what, Mark::Told(_))));
+    }
+
     #[test]
     fn every_subject_has_the_settings_of_the_plan() {
         let mut engine = Value::Null;

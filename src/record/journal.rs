@@ -1,133 +1,13 @@
 //! The journal of a run: one entry a line, in the order in which things were finished. A record is what its entries add up to.
 
+mod entry;
 mod read;
 mod write;
 
+pub use entry::Entry;
+pub(crate) use entry::{Begun, Compared};
 pub(crate) use read::Journal;
 pub(crate) use write::JournalFile;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Adaptation, CandidateQuality, Ended, Outcome, Quality, QualityText, QualityWorker, Resumed, Round, Run};
-
 /// How a journal is told from a record that is one object.
 pub(super) const FIRST_BYTES: &[u8] = b"{\"begun\":";
-
-/// A line of a journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Entry {
-    /// The first line, and only that.
-    Begun(Box<Begun>),
-    /// What was decided of how rounds are run, replacing what was decided before.
-    Adaptation(Adaptation),
-    /// A round was finished.
-    Round(Round),
-    /// A round was broken off when the person asked to stop: it counts in the record, and is made anew by whoever goes on.
-    CutRound(Round),
-    /// Outputs are going to be compared; no candidate was yet.
-    Quality(Box<Quality>),
-    /// A worker that compared outputs is done.
-    Compared(Box<Compared>),
-    /// The run was taken up again.
-    Resumed(Resumed),
-    /// The run is over.
-    Ended(Ended),
-}
-
-/// How a run began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Begun {
-    /// The record before the first round.
-    pub run: Run,
-    /// What going on takes besides the record: the program's own affair, and published nowhere.
-    pub inputs: serde_json::Value,
-}
-
-/// What one worker found when it compared outputs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
-    /// The texts as tokens; none when the worker did not come that far.
-    pub texts: Vec<QualityText>,
-    /// The worker; `None` when it did not come to its end.
-    pub worker: Option<QualityWorker>,
-    /// What became of the original, when it was evaluated alone and failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original: Option<Outcome>,
-    /// The candidates it had, each replacing what was known of it before.
-    pub results: Vec<CandidateQuality>,
-}
-
-impl Run {
-    /// Adds what happened. Indices that lead nowhere are passed over; reading a record checks them.
-    pub fn apply(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Begun(begun) => self.clone_from(&begun.run),
-            Entry::Adaptation(adaptation) => self.adaptation = Some(adaptation.clone()),
-            Entry::Round(round) | Entry::CutRound(round) => {
-                for visit in &round.visits {
-                    if let Some(model) = self.subjects.get_mut(visit.model) {
-                        model.outcome.clone_from(&visit.outcome);
-                    }
-                }
-                self.rounds.push(round.clone());
-            }
-            Entry::Quality(quality) => self.quality = Some((**quality).clone()),
-            Entry::Compared(compared) => {
-                let original = self.original().and_then(|original| self.subjects.get_mut(original));
-                if let (Some(original), Some(outcome)) = (original, &compared.original) {
-                    original.outcome.clone_from(outcome);
-                }
-                if let Some(quality) = &mut self.quality {
-                    compared.add_to(quality);
-                }
-            }
-            Entry::Resumed(resumed) => {
-                self.take_back(resumed.from_round);
-                self.ended = Ended::Unfinished;
-                self.resumed.push(resumed.clone());
-            }
-            Entry::Ended(ended) => self.ended = *ended,
-        }
-    }
-
-    /// Takes the rounds from `first` on out of the record, as if they had not been made. A model that failed in one of them had not
-    /// failed before, or it would not have been visited.
-    pub fn take_back(&mut self, first: u32) -> Vec<Round> {
-        let at = self.rounds.iter().position(|round| round.index >= first).unwrap_or(self.rounds.len());
-        let taken = self.rounds.split_off(at);
-        for visit in taken.iter().flat_map(|round| &round.visits) {
-            if let Some(model) = self.subjects.get_mut(visit.model) {
-                model.outcome = Outcome::Done;
-            }
-        }
-        taken
-    }
-
-    /// When the last visit ended, since the run began; 0 before there is one.
-    #[must_use]
-    pub fn elapsed_ns(&self) -> u64 {
-        let visits = self.rounds.iter().flat_map(|round| &round.visits);
-        visits.map(|visit| visit.started_ns.saturating_add(visit.duration_ns)).max().unwrap_or(0)
-    }
-
-    /// Whether nothing is left to be done of it.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        !matches!(self.ended, Ended::Unfinished | Ended::Interrupted)
-    }
-}
-
-impl Compared {
-    fn add_to(&self, quality: &mut Quality) {
-        if !self.texts.is_empty() {
-            quality.texts.clone_from(&self.texts);
-        }
-        quality.workers.extend(self.worker.clone());
-        for result in &self.results {
-            if let Some(known) = quality.results.iter_mut().find(|known| known.candidate == result.candidate) {
-                known.clone_from(result);
-            }
-        }
-    }
-}

@@ -7,18 +7,12 @@ use schemars::{
 
 use super::Run;
 
-/// The schema of run.json. Records of older versions hold to it, too: what came later may be missing.
-///
-/// # Errors
-/// When it can't be written as JSON.
+/// The schema of run.json in the format of today; that of format 1 is frozen in schema/run-1.schema.json.
 pub(crate) fn of_record() -> Result<String, serde_json::Error> {
     document::<Run>("run", "A record of gguf-bench: run.json", Contract::Deserialize)
 }
 
 /// The schema of a type as `name`.schema.json: indented, with a line end.
-///
-/// # Errors
-/// When it can't be written as JSON.
 pub(crate) fn document<T: JsonSchema>(
     name: &str,
     title: &str,

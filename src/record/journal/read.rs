@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Begun, Entry};
-use crate::record::{FORMAT, Run, check::check, format1, io::ReadError};
+use super::entry::{Begun, Entry};
+use crate::record::{FORMAT, Run, check::check, error::ReadError, format1};
 
 /// A journal, read.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,26 +8,24 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Begun, Entry, Journal};
-use crate::record::io::{ReadError, WriteError, sync_folder};
+use super::{
+    entry::{Begun, Entry},
+    read::Journal,
+};
+use crate::record::{
+    error::{ReadError, WriteError},
+    write::sync_folder,
+};
 
 /// Why a journal can't be had.
 #[derive(Debug, Error)]
 pub(crate) enum LockError {
     /// Another program writes to it.
     #[error("{path} is being written by another gguf-bench: wait for it, or end it", path = path.display())]
-    Busy {
-        /// The journal.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     /// It can't be opened.
     #[error("open {path}: {source}", path = path.display())]
-    Open {
-        /// The journal.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Open { path: PathBuf, source: io::Error },
 }
 
 /// A journal that this program alone writes to, for as long as it is there. The system lifts the lock of a program that was killed.
@@ -41,17 +39,11 @@ pub(crate) struct JournalFile {
 
 impl JournalFile {
     /// Opens a journal, which is made when there is none.
-    ///
-    /// # Errors
-    /// When it can't be opened, or another program has it.
     pub(crate) fn create(path: &Path) -> Result<Self, LockError> {
         Self::lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
     /// Opens a journal that must be there.
-    ///
-    /// # Errors
-    /// When it can't be opened, or another program has it.
     pub(crate) fn open(path: &Path) -> Result<Self, LockError> {
         Self::lock(path, OpenOptions::new().read(true).write(true))
     }
@@ -71,9 +63,6 @@ impl JournalFile {
     }
 
     /// What stands in it; `None` when not even its first line is whole. What is appended later follows the last whole line.
-    ///
-    /// # Errors
-    /// As [`Journal::parse`].
     pub(crate) fn read(&mut self) -> Result<Option<Journal>, ReadError> {
         let mut text = Vec::new();
         let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut text));
@@ -84,9 +73,6 @@ impl JournalFile {
     }
 
     /// Begins it with a run, in place of whatever stood in it.
-    ///
-    /// # Errors
-    /// When it can't be written.
     pub(crate) fn begin(&mut self, begun: Begun) -> Result<(), WriteError> {
         self.whole_bytes = 0;
         self.append(&Entry::Begun(Box::new(begun)))?;
@@ -96,9 +82,6 @@ impl JournalFile {
     }
 
     /// Adds an entry and returns when it is on the disk. After a failure the entries before it are what counts.
-    ///
-    /// # Errors
-    /// When it can't be written.
     pub(crate) fn append(&mut self, entry: &Entry) -> Result<(), WriteError> {
         let written = serde_json::to_vec(entry).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');

@@ -1,0 +1,95 @@
+//! One run: the plan, what it ran on, and every reading.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Adaptation, Build, Machine, Outcome, Plan, Quality, Resumed, Role, Round, Settings, Subject, Wishes};
+
+/// The version of the format this program writes; raised when a field that matters is added or changes meaning.
+pub(crate) const FORMAT: u32 = 2;
+
+/// One run: the plan, what it ran on, and every reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Version of the format, see `FORMAT`.
+    pub format: u32,
+    /// The program that measured.
+    pub build: Build,
+    /// The machine it measured on.
+    pub machine: Machine,
+    /// What it was begun for.
+    #[serde(default)]
+    pub purpose: Purpose,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    /// When the run began, UTC, RFC 3339. A label: it places a record among others, and no figure is computed from it.
+    pub started_utc: String,
+    /// What was to be done.
+    pub plan: Plan,
+    /// What is compared: files with settings. `Visit::model` indexes this list and the first is the original.
+    pub subjects: Vec<Subject>,
+    /// The rounds that were finished, in time order.
+    pub rounds: Vec<Round>,
+    /// Why no more rounds were run.
+    pub ended: Ended,
+    /// How the rounds were really run; `None` in records without rounds, and in older ones, whose plan says it.
+    #[serde(default)]
+    pub adaptation: Option<Adaptation>,
+    /// What quantizing did to the output, when that was measured.
+    #[serde(default)]
+    pub quality: Option<Quality>,
+    /// When and where the run was taken up again after it had ended too early.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumed>,
+    /// By what a model is to be recommended, when the person said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wishes: Option<Wishes>,
+}
+
+impl Run {
+    /// Index of the original; `None` in a record without one.
+    #[must_use]
+    pub fn original(&self) -> Option<usize> {
+        self.subjects.iter().position(|subject| subject.role == Role::Original)
+    }
+
+    /// The settings that the others are held against: the first subject's.
+    pub(crate) fn base_settings(&self) -> &Settings {
+        &self.subjects[0].settings
+    }
+
+    /// Indices of the models beside `original` that have not failed.
+    pub fn candidates_left(&self, original: usize) -> impl Iterator<Item = usize> {
+        (0..self.subjects.len())
+            .filter(move |&subject| subject != original && self.subjects[subject].outcome == Outcome::Done)
+    }
+}
+
+/// What a run was begun for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To compare the subjects.
+    #[default]
+    Comparison,
+    /// To see whether a model is found to differ from itself.
+    SelfCheck,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Every planned round was run.
+    RoundsDone,
+    /// Every primary metric was as precise as asked.
+    Precise,
+    /// The next pair of rounds would not have fitted the budget.
+    Budget,
+    /// The person asked to stop.
+    Interrupted,
+    /// No model was left that could be measured.
+    NothingLeft,
+    /// The run is under way, or was cut off.
+    Unfinished,
+}
