@@ -76,7 +76,7 @@ pub fn render_report(input: &[u8]) {
     let Ok(run) = record::read_run(&on_disk("run.json", input)) else { return };
     let analysis = analysis::analyse(&run);
     let options = Options::default();
-    let report = RunReport { run: &run, analysis: &analysis };
+    let report = RunReport::new(&run, &analysis);
     for &format in Format::value_variants().iter().chain([&Format::Recommendation]) {
         let _ = report::render(format, &report, &options);
     }

@@ -135,7 +135,8 @@ impl Outputs {
 
     /// Writes every report and prints what the person asked for. Whatever can't be written, the rest is, and the terminal is told.
     pub(super) fn report(&self, run: &Run, args: &ResultArgs) -> Result<Stdout> {
-        let report = RunReport { run, analysis: &analysis::analyse(run) };
+        let analysis = analysis::analyse(run);
+        let report = RunReport::new(run, &analysis);
         let own = self.reports.iter().map(|(path, format)| (path.as_path(), *format));
         let failed: Vec<String> = own
             .chain(args.formats())

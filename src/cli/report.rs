@@ -55,11 +55,11 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     }
     let mut analysis = analysis::analyse(&run);
     analysis.votes = args.votes.as_deref().map(|votes| votes::counted(votes, &run)).transpose()?;
-    let report = RunReport { run: &run, analysis: &analysis };
+    let report = RunReport::new(&run, &analysis);
     if let Some(template) = &args.template {
         let source =
             std::fs::read_to_string(template).with_context(|| format!("read the template {}", template.display()))?;
-        let text = report::render_template(&template.to_string_lossy(), &source, &report.document()?, &analysis)
+        let text = report::render_template(&template.to_string_lossy(), &source, &*report.document()?, &analysis)
             .with_context(|| format!("the template {}", template.display()))?;
         return match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
             Some(path) => outputs::put(path, &text),

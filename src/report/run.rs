@@ -1,5 +1,7 @@
 //! A run's report: the document in words, the findings for scripts, a row a metric.
 
+use std::{borrow::Cow, cell::OnceCell};
+
 use schemars::{JsonSchema, generate::Contract};
 use serde::Serialize;
 
@@ -27,14 +29,19 @@ use crate::{
 };
 
 /// A run with what was found in it.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct RunReport<'a> {
-    pub run: &'a Run,
-    pub analysis: &'a Analysis,
+    run: &'a Run,
+    analysis: &'a Analysis,
+    /// Several formats are often rendered of one run, and drawing takes the most time.
+    document: OnceCell<Document>,
 }
 
-impl Report for RunReport<'_> {
-    fn document(&self) -> Result<Document, DrawError> {
+impl<'a> RunReport<'a> {
+    pub(crate) fn new(run: &'a Run, analysis: &'a Analysis) -> Self {
+        Self { run, analysis, document: OnceCell::new() }
+    }
+
+    fn make(&self) -> Result<Document, DrawError> {
         let analysis = self.analysis;
         let context = &analysis.context;
         let summary = summary::table(analysis);
@@ -60,6 +67,16 @@ impl Report for RunReport<'_> {
             command: Some(clip(&shell(&context.command), 4_000).0),
             generator: format!("gguf-bench {}", inert_line(&context.build.version)),
         })
+    }
+}
+
+impl Report for RunReport<'_> {
+    fn document(&self) -> Result<Cow<'_, Document>, DrawError> {
+        if let Some(document) = self.document.get() {
+            return Ok(Cow::Borrowed(document));
+        }
+        let made = self.make()?;
+        Ok(Cow::Borrowed(self.document.get_or_init(|| made)))
     }
 
     fn findings(&self) -> Result<String, serde_json::Error> {

@@ -135,7 +135,7 @@ fn visualize(args: &VisualizeBenchmark) -> Result<Exit> {
     std::fs::create_dir_all(&args.output_dir)
         .with_context(|| format!("make the folder {}", args.output_dir.display()))?;
     let path: PathBuf = args.output_dir.join(REPORT);
-    outputs::write(&path, Format::Html, &RunReport { run: &run, analysis: &analysis })?;
+    outputs::write(&path, Format::Html, &RunReport::new(&run, &analysis))?;
     say(&format!("{}\n", path.display()))
 }
 

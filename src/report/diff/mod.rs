@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use super::{
     document::{self, Cell, Column, Document, Section, Source, Table, words},
     draw::canvas::DrawError,
@@ -26,7 +28,7 @@ pub(crate) fn objections(diff: &Diff) -> Vec<String> {
 }
 
 impl Report for Diff {
-    fn document(&self) -> Result<Document, DrawError> {
+    fn document(&self) -> Result<Cow<'_, Document>, DrawError> {
         let of = |weight| self.differences.iter().filter(move |d| d.weight == weight).map(difference).collect();
         let source = |name: &str, of: &Side, objections, notes| Source {
             name: name.into(),
@@ -42,7 +44,7 @@ impl Report for Diff {
             tables: (1..).zip(&self.models).map(|(i, model)| table(i, model)).collect(),
             figures: Vec::new(),
         };
-        Ok(Document {
+        Ok(Cow::Owned(Document {
             title: "gguf-bench: new against old".into(),
             subject: Some("2 records".into()),
             basis: basis(self),
@@ -54,7 +56,7 @@ impl Report for Diff {
             ],
             generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
             ..Document::default()
-        })
+        }))
     }
 
     fn findings(&self) -> Result<String, serde_json::Error> {

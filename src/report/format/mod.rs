@@ -10,6 +10,8 @@ pub(crate) use csv::{Field, Rows};
 pub(crate) use html::render_template;
 pub(crate) use terminal::Colour;
 
+use std::borrow::Cow;
+
 use clap::ValueEnum;
 use thiserror::Error;
 
@@ -78,7 +80,7 @@ pub(crate) enum Error {
 /// What a report is made of, for each format that which it is of.
 pub(crate) trait Report {
     /// Words, tables and figures, for people.
-    fn document(&self) -> Result<Document, DrawError>;
+    fn document(&self) -> Result<Cow<'_, Document>, DrawError>;
     /// The findings as indented JSON, for scripts.
     fn findings(&self) -> Result<String, serde_json::Error>;
     /// The findings as a table of plain values.
@@ -91,16 +93,16 @@ pub(crate) trait Report {
 pub(crate) fn render(format: Format, report: &dyn Report, options: &Options) -> Result<String, Error> {
     let run = || report.record().ok_or(Error::NotOneRecord);
     Ok(match format {
-        Format::Html => html::render(&report.document()?, report.record())?,
-        Format::Md => markdown::render(&report.document()?),
+        Format::Html => html::render(&*report.document()?, report.record())?,
+        Format::Md => markdown::render(&*report.document()?),
         Format::Csv => csv::render(&report.rows())?,
         Format::Json => inert_json(&report.findings()?) + "\n",
-        Format::Text => terminal::render(&report.document()?, options),
+        Format::Text => terminal::render(&*report.document()?, options),
         Format::LlamaBenchMd => llama_bench::markdown(run()?),
         Format::LlamaBenchCsv => llama_bench::csv(run()?)?,
         Format::LlamaBenchJson => llama_bench::json(run()?)?,
         Format::LlamaBenchJsonl => llama_bench::json_lines(run()?)?,
         Format::LlamaBenchSql => llama_bench::sql(run()?),
-        Format::Recommendation => terminal::recommendation(&report.document()?, options),
+        Format::Recommendation => terminal::recommendation(&*report.document()?, options),
     })
 }

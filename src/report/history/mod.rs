@@ -7,6 +7,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use schemars::generate::Contract;
 
 use super::{
@@ -29,7 +31,7 @@ use crate::{
 use labels::{Label, labels, machines};
 
 impl Report for History {
-    fn document(&self) -> Result<Document, DrawError> {
+    fn document(&self) -> Result<Cow<'_, Document>, DrawError> {
         let labels = labels(self);
         let mut sections = tables::sections(self, &labels);
         if let Some(speed) = sections.iter_mut().find(|section| section.id == "speed") {
@@ -37,7 +39,7 @@ impl Report for History {
         }
         let n = self.records.len();
         let others = (1..n).map(|i| sentence(self, i, &labels));
-        Ok(Document {
+        Ok(Cow::Owned(Document {
             title: title(self, &labels),
             subject: Some(format!("{n} {}", if n == 1 { "record" } else { "records" })),
             sentences: others.chain(unmeasured(self)).collect(),
@@ -46,7 +48,7 @@ impl Report for History {
             sections,
             generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
             ..Document::default()
-        })
+        }))
     }
 
     fn findings(&self) -> Result<String, serde_json::Error> {

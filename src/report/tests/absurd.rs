@@ -36,9 +36,9 @@ fn every_changed_record_that_can_be_read_can_be_reported() {
         let Ok(run) = read_run(&path) else { continue };
         read += 1;
         let found = analysis::analyse(&run);
+        let report = RunReport::new(&run, &found);
         for &format in Format::value_variants().iter().chain([&Format::Recommendation]) {
-            let text =
-                render(format, &RunReport { run: &run, analysis: &found }, &Options::default()).expect("it renders");
+            let text = render(format, &report, &Options::default()).expect("it renders");
             assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{format:?}");
         }
         for model in (0..run.subjects.len()).filter(|&model| run.subjects[model].role == Role::Candidate) {

@@ -8,8 +8,7 @@ use crate::{
 
 fn rows(format: Format) -> String {
     let run = run();
-    render(format, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
-        .expect("the fixture renders")
+    render(format, &RunReport::new(&run, &analysis(&run)), &Options::default()).expect("the fixture renders")
 }
 
 /// Models with samples, and the synthetic workloads.
@@ -49,8 +48,7 @@ fn llama_bench_rows_have_its_fields() {
 fn llama_bench_sql_creates_what_it_fills() {
     let mut run = run();
     run.machine.cpu = "O'Brien); DROP TABLE llama_bench; --".into();
-    let sql = render(Format::LlamaBenchSql, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
-        .expect("SQL");
+    let sql = render(Format::LlamaBenchSql, &RunReport::new(&run, &analysis(&run)), &Options::default()).expect("SQL");
     assert!(sql.starts_with("CREATE TABLE IF NOT EXISTS llama_bench (\n  build_commit TEXT,\n  build_number INTEGER,"));
     assert_eq!(sql.matches("INSERT INTO llama_bench (build_commit, ").count(), expected_rows(&run));
     assert!(sql.contains("'O''Brien); DROP TABLE llama_bench; --'"));
@@ -63,7 +61,7 @@ fn llama_bench_markdown() {
 
 fn own_template(name: &str, source: &str, run: &Run) -> Result<String, Error> {
     let analysis = analysis(run);
-    render_template(name, source, &RunReport { run, analysis: &analysis }.document()?, &analysis)
+    render_template(name, source, &*RunReport::new(run, &analysis).document()?, &analysis)
 }
 
 #[test]
@@ -97,7 +95,7 @@ fn a_template_sees_all_and_its_mistakes_are_told() {
 #[test]
 fn the_recommendation_alone() {
     let run = run();
-    let text = render(Format::Recommendation, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
+    let text = render(Format::Recommendation, &RunReport::new(&run, &analysis(&run)), &Options::default())
         .expect("it renders");
     assert!(text.starts_with("No recommendation: outputs were not compared"), "{text}");
     assert!(text.contains("--max-kld"), "{text}");
@@ -119,7 +117,6 @@ fn a_page_of_ten_models_is_small() {
         }
     }
     read_again(&mut analysis, &run);
-    let page =
-        render(Format::Html, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders");
+    let page = render(Format::Html, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders");
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
 }

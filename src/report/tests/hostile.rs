@@ -62,7 +62,7 @@ fn hostile(long: fn(usize) -> String) -> (Run, Analysis) {
 
 fn rendered(format: Format) -> String {
     let (run, analysis) = hostile(long);
-    render(format, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders")
+    render(format, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders")
 }
 
 #[test]
@@ -81,8 +81,7 @@ fn the_page_is_inert_and_small_enough() {
 #[test]
 fn the_record_inside_is_inert() {
     let (run, analysis) = hostile(attack);
-    let page =
-        render(Format::Html, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders");
+    let page = render(Format::Html, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders");
     check(&page);
     assert_eq!(count(&page, "script"), 3, "ours, the record and the ballot");
 }
@@ -94,7 +93,7 @@ fn a_terminal_gets_no_escape_sequence() {
     assert!(!text.contains(['\u{202e}', '\u{2061}']));
     let (run, analysis) = hostile(long);
     let options = Options { colour: Colour::Always, ..Options::default() };
-    let coloured = render(Format::Text, &RunReport { run: &run, analysis: &analysis }, &options).expect("it renders");
+    let coloured = render(Format::Text, &RunReport::new(&run, &analysis), &options).expect("it renders");
     let known = ["\u{1b}[0m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
     let rest = known.iter().fold(coloured, |text, code| text.replace(code, ""));
     assert!(!rest.contains('\u{1b}'), "only our own colours");
@@ -139,8 +138,7 @@ fn numbers_that_are_none_are_unknown_not_zero() {
         }
     }
     for format in [Format::Html, Format::Md, Format::Csv, Format::Json, Format::Text] {
-        let text =
-            render(format, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders");
+        let text = render(format, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders");
         assert!(!text.contains("NaN") && !text.contains(">inf"), "{format:?}: {text}");
     }
 }
@@ -164,8 +162,7 @@ fn what_is_null_wherever_it_may_be_is_unknown() {
     }
     let analysis = crate::analysis::analyse(&run);
     for format in [Format::Html, Format::Md, Format::Csv, Format::Json, Format::Text, Format::Recommendation] {
-        let text =
-            render(format, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders");
+        let text = render(format, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders");
         assert!(!text.contains("NaN") && !text.contains("None"), "{format:?}: {text}");
         if format == Format::Html {
             check(&text);
@@ -183,12 +180,9 @@ fn nothing_measured_is_said() {
         (m.categories, m.answers) = (Vec::new(), Vec::new());
     }
     read_again(&mut analysis, &run);
-    let text =
-        render(Format::Text, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders");
+    let text = render(Format::Text, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders");
     assert!(text.contains("Nothing could be measured."), "{text}");
-    check(
-        &render(Format::Html, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders"),
-    );
+    check(&render(Format::Html, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders"));
 }
 
 #[test]
@@ -202,16 +196,10 @@ fn ten_models_with_long_names_fit() {
         run.subjects.push(info);
     }
     read_again(&mut analysis, &run);
-    check(
-        &render(Format::Html, &RunReport { run: &run, analysis: &analysis }, &Options::default()).expect("it renders"),
-    );
+    check(&render(Format::Html, &RunReport::new(&run, &analysis), &Options::default()).expect("it renders"));
     for width in [80, 100, 130, 200] {
-        let text = render(
-            Format::Text,
-            &RunReport { run: &run, analysis: &analysis },
-            &Options { width, ..Options::default() },
-        )
-        .expect("it renders");
+        let text = render(Format::Text, &RunReport::new(&run, &analysis), &Options { width, ..Options::default() })
+            .expect("it renders");
         let widest = text.lines().map(|l| l.chars().count()).max().unwrap_or(0);
         assert!(widest <= usize::from(width), "{widest} in {width}:\n{text}");
     }

@@ -13,7 +13,7 @@ use crate::{
 fn rendered(format: Format, run: &Run, votes: Option<&Cast>) -> String {
     let mut analysis = analyse(run);
     analysis.votes = votes.map(|cast| votes::count(run, cast).expect("they are of this record"));
-    render(format, &RunReport { run, analysis: &analysis }, &Options::default()).expect("it renders")
+    render(format, &RunReport::new(run, &analysis), &Options::default()).expect("it renders")
 }
 
 #[test]

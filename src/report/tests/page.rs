@@ -68,8 +68,7 @@ pub(super) fn figures(analysis: &Analysis) -> Vec<Figure> {
 
 pub(super) fn page() -> String {
     let run = run();
-    render(Format::Html, &RunReport { run: &run, analysis: &analysis(&run) }, &Options::default())
-        .expect("the fixture renders")
+    render(Format::Html, &RunReport::new(&run, &analysis(&run)), &Options::default()).expect("the fixture renders")
 }
 
 /// Fails when the page would ask the network for anything or its structure is unsound.
@@ -164,8 +163,8 @@ fn a_section_without_rows_keeps_its_figures() {
     let sections = section::all(&analysis).expect("it can be drawn");
     let load = sections.iter().find(|section| section.id == "load").expect("it has a figure");
     assert!(load.tables.is_empty() && load.figures.len() == 1);
-    let page = render(Format::Html, &RunReport { run: &run, analysis: &analysis }, &Options::default())
-        .expect("the fixture renders");
+    let page =
+        render(Format::Html, &RunReport::new(&run, &analysis), &Options::default()).expect("the fixture renders");
     check(&page);
     assert!(page.contains("<figure id=\"chart-load\">"));
     assert!(sections.iter().all(|section| section.id != "votes"), "a section without either is left out");

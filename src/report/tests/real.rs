@@ -15,7 +15,7 @@ pub(super) fn real() -> Run {
 }
 
 fn rendered(format: Format, run: &Run) -> String {
-    render(format, &RunReport { run, analysis: &analysis::analyse(run) }, &Options::default()).expect("it renders")
+    render(format, &RunReport::new(run, &analysis::analyse(run)), &Options::default()).expect("it renders")
 }
 
 #[test]

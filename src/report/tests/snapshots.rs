@@ -6,7 +6,7 @@ use crate::report::{Colour, Format, Options, RunReport, render};
 fn rendered(format: Format, width: u16) -> String {
     let run = run();
     let options = Options { width, colour: Colour::Never, written: Some("results/report.html".into()) };
-    render(format, &RunReport { run: &run, analysis: &analysis(&run) }, &options).expect("the fixture renders")
+    render(format, &RunReport::new(&run, &analysis(&run)), &options).expect("the fixture renders")
 }
 
 #[test]
@@ -44,8 +44,7 @@ fn csv() {
 fn colour_only_adds_colour() {
     let (run, plain) = (run(), rendered(Format::Text, 80));
     let options = Options { width: 80, colour: Colour::Always, written: Some("results/report.html".into()) };
-    let coloured = render(Format::Text, &RunReport { run: &run, analysis: &analysis(&run) }, &options)
-        .expect("the fixture renders");
+    let coloured = render(Format::Text, &RunReport::new(&run, &analysis(&run)), &options).expect("the fixture renders");
     assert!(coloured.contains("\u{1b}[32m") && coloured.contains("\u{1b}[31m"), "{coloured}");
     let codes = ["\u{1b}[0m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
     assert_eq!(codes.iter().fold(coloured, |text, code| text.replace(code, "")), plain);
