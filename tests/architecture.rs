@@ -63,6 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("report/draw/", &["analysis", "record", "document", "section", "format"]),
     ("report/document.rs", &["draw", "section", "format", "run", "history"]),
     ("report/section/", &["format", "run", "diff", "history", "card"]),
+    ("report/format/", &["section", "run", "history", "card"]),
 ];
 
 fn sources() -> Vec<(String, String)> {
@@ -260,8 +261,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("cli/remake.rs", "cli/quantize.rs"),
     ("cli/session.rs", "cli/remake.rs"),
     ("cli/subjects.rs", "cli/remake.rs"),
-    ("report/card/", "report/card/mod.rs"),
-    ("report/format/", "report/format/mod.rs"),
 ];
 
 #[test]

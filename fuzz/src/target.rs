@@ -82,7 +82,7 @@ pub fn render_report(input: &[u8]) {
     }
     let candidates = (0..run.subjects.len()).filter(|&model| run.subjects[model].role == Role::Candidate);
     for model in candidates {
-        let _ = card::update(None, &run, &analysis, model);
+        let _ = card::update(None, &analysis, model);
         let _ = card::badge(&analysis, model);
     }
     let diff = analysis::diff::diff(&run, &run);

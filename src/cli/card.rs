@@ -40,12 +40,12 @@ pub(super) fn run(args: &CardArgs) -> Result<Exit> {
     let analysis = analysis::analyse(&run);
     let model = candidate(&run, args.model.as_deref())?;
     let Some(path) = args.update.as_ref().filter(|_| !args.print) else {
-        return say(&card::section(&run, &analysis, model));
+        return say(&card::section(&analysis, model));
     };
     if args.dry_run {
-        return say(&difference(path, &change(path, &run, &analysis, model)?));
+        return say(&difference(path, &change(path, &analysis, model)?));
     }
-    write(path, &run, &analysis, model)?;
+    write(path, &analysis, model)?;
     say(&format!("{}\n", path.display()))
 }
 
@@ -58,7 +58,7 @@ pub(super) fn update_beside(run: &Run, analysis: &Analysis, names: &[String]) ->
             say(&format!("Card of {label}: not changed, since it could not be measured\n"))?;
         } else if let Some(folder) = folder {
             let path = folder.join("README.md");
-            write(&path, run, analysis, model)?;
+            write(&path, analysis, model)?;
             say(&format!("Card of {label}: {}\n", path.display()))?;
         } else {
             say(&format!(
@@ -102,20 +102,20 @@ struct Change {
     after: String,
 }
 
-fn change(path: &Path, run: &Run, analysis: &Analysis, model: usize) -> Result<Change> {
+fn change(path: &Path, analysis: &Analysis, model: usize) -> Result<Change> {
     let before = match fs::read_to_string(path) {
         Ok(text) => Some(text),
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
     };
     let after =
-        card::update(before.as_deref(), run, analysis, model).with_context(|| format!("change {}", path.display()))?;
+        card::update(before.as_deref(), analysis, model).with_context(|| format!("change {}", path.display()))?;
     Ok(Change { before, after })
 }
 
 /// Writes the card, and its picture beside it.
-fn write(path: &Path, run: &Run, analysis: &Analysis, model: usize) -> Result<()> {
-    let Change { after, .. } = change(path, run, analysis, model)?;
+fn write(path: &Path, analysis: &Analysis, model: usize) -> Result<()> {
+    let Change { after, .. } = change(path, analysis, model)?;
     record::write_atomically(
         &path.with_file_name(card::badge_file(analysis, model)),
         card::badge(analysis, model).as_bytes(),

@@ -6,21 +6,14 @@ use crate::{
     report::number::{ratio, sig3},
 };
 
-/// What the picture of a model is called beside its card.
-#[must_use]
-pub(crate) fn badge_file(analysis: &Analysis, model: usize) -> String {
-    format!("gguf-bench-{}.svg", super::key(&analysis.models[model].file))
-}
-
 /// Width of a character of 11 px Verdana, on average.
 const CHARACTER: f64 = 6.6;
 
 /// The picture as SVG.
-#[must_use]
 pub(crate) fn badge(analysis: &Analysis, model: usize) -> String {
-    let (label, said) = ("gguf-bench", said(&analysis.models[model]));
+    let (label, figures) = ("gguf-bench", figures(&analysis.models[model]));
     let width = |text: &str| text.chars().count() as f64 * CHARACTER + 12.0;
-    let (left, right) = (width(label), width(&said));
+    let (left, right) = (width(label), width(&figures));
     let text = |x: f64, text: &str| format!(r#"<text x="{x:.1}" y="14">{}</text>"#, escape(text));
     format!(
         concat!(
@@ -31,15 +24,15 @@ pub(crate) fn badge(analysis: &Analysis, model: usize) -> String {
             r##"<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">{a}{b}</g></svg>"##,
         ),
         all = left + right,
-        title = escape(&format!("{label}: {said}")),
+        title = escape(&format!("{label}: {figures}")),
         left = left,
         right = right,
         a = text(left / 2.0, label),
-        b = text(left + right / 2.0, &said),
+        b = text(left + right / 2.0, &figures),
     ) + "\n"
 }
 
-fn said(m: &ModelAnalysis) -> String {
+fn figures(m: &ModelAnalysis) -> String {
     let speed = m.vs_original.iter().find(|c| c.id.is_of(Phase::Decode)).and_then(|c| c.ratio);
     let kld = m.quality.as_ref().and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats.value);
     let parts = [
@@ -47,8 +40,8 @@ fn said(m: &ModelAnalysis) -> String {
         speed.map(|r| format!("{} generation", ratio(r))),
         kld.map(|kld| format!("KLD {}", sig3(kld))),
     ];
-    let said: Vec<String> = parts.into_iter().flatten().collect();
-    if said.is_empty() { "not measured".into() } else { said.join(" · ") }
+    let known: Vec<String> = parts.into_iter().flatten().collect();
+    if known.is_empty() { "not measured".into() } else { known.join(" · ") }
 }
 
 fn escape(text: &str) -> String {

@@ -1,8 +1,30 @@
 //! The YAML head of a card: edited as text, so that comments, order and style of other keys stay; parsed before and after.
 
 use saphyr::{LoadableYamlNode, Yaml};
+use thiserror::Error;
 
-use super::CardError;
+/// Why a card can't be updated. Its text is then left as it is.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum CardError {
+    /// The section begins and does not end.
+    #[error("the card has {marker} without its end: restore the end or delete the line")]
+    Unclosed {
+        /// The line that begins it.
+        marker: String,
+    },
+    /// The head is no YAML.
+    #[error("the card's head is not valid YAML: {reason}")]
+    Yaml {
+        /// What the parser said.
+        reason: String,
+    },
+    /// The head has model-index in a form that can't be added to.
+    #[error("the card's model-index is not a list with one item below another: write it so, or delete it")]
+    Index,
+    /// What was added would have changed other keys.
+    #[error("the card's head could not be changed without touching other keys")]
+    Unsafe,
+}
 
 const KEY: &str = "model-index";
 

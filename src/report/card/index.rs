@@ -5,18 +5,17 @@ use std::fmt::Write;
 use crate::{
     analysis::{Analysis, Figures},
     metric::{Layout, MetricId},
-    record::Run,
     report::text::inert_line,
 };
 
 const HOME: &str = "https://github.com/gguf-bench/gguf-bench";
 
 /// The item, unindented; `None` when there is nothing to report.
-pub(super) fn item(run: &Run, analysis: &Analysis, model: usize) -> Option<String> {
+pub(super) fn item(analysis: &Analysis, model: usize) -> Option<String> {
     let m = &analysis.models[model];
     let mut out = format!("- name: {}\n  results:\n", quoted(&super::section::title(m)));
     let empty = out.len();
-    let version = format!("gguf-bench {}", run.build.version);
+    let version = format!("gguf-bench {}", analysis.context.build.version);
     let mut result = |kind: &str, name: &str, metrics: &[(&str, String, f64)]| {
         let metrics: Vec<_> = metrics.iter().filter(|(.., value)| value.is_finite()).collect();
         if metrics.is_empty() {

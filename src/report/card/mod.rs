@@ -5,41 +5,15 @@ mod front;
 mod index;
 mod section;
 
-pub(crate) use badge::{badge, badge_file};
-pub(crate) use section::section;
+pub(crate) use badge::badge;
+pub(crate) use front::CardError;
+pub(crate) use section::{badge_file, section};
 
-use thiserror::Error;
-
-use crate::{analysis::Analysis, record::Run};
-
-/// Why a card can't be updated. Its text is then left as it is.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum CardError {
-    /// The section begins and does not end.
-    #[error("the card has {marker} without its end: restore the end or delete the line")]
-    Unclosed {
-        /// The line that begins it.
-        marker: String,
-    },
-    /// The head is no YAML.
-    #[error("the card's head is not valid YAML: {reason}")]
-    Yaml {
-        /// What the parser said.
-        reason: String,
-    },
-    /// The head has model-index in a form that can't be added to.
-    #[error("the card's model-index is not a list with one item below another: write it so, or delete it")]
-    Index,
-    /// What was added would have changed other keys.
-    #[error("the card's head could not be changed without touching other keys")]
-    Unsafe,
-}
+use crate::analysis::Analysis;
+use section::key;
 
 /// The card with the results of one candidate: what was there of it is replaced, everything else stays as it is.
-///
-/// # Errors
-/// When the card can't be changed safely.
-pub(crate) fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: usize) -> Result<String, CardError> {
+pub(crate) fn update(card: Option<&str>, analysis: &Analysis, model: usize) -> Result<String, CardError> {
     let key = key(&analysis.models[model].file);
     let minimal = || format!("# {}\n", section::title(&analysis.models[model]));
     let card = card.map_or_else(minimal, str::to_owned);
@@ -50,22 +24,13 @@ pub(crate) fn update(card: Option<&str>, run: &Run, analysis: &Analysis, model: 
         &card,
         &format!("<!-- gguf-bench:begin {key} -->"),
         &format!("<!-- gguf-bench:end {key} -->"),
-        &section(run, analysis, model),
+        &section(analysis, model),
     )?;
-    let card = match index::item(run, analysis, model) {
+    let card = match index::item(analysis, model) {
         Some(item) => front::with_item(&body, &key, &item)?,
         None => body,
     };
     Ok(if crlf { card.replace('\n', "\r\n") } else { card })
-}
-
-/// Names a model in markers: a folder may hold several.
-fn key(file: &str) -> String {
-    let stem = file.strip_suffix(".gguf").unwrap_or(file);
-    stem.chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' })
-        .collect::<String>()
-        .replace("--", "-")
 }
 
 /// Puts `content` between the markers: where they are, or at the end.

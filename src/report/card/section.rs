@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use super::badge_file;
 use crate::{
     analysis::{Analysis, ModelAnalysis},
     metric::MetricId,
-    record::{Phase, Role, Run},
+    record::Phase,
     report::{
         document::{Cell, Column, Table},
         format::markdown::{escape, table},
@@ -22,17 +21,25 @@ pub(super) fn title(m: &ModelAnalysis) -> String {
     file.strip_suffix(".gguf").unwrap_or(&file).to_owned()
 }
 
+/// Names a model in markers: a folder may hold several.
+pub(super) fn key(file: &str) -> String {
+    let stem = file.strip_suffix(".gguf").unwrap_or(file);
+    stem.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' })
+        .collect::<String>()
+        .replace("--", "-")
+}
+
+/// What the picture of a model is called beside its card.
+pub(crate) fn badge_file(analysis: &Analysis, model: usize) -> String {
+    format!("gguf-bench-{}.svg", key(&analysis.models[model].file))
+}
+
 /// The section without its markers, ending in a line end.
-#[must_use]
-pub(crate) fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
-    let m = &analysis.models[model];
+pub(crate) fn section(analysis: &Analysis, model: usize) -> String {
+    let (context, m) = (&analysis.context, &analysis.models[model]);
     let mut out = format!("## Benchmark\n\n![Benchmark of {}]({})\n", escape(&title(m)), badge_file(analysis, model));
-    let candidates = analysis.models.iter().filter(|m| m.role != Role::Original);
-    let place = candidates.clone().position(|c| c.name == m.name);
-    let own = guide::overall(analysis)
-        .into_iter()
-        .find(|t| Some(&t.id) == place.map(|p| format!("guide-{}", p + 1)).as_ref());
-    if let Some(own) = own {
+    if let Some(own) = guide::of_candidate(analysis, model) {
         let _ = writeln!(out, "\n{}", table(&own));
         for note in &own.notes {
             let _ = writeln!(out, "{}\n", escape(note));
@@ -47,21 +54,21 @@ pub(crate) fn section(run: &Run, analysis: &Analysis, model: usize) -> String {
             sig3(same * 100.0)
         );
     }
-    let _ = writeln!(out, "{}", table(&comparison(analysis)));
+    let _ = writeln!(out, "{}", table(&models(analysis)));
     let quick = if analysis.quick { "a quick look, " } else { "" };
     let _ = writeln!(
         out,
         "Measured by gguf-bench {} (rounds: {quick}{}) on {} (threads: {}), {}.",
-        escape(&run.build.version),
+        escape(&context.build.version),
         analysis.rounds,
-        escape(&run.machine.cpu),
-        run.base_settings().n_threads,
-        escape(&run.started_utc),
+        escape(&context.machine.cpu),
+        context.base_settings().n_threads,
+        escape(&context.started_utc),
     );
     out
 }
 
-fn comparison(analysis: &Analysis) -> Table {
+fn models(analysis: &Analysis) -> Table {
     let columns = ["size", "bits per weight", "memory", "load time", "generation", "perplexity"];
     let columns = std::iter::once(Column::text("model")).chain(columns.map(|c| Column::number(c, ""))).collect();
     let tg = |m: &ModelAnalysis| m.metrics.iter().find(|x| x.id.is_of(Phase::Decode)).and_then(|x| x.value);

@@ -9,7 +9,7 @@ use crate::{analysis::analyse, report::tests::fixture};
 
 fn updated(card: Option<&str>) -> Result<String, CardError> {
     let run = fixture::run();
-    update(card, &run, &analyse(&run), 1)
+    update(card, &analyse(&run), 1)
 }
 
 /// The head as YAML reads it.
@@ -84,11 +84,11 @@ fn other_results_in_the_index_stay() {
 fn two_models_share_a_card() {
     let run = fixture::run();
     let analysis = analyse(&run);
-    let first = update(None, &run, &analysis, 1).unwrap();
-    let both = update(Some(&first), &run, &analysis, 2).unwrap();
+    let first = update(None, &analysis, 1).unwrap();
+    let both = update(Some(&first), &analysis, 2).unwrap();
     assert_eq!(head(&both).as_mapping_get("model-index").unwrap().as_sequence().unwrap().len(), 2);
-    assert_eq!(update(Some(&both), &run, &analysis, 1).unwrap().matches("gguf-bench:begin").count(), 4);
-    assert_eq!(update(Some(&both), &run, &analysis, 2).unwrap(), both);
+    assert_eq!(update(Some(&both), &analysis, 1).unwrap().matches("gguf-bench:begin").count(), 4);
+    assert_eq!(update(Some(&both), &analysis, 2).unwrap(), both);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn names_from_files_inject_nothing() {
     let mut run = fixture::run();
     run.subjects[1].model.file = "x\"\nlicense: evil\n---\n-->\n<script>.gguf".into();
     run.build.version = "1\nlicense: evil".into();
-    let card = update(Some("---\nlicense: mit\n---\n"), &run, &analyse(&run), 1).unwrap();
+    let card = update(Some("---\nlicense: mit\n---\n"), &analyse(&run), 1).unwrap();
     assert_eq!(head(&card).as_mapping_get("license").unwrap().as_str(), Some("mit"));
     assert!(!card.contains("<script>") || card.contains("name: \"x"));
     assert_eq!(card.lines().filter(|line| *line == "---").count(), 2);
@@ -127,5 +127,5 @@ fn names_from_files_inject_nothing() {
 fn a_card_holds_no_local_path() {
     let mut run = fixture::run();
     run.command = vec!["gguf-bench".into(), "compare".into(), "/home/person/m.gguf".into()];
-    assert!(!update(None, &run, &analyse(&run), 1).unwrap().contains("/home/person"));
+    assert!(!update(None, &analyse(&run), 1).unwrap().contains("/home/person"));
 }

@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
-use super::Error;
 use crate::{
     analysis::Analysis,
     record::{MemorySeries, Run, Visit},
@@ -32,8 +32,20 @@ const TEMPLATES: [(&str, &str); 9] = [
 /// Most bytes of the record in a page; with figures and tables the page stays under 1.5 MB, which mail and issues take.
 const MOST: usize = 800_000;
 
+/// Why there is no page.
+#[derive(Debug, Error)]
+pub(crate) enum PageError {
+    #[error("render the page: {message}")]
+    Template {
+        /// What the engine said, with the place.
+        message: String,
+    },
+    #[error("put the record into the page: {0}")]
+    Record(#[from] serde_json::Error),
+}
+
 /// The page, with the record inside it where there is one.
-pub(super) fn render(document: &Document, record: Option<&Run>) -> Result<String, Error> {
+pub(super) fn render(document: &Document, record: Option<&Run>) -> Result<String, PageError> {
     let mut env = environment()?;
     for (name, source) in TEMPLATES {
         env.add_template(name, source).map_err(|e| error(&e))?;
@@ -59,7 +71,7 @@ pub(crate) fn render_template(
     source: &str,
     document: &Document,
     analysis: &Analysis,
-) -> Result<String, Error> {
+) -> Result<String, PageError> {
     let mut env = environment()?;
     env.add_template(name, source).map_err(|e| error(&e))?;
     let mut charts = Vec::new();
@@ -84,7 +96,7 @@ struct Chart<'a> {
     figure: &'a Figure,
 }
 
-fn environment<'a>() -> Result<Environment<'a>, Error> {
+fn environment<'a>() -> Result<Environment<'a>, PageError> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     let mut syntax = SyntaxConfig::builder();
@@ -93,8 +105,8 @@ fn environment<'a>() -> Result<Environment<'a>, Error> {
     Ok(env)
 }
 
-fn error(source: &minijinja::Error) -> Error {
-    Error::Template { message: format!("{source:#}") }
+fn error(source: &minijinja::Error) -> PageError {
+    PageError::Template { message: format!("{source:#}") }
 }
 
 /// What a Content-Security-Policy calls an inline text it allows.

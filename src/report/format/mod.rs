@@ -7,8 +7,8 @@ pub(crate) mod markdown;
 pub(crate) mod terminal;
 
 pub(crate) use csv::{Field, Rows};
-pub(crate) use html::render_template;
-pub(crate) use terminal::Colour;
+pub(crate) use html::{PageError, render_template};
+pub(crate) use terminal::{Colour, Options};
 
 use std::borrow::Cow;
 
@@ -42,30 +42,11 @@ pub(crate) enum Format {
     Recommendation,
 }
 
-/// How to render for a terminal; the other formats ignore it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// Columns of the terminal.
-    pub width: u16,
-    pub colour: Colour,
-    /// Where the HTML report is, to be named at the end.
-    pub written: Option<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { width: 80, colour: Colour::Never, written: None }
-    }
-}
-
 /// Why a report could not be rendered.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("render the page: {message}")]
-    Template {
-        /// What the engine said, with the place.
-        message: String,
-    },
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error("write JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("write CSV: {0}")]

@@ -4,7 +4,6 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Layout,
 use console::Style;
 use textwrap::WordSplitter;
 
-use super::Options;
 use crate::{
     analysis::diff::Passing,
     report::{
@@ -20,6 +19,22 @@ pub(crate) enum Colour {
     Never,
     /// ANSI colours.
     Always,
+}
+
+/// How to render for a terminal; the other formats ignore it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Columns of the terminal.
+    pub width: u16,
+    pub colour: Colour,
+    /// Where the HTML report is, to be named at the end.
+    pub written: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { width: 80, colour: Colour::Never, written: None }
+    }
 }
 
 /// One rule, under the head.

@@ -19,60 +19,68 @@ use crate::{
 /// Most characters of a name in a table.
 const MOST: usize = 40;
 
+/// What a section of a history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Topic {
+    Speed,
+    Costs,
+    Prompts,
+    Outputs,
+}
+
+impl Topic {
+    fn of(row: &MetricRow) -> Option<Self> {
+        match row.metric.spec().section {
+            metric::Section::Speed | metric::Section::Depth | metric::Section::Parallel => Some(Self::Speed),
+            metric::Section::Load | metric::Section::Memory => Some(Self::Costs),
+            metric::Section::Prompts => Some(Self::Prompts),
+            metric::Section::Quality => Some(Self::Outputs),
+            // A mean over different work is a ratio within a record, and has no value that records could share.
+            metric::Section::Summary => None,
+        }
+    }
+}
+
 /// Whether it is the speed of a workload, not of a category of prompts.
 pub(super) fn is_speed(row: &MetricRow) -> bool {
-    row.metric.synthetic().is_some()
-}
-
-fn is_cost(row: &MetricRow) -> bool {
-    matches!(row.metric.spec().section, metric::Section::Load | metric::Section::Memory)
-}
-
-fn is_of_prompts(row: &MetricRow) -> bool {
-    row.metric.spec().section == metric::Section::Prompts
-}
-
-fn is_output(row: &MetricRow) -> bool {
-    row.metric.spec().section == metric::Section::Quality
+    Topic::of(row) == Some(Topic::Speed)
 }
 
 /// Every section with a row.
 pub(super) fn sections(history: &History, labels: &[Label]) -> Vec<Section> {
-    let of =
-        |id: &'static str, title: &'static str, lead: &'static str, caption: &str, wanted: fn(&MetricRow) -> bool| {
-            let table = table(history, labels, &format!("{id}-table"), caption, wanted);
-            Section { id, title, lead, tables: vec![table], figures: Vec::new() }
+    let of = |topic: Topic| {
+        let (id, title, lead, caption) = match topic {
+            Topic::Speed => (
+                "speed",
+                "Speed",
+                "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts as faster or slower only \
+                 when its whole interval lies outside the region of equivalence.",
+                "Tokens a second in each record",
+            ),
+            Topic::Costs => {
+                ("costs", "Load and memory", "What a model takes before and while it works.", "Load and memory")
+            }
+            Topic::Prompts => (
+                "prompts",
+                "Prompts",
+                "The prompt suite by category: total tokens over total time.",
+                "Tokens a second, by category of prompts",
+            ),
+            Topic::Outputs => (
+                "outputs",
+                "Outputs",
+                "What quantizing did to the output. Changes are paired by window: the same file reads the same text.",
+                "Perplexity and divergence from the original",
+            ),
         };
-    let mut all = vec![
-        of(
-            "speed",
-            "Speed",
-            "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts as faster or slower only \
-             when its whole interval lies outside the region of equivalence.",
-            "Tokens a second in each record",
-            is_speed,
-        ),
-        of("costs", "Load and memory", "What a model takes before and while it works.", "Load and memory", is_cost),
-        of(
-            "prompts",
-            "Prompts",
-            "The prompt suite by category: total tokens over total time.",
-            "Tokens a second, by category of prompts",
-            is_of_prompts,
-        ),
-        of(
-            "outputs",
-            "Outputs",
-            "What quantizing did to the output. Changes are paired by window: the same file reads the same text.",
-            "Perplexity and divergence from the original",
-            is_output,
-        ),
-    ];
-    all.retain(|section| section.tables.iter().any(|table| !table.rows.is_empty()));
-    all
+        let table = table(history, labels, &format!("{id}-table"), caption, topic);
+        Section { id, title, lead, tables: vec![table], figures: Vec::new() }
+    };
+    let all = [Topic::Speed, Topic::Costs, Topic::Prompts, Topic::Outputs].map(of).into_iter();
+    all.filter(|section| section.tables.iter().any(|table| !table.rows.is_empty())).collect()
 }
 
-fn table(history: &History, labels: &[Label], id: &str, caption: &str, wanted: fn(&MetricRow) -> bool) -> Table {
+fn table(history: &History, labels: &[Label], id: &str, caption: &str, topic: Topic) -> Table {
     let mut columns = vec![Column::text("model"), Column::text("metric")];
     let last = labels.len().saturating_sub(1);
     // Where width is short, the first record and the last say most.
@@ -88,10 +96,10 @@ fn table(history: &History, labels: &[Label], id: &str, caption: &str, wanted: f
     };
     columns.extend(labels.iter().enumerate().map(|(i, label)| Column::number(&label.title, "").rank(rank(i))));
     let rows_of = |model: &ModelRows| -> Vec<Vec<Cell>> {
-        model.metrics.iter().filter(|m| wanted(m)).map(|m| row(&model.name, m)).collect()
+        model.metrics.iter().filter(|m| Topic::of(m) == Some(topic)).map(|m| row(&model.name, m)).collect()
     };
     let mut table = Table::new(id, caption, columns, history.models.iter().flat_map(rows_of).collect());
-    table.notes = gaps(history, labels, wanted);
+    table.notes = gaps(history, labels, topic);
     table
 }
 
@@ -142,13 +150,13 @@ fn cell(reading: &Reading, scale: Scale) -> Cell {
 }
 
 /// What is missing, a line a model: which records lack it, and that it failed.
-fn gaps(history: &History, labels: &[Label], wanted: fn(&MetricRow) -> bool) -> Vec<String> {
+fn gaps(history: &History, labels: &[Label], topic: Topic) -> Vec<String> {
     let letters = |row: &MetricRow, gap: &Measured| -> Vec<&str> {
         let missing = row.readings.iter().zip(labels).filter(|(reading, _)| reading.measured == *gap);
         missing.map(|(_, label)| label.letter.as_str()).collect()
     };
     let of = |model: &ModelRows| {
-        let row = model.metrics.iter().find(|row| wanted(row))?;
+        let row = model.metrics.iter().find(|row| Topic::of(row) == Some(topic))?;
         let kinds = [(Measured::NoSuchModel, "is not in"), (Measured::Failed, "failed in")];
         let told: Vec<String> = kinds
             .iter()

@@ -85,10 +85,12 @@ pub(crate) struct Speed {
 /// The guide's metrics of every model.
 pub(crate) fn metrics(analysis: &Analysis) -> Metrics {
     let base = original(analysis);
-    Metrics { models: analysis.models.iter().map(|m| model(m, base.filter(|_| m.role != Role::Original))).collect() }
+    Metrics {
+        models: analysis.models.iter().map(|m| metrics_of(m, base.filter(|_| m.role != Role::Original))).collect(),
+    }
 }
 
-fn model(m: &ModelAnalysis, base: Option<&ModelAnalysis>) -> ModelMetrics {
+fn metrics_of(m: &ModelAnalysis, base: Option<&ModelAnalysis>) -> ModelMetrics {
     let memory = m.memory.as_ref();
     let reduction = |of: fn(&ModelAnalysis) -> Option<f64>| Some(1.0 - of(m)? / of(base?)?);
     let mut categories: Vec<&str> = Vec::new();
@@ -200,28 +202,31 @@ fn columns(first: &str, base: &str, own: &str) -> Vec<Column> {
     vec![Column::text(first), number(base), number(own), number("difference"), number("ratio")]
 }
 
-/// One table a candidate; none without an original that was measured.
+/// One table a candidate; none without an original.
 pub(crate) fn overall(analysis: &Analysis) -> Vec<Table> {
-    let all = metrics(analysis);
-    let pairs = analysis.models.iter().zip(&all.models).filter(|(m, _)| m.role != Role::Original).enumerate();
-    let Some((first, base)) = analysis.models.iter().zip(&all.models).find(|(m, _)| m.role == Role::Original) else {
-        return Vec::new();
-    };
-    let table = |(i, (m, own)): (usize, (&ModelAnalysis, &ModelMetrics))| {
-        let rows = rows().into_iter().map(|(title, of, write)| cells(title, of(base), of(own), write));
-        let rows: Vec<_> = rows.filter(|row| row[1].why.is_none() || row[2].why.is_none()).collect();
-        let title = format!("{} against {}, in the benchmarking guide's words", name(m), name(first));
-        let mut table =
-            Table::new(&format!("guide-{}", i + 1), &title, columns("metric", &name(first), &name(m)), rows);
-        if let Some(actual) = own.memory_reduction {
-            let expected = own.expected_reduction.map_or(String::new(), |e| {
-                format!(" Expected reduction: {} of the weights, by the files' bits per weight.", percent(e))
-            });
-            table.notes.push(format!("Memory reduction: {} of the greatest memory.{expected}", percent(actual)));
-        }
-        table
-    };
-    pairs.map(table).filter(|t| !t.rows.is_empty()).collect()
+    (0..analysis.models.len()).filter_map(|model| of_candidate(analysis, model)).collect()
+}
+
+/// A candidate against the original; `None` of the original, without one, and where nothing was measured.
+pub(crate) fn of_candidate(analysis: &Analysis, model: usize) -> Option<Table> {
+    let (first, m) = (original(analysis)?, analysis.models.get(model)?);
+    if m.role == Role::Original {
+        return None;
+    }
+    let place = analysis.models[..=model].iter().filter(|m| m.role != Role::Original).count();
+    let (base, own) = (metrics_of(first, None), metrics_of(m, Some(first)));
+    let rows = rows().into_iter().map(|(title, of, write)| cells(title, of(&base), of(&own), write));
+    let rows: Vec<_> = rows.filter(|row| row[1].why.is_none() || row[2].why.is_none()).collect();
+    let title = format!("{} against {}, in the benchmarking guide's words", name(m), name(first));
+    let columns = columns("metric", &name(first), &name(m));
+    let mut table = Table::new(&format!("guide-{place}"), &title, columns, rows);
+    if let Some(actual) = own.memory_reduction {
+        let expected = own.expected_reduction.map_or(String::new(), |e| {
+            format!(" Expected reduction: {} of the weights, by the files' bits per weight.", percent(e))
+        });
+        table.notes.push(format!("Memory reduction: {} of the greatest memory.{expected}", percent(actual)));
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// Generation speed by category and by prompt, one table a candidate.

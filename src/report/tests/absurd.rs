@@ -42,7 +42,7 @@ fn every_changed_record_that_can_be_read_can_be_reported() {
             assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{format:?}");
         }
         for model in (0..run.subjects.len()).filter(|&model| run.subjects[model].role == Role::Candidate) {
-            let card = card::update(None, &run, &found, model).expect("a new card can be written");
+            let card = card::update(None, &found, model).expect("a new card can be written");
             assert!(!card.contains(['\u{1b}', '\u{9b}', '\u{202e}']));
         }
         let against_itself = analysis::diff::diff(&run, &run);

@@ -3,7 +3,7 @@
 use super::fixture::{analysis, read_again, run};
 use crate::{
     record::{Run, WorkloadKind},
-    report::{Error, Format, Options, Report, RunReport, render, render_template},
+    report::{Format, Options, Report, RunReport, format::PageError, render, render_template},
 };
 
 fn rows(format: Format) -> String {
@@ -59,9 +59,10 @@ fn llama_bench_markdown() {
     insta::assert_snapshot!(rows(Format::LlamaBenchMd));
 }
 
-fn own_template(name: &str, source: &str, run: &Run) -> Result<String, Error> {
+fn own_template(name: &str, source: &str, run: &Run) -> Result<String, PageError> {
     let analysis = analysis(run);
-    render_template(name, source, &*RunReport::new(run, &analysis).document()?, &analysis)
+    let report = RunReport::new(run, &analysis);
+    render_template(name, source, &report.document().expect("it can be drawn"), &analysis)
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn a_template_sees_all_and_its_mistakes_are_told() {
     assert_eq!(own("x.html", "{{ '<b>' }}").expect("it renders"), "&lt;b&gt;");
     assert_eq!(own("x.txt", "{{ '<b>' }}").expect("it renders"), "<b>");
     for source in ["{{ view.nothing }}", "{{ view.title", "{% include 'other' %}"] {
-        let Err(Error::Template { message }) = own("x.txt", source) else { panic!("{source} renders") };
+        let Err(PageError::Template { message }) = own("x.txt", source) else { panic!("{source} renders") };
         assert!(!message.is_empty());
     }
 }
