@@ -251,35 +251,10 @@ fn imports_are_found_in_every_spelling() {
     assert_eq!(found, ["probe", "record", "stats", "units"]);
 }
 
-/// Uses that close a circle between files, by file or by folder. None is to be added; who takes one apart removes its line.
-const CIRCLES: &[(&str, &str)] = &[
-    ("cli/", "cli/args.rs"),
-    ("cli/", "cli/mod.rs"),
-    ("cli/quality.rs", "cli/bench.rs"),
-    ("cli/quality.rs", "cli/plan.rs"),
-    ("cli/remake.rs", "cli/demo.rs"),
-    ("cli/remake.rs", "cli/quantize.rs"),
-    ("cli/session.rs", "cli/remake.rs"),
-    ("cli/subjects.rs", "cli/remake.rs"),
-];
-
 #[test]
 fn files_use_each_other_in_no_circle() {
-    let uses = graph(&sources());
-    let without = |known: &[(&str, &str)]| {
-        let is = |file: &str, named: &str| file == named || (named.ends_with('/') && file.starts_with(named));
-        let mut left = uses.clone();
-        for (from, used) in &mut left {
-            used.retain(|to| !known.iter().any(|(a, b)| is(from, a) && is(to, b)));
-        }
-        circles(&left)
-    };
-    let new = without(CIRCLES);
-    assert!(new.is_empty(), "{}", new.join("\n"));
-    for known in CIRCLES {
-        let others: Vec<(&str, &str)> = CIRCLES.iter().copied().filter(|other| other != known).collect();
-        assert!(!without(&others).is_empty(), "{known:?} closes no circle: remove the line");
-    }
+    let found = circles(&graph(&sources()));
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// File -> files whose items it uses. What a file re-exports counts as used by whoever uses it, and as its own file's.

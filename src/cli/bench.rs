@@ -1,4 +1,4 @@
-//! compare and sweep: from the models' names to the record and its reports.
+//! compare and sweep, and what every command that measures does: from found models to the record and its reports.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,139 +6,189 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use clap::Args;
 
 use super::{
-    args::{CompareArgs, MeasureArgs, SweepArgs},
-    exit::Exit,
-    fetch, fits, interrupt,
-    machine::{self, Here},
-    outputs::{Outputs, ResultArgs},
-    plan::{self, Setting},
+    console::Exit,
+    fetch, fits,
+    machine::{self, Environment},
+    options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
+    outputs::{Layout, OutputArgs, Outputs, ResultArgs},
     preview,
     progress::Progress,
-    quality,
-    quantize::{self, Workshop},
-    remake,
-    session::{self, Finished, Needs, Session},
-    subjects::{self, Found, Source},
+    quantize::{self, CheckpointDir, QuantizeRequest},
+    session::{self, Finished, ResumeState, Session},
+    subjects::{self, Found},
 };
 use crate::{
     event::{Observer, Silent},
     probe::{self, Monotonic},
     prompts,
-    record::{self, Ended, FORMAT, Outcome, Plan, Purpose, Run, Settings, journal::Begun},
+    record::{self, Ended, FORMAT, Outcome, Plan, Purpose, Run, Wishes, journal::Begun},
+    run::quality::Inputs,
 };
 
-/// Samples of a quick round of models whose samples last a second or so.
-const QUICK_INNER: u32 = 1;
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
+    original: String,
+    /// The quantized checkpoints, named like the original
+    #[arg(required = true)]
+    quantized: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
 
-/// What compare and sweep know before they plan.
-pub(super) fn setting(n_models: usize) -> Setting {
-    Setting { n_models, quick_inner: QUICK_INNER, budget_s: None }
+#[derive(Debug, Args)]
+pub(super) struct SweepArgs {
+    /// The original: a GGUF file, the first part of a split one, or a folder holding one model
+    original: String,
+    /// Types to make of it, by llama-quantize's names
+    #[arg(long, value_delimiter = ',', default_value = "Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q3_K_M,Q2_K", value_name = "TYPE,...")]
+    types: Vec<String>,
+    /// Keep the files made here; without it they are deleted at the end
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Quantize even an already quantized original; the report labels the results
+    #[arg(long)]
+    allow_requantize: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    measure: MeasureArgs,
 }
 
 /// What is measured, whichever command asked for it.
-pub(super) struct Job<'a> {
-    pub(super) args: &'a MeasureArgs,
-    pub(super) plan: Plan,
-    /// Every subject's.
-    pub(super) settings: Settings,
-    pub(super) here: Here,
-    pub(super) sources: Vec<Source>,
-    pub(super) quality: quality::Wanted,
+pub(super) struct Job {
     pub(super) purpose: Purpose,
+    pub(super) plan: Plan,
+    /// With their settings.
+    pub(super) subjects: Vec<Found>,
+    pub(super) inputs: Inputs,
+    pub(super) wishes: Option<Wishes>,
+    pub(super) execution: ExecutionArgs,
+    pub(super) environment: Environment,
+    pub(super) layout: Layout,
+    pub(super) output: OutputArgs,
 }
 
-pub(super) fn compare(args: &CompareArgs) -> Result<Exit> {
-    let here = machine::here()?;
-    let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, &setting(1 + args.quantized.len()), &quality, &here.machine)?;
-    let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
-    let names = std::iter::once(&args.original).chain(&args.quantized).map(String::as_str);
-    let sources = fetch::sources(names, fetch::Downloads::of(&args.measure), observer(&args.measure).as_mut());
-    measure(Job { args: &args.measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
+/// Texts of every measurement but the demo's.
+const TEXTS: Texts = Texts { defaults: prompts::builtin_texts, quick: false };
+
+pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
+    let CompareArgs { original, quantized, output, measure } = args;
+    compare_models(&original, &quantized, measure, Layout::Folder, output)
 }
 
-pub(super) fn sweep(args: &SweepArgs) -> Result<Exit> {
-    let here = machine::here()?;
-    let quality = quality::wanted(&args.measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&args.measure, &setting(1 + args.types.len()), &quality, &here.machine)?;
-    let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
-    let types = quantize::types(&args.types)?;
-    if args.measure.dry_run {
-        let sources = fetch::sources([&*args.original], fetch::Downloads::Announced, &mut Silent);
-        return preview::show(subjects::find(&sources, &settings), &plan, &settings, &here, &types, args.measure.force);
+/// Measures models as they were named, and keeps the results where the layout says.
+pub(super) fn compare_models(
+    original: &str,
+    quantized: &[String],
+    options: MeasureArgs,
+    layout: Layout,
+    output: OutputArgs,
+) -> Result<Exit> {
+    let environment = Environment::read()?;
+    let Request { plan, settings, inputs, wishes, execution } =
+        options.into_request(Scale::of(1 + quantized.len()), TEXTS, &environment.machine)?;
+    let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
+    let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
+    let subjects = subjects::find(sources, &settings);
+    measure(Job {
+        purpose: Purpose::Comparison,
+        plan,
+        subjects,
+        inputs,
+        wishes,
+        execution,
+        environment,
+        layout,
+        output,
+    })
+}
+
+pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
+    let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
+    let environment = Environment::read()?;
+    let Request { plan, settings, inputs, wishes, execution } =
+        options.into_request(Scale::of(1 + types.len()), TEXTS, &environment.machine)?;
+    let types = quantize::types(&types)?;
+    if execution.dry_run {
+        let sources = fetch::sources([&*original], execution.downloads(), &mut Silent);
+        return preview::show(subjects::find(sources, &settings), &plan, &environment, &types, execution.force);
     }
-    let original = fetch::path(&args.original, observer(&args.measure).as_mut())?;
-    let workshop = Workshop::open(args.keep.as_deref())?;
-    let mut observer = observer(&args.measure);
-    let request = quantize::Request {
-        original: &original,
-        types: &types,
-        n_threads: settings.n_threads,
-        allow_requantize: args.allow_requantize,
-    };
-    let sources = quantize::make(&workshop, &request, observer.as_mut())?;
-    drop(observer);
-    measure(Job { args: &args.measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
+    let original = fetch::path(&original, observer(&output.results).as_mut())?;
+    let folder = CheckpointDir::open(keep.as_deref())?;
+    let request =
+        QuantizeRequest { original: &original, types: &types, n_threads: settings.n_threads, allow_requantize };
+    let sources = quantize::make(&folder, &request, observer(&output.results).as_mut())?;
+    let subjects = subjects::find(sources, &settings);
+    measure(Job {
+        purpose: Purpose::Comparison,
+        plan,
+        subjects,
+        inputs,
+        wishes,
+        execution,
+        environment,
+        layout: Layout::Folder,
+        output,
+    })
 }
 
 /// Measures, keeps every round, reports.
-pub(super) fn measure(job: Job<'_>) -> Result<Exit> {
-    let args = job.args;
+pub(super) fn measure(job: Job) -> Result<Exit> {
+    let results = job.output.results.clone();
     let Some(finished) = take(job)? else { return Ok(Exit::Fine) };
-    finished.report(&args.results)?;
+    finished.report(&results)?;
     Ok(exit(&finished.run))
 }
 
 /// Measures and keeps every round; `None` when the plan alone was to be shown.
-pub(super) fn take(job: Job<'_>) -> Result<Option<Finished>> {
-    let Job { args, plan, settings, here, sources, quality, purpose } = job;
-    let mut subjects = subjects::find(&sources, &settings);
-    if let Some(file) = &quality.inputs.logits {
-        subjects::compare_with_file(&mut subjects, file, &settings);
-    }
-    if args.dry_run {
-        preview::show(subjects, &plan, &settings, &here, &[], args.force)?;
+pub(super) fn take(job: Job) -> Result<Option<Finished>> {
+    let Job { purpose, plan, mut subjects, inputs, wishes, execution, environment, layout, output } = job;
+    if execution.dry_run {
+        preview::show(subjects, &plan, &environment, &[], execution.force)?;
         return Ok(None);
     }
+    let Environment { build, mut machine } = environment;
     check_some_can_run(&subjects)?;
     check_some_work_fits(&subjects, &plan)?;
     subjects::expect_kv_cache(&mut subjects, &plan);
-    if !args.force {
-        fits::refuse(&mut subjects, &here.machine, &plan);
+    if !execution.force {
+        fits::refuse(&mut subjects, &machine, &plan);
     }
-    let outputs = Outputs::open(args)?;
+    let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs)?;
-    let mut observer = observer(args);
+    let mut observer = observer(&output.results);
     subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
 
-    let mut here = here;
-    here.machine.memory_bandwidth =
-        args.script.is_none().then(|| machine::memory_bandwidth(&plan, &settings, &here.machine)).flatten();
-    let devices = here.machine.devices.clone();
-    let (subjects, files): (Vec<_>, Vec<PathBuf>) = subjects.into_iter().map(|s| (s.subject, s.path)).unzip();
+    let base = subjects.first().filter(|_| execution.script.is_none());
+    machine.memory_bandwidth = base.and_then(|base| machine::memory_bandwidth(&plan, &base.subject.settings, &machine));
+    let devices = machine.devices.clone();
+    let resume = ResumeState::new(&layout, &execution, &subjects, inputs);
     let run = Run {
         format: FORMAT,
-        build: here.build,
-        machine: here.machine,
+        build,
+        machine,
         purpose,
         command: command_line(),
         started_utc: probe::utc_now().to_string(),
         plan,
-        subjects,
+        subjects: subjects.into_iter().map(|found| found.subject).collect(),
         rounds: Vec::new(),
         ended: Ended::Unfinished,
         adaptation: None,
         quality: None,
         resumed: Vec::new(),
-        wishes: args.wishes.record(),
+        wishes,
     };
-    let needs = Needs::new(args, &files, remake::made(&sources), quality.inputs);
-    let interrupt = interrupt::interrupt()?;
-    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&needs)? })?;
+    let interrupt = session::interrupt()?;
+    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
     let clock = Arc::new(Monotonic::start());
-    Session { run, outputs, journal, needs, devices, clock, interrupt, observer }.measure().map(Some)
+    Session { run, outputs, journal, resume, devices, clock, interrupt, observer }.measure().map(Some)
 }
 
 /// How a run went, as an exit code.
@@ -189,13 +239,8 @@ fn check_some_work_fits(subjects: &[Found], plan: &Plan) -> Result<()> {
 }
 
 /// The progress display, when someone is looking.
-pub(super) fn observer(args: &MeasureArgs) -> Box<dyn Observer> {
-    watcher(&args.results)
-}
-
-/// The same, for whoever does not plan.
-pub(super) fn watcher(args: &ResultArgs) -> Box<dyn Observer> {
-    if args.quiet { Box::new(Silent) } else { Progress::on_stderr().map_or(Box::new(Silent), |p| Box::new(p) as _) }
+pub(super) fn observer(results: &ResultArgs) -> Box<dyn Observer> {
+    if results.quiet { Box::new(Silent) } else { Progress::on_stderr().map_or(Box::new(Silent), |p| Box::new(p) as _) }
 }
 
 /// Where hashes are kept between runs: the person's cache folder, when there is one.

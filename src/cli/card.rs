@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use similar::TextDiff;
 
-use super::{exit::Exit, say};
+use super::console::{Exit, print_text};
 use crate::{
     analysis::{self, Analysis},
     models,
@@ -40,13 +40,13 @@ pub(super) fn run(args: &CardArgs) -> Result<Exit> {
     let analysis = analysis::analyse(&run);
     let model = candidate(&run, args.model.as_deref())?;
     let Some(path) = args.update.as_ref().filter(|_| !args.print) else {
-        return say(&card::section(&analysis, model));
+        return print_text(&card::section(&analysis, model));
     };
     if args.dry_run {
-        return say(&difference(path, &change(path, &analysis, model)?));
+        return print_text(&difference(path, &change(path, &analysis, model)?));
     }
     write(path, &analysis, model)?;
-    say(&format!("{}\n", path.display()))
+    print_text(&format!("{}\n", path.display()))
 }
 
 /// Updates the card beside each candidate that lies on this machine. `names` are the candidates as they were typed.
@@ -55,13 +55,13 @@ pub(super) fn update_beside(run: &Run, analysis: &Analysis, names: &[String]) ->
     for (model, name) in candidates.zip(names) {
         let Model { label, folder } = Model::of(&run.subjects[model].name, name);
         if run.subjects[model].outcome != Outcome::Done {
-            say(&format!("Card of {label}: not changed, since it could not be measured\n"))?;
+            print_text(&format!("Card of {label}: not changed, since it could not be measured\n"))?;
         } else if let Some(folder) = folder {
             let path = folder.join("README.md");
             write(&path, analysis, model)?;
-            say(&format!("Card of {label}: {}\n", path.display()))?;
+            print_text(&format!("Card of {label}: {}\n", path.display()))?;
         } else {
-            say(&format!(
+            print_text(&format!(
                 "Card of {label}: not changed, since {name} lies in no folder of yours; see gguf-bench card\n"
             ))?;
         }

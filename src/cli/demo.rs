@@ -3,19 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
 use super::{
-    args::DemoArgs,
-    bench::{self, Job},
-    exit::Exit,
-    machine,
-    plan::{self, Setting},
-    preview, quality,
-    quantize::{self, Workshop},
-    remake::Recipe,
-    subjects::{self, Source},
+    bench::{self, Job, observer},
+    console::Exit,
+    machine::Environment,
+    options::{MeasureArgs, Request, precision::Scale, quality::Texts},
+    outputs::{Layout, OutputArgs},
+    preview,
+    quantize::{self, CheckpointDir, QuantizeRequest},
+    subjects::{self, Recipe, Source},
 };
-
 use crate::{prompts, record::Purpose};
 
 /// The bundled model, 4.2 million parameters, in F16.
@@ -27,34 +26,53 @@ const QUICK_INNER: u32 = 8;
 /// A minute, so that a person watches to the end.
 const BUDGET_S: u64 = 60;
 
-pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
-    let here = machine::here()?;
-    let quality = quality::quick(&args.measure, prompts::pocket_texts)?;
-    let setting = Setting { n_models: 1 + TYPES.len(), quick_inner: QUICK_INNER, budget_s: Some(BUDGET_S) };
-    let plan = plan::plan(&args.measure, &setting, &quality, &here.machine)?;
-    let settings = plan::settings(&args.measure, here.machine.allowed_cpus);
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
+
+pub(super) fn run(args: DemoArgs) -> Result<Exit> {
+    let DemoArgs { output, measure } = args;
+    let environment = Environment::read()?;
+    let scale = Scale { n_models: 1 + TYPES.len(), quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
+    let texts = Texts { defaults: prompts::pocket_texts, quick: true };
+    let Request { plan, settings, inputs, wishes, execution } =
+        measure.into_request(scale, texts, &environment.machine)?;
     let types = quantize::types(&TYPES.map(String::from))?;
-    let workshop = Workshop::open(None)?;
-    let original = workshop.path().join(POCKET_FILE);
+    let folder = CheckpointDir::open(None)?;
+    let original = folder.path().join(POCKET_FILE);
     unpack(&original)?;
     let original = original.display().to_string();
-    if args.measure.dry_run {
-        let found = subjects::find(&[Source::found(&original)], &settings);
-        return preview::show(found, &plan, &settings, &here, &types, args.measure.force);
+    if execution.dry_run {
+        return preview::show(
+            subjects::find(vec![Source::found(&original)], &settings),
+            &plan,
+            &environment,
+            &types,
+            execution.force,
+        );
     }
-    let mut observer = bench::observer(&args.measure);
-    let request = quantize::Request {
-        original: &original,
-        types: &types,
-        n_threads: settings.n_threads,
-        allow_requantize: false,
-    };
-    let mut sources = quantize::make(&workshop, &request, observer.as_mut())?;
+    let request =
+        QuantizeRequest { original: &original, types: &types, n_threads: settings.n_threads, allow_requantize: false };
+    let mut sources = quantize::make(&folder, &request, observer(&output.results).as_mut())?;
     if let Some(bundled) = sources.first_mut() {
         bundled.recipe = Some(Recipe::Bundled);
     }
-    drop(observer);
-    bench::measure(Job { args: &args.measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
+    let subjects = subjects::find(sources, &settings);
+    bench::measure(Job {
+        purpose: Purpose::Comparison,
+        plan,
+        subjects,
+        inputs,
+        wishes,
+        execution,
+        environment,
+        layout: Layout::Folder,
+        output,
+    })
 }
 
 /// Writes the bundled model to a file.

@@ -6,7 +6,10 @@ use anyhow::{Result, bail};
 
 use clap::Args;
 
-use super::{exit::Exit, outputs, say};
+use super::{
+    console::{Exit, print_text, usage_error},
+    outputs,
+};
 use crate::{
     analysis::diff::{Diff, Limit, diff},
     record::{self, Run},
@@ -51,16 +54,16 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
     let mut diff = diff(&old, &new);
     refuse(&diff, &old, &new, args.force)?;
     if let Err(error) = diff.hold_against(&args.fail_if) {
-        return Ok(super::usage(&error.to_string()));
+        return Ok(usage_error(&error.to_string()));
     }
     let mut stdout_taken = false;
     for (path, format) in [(&args.json, Format::Json), (&args.md, Format::Md)] {
         let Some(path) = path else { continue };
         stdout_taken |= path.as_os_str() == "-";
-        outputs::write(path, format, &diff)?;
+        outputs::write_report(path, format, &diff)?;
     }
     if !stdout_taken {
-        say(&report::render(Format::Text, &diff, &outputs::for_terminal())?)?;
+        print_text(&report::render(Format::Text, &diff, &outputs::for_terminal())?)?;
     }
     Ok(if diff.fails() {
         Exit::Regressed

@@ -3,8 +3,12 @@
 use std::{fmt::Write, thread, time::Duration};
 
 use anyhow::Result;
+use clap::Args;
 
-use super::{args::DoctorArgs, exit::Exit, machine, say, say_json};
+use super::{
+    console::{Exit, print_json, print_text},
+    machine::Environment,
+};
 use crate::{
     probe::{
         self, Clock, Monotonic, Watch,
@@ -17,15 +21,22 @@ use crate::{
 /// How long the machine is watched while nothing of ours runs.
 const WATCHED: Duration = Duration::from_secs(1);
 
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
-    let here = machine::here()?;
+    let Environment { build, machine } = Environment::read()?;
     let clock = Monotonic::start();
     let watch = Watch::start(clock.now_ns(), &[]);
     thread::sleep(WATCHED);
     let conditions = watch.end(clock.now_ns(), &[]);
     let live = LiveState { conditions, timer_ns: resolution_ns(&clock), host: probe::host() };
-    let checks = checks(&here.machine, &here.build, &live);
-    if args.json { say_json(&checks) } else { say(&describe(&here.build, &checks)?) }
+    let checks = checks(&machine, &build, &live);
+    if args.json { print_json(&checks) } else { print_text(&describe(&build, &checks)?) }
 }
 
 fn describe(build: &Build, checks: &[Check]) -> Result<String> {

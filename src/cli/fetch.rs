@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{args::MeasureArgs, subjects::Source, values};
+use super::{console::size, options::execution::Downloads, subjects::Source};
 use crate::{
     event::{Event, Observer},
     models::{
@@ -15,22 +15,6 @@ use crate::{
     record::{Outcome, Stage},
     text::printable,
 };
-
-/// Whether what is not here may be fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Downloads {
-    /// It is.
-    Made,
-    /// Only what would be fetched is said.
-    Announced,
-}
-
-impl Downloads {
-    /// A dry run fetches nothing.
-    pub(super) fn of(args: &MeasureArgs) -> Self {
-        if args.dry_run { Self::Announced } else { Self::Made }
-    }
-}
 
 /// What was typed for each model as files of this machine; what a store does not give is the model's row.
 pub(super) fn sources<'a>(
@@ -47,16 +31,14 @@ pub(super) fn sources<'a>(
 }
 
 /// The path of one model that must be there.
-///
-/// # Errors
-/// When it names a store that does not give it.
 pub(super) fn path(name: &str, observer: &mut dyn Observer) -> Result<String> {
-    let found = models::stores::find(name, &stores(), &mut |p| tell(p, observer)).context("get the model")?;
+    let found =
+        models::stores::find(name, &stores(), &mut |p| report_progress(p, observer)).context("get the model")?;
     Ok(found.map_or_else(|| name.to_owned(), |found| found.path.display().to_string()))
 }
 
 fn source(name: &str, stores: &Stores, observer: &mut dyn Observer) -> Source {
-    match models::stores::find(name, stores, &mut |p| tell(p, observer)) {
+    match models::stores::find(name, stores, &mut |p| report_progress(p, observer)) {
         Ok(None) => Source::found(name),
         Ok(Some(found)) => stored(found),
         Err(error) => failed(name, &error),
@@ -85,11 +67,11 @@ fn failed(name: &str, error: &StoreError) -> Source {
 fn to_fetch(missing: &[Missing]) -> String {
     let files = missing.iter().map(|m| printable(&m.file)).collect::<Vec<_>>().join(", ");
     let bytes: Option<u64> = missing.iter().map(|m| m.bytes).sum();
-    let size = bytes.map_or_else(|| "the Hub does not say how large".into(), values::size);
+    let size = bytes.map_or_else(|| "the Hub does not say how large".into(), size);
     format!("would be fetched: {files}, {size}")
 }
 
-fn tell(progress: Progress<'_>, observer: &mut dyn Observer) {
+fn report_progress(progress: Progress<'_>, observer: &mut dyn Observer) {
     let Progress { file, done_bytes, total_bytes } = progress;
     observer.on(Event::Downloading { file, done_bytes, total_bytes });
 }

@@ -1,6 +1,6 @@
 //! Before anything is loaded: what each model is expected to take, held against what there is.
 
-use super::{subjects::Found, values::size};
+use super::{console::size, subjects::Found};
 use crate::{
     record::{Machine, Outcome, Plan, Stage, Subject},
     run::{MemoryBudget, available_bytes},
@@ -51,7 +51,7 @@ mod tests {
     fn run_and_subjects() -> (Run, Vec<Found>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
         let run = read_run(&path).expect("the fixture is a record");
-        let found = |subject: &Subject| Found { subject: subject.clone(), path: "unread".into(), pending: None };
+        let found = |subject: &Subject| Found::unread(subject.clone(), "unread".into());
         let subjects = run.subjects.iter().filter(|m| m.outcome == Outcome::Done).map(found).collect();
         (run, subjects)
     }

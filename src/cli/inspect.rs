@@ -3,8 +3,12 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::{args::InspectArgs, exit::Exit, fetch, say, say_json, values::size};
+use super::{
+    console::{Exit, print_json, print_text, size},
+    fetch,
+};
 use crate::{
     event::Silent,
     gguf::{self, Facts, Heads},
@@ -12,14 +16,23 @@ use crate::{
     text::printable,
 };
 
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// A GGUF file, the first part of a split one, or a folder holding one model
+    model: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
     let file = models::resolve(&fetch::path(&args.model, &mut Silent)?)?.file;
     let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
     let facts = model.facts();
     if args.json {
-        return say_json(&facts);
+        return print_json(&facts);
     }
-    say(&describe(&file.display().to_string(), &facts)?)
+    print_text(&describe(&file.display().to_string(), &facts)?)
 }
 
 fn describe(file: &str, facts: &Facts) -> Result<String> {

@@ -12,25 +12,28 @@ use crate::{
 };
 
 /// Identity of this binary and this machine.
-pub(super) struct Here {
+pub(super) struct Environment {
     pub(super) build: Build,
     pub(super) machine: Machine,
 }
 
-/// Reads both. llama.cpp is asked in a process of its own: here it would hold device memory.
-pub(super) fn here() -> Result<Here> {
-    let said = run::run_to_end(&program()?, &worker("describe"), Duration::from_mins(1))
-        .context("ask llama.cpp for its devices")?;
-    let Description { devices, system_info } =
-        serde_json::from_slice(&said).context("understand llama.cpp's devices")?;
-    Ok(Here { build: build(system_info), machine: probe::machine(devices) })
+impl Environment {
+    /// llama.cpp is asked in a process of its own: here it would hold device memory.
+    pub(super) fn read() -> Result<Self> {
+        let said = run::run_to_end(&program()?, &worker("describe"), Duration::from_mins(1))
+            .context("ask llama.cpp for its devices")?;
+        let Description { devices, system_info } =
+            serde_json::from_slice(&said).context("understand llama.cpp's devices")?;
+        Ok(Self { build: build(system_info), machine: probe::machine(devices) })
+    }
 }
 
 /// Whether a device other than the CPU holds a part of the models.
-pub(super) fn computes_on_device(device: Device, n_gpu_layers: i32, machine: &Machine) -> bool {
-    match device {
+pub(super) fn computes_on_device(settings: &Settings, machine: &Machine) -> bool {
+    let offloads = settings.n_gpu_layers != 0;
+    match settings.device {
         Device::Cpu => false,
-        Device::Auto => n_gpu_layers != 0 && machine.devices.iter().any(|device| device.kind.is_gpu()),
+        Device::Auto => offloads && machine.devices.iter().any(|device| device.kind.is_gpu()),
         Device::Cuda | Device::Metal | Device::Vulkan => true,
     }
 }
@@ -39,7 +42,7 @@ pub(super) fn computes_on_device(device: Device, n_gpu_layers: i32, machine: &Ma
 pub(super) fn memory_bandwidth(plan: &Plan, settings: &Settings, machine: &Machine) -> Option<MemoryBandwidth> {
     let generates = plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Tg { .. }));
     let clock = probe::Monotonic::start();
-    (!computes_on_device(settings.device, settings.n_gpu_layers, machine) && generates)
+    (!computes_on_device(settings, machine) && generates)
         .then(|| probe::bandwidth(&clock, settings.n_threads, probe::machine::available_bytes()))?
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{args::MeasureArgs, exit::Exit, print};
+use super::console::{Exit, error_chain, print_stdout};
 use crate::{
     analysis, probe,
     record::{self, Run},
@@ -30,6 +30,16 @@ pub(super) enum Layout {
         /// The HTML report.
         report: Option<PathBuf>,
     },
+}
+
+/// Where the results of a run go.
+#[derive(Debug, Args)]
+pub(super) struct OutputArgs {
+    /// Folder for run.jsonl, run.json, report.html, report.md and summary.csv [default: results/<UTC time>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) results: ResultArgs,
 }
 
 /// What is written besides the run's own files, and what is shown meanwhile.
@@ -94,10 +104,10 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Makes the folder and checks that it can be written to, before anything slow starts.
-    pub(super) fn open(args: &MeasureArgs) -> Result<Self> {
-        let folder = || args.out.clone().unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
-        let outputs = Self::of(&args.layout, folder);
-        let option = if args.layout == Layout::Folder { "--out" } else { "--output" };
+    pub(super) fn open(layout: &Layout, out: Option<PathBuf>, results: &ResultArgs) -> Result<Self> {
+        let folder = || out.unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
+        let outputs = Self::of(layout, folder);
+        let option = if *layout == Layout::Folder { "--out" } else { "--output" };
         let reports = outputs.reports.iter().map(|(path, _)| path);
         for path in std::iter::once(&outputs.record).chain(reports) {
             let folder = folder_of(path);
@@ -106,7 +116,7 @@ impl Outputs {
             tempfile::NamedTempFile::new_in(folder)
                 .with_context(|| format!("write to {} (choose another with {option})", folder.display()))?;
         }
-        args.results.check()?;
+        results.check()?;
         Ok(outputs)
     }
 
@@ -140,14 +150,14 @@ impl Outputs {
         let own = self.reports.iter().map(|(path, format)| (path.as_path(), *format));
         let failed: Vec<String> = own
             .chain(args.formats())
-            .filter_map(|(path, format)| write(path, format, &report).err())
-            .map(|error| super::in_words(&error))
+            .filter_map(|(path, format)| write_report(path, format, &report).err())
+            .map(|error| error_chain(&error))
             .collect();
         let stdout = args.stdout();
         if stdout == Stdout::Free {
             let page = self.reports.iter().find(|(path, format)| *format == Format::Html && path.is_file());
             let options = Options { written: page.map(|(path, _)| path.display().to_string()), ..for_terminal() };
-            print(&report::render(Format::Text, &report, &options)?)?;
+            print_stdout(&report::render(Format::Text, &report, &options)?)?;
         }
         if failed.is_empty() { Ok(stdout) } else { bail!("{}", failed.join("\n       ")) }
     }
@@ -158,15 +168,15 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Renders to a file, or to stdout for `-`.
-pub(super) fn write(path: &Path, format: Format, report: &dyn Report) -> Result<()> {
+pub(super) fn write_report(path: &Path, format: Format, report: &dyn Report) -> Result<()> {
     let options = if path.as_os_str() == "-" { for_terminal() } else { Options::default() };
-    put(path, &report::render(format, report, &options)?).map(drop)
+    write_text(path, &report::render(format, report, &options)?).map(drop)
 }
 
 /// Writes to a file, or to stdout for `-`.
-pub(super) fn put(path: &Path, text: &str) -> Result<Exit> {
+pub(super) fn write_text(path: &Path, text: &str) -> Result<Exit> {
     if path.as_os_str() == "-" {
-        return print(text);
+        return print_stdout(text);
     }
     record::write_atomically(path, text.as_bytes())?;
     Ok(Exit::Fine)

@@ -8,12 +8,10 @@ use anyhow::Result;
 
 use self::estimate::Seconds;
 use super::{
-    exit::Exit,
+    console::{Exit, print_text, size},
     fits,
-    machine::Here,
-    say,
+    machine::Environment,
     subjects::{self, Found},
-    values::size,
 };
 use crate::{
     engine::QuantType,
@@ -29,14 +27,13 @@ use crate::{
 pub(super) fn show(
     mut found: Vec<Found>,
     plan: &Plan,
-    settings: &Settings,
-    here: &Here,
+    environment: &Environment,
     types: &[QuantType],
     forced: bool,
 ) -> Result<Exit> {
     subjects::expect_kv_cache(&mut found, plan);
     if !forced {
-        fits::refuse(&mut found, &here.machine, plan);
+        fits::refuse(&mut found, &environment.machine, plan);
     }
     let mut text = String::new();
     let protocol = &plan.protocol;
@@ -54,13 +51,15 @@ pub(super) fn show(
     )?;
     writeln!(text, "  rounds     {}", rounds_words(protocol))?;
     writeln!(text, "  a round    {}", round_words(protocol))?;
-    writeln!(
-        text,
-        "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
-        settings.n_threads, settings.n_threads_batch, settings.n_batch, settings.n_ubatch, plan.seed
-    )?;
-    if let Some(quality) = &plan.quality {
-        writeln!(text, "  quality    {}", quality_words(quality, &found, settings, here, types))?;
+    if let Some(settings) = found.first().map(|original| &original.subject.settings) {
+        writeln!(
+            text,
+            "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
+            settings.n_threads, settings.n_threads_batch, settings.n_batch, settings.n_ubatch, plan.seed
+        )?;
+        if let Some(quality) = &plan.quality {
+            writeln!(text, "  quality    {}", quality_words(quality, &found, settings, environment, types))?;
+        }
     }
     writeln!(text, "\nModels")?;
     let mut seconds = Seconds::default();
@@ -77,7 +76,7 @@ pub(super) fn show(
                     facts.quant,
                     facts.bits_per_weight,
                     MemoryBudget::to_time(subject, plan).map(fits::sum).unwrap_or_default(),
-                    size(run::available_bytes(&here.machine, &subject.settings))
+                    size(run::available_bytes(&environment.machine, &subject.settings))
                 )?;
                 for (id, n_ctx) in too_deep(plan, facts) {
                     writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
@@ -96,7 +95,7 @@ pub(super) fn show(
     } else {
         writeln!(text, "\nTime: {}", seconds.in_words(protocol))?;
     }
-    say(&text)
+    print_text(&text)
 }
 
 /// Work at a depth that the model's training does not allow, and the context it needs.
@@ -145,7 +144,7 @@ fn quality_words(
     quality: &QualityPlan,
     found: &[Found],
     settings: &Settings,
-    here: &Here,
+    environment: &Environment,
     types: &[QuantType],
 ) -> String {
     let needs = |f: &Found| MemoryBudget::to_score(&f.subject, &f.path, quality.n_ctx).total();
@@ -158,7 +157,7 @@ fn quality_words(
         original_bytes,
         candidates_bytes: candidates.into_iter().map(needs).chain(made).collect(),
         cache_bytes: run::quality::cache_bytes(quality),
-        available_bytes: run::available_bytes(&here.machine, settings),
+        available_bytes: run::available_bytes(&environment.machine, settings),
     };
     run::quality::describe(run::quality::sharing(quality, &demand), quality)
 }

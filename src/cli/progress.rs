@@ -4,7 +4,7 @@ use std::{io::IsTerminal, time::Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::values::size;
+use super::console::size;
 use crate::{
     event::{Event, Observer},
     text::inert_line,

@@ -1,125 +1,119 @@
-//! quality, and the part of every measurement that compares outputs: from what was typed to texts and a plan.
+//! quality: compares outputs, and measures no speed.
 
-use anyhow::{Context, Result, bail};
-use base16ct::lower::encode_string as hex;
-use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
 
 use super::{
-    args::{MeasureArgs, QualityArgs},
-    bench::{self, Job},
-    exit::Exit,
-    fetch, machine,
-    plan::{self, Setting},
-    subjects::Source,
+    bench::{self, Job, observer},
+    console::Exit,
+    fetch,
+    machine::Environment,
+    options::{
+        engine::EngineArgs,
+        execution::ExecutionArgs,
+        precision::{PrecisionArgs, Scale},
+        quality::{OutputComparison, QualityArgs, Texts},
+        recommendation::RecommendationArgs,
+        values::confidence,
+    },
+    outputs::{Layout, OutputArgs},
+    subjects,
 };
 use crate::{
-    prompts::{self, Text},
-    record::{Purpose, QualityMemory, QualityPlan, TextPlan},
-    run::quality::{Inputs, Pace},
+    prompts,
+    record::{Plan, Purpose, QualityMemory, QualityPlan, Sampling, TextPlan},
+    run::quality::Inputs,
 };
 
-/// Never stop for precision before so many windows: the estimate of the spread must be one.
-const MIN_WINDOWS: usize = 20;
-/// Windows of a quick look, two of each of the texts that come with the program.
-const QUICK_WINDOWS: usize = 16;
-
-/// How outputs are to be compared, and on what.
-pub(super) struct Wanted {
-    /// `None` when they are not.
-    pub(super) plan: Option<QualityPlan>,
-    pub(super) inputs: Inputs,
+/// Everything but speed.
+#[derive(Debug, Args)]
+pub(super) struct QualityCommand {
+    /// The original, then the quantized checkpoints; with --logits the checkpoints alone
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+    /// Compare with log-probabilities written by --save-logits or by llama-perplexity --kl-divergence-base
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_logits", "text"], help_heading = "Quality")]
+    logits: Option<PathBuf>,
+    /// Write the original's log-probabilities in llama-perplexity's format: large, and needs a single --text
+    #[arg(long, value_name = "FILE", help_heading = "Quality")]
+    save_logits: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    execution: ExecutionArgs,
+    #[command(flatten)]
+    quality: QualityArgs,
+    /// Score 16 windows: a quick look, labelled as such
+    #[arg(long, help_heading = "Quality")]
+    quick: bool,
+    /// Confidence of every interval
+    #[arg(long, default_value = "0.95", value_name = "P", value_parser = confidence, help_heading = "Quality")]
+    confidence: f64,
+    #[command(flatten)]
+    recommendation: RecommendationArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
-/// What the options ask for; `defaults` are the texts when none is named.
-pub(super) fn wanted(args: &MeasureArgs, defaults: fn() -> Vec<Text>) -> Result<Wanted> {
-    within(args, defaults, args.quick)
-}
-
-/// The same, but no more than a quick look unless more is asked for.
-pub(super) fn quick(args: &MeasureArgs, defaults: fn() -> Vec<Text>) -> Result<Wanted> {
-    within(args, defaults, true)
-}
-
-fn within(args: &MeasureArgs, defaults: fn() -> Vec<Text>, quick: bool) -> Result<Wanted> {
-    if args.no_quality {
-        return Ok(Wanted { plan: None, inputs: Inputs::default() });
-    }
-    // Asking for all windows is asking for more than a quick look.
-    let limit = (quick && args.quality_precision > 0.0).then_some(QUICK_WINDOWS);
-    let texts = if args.text.is_empty() {
-        defaults()
-    } else {
-        let read = |spec: &String| prompts::read_text(spec).with_context(|| format!("read the text {spec}"));
-        args.text.iter().map(read).collect::<Result<_>>()?
-    };
-    let plan = QualityPlan {
-        n_ctx: args.ctx,
-        texts: texts.iter().map(text_plan).collect(),
-        precision: args.quality_precision,
-        min_windows: MIN_WINDOWS,
-        max_windows: args.max_windows.map_or(limit, |most| (most > 0).then_some(most)),
-        max_kld_nats: args.max_kld,
-        memory: args.quality_memory,
-        cache_top_k: args.cache_top_k,
-    };
-    let inputs = Inputs {
-        texts: texts.iter().map(|text| text.scored().to_owned()).collect(),
-        skip_statistics: args.no_statistics,
-        pace: args.overlap.then_some(Pace::Overlapped),
-        ..Inputs::default()
-    };
-    Ok(Wanted { plan: Some(plan), inputs })
-}
-
-fn text_plan(text: &Text) -> TextPlan {
-    TextPlan {
-        name: text.name.clone(),
-        domain: text.domain.clone(),
-        sha256: Some(hex(&Sha256::digest(text.body.as_bytes()))),
-        bytes: Some(text.body.len() as u64),
-    }
-}
-
-pub(super) fn run(args: &QualityArgs) -> Result<Exit> {
-    let measure = &args.measure;
-    if measure.no_quality {
-        bail!("nothing to do: this command only compares outputs");
-    }
-    let mut quality = wanted(measure, prompts::builtin_texts)?;
-    quality.inputs.logits.clone_from(&args.logits);
-    quality.inputs.save_logits.clone_from(&args.save_logits);
-    if args.logits.is_some() && measure.quality_memory == QualityMemory::Cached {
+pub(super) fn run(args: QualityCommand) -> Result<Exit> {
+    let QualityCommand {
+        models,
+        logits,
+        save_logits,
+        output,
+        execution,
+        quality,
+        quick,
+        confidence,
+        recommendation,
+        engine,
+    } = args;
+    let OutputComparison { plan, inputs } = quality.into_plan(Texts { defaults: prompts::builtin_texts, quick })?;
+    if logits.is_some() && plan.memory == QualityMemory::Cached {
         bail!("--quality-memory cached keeps a part of the original's output; with --logits all of it is there");
     }
-    if args.save_logits.is_some() {
-        if quality.inputs.texts.len() != 1 {
-            bail!("--save-logits writes the windows of one text: name it with --text");
-        }
-        // The file's header says how many windows follow.
-        if let Some(plan) = &mut quality.plan {
-            plan.precision = 0.0;
-        }
+    if save_logits.is_some() && inputs.texts.len() != 1 {
+        bail!("--save-logits writes the windows of one text: name it with --text");
     }
-    let here = machine::here()?;
-    let allowed_cpus = here.machine.allowed_cpus;
-    let setting = Setting { n_models: args.models.len(), quick_inner: 1, budget_s: None };
-    let mut plan = plan::plan(measure, &setting, &quality, &here.machine)?;
-    plan.workloads.clear();
-    (plan.protocol.min_rounds, plan.protocol.max_rounds, plan.protocol.prompt_rounds) = (0, 0, 0);
-    plan.protocol.budget_s = None;
-    let sources: Vec<Source> = fetch::sources(
-        args.models.iter().map(String::as_str),
-        fetch::Downloads::of(measure),
-        bench::observer(measure).as_mut(),
-    );
-    if let Some(path) = &args.logits {
-        if let Some(plan) = &mut plan.quality {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            plan.texts = vec![TextPlan { domain: name.clone(), name, sha256: None, bytes: None }];
-        }
-    } else if sources.len() < 2 && args.save_logits.is_none() {
+    if models.len() < 2 && logits.is_none() && save_logits.is_none() {
         bail!("name the original and at least one quantized checkpoint to compare with it");
     }
-    let settings = plan::settings(measure, allowed_cpus);
-    bench::measure(Job { args: measure, plan, settings, here, sources, quality, purpose: Purpose::Comparison })
+    // The header of a file to save says how many windows follow; the texts of one to read are not known.
+    let precision = if save_logits.is_some() { 0.0 } else { plan.precision };
+    let texts = logits.as_deref().map_or(plan.texts, |file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        vec![TextPlan { domain: name.clone(), name, sha256: None, bytes: None }]
+    });
+    let quality = QualityPlan { texts, precision, ..plan };
+    // No rounds, so nothing else that is typed for them.
+    let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
+    let scale = Scale { aim_s: None, ..Scale::of(models.len()) };
+    let plan = Plan {
+        workloads: Vec::new(),
+        protocol: precision.into_protocol(scale, &[], false)?,
+        sampling: Sampling::Greedy,
+        seed: execution.seed,
+        quality: Some(quality),
+    };
+    let environment = Environment::read()?;
+    let settings = engine.into_settings(environment.machine.allowed_cpus);
+    let names = models.iter().map(String::as_str);
+    let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
+    let mut found = subjects::find(sources, &settings);
+    if let Some(file) = &logits {
+        subjects::compare_with_file(&mut found, file, &settings);
+    }
+    bench::measure(Job {
+        purpose: Purpose::Comparison,
+        plan,
+        subjects: found,
+        inputs: Inputs { logits, save_logits, ..inputs },
+        wishes: recommendation.wishes(),
+        execution,
+        environment,
+        layout: Layout::Folder,
+        output,
+    })
 }

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use super::{machine, remake::Recipe, subjects::Source};
+use super::{
+    machine,
+    subjects::{Recipe, Source},
+};
 use crate::{
     engine::QuantType,
     event::{Event, Observer},
@@ -17,13 +20,13 @@ use crate::{
     run,
 };
 
-/// Where the files are made: a folder to keep, or one that goes when this does.
-pub(super) enum Workshop {
+/// Where checkpoints are made: a folder to keep, or one that goes when this does.
+pub(super) enum CheckpointDir {
     Kept(PathBuf),
     Temporary(TempDir),
 }
 
-impl Workshop {
+impl CheckpointDir {
     /// Opens it, so that an unwritable folder is known before anything slow starts.
     pub(super) fn open(keep: Option<&Path>) -> Result<Self> {
         match keep {
@@ -44,7 +47,7 @@ impl Workshop {
 }
 
 /// What is to be made of what.
-pub(super) struct Request<'a> {
+pub(super) struct QuantizeRequest<'a> {
     pub(super) original: &'a str,
     pub(super) types: &'a [QuantType],
     pub(super) n_threads: u32,
@@ -72,7 +75,11 @@ pub(super) fn types(names: &[String]) -> Result<Vec<QuantType>> {
 }
 
 /// Makes every type; a type that can't be made is a failed row. The first source is the original.
-pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dyn Observer) -> Result<Vec<Source>> {
+pub(super) fn make(
+    folder: &CheckpointDir,
+    request: &QuantizeRequest<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Source>> {
     let original = models::resolve(request.original)?.file;
     let facts = gguf::Model::read(&original).with_context(|| format!("read {}", original.display()))?.facts();
     let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
@@ -89,7 +96,7 @@ pub(super) fn make(workshop: &Workshop, request: &Request<'_>, observer: &mut dy
     let mut sources = vec![Source::found(request.original)];
     for &to in request.types {
         observer.on(Event::Quantizing { to: to.name });
-        let path = workshop.path().join(format!("{}-{}.gguf", stem_without(&stem, quant), to.name));
+        let path = folder.path().join(format!("{}-{}.gguf", stem_without(&stem, quant), to.name));
         let failed = make_one(&original, &path, to, request)
             .err()
             .map(|e| Outcome::Failed { stage: Stage::Quantize, reason: format!("{e:#}") });
@@ -117,12 +124,12 @@ pub(super) fn again(
     observer.on(Event::Quantizing { to: types[0].name });
     let name = original.display().to_string();
     // Whether that was allowed was asked then.
-    let request = Request { original: &name, types: &types, n_threads, allow_requantize: true };
+    let request = QuantizeRequest { original: &name, types: &types, n_threads, allow_requantize: true };
     make_one(original, path, types[0], &request)
 }
 
 /// By a temporary name first: a file under the final name is whole.
-fn make_one(original: &Path, path: &Path, to: QuantType, request: &Request<'_>) -> Result<()> {
+fn make_one(original: &Path, path: &Path, to: QuantType, request: &QuantizeRequest<'_>) -> Result<()> {
     if same_file(original, path) {
         bail!("{} is the original itself: choose another --keep folder", path.display());
     }

@@ -5,9 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{exit::Exit, outputs, say, values::not_negative, votes, wishes::WishArgs};
+use super::{
+    console::{Exit, print_text, usage_error},
+    options::{recommendation::RecommendationArgs, values::not_negative},
+    outputs,
+};
 use crate::{
-    analysis,
+    analysis::{
+        self,
+        votes::{Cast, VoteCount},
+    },
     record::{self, Run},
     report::{self, Format, Report, RunReport},
 };
@@ -36,7 +43,7 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "NATS", value_parser = not_negative, help_heading = "Recommendation")]
     max_kld: Option<f64>,
     #[command(flatten)]
-    wishes: WishArgs,
+    wishes: RecommendationArgs,
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
@@ -48,13 +55,13 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
 
 fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     let mut run = record::read_run(path)?;
-    let typed = args.wishes.record().is_some() || args.max_kld.is_some();
+    let typed = args.wishes.wishes().is_some() || args.max_kld.is_some();
     if typed {
         // The page carries the record it shows, so that it can be drawn again: with the wishes it was drawn by.
         run.wishes = Some(args.wishes.over(run.wishes.take(), args.max_kld));
     }
     let mut analysis = analysis::analyse(&run);
-    analysis.votes = args.votes.as_deref().map(|votes| votes::counted(votes, &run)).transpose()?;
+    analysis.votes = args.votes.as_deref().map(|votes| counted_votes(votes, &run)).transpose()?;
     let report = RunReport::new(&run, &analysis);
     if let Some(template) = &args.template {
         let source =
@@ -62,20 +69,20 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
         let text = report::render_template(&template.to_string_lossy(), &source, &*report.document()?, &analysis)
             .with_context(|| format!("the template {}", template.display()))?;
         return match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
-            Some(path) => outputs::put(path, &text),
+            Some(path) => outputs::write_text(path, &text),
             // The analysis that a template may name holds the record's own letters.
-            None => say(&text),
+            None => print_text(&text),
         };
     }
     let format = if args.recommend { Format::Recommendation } else { args.format };
     let beside = || path.with_file_name("report.html");
     match (&args.out, format) {
-        (Some(path), _) => outputs::write(path, format, &report)?,
+        (Some(path), _) => outputs::write_report(path, format, &report)?,
         (None, Format::Html) => {
-            outputs::write(&beside(), format, &report)?;
-            say(&format!("{}\n", beside().display()))?;
+            outputs::write_report(&beside(), format, &report)?;
+            print_text(&format!("{}\n", beside().display()))?;
         }
-        (None, _) => outputs::write("-".as_ref(), format, &report)?,
+        (None, _) => outputs::write_report("-".as_ref(), format, &report)?,
     }
     Ok(Exit::Fine)
 }
@@ -85,10 +92,10 @@ fn history(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
     let of_one = [
         (args.template.is_some(), "--template"),
         (args.recommend, "--recommend"),
-        (args.wishes.record().is_some() || args.max_kld.is_some(), "a limit or a preference"),
+        (args.wishes.wishes().is_some() || args.max_kld.is_some(), "a limit or a preference"),
     ];
     if let Some((_, option)) = of_one.iter().find(|(given, _)| *given) {
-        return Ok(super::usage(&format!("{option} is for one record, and here are {}", paths.len())));
+        return Ok(usage_error(&format!("{option} is for one record, and here are {}", paths.len())));
     }
     let runs: Vec<Run> = paths.iter().map(|path| record::read_run(path)).collect::<Result<_, _>>()?;
     let history = analysis::history::history(&runs).context("there is no record")?;
@@ -98,14 +105,22 @@ fn history(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
         (None, Format::Html) => page,
         (None, _) => "-".as_ref(),
     };
-    match outputs::write(out, args.format, &history) {
+    match outputs::write_report(out, args.format, &history) {
         Err(error) if matches!(error.downcast_ref(), Some(report::Error::NotOneRecord)) => {
-            return Ok(super::usage(&format!("{error}, and here are {}", paths.len())));
+            return Ok(usage_error(&format!("{error}, and here are {}", paths.len())));
         }
         written => written?,
     }
     if args.out.is_none() && args.format == Format::Html {
-        say(&format!("{}\n", page.display()))?;
+        print_text(&format!("{}\n", page.display()))?;
     }
     Ok(Exit::Fine)
+}
+
+/// Counts the votes of a file that the page's blind judging saved.
+fn counted_votes(path: &Path, run: &Run) -> Result<Vec<VoteCount>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read the votes in {}", path.display()))?;
+    let cast: Cast =
+        serde_json::from_str(&text).with_context(|| format!("understand the votes in {}", path.display()))?;
+    analysis::votes::count(run, &cast).with_context(|| format!("count the votes in {}", path.display()))
 }

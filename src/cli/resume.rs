@@ -10,13 +10,14 @@ use clap::Args;
 
 use super::{
     bench,
-    exit::Exit,
-    fits, interrupt,
-    machine::{self, Here},
+    console::{Exit, print_text},
+    demo, fits,
+    machine::Environment,
     outputs::{Outputs, ResultArgs, Stdout},
-    remake, say, selfcheck,
-    session::{Finished, Needs, Session, Stamp},
-    subjects::{self, Found},
+    quantize::{self, CheckpointDir},
+    selfcheck,
+    session::{self, Finished, QuantizedFile, ResumeState, Session, Stamp},
+    subjects::{self, Found, Recipe},
 };
 use crate::{
     analysis::comparable,
@@ -54,33 +55,41 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     let Some(Journal { mut run, inputs, next_round, .. }) = file.read()? else {
         bail!("{}", record::ReadError::NothingYet { path });
     };
-    let mut needs: Needs = serde_json::from_value(inputs).with_context(|| {
+    let mut state: ResumeState = serde_json::from_value(inputs).with_context(|| {
         format!("{} does not hold what this program needs to go on: it was written by another version", path.display())
     })?;
-    if needs.files.len() != run.subjects.len() {
-        bail!("{} names {} files for {} models", path.display(), needs.files.len(), run.subjects.len());
+    if state.files.len() != run.subjects.len() {
+        bail!("{} names {} files for {} models", path.display(), state.files.len(), run.subjects.len());
     }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let outputs = Outputs::of(&needs.layout, || folder);
+    let outputs = Outputs::of(&state.layout, || folder);
     if run.is_finished() {
         return again(&run, &outputs, &args.results);
     }
-    let here = machine::here()?;
-    let mut observer = bench::watcher(&args.results);
+    let environment = Environment::read()?;
+    let mut observer = bench::observer(&args.results);
     let elapsed_ns = run.elapsed_ns();
     let resumed = Entry::Resumed(Resumed { from_round: next_round, at_utc: probe::utc_now().to_string() });
     run.apply(&resumed);
     // They are kept until the end of this function.
-    let _made = remake::remake(&run, &mut needs, observer.as_mut())?;
-    refuse_changes(&run, &here, &needs, observer.as_mut())?;
+    let _made = remake(&run, &mut state, observer.as_mut())?;
+    refuse_changes(&run, &environment, &state, observer.as_mut())?;
     if !args.force {
-        refuse_want(&run, &here)?;
+        refuse_want(&run, &environment)?;
     }
-    let interrupt = interrupt::interrupt()?;
+    let interrupt = session::interrupt()?;
     file.append(&resumed)?;
     let clock = Arc::new(Continued::after(elapsed_ns));
-    let session =
-        Session { run, outputs, journal: file, needs, devices: here.machine.devices, clock, interrupt, observer };
+    let session = Session {
+        run,
+        outputs,
+        journal: file,
+        resume: state,
+        devices: environment.machine.devices,
+        clock,
+        interrupt,
+        observer,
+    };
     let finished: Finished = session.measure()?;
     let stdout = finished.report(&args.results)?;
     conclude(&finished.run, stdout)
@@ -98,20 +107,25 @@ fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
 fn again(run: &Run, outputs: &Outputs, args: &ResultArgs) -> Result<Exit> {
     record::write_run(outputs.record(), run)?;
     if outputs.report(run, args)? == Stdout::Free {
-        say("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
+        print_text("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
     }
     Ok(Exit::Fine)
 }
 
 /// Rounds before and after a change could not be held against each other.
-fn refuse_changes(run: &Run, here: &Here, needs: &Needs, observer: &mut dyn Observer) -> Result<()> {
-    let subjects = as_found(run, needs, observer)?;
-    let now = Run { build: here.build.clone(), machine: here.machine.clone(), subjects, ..run.clone() };
+fn refuse_changes(
+    run: &Run,
+    environment: &Environment,
+    state: &ResumeState,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let subjects = as_found(run, state, observer)?;
+    let now = Run { build: environment.build.clone(), machine: environment.machine.clone(), subjects, ..run.clone() };
     let mut changes: Vec<String> = comparable::differences(run, &now)
         .into_iter()
         .map(|d| format!("{}: {} then, {} now", printable(&d.what), printable(&d.old), printable(&d.new)))
         .collect();
-    if needs.logits != needs.inputs.logits.as_deref().and_then(Stamp::of) {
+    if state.logits != state.inputs.logits.as_deref().and_then(Stamp::of) {
         changes.push("the file of log-probabilities was written to, or is gone".into());
     }
     if changes.is_empty() {
@@ -124,9 +138,9 @@ fn refuse_changes(run: &Run, here: &Here, needs: &Needs, observer: &mut dyn Obse
 }
 
 /// Less memory than when the run began is no failure of a model: it can be resumed when there is enough again.
-fn refuse_want(run: &Run, here: &Here) -> Result<()> {
+fn refuse_want(run: &Run, environment: &Environment) -> Result<()> {
     for model in run.subjects.iter().filter(|m| m.outcome == Outcome::Done) {
-        if let Some(reason) = fits::too_much(model, &here.machine, &run.plan) {
+        if let Some(reason) = fits::too_much(model, &environment.machine, &run.plan) {
             bail!("{}: {reason}", printable(&model.name));
         }
     }
@@ -134,9 +148,9 @@ fn refuse_want(run: &Run, here: &Here) -> Result<()> {
 }
 
 /// The models with the hashes that their files have now. Of those that failed nothing more is measured, so nothing is asked.
-fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec<Subject>> {
+fn as_found(run: &Run, state: &ResumeState, observer: &mut dyn Observer) -> Result<Vec<Subject>> {
     let mut models = run.subjects.clone();
-    for (model, path) in models.iter_mut().zip(&needs.files) {
+    for (model, path) in models.iter_mut().zip(&state.files) {
         let hashed = model.model.facts.as_ref().is_some_and(|facts| facts.sha256.is_some());
         if model.outcome != Outcome::Done || !hashed {
             continue;
@@ -144,7 +158,7 @@ fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec
         if !path.exists() {
             bail!("{} is not there any more", path.display());
         }
-        let mut subject = [Found { subject: model.clone(), path: path.clone(), pending: None }];
+        let mut subject = [Found::unread(model.clone(), path.clone())];
         if let Some(facts) = &mut subject[0].subject.model.facts {
             facts.sha256 = None;
         }
@@ -156,4 +170,34 @@ fn as_found(run: &Run, needs: &Needs, observer: &mut dyn Observer) -> Result<Vec
         *model = found.subject;
     }
     Ok(models)
+}
+
+/// Makes the files that the run made and that are gone; the state then names the new ones, which live as long as what is returned. That they are byte for byte
+/// what they were is for the hashes to say.
+fn remake(run: &Run, state: &mut ResumeState, observer: &mut dyn Observer) -> Result<Option<CheckpointDir>> {
+    let mut made = None;
+    // The original comes first, and the others are made of it.
+    for index in 0..state.files.len() {
+        let file = &state.files[index];
+        let wanted = run.subjects[index].outcome == Outcome::Done && !file.exists();
+        let Some(QuantizedFile { recipe, .. }) = state.made.iter().find(|own| own.file == *file).filter(|_| wanted)
+        else {
+            continue;
+        };
+        let folder = match &mut made {
+            Some(open) => open,
+            none => none.insert(CheckpointDir::open(None)?),
+        };
+        let path = folder.path().join(file.file_name().unwrap_or_default());
+        match recipe {
+            Recipe::Bundled => demo::unpack(&path)?,
+            Recipe::Quantized(to) => {
+                let original = &state.files[run.original().context("the record names no original")?];
+                quantize::again(original, &path, to, run.base_settings().n_threads, observer)
+                    .with_context(|| format!("make {} again, which is not there any more", file.display()))?;
+            }
+        }
+        state.files[index] = path;
+    }
+    Ok(made)
 }

@@ -1,36 +1,74 @@
 //! selfcheck: a model against itself by the same protocol. What differs is the machine's doing.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use clap::{Arg, Args};
 
 use super::{
-    args::SelfcheckArgs,
     bench::{self, Job},
-    exit::Exit,
-    machine,
-    outputs::Stdout,
-    plan, quality, say,
-    subjects::Source,
+    console::{Exit, print_text},
+    machine::{Environment, computes_on_device},
+    options::{
+        engine::EngineArgs,
+        execution::ExecutionArgs,
+        precision::{PrecisionArgs, Scale},
+        speed::{self, SpeedArgs},
+    },
+    outputs::{Layout, OutputArgs, Stdout},
+    subjects::{self, Source},
 };
 use crate::{
     analysis::{self, Finding},
-    prompts,
-    record::{Purpose, Run},
+    record::{Plan, Purpose, Run},
     report,
+    run::quality::Inputs,
 };
 
+/// Timings are what is checked: the same file has the same output, and no model is better than itself.
+#[derive(Debug, Args)]
+#[command(mut_arg(speed::PROMPTS, no_prompts))]
+pub(super) struct SelfcheckArgs {
+    /// A GGUF file, the first part of a split one, or a folder holding one model
+    model: String,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    speed: SpeedArgs,
+    #[command(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
+    execution: ExecutionArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+fn no_prompts(prompts: Arg) -> Arg {
+    prompts.default_value("none").help("Prompts to answer: a file (JSON, JSON Lines or text), or none")
+}
+
 pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
-    let SelfcheckArgs { model, mut measure } = args;
-    // Timings are what is checked; the same file has the same output.
-    measure.prompts.get_or_insert_with(|| "none".into());
-    measure.no_quality = true;
-    let here = machine::here()?;
-    let quality = quality::wanted(&measure, prompts::builtin_texts)?;
-    let plan = plan::plan(&measure, &bench::setting(2), &quality, &here.machine)?;
-    let settings = plan::settings(&measure, here.machine.allowed_cpus);
-    let sources = vec![Source::found(&model), Source::found(&model)];
-    let job = Job { args: &measure, plan, settings, here, sources, quality, purpose: Purpose::SelfCheck };
+    let SelfcheckArgs { model, output, speed, precision, execution, engine } = args;
+    let environment = Environment::read()?;
+    let settings = engine.into_settings(environment.machine.allowed_cpus);
+    let (workloads, sampling) = speed.into_work()?;
+    if workloads.is_empty() {
+        bail!("nothing to measure: --pp, --tg and --prompts are all none");
+    }
+    let protocol =
+        precision.into_protocol(Scale::of(2), &workloads, computes_on_device(&settings, &environment.machine))?;
+    let results = output.results.clone();
+    let job = Job {
+        purpose: Purpose::SelfCheck,
+        plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality: None },
+        subjects: subjects::find(vec![Source::found(&model), Source::found(&model)], &settings),
+        inputs: Inputs::default(),
+        wishes: None,
+        execution,
+        environment,
+        layout: Layout::Folder,
+        output,
+    };
     let Some(finished) = bench::take(job)? else { return Ok(Exit::Fine) };
-    let stdout = finished.report(&measure.results)?;
+    let stdout = finished.report(&results)?;
     conclude(&finished.run, stdout)
 }
 
@@ -43,7 +81,7 @@ pub(super) fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
     let found = analysis::selfcheck(&analysis::analyse(run));
     let text = report::selfcheck(&found);
     if stdout == Stdout::Free {
-        say(&format!("\n{text}"))?;
+        print_text(&format!("\n{text}"))?;
     }
     Ok(if found.finding() == Finding::Passed { Exit::Fine } else { Exit::SelfcheckFailed })
 }

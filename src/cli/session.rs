@@ -1,4 +1,4 @@
-//! A run under way: what it needs besides its plan, everything it finishes kept at once, and what is told however it ends.
+//! A run under way: what going on with it takes, everything it finishes kept at once, and what is told however it ends.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,10 +13,10 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    args::MeasureArgs,
     machine,
+    options::execution::ExecutionArgs,
     outputs::{Layout, Outputs, ResultArgs, Stdout},
-    remake::Made,
+    subjects::{Found, Recipe},
 };
 use crate::{
     event::Observer,
@@ -30,11 +30,11 @@ use crate::{
 
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Needs {
-    /// The models' files, in the order of the record's models.
+pub(super) struct ResumeState {
+    /// The models' files, in the order of the record's subjects.
     pub(super) files: Vec<PathBuf>,
     /// Those of them that the run made.
-    pub(super) made: Vec<Made>,
+    pub(super) made: Vec<QuantizedFile>,
     /// Where results go; in a folder, the journal's own.
     pub(super) layout: Layout,
     pub(super) inputs: Inputs,
@@ -42,6 +42,13 @@ pub(super) struct Needs {
     pub(super) logits: Option<Stamp>,
     script: Option<PathBuf>,
     timeout_s: Option<u64>,
+}
+
+/// A file that the run made, and how it is made again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct QuantizedFile {
+    pub(super) file: PathBuf,
+    pub(super) recipe: Recipe,
 }
 
 /// What shows that a file was not written to.
@@ -59,28 +66,36 @@ impl Stamp {
     }
 }
 
-impl Needs {
-    pub(super) fn new(args: &MeasureArgs, files: &[PathBuf], made: Vec<Made>, inputs: Inputs) -> Self {
-        let layout = match &args.layout {
+impl ResumeState {
+    pub(super) fn new(layout: &Layout, execution: &ExecutionArgs, subjects: &[Found], inputs: Inputs) -> Self {
+        let layout = match layout {
             Layout::Folder => Layout::Folder,
             Layout::Files { record, report } => {
                 Layout::Files { record: absolute(record), report: report.as_deref().map(absolute) }
             }
         };
-        let logits = inputs.logits.as_deref().and_then(Stamp::of);
-        let inputs = Inputs {
-            logits: inputs.logits.as_deref().map(absolute),
-            save_logits: inputs.save_logits.as_deref().map(absolute),
-            ..inputs
+        let made = |found: &Found| {
+            let recipe = found.recipe.clone()?;
+            Some(QuantizedFile { file: absolute(&found.path), recipe })
         };
-        let files = files.iter().map(|path| absolute(path)).collect();
-        let script = args.script.as_deref().map(absolute);
-        Self { files, made, layout, inputs, logits, script, timeout_s: args.timeout }
+        Self {
+            files: subjects.iter().map(|found| absolute(&found.path)).collect(),
+            made: subjects.iter().filter_map(made).collect(),
+            layout,
+            logits: inputs.logits.as_deref().and_then(Stamp::of),
+            inputs: Inputs {
+                logits: inputs.logits.as_deref().map(absolute),
+                save_logits: inputs.save_logits.as_deref().map(absolute),
+                ..inputs
+            },
+            script: execution.script.as_deref().map(absolute),
+            timeout_s: execution.timeout,
+        }
     }
 }
 
 /// A name that no Unicode spells can't be kept, and would be told as missing.
-pub(super) fn absolute(path: &Path) -> PathBuf {
+fn absolute(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
     PathBuf::from(absolute.to_string_lossy().into_owned())
 }
@@ -128,7 +143,7 @@ pub(super) struct Session {
     pub(super) run: Run,
     pub(super) outputs: Outputs,
     pub(super) journal: JournalFile,
-    pub(super) needs: Needs,
+    pub(super) resume: ResumeState,
     /// As they are now.
     pub(super) devices: Vec<DeviceInfo>,
     pub(super) clock: Arc<dyn Clock>,
@@ -146,12 +161,12 @@ pub(super) struct Finished {
 impl Session {
     /// Measures what is left of the plan. A disk that takes no more ends the run; what was measured is in what is returned.
     pub(super) fn measure(self) -> Result<Finished> {
-        let Self { mut run, outputs, mut journal, needs, devices, clock, interrupt, mut observer } = self;
-        let launcher = machine::launcher(needs.script.as_ref(), needs.timeout_s)?;
+        let Self { mut run, outputs, mut journal, resume, devices, clock, interrupt, mut observer } = self;
+        let launcher = machine::launcher(resume.script.as_ref(), resume.timeout_s)?;
         let plan = run.plan.clone();
         let bench = Bench {
             plan: &plan,
-            files: &needs.files,
+            files: &resume.files,
             launcher: &launcher,
             clock,
             devices: &devices,
@@ -165,7 +180,7 @@ impl Session {
             run.ended = Ended::RoundsDone;
         }
         if measured.is_ok() && run.ended != Ended::Interrupted {
-            measured = run::quality::execute(&bench, &needs.inputs, &mut run, observer.as_mut(), &mut save);
+            measured = run::quality::execute(&bench, &resume.inputs, &mut run, observer.as_mut(), &mut save);
             if interrupt.load(Ordering::Relaxed) {
                 run.ended = Ended::Interrupted;
             }
@@ -203,4 +218,23 @@ impl Finished {
             target(&self.outputs).display()
         )
     }
+}
+
+/// The first Ctrl-C, SIGTERM or closed terminal lets the sample under way finish and saves; the second ends at once, and with
+/// this process the workers, whose input it holds.
+pub(super) fn interrupt() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    #[expect(
+        clippy::exit,
+        clippy::disallowed_methods,
+        reason = "a second Ctrl-C means at once; the record of finished rounds is on disk"
+    )]
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("handle Ctrl-C")?;
+    Ok(flag)
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::remake::Recipe;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     event::{Event, Observer},
     gguf, models,
@@ -15,8 +16,29 @@ pub(super) struct Found {
     pub(super) subject: Subject,
     /// The first part; what was typed when nothing was found.
     pub(super) path: PathBuf,
+    /// What its header says of its dimensions, once it was read.
+    pub(super) shape: Option<gguf::Shape>,
+    /// How this run made it.
+    pub(super) recipe: Option<Recipe>,
     /// What must be fetched before anything is known of it.
     pub(super) pending: Option<String>,
+}
+
+impl Found {
+    /// A subject whose header was read before, or that has none.
+    pub(super) fn unread(subject: Subject, path: PathBuf) -> Self {
+        Self { subject, path, shape: None, recipe: None, pending: None }
+    }
+}
+
+/// How a file comes about that a run makes for itself, and makes again when it goes on after the file is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Recipe {
+    /// The model in this program is unpacked.
+    Bundled,
+    /// The original is quantized to the type of this name.
+    Quantized(String),
 }
 
 /// What is known of a model before its header is read.
@@ -42,39 +64,40 @@ impl Source {
     }
 }
 
-/// Finds every model and reads its header. The first is the original.
-pub(super) fn find(sources: &[Source], settings: &Settings) -> Vec<Found> {
-    let resolved: Vec<Result<models::Resolved, String>> =
-        sources.iter().map(|s| models::resolve(&s.path).map_err(|e| e.to_string())).collect();
-    let files: Vec<PathBuf> = resolved
-        .iter()
-        .zip(sources)
-        .map(|(found, source)| found.as_ref().map_or_else(|_| PathBuf::from(&source.path), |r| r.file.clone()))
-        .collect();
-    let called =
-        |(file, source): (&PathBuf, &Source)| source.label.as_ref().map_or_else(|| file.clone(), PathBuf::from);
-    let called: Vec<PathBuf> = files.iter().zip(sources).map(called).collect();
+/// Finds every model and reads its header, once. The first is the original.
+pub(super) fn find(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
+    let resolved: Vec<Result<PathBuf, String>> =
+        sources.iter().map(|s| models::resolve(&s.path).map(|r| r.file).map_err(|e| e.to_string())).collect();
+    let called = sources.iter().zip(&resolved).map(|(source, resolved)| {
+        let file = || resolved.as_ref().map_or_else(|_| PathBuf::from(&source.path), Clone::clone);
+        source.label.as_ref().map_or_else(file, PathBuf::from)
+    });
+    let called: Vec<PathBuf> = called.collect();
     let names = models::short_names(&called.iter().map(PathBuf::as_path).collect::<Vec<_>>());
-    sources
-        .iter()
-        .zip(resolved)
-        .zip(files.into_iter().zip(called.into_iter().zip(names)))
-        .enumerate()
-        .map(|(index, ((source, resolved), (path, (called, name))))| {
-            let read = resolved.and_then(|r| facts(&r.file, source));
-            let failed = |reason| Outcome::Failed { stage: Stage::Inspect, reason };
-            let (facts, outcome) = match read {
-                Ok(facts) => (Some(facts), Outcome::Done),
-                Err(reason) => (None, failed(reason)),
-            };
-            let outcome = source.failed.clone().unwrap_or(outcome);
-            let file = called.file_name().unwrap_or(called.as_os_str()).to_string_lossy();
-            let role = if index == 0 { Role::Original } else { Role::Candidate };
-            let model = Model { file: printable(&file), facts };
-            let subject = Subject { name: printable(&name), role, model, settings: settings.clone(), outcome };
-            Found { subject, path, pending: source.pending.clone() }
-        })
-        .collect()
+    let all = sources.into_iter().zip(resolved).zip(called.iter().zip(names)).enumerate();
+    all.map(|(index, ((source, resolved), (called, name)))| {
+        let Source { path, label: _, made_from, recipe, failed, pending } = source;
+        let path = resolved.as_ref().map_or_else(|_| PathBuf::from(path), Clone::clone);
+        let read = resolved.and_then(|file| gguf::Model::read(&file).map_err(|e| e.to_string()));
+        let read = read.and_then(|model| {
+            let facts = model.facts();
+            Ok((model_facts(&facts, made_from)?, facts.shape))
+        });
+        let (facts, shape, outcome) = match read {
+            Ok((facts, shape)) => (Some(facts), Some(shape), Outcome::Done),
+            Err(reason) => (None, None, Outcome::Failed { stage: Stage::Inspect, reason }),
+        };
+        let file = called.file_name().unwrap_or(called.as_os_str()).to_string_lossy();
+        let subject = Subject {
+            name: printable(&name),
+            role: if index == 0 { Role::Original } else { Role::Candidate },
+            model: Model { file: printable(&file), facts },
+            settings: settings.clone(),
+            outcome: failed.unwrap_or(outcome),
+        };
+        Found { subject, path, shape, recipe, pending }
+    })
+    .collect()
 }
 
 /// Puts a file of log-probabilities in the original's place: nothing is known of the model it came from.
@@ -86,17 +109,16 @@ pub(super) fn compare_with_file(found: &mut Vec<Found>, file: &Path, settings: &
     let model = Model { file: name.clone(), facts: None };
     let settings = settings.clone();
     let subject = Subject { name, role: Role::Original, model, settings, outcome: Outcome::Done };
-    found.insert(0, Found { subject, path: file.into(), pending: None });
+    found.insert(0, Found::unread(subject, file.into()));
 }
 
 /// Adds what depends on the plan: the KV cache to expect.
 pub(super) fn expect_kv_cache(found: &mut [Found], plan: &Plan) {
-    for Found { subject, path, .. } in found {
-        let Some(facts) = &mut subject.model.facts else { continue };
-        let Ok(model) = gguf::Model::read(path) else { continue };
+    for Found { subject, shape, .. } in found {
+        let (Some(facts), Some(shape)) = (&mut subject.model.facts, shape) else { continue };
         let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
         let types = (subject.settings.type_k.into(), subject.settings.type_v.into());
-        facts.expected_kv_bytes = model.facts().shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
+        facts.expected_kv_bytes = shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
     }
 }
 
@@ -114,9 +136,7 @@ pub(super) fn hash(found: &mut [Found], cache: Option<&Path>, observer: &mut dyn
     }
 }
 
-fn facts(file: &Path, source: &Source) -> Result<ModelFacts, String> {
-    let model = gguf::Model::read(file).map_err(|e| e.to_string())?;
-    let facts = model.facts();
+fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> Result<ModelFacts, String> {
     let narrow = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
     let text = |s: &Option<String>| s.as_deref().map(printable);
     let tokenizer = facts.tokenizer.as_ref().ok_or("it has no tokenizer: it is not a language model's file")?;
@@ -152,7 +172,7 @@ fn facts(file: &Path, source: &Source) -> Result<ModelFacts, String> {
         chat_template: facts.chat_template.is_some(),
         imatrix: facts.imatrix.as_ref().map(imatrix),
         expected_kv_bytes: None,
-        made_from: source.made_from.clone(),
+        made_from,
     })
 }
 

@@ -2,25 +2,53 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
     thread,
 };
 
 use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    args::{WorkerArgs, WorkerJob},
-    exit::Exit,
-};
+use super::console::Exit;
 use crate::{
     engine::{self, LlamaEngine, QuantType, Script, ScriptedEngine},
     probe::{self, Monotonic},
     record::DeviceInfo,
     worker::{Host, Worker},
 };
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    /// End at once when stdin does: the parent is gone.
+    #[arg(long)]
+    pub(super) tied: bool,
+    #[command(subcommand)]
+    pub(super) job: WorkerJob,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WorkerJob {
+    /// Hold one model and answer requests.
+    Serve {
+        #[arg(long)]
+        script: Option<PathBuf>,
+    },
+    /// Print devices and llama.cpp's system info as JSON.
+    Describe,
+    /// Quantize one file.
+    Quantize {
+        input: PathBuf,
+        output: PathBuf,
+        to: String,
+        #[arg(long)]
+        threads: u32,
+        #[arg(long)]
+        allow_requantize: bool,
+    },
+}
 
 /// What a worker says of llama.cpp; the parent never starts it.
 #[derive(Debug, Serialize, Deserialize)]

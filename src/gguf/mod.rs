@@ -22,7 +22,7 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use facts::Facts;
-pub(crate) use facts::{Heads, Imatrix};
+pub(crate) use facts::{Heads, Imatrix, Shape};
 pub use header::Header;
 pub(crate) use model::{Model, SplitName};
 pub(crate) use tokenizer::tokenizer_difference;

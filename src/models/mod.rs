@@ -9,5 +9,5 @@ pub(crate) mod stores;
 
 pub(crate) use hash::sha256;
 pub(crate) use names::short_names;
-pub(crate) use resolve::{Resolved, resolve};
+pub(crate) use resolve::resolve;
 pub(crate) use stores::Stores;

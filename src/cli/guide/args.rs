@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, Args, Parser};
+use clap::{Args, Parser};
 
-use crate::cli::args::MeasureArgs;
+use crate::cli::{
+    options::{MeasureArgs, engine, speed},
+    outputs::ResultArgs,
+};
 
 /// Benchmark an original and its quantized checkpoints, write the results and an HTML report, and open it
 #[derive(Debug, Parser)]
-#[command(name = "run-benchmark", version, about, max_term_width = 100, after_help = RUN, mut_args(guide_words))]
+#[command(name = "run-benchmark", version, about, max_term_width = 100, after_help = RUN)]
 pub(super) struct RunBenchmark {
     #[command(flatten)]
     pub(super) what: What,
@@ -22,7 +25,7 @@ pub(super) struct RunBenchmark {
 
 /// Benchmark an original and its quantized checkpoints
 #[derive(Debug, Parser)]
-#[command(name = "benchmark-model", version, about, max_term_width = 100, after_help = MODEL, mut_args(guide_words))]
+#[command(name = "benchmark-model", version, about, max_term_width = 100, after_help = MODEL)]
 pub(super) struct BenchmarkModel {
     #[command(flatten)]
     pub(super) what: What,
@@ -40,8 +43,15 @@ pub(super) struct VisualizeBenchmark {
     pub(super) output_dir: PathBuf,
 }
 
-/// What is benchmarked.
+/// What is benchmarked. Some options of `compare` have another word, or another default, in the guide.
 #[derive(Debug, Args)]
+#[command(
+    mut_arg(speed::PROMPTS, |arg| arg.long("prompts-file").alias("prompts")),
+    mut_arg(speed::MAX_NEW_TOKENS, |arg| arg.visible_alias("max-tokens").default_value("100")),
+    // The guide's word for prompts side by side is llama.cpp's for tokens evaluated together.
+    mut_arg(engine::BATCH_SIZE, |arg| arg.long("n-batch")),
+    mut_arg(speed::PARALLEL, |arg| arg.long("batch-size").alias("parallel"))
+)]
 pub(super) struct What {
     /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     #[arg(long, value_name = "MODEL")]
@@ -56,21 +66,9 @@ pub(super) struct What {
     #[arg(long, help_heading = "Output")]
     pub(super) update_model_card: bool,
     #[command(flatten)]
+    pub(super) results: ResultArgs,
+    #[command(flatten)]
     pub(super) measure: MeasureArgs,
-}
-
-/// Options of `compare` that have another word, or another default, in the guide.
-fn guide_words(arg: Arg) -> Arg {
-    match arg.get_id().as_str() {
-        "prompts" => arg.long("prompts-file").alias("prompts"),
-        "max_new_tokens" => arg.visible_alias("max-tokens").default_value("100"),
-        // The guide's word for prompts side by side is llama.cpp's for tokens evaluated together.
-        "batch_size" => arg.long("n-batch"),
-        "parallel" => arg.long("batch-size").alias("parallel"),
-        // Results go where the guide says.
-        "out" => arg.hide(true),
-        _ => arg,
-    }
 }
 
 const RUN: &str = "\

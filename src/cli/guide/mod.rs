@@ -6,19 +6,15 @@ mod browser;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
 use super::{
-    args::{CompareArgs, MeasureArgs},
     bench, card,
-    exit::Exit,
-    finish, llama_spelling,
-    outputs::{self, Layout, Stdout},
-    print, say,
+    console::{Exit, print_stdout, print_text},
+    outputs::{self, Layout, OutputArgs, Stdout},
 };
 use crate::{
     analysis::{self, Analysis},
@@ -31,35 +27,21 @@ use browser::{Desktop, desktop};
 
 const REPORT: &str = "benchmark_report.html";
 
-/// The program run-benchmark.
-#[must_use]
-pub fn run_benchmark() -> ExitCode {
-    command(|args| run(RunBenchmark::parse_from(args)))
+pub(super) fn run_benchmark(args: Vec<OsString>) -> Result<Exit> {
+    run(RunBenchmark::parse_from(dashed(args)))
 }
 
-/// The program benchmark-model.
-#[must_use]
-pub fn benchmark_model() -> ExitCode {
-    command(|args| model(BenchmarkModel::parse_from(args)))
+pub(super) fn benchmark_model(args: Vec<OsString>) -> Result<Exit> {
+    model(BenchmarkModel::parse_from(dashed(args)))
 }
 
-/// The program visualize-benchmark.
-#[must_use]
-pub fn visualize_benchmark() -> ExitCode {
-    command(|args| visualize(&VisualizeBenchmark::parse_from(args)))
-}
-
-/// Runs a command on the process's arguments. These programs start themselves as workers, too.
-fn command(of: impl FnOnce(Vec<OsString>) -> Result<Exit>) -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|word| word == "worker") {
-        return super::main();
-    }
-    finish(of(spelling(llama_spelling(std::env::args_os()))))
+pub(super) fn visualize_benchmark(args: Vec<OsString>) -> Result<Exit> {
+    visualize(&VisualizeBenchmark::parse_from(dashed(args)))
 }
 
 /// The guide writes `--max_new_tokens` and `--max-new-tokens`: underscores in an option's name become dashes.
-fn spelling(args: Vec<OsString>) -> Vec<OsString> {
-    let dashed = |arg: OsString| match arg.to_str() {
+fn dashed(args: Vec<OsString>) -> Vec<OsString> {
+    let with_dashes = |arg: OsString| match arg.to_str() {
         Some(text) if text.starts_with("--") => {
             let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
             OsString::from(format!("{}{value}", name.replace('_', "-")))
@@ -67,7 +49,7 @@ fn spelling(args: Vec<OsString>) -> Vec<OsString> {
         _ => arg,
     };
     let ends = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    args.into_iter().enumerate().map(|(i, arg)| if i < ends { dashed(arg) } else { arg }).collect()
+    args.into_iter().enumerate().map(|(i, arg)| if i < ends { with_dashes(arg) } else { arg }).collect()
 }
 
 fn run(args: RunBenchmark) -> Result<Exit> {
@@ -75,15 +57,15 @@ fn run(args: RunBenchmark) -> Result<Exit> {
     let time = probe::utc_now().stamp();
     let record = what.output.clone().unwrap_or_else(|| output_dir.join(format!("benchmark_results_{time}.json")));
     let report = output_dir.join(format!("report_{time}")).join(REPORT);
-    let dry = what.measure.dry_run;
+    let dry = what.measure.execution.dry_run;
     let exit = measure(what, &record, Some(&report))?;
     if dry || !report.is_file() {
         return Ok(exit);
     }
     if no_open || desktop() == Desktop::None || browser::open(&report) == Desktop::None {
-        say(&format!("Results: {}\nReport:  {}\n", record.display(), report.display()))?;
+        print_text(&format!("Results: {}\nReport:  {}\n", record.display(), report.display()))?;
     } else {
-        say(&format!("Results: {}\nReport:  {} (opened in the browser)\n", record.display(), report.display()))?;
+        print_text(&format!("Results: {}\nReport:  {} (opened in the browser)\n", record.display(), report.display()))?;
     }
     Ok(exit)
 }
@@ -97,23 +79,21 @@ fn model(args: BenchmarkModel) -> Result<Exit> {
 
 /// Measures as `compare` does, then says the same in the guide's words.
 fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
-    let What { original, quantized, output: _, update_model_card, measure } = what;
+    let What { original, quantized, output: _, update_model_card, results, measure } = what;
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
-    let measure = MeasureArgs { layout, ..measure };
-    let dry_run = measure.dry_run;
-    let args = CompareArgs { original, quantized, measure };
-    let exit = bench::compare(&args)?;
+    let (stdout, dry_run) = (results.stdout(), measure.execution.dry_run);
+    let exit = bench::compare_models(&original, &quantized, measure, layout, OutputArgs { out: None, results })?;
     if dry_run {
         return Ok(exit);
     }
     let run = record::read_run(record)?;
     let analysis = analysis::analyse(&run);
-    if args.measure.results.stdout() == Stdout::Free {
-        print(&report::guide_tables(&analysis, &outputs::for_terminal()))?;
+    if stdout == Stdout::Free {
+        print_stdout(&report::guide_tables(&analysis, &outputs::for_terminal()))?;
     }
     save(record, &run, &analysis)?;
     if update_model_card {
-        card::update_beside(&run, &analysis, &args.quantized)?;
+        card::update_beside(&run, &analysis, &quantized)?;
     }
     Ok(exit)
 }
@@ -135,8 +115,8 @@ fn visualize(args: &VisualizeBenchmark) -> Result<Exit> {
     std::fs::create_dir_all(&args.output_dir)
         .with_context(|| format!("make the folder {}", args.output_dir.display()))?;
     let path: PathBuf = args.output_dir.join(REPORT);
-    outputs::write(&path, Format::Html, &RunReport::new(&run, &analysis))?;
-    say(&format!("{}\n", path.display()))
+    outputs::write_report(&path, Format::Html, &RunReport::new(&run, &analysis))?;
+    print_text(&format!("{}\n", path.display()))
 }
 
 #[cfg(test)]
@@ -144,9 +124,10 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::options::engine::llama_spelling;
 
     fn spelled(line: &str) -> Vec<OsString> {
-        spelling(llama_spelling(line.split(' ').map(OsString::from)))
+        dashed(llama_spelling(line.split(' ').map(OsString::from)))
     }
 
     #[test]
@@ -169,9 +150,9 @@ mod tests {
         let words: Vec<&str> = line.split_whitespace().collect();
         let args = BenchmarkModel::parse_from(spelled(&words.join(" "))).what;
         assert_eq!((args.original.as_str(), args.quantized.len()), ("a", 2));
-        assert_eq!((args.measure.max_new_tokens, args.measure.batch_size), (7, 64));
-        assert_eq!(args.measure.prompts.as_deref(), Some("p.json"));
+        assert_eq!((args.measure.speed.max_new_tokens, args.measure.engine.batch_size), (7, 64));
+        assert_eq!(args.measure.speed.prompts.as_deref(), Some("p.json"));
         let defaults = BenchmarkModel::parse_from(spelled("benchmark-model --original a --quantized b")).what;
-        assert_eq!(defaults.measure.max_new_tokens, 100);
+        assert_eq!(defaults.measure.speed.max_new_tokens, 100);
     }
 }

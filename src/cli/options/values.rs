@@ -1,33 +1,26 @@
-//! Values of options: text to number or choice, with an error that says what would be right, and sizes to text.
+//! Values of options: text to number or choice, with an error that says what would be right.
 
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, Resettable, TypedValueParser},
 };
 
-use crate::report::number;
-
 /// One of several values, listed by name. What the docs of a type say of each is for the schema of a record.
-pub(super) fn one_of<T: ValueEnum + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
+pub(crate) fn one_of<T: ValueEnum + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
     let names = T::value_variants().iter().filter_map(T::to_possible_value).map(|value| value.help(Resettable::Reset));
     PossibleValuesParser::new(names).try_map(|name| T::from_str(&name, false))
 }
 
-/// A size in the unit a person would choose.
-pub(super) fn size(bytes: u64) -> String {
-    number::bytes(bytes as f64)
-}
-
 /// How many rounds: at least and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rounds {
-    pub(super) min: u32,
-    pub(super) max: u32,
+pub(crate) struct Rounds {
+    pub(crate) min: u32,
+    pub(crate) max: u32,
 }
 
 impl Rounds {
     /// `10..40`, `10..` or `12`, which means exactly 12.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         const MOST: u32 = 1000;
         let number = |part: &str| match part.trim().parse::<u32>() {
             Ok(n) if (1..=MOST).contains(&n) => Ok(n),
@@ -46,7 +39,7 @@ impl Rounds {
 }
 
 /// `90`, `90s`, `10m` or `1h`, in seconds.
-pub(super) fn duration_s(text: &str) -> Result<u64, String> {
+pub(crate) fn duration_s(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a time; write 90s, 10m or 1h");
     let text = text.trim();
     let (number, unit_s) = match text.char_indices().last() {
@@ -64,7 +57,7 @@ pub(super) fn duration_s(text: &str) -> Result<u64, String> {
 }
 
 /// `95%` or `0.95`, as a fraction from a half on and below 1.
-pub(super) fn confidence(text: &str) -> Result<f64, String> {
+pub(crate) fn confidence(text: &str) -> Result<f64, String> {
     let fraction = percentage(text)?;
     if (0.5..1.0).contains(&fraction) {
         Ok(fraction)
@@ -74,12 +67,12 @@ pub(super) fn confidence(text: &str) -> Result<f64, String> {
 }
 
 /// `5%` or `0.05`, as a fraction.
-pub(super) fn percentage(text: &str) -> Result<f64, String> {
+pub(crate) fn percentage(text: &str) -> Result<f64, String> {
     let (number, divisor) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     not_negative(number.trim()).map(|number| number / divisor)
 }
 
-pub(super) fn not_negative(text: &str) -> Result<f64, String> {
+pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
         _ => Err(format!("{text:?} is not a number of 0 or more")),

@@ -1,4 +1,4 @@
-//! The options by which a model is recommended, the same for measuring and for reading a record again.
+//! Options by which a model is recommended, the same for measuring and for reading a record again.
 
 use clap::Args;
 
@@ -8,35 +8,37 @@ use crate::{
     units::{GIB, MIB},
 };
 
-/// Limits and preference.
 #[derive(Debug, Args)]
-pub(super) struct WishArgs {
+#[command(next_help_heading = "Recommendation")]
+pub(crate) struct RecommendationArgs {
     /// Recommend only what generates at least so many tokens a second
-    #[arg(long, value_name = "T/S", value_parser = not_negative, help_heading = "Recommendation")]
+    #[arg(long, value_name = "T/S", value_parser = not_negative)]
     min_tg: Option<f64>,
     /// Recommend only what stays within so much memory: 8GiB, 900MB (a bare number is GiB)
-    #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Recommendation")]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
     max_memory: Option<f64>,
     /// What decides among the models within the limits [default: speed]
-    #[arg(long, value_parser = one_of::<Prefer>(), value_name = "WHAT", help_heading = "Recommendation")]
+    #[arg(long, value_parser = one_of::<Prefer>(), value_name = "WHAT")]
     prefer: Option<Prefer>,
 }
 
-impl WishArgs {
+impl RecommendationArgs {
     /// As the record keeps it; `None` when nothing was asked for.
-    pub(super) fn record(&self) -> Option<Wishes> {
-        let any = self.min_tg.is_some() || self.max_memory.is_some() || self.prefer.is_some();
+    pub(crate) fn wishes(&self) -> Option<Wishes> {
+        let Self { min_tg, max_memory, prefer } = self;
+        let any = min_tg.is_some() || max_memory.is_some() || prefer.is_some();
         any.then(|| self.over(None, None))
     }
 
     /// What was typed now over what the record holds.
-    pub(super) fn over(&self, before: Option<Wishes>, max_kld_nats: Option<f64>) -> Wishes {
+    pub(crate) fn over(&self, before: Option<Wishes>, max_kld_nats: Option<f64>) -> Wishes {
+        let Self { min_tg, max_memory, prefer } = self;
         let before = before.unwrap_or_default();
         Wishes {
             max_kld_nats: max_kld_nats.or(before.max_kld_nats),
-            min_tg_tps: self.min_tg.or(before.min_tg_tps),
-            max_memory_bytes: self.max_memory.or(before.max_memory_bytes),
-            prefer: self.prefer.unwrap_or(before.prefer),
+            min_tg_tps: min_tg.or(before.min_tg_tps),
+            max_memory_bytes: max_memory.or(before.max_memory_bytes),
+            prefer: prefer.unwrap_or(before.prefer),
         }
     }
 }
@@ -67,11 +69,11 @@ mod tests {
 
     #[test]
     fn what_is_typed_goes_over_what_was_recorded() {
-        let typed = WishArgs { min_tg: None, max_memory: Some(1.0), prefer: None };
+        let typed = RecommendationArgs { min_tg: None, max_memory: Some(1.0), prefer: None };
         let before = Wishes { min_tg_tps: Some(5.0), prefer: Prefer::Size, ..Wishes::default() };
         let now = typed.over(Some(before), Some(0.1));
         assert_eq!((now.min_tg_tps, now.max_memory_bytes, now.prefer), (Some(5.0), Some(1.0), Prefer::Size));
         assert_eq!(now.max_kld_nats, Some(0.1));
-        assert!(WishArgs { min_tg: None, max_memory: None, prefer: None }.record().is_none());
+        assert!(RecommendationArgs { min_tg: None, max_memory: None, prefer: None }.wishes().is_none());
     }
 }

@@ -1,0 +1,76 @@
+//! What can be typed, in groups that each turn into their part of a plan; a command has the groups that mean something to it.
+
+pub(super) mod engine;
+pub(super) mod execution;
+pub(super) mod precision;
+pub(super) mod quality;
+pub(super) mod recommendation;
+pub(super) mod speed;
+pub(super) mod values;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::machine::computes_on_device;
+use crate::{
+    record::{Machine, Plan, Settings, Wishes},
+    run::quality::Inputs,
+};
+use engine::EngineArgs;
+use execution::ExecutionArgs;
+use precision::{PrecisionArgs, Scale};
+use quality::{OutputComparison, QualityArgs, Texts};
+use recommendation::RecommendationArgs;
+use speed::SpeedArgs;
+
+/// Options of every command that measures speed and compares outputs.
+#[derive(Debug, Args)]
+pub(super) struct MeasureArgs {
+    #[command(flatten)]
+    pub(super) speed: SpeedArgs,
+    #[command(flatten)]
+    pub(super) precision: PrecisionArgs,
+    #[command(flatten)]
+    pub(super) execution: ExecutionArgs,
+    /// Do not compare outputs
+    #[arg(long, help_heading = "Quality")]
+    pub(super) no_quality: bool,
+    #[command(flatten)]
+    pub(super) quality: QualityArgs,
+    #[command(flatten)]
+    pub(super) recommendation: RecommendationArgs,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+}
+
+/// What is asked for, before it is known which models there are.
+pub(super) struct Request {
+    pub(super) plan: Plan,
+    /// Every subject's.
+    pub(super) settings: Settings,
+    pub(super) inputs: Inputs,
+    pub(super) wishes: Option<Wishes>,
+    pub(super) execution: ExecutionArgs,
+}
+
+impl MeasureArgs {
+    pub(crate) fn into_request(self, scale: Scale, texts: Texts, machine: &Machine) -> Result<Request> {
+        let Self { speed, precision, execution, no_quality, quality, recommendation, engine } = self;
+        let texts = Texts { quick: texts.quick || precision.quick, ..texts };
+        let compared = if no_quality { None } else { Some(quality.into_plan(texts)?) };
+        let (quality, inputs) = compared.map(|OutputComparison { plan, inputs }| (plan, inputs)).unzip();
+        let (workloads, sampling) = speed.into_work()?;
+        if workloads.is_empty() && quality.is_none() {
+            bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
+        }
+        let settings = engine.into_settings(machine.allowed_cpus);
+        let protocol = precision.into_protocol(scale, &workloads, computes_on_device(&settings, machine))?;
+        Ok(Request {
+            plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality },
+            settings,
+            inputs: inputs.unwrap_or_default(),
+            wishes: recommendation.wishes(),
+            execution,
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Options of how outputs are compared, and on what.
+
+use anyhow::{Context, Result};
+use base16ct::lower::encode_string as hex;
+use clap::Args;
+use sha2::{Digest, Sha256};
+
+use super::values::{not_negative, one_of, percentage};
+use crate::{
+    prompts::{self, Text},
+    record::{DEFAULT_TOP_K, QualityMemory, QualityPlan, TextPlan},
+    run::quality::{Inputs, Pace},
+};
+
+/// Never stop for precision before so many windows: the estimate of the spread must be one.
+const MIN_WINDOWS: usize = 20;
+/// Windows of a quick look, two of each of the texts that come with the program.
+const QUICK_WINDOWS: usize = 16;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Quality")]
+pub(crate) struct QualityArgs {
+    /// Tokens a window; as in llama-perplexity, the second half is scored
+    #[arg(long, visible_alias = "ctx-size", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub(crate) ctx: u32,
+    /// A text to compare on; may be repeated [default: texts of eight domains that come with the program]
+    #[arg(long, value_name = "FILE|NAME=FILE")]
+    pub(crate) text: Vec<String>,
+    /// Stop when the mean KLD is known this well (0 = score all windows)
+    #[arg(long, default_value = "5%", value_name = "P%", value_parser = percentage)]
+    pub(crate) quality_precision: f64,
+    /// Most windows to score, over all texts (0 = no limit) [default: no limit; 16 in demo and with --quick]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_windows: Option<usize>,
+    /// The mean KLD you accept, in nats: every candidate is judged by it, and what is above is not recommended
+    #[arg(long, value_name = "NATS", value_parser = not_negative)]
+    pub(crate) max_kld: Option<f64>,
+    /// What to hold in memory together: all models, pairs of the original and one candidate, or one model at a time, compared
+    /// through a cache of the original's most likely tokens, which makes KLD a lower bound (auto = the first that fits)
+    #[arg(long, value_parser = one_of::<QualityMemory>(), default_value = "auto", value_name = "MODE")]
+    pub(crate) quality_memory: QualityMemory,
+    /// Tokens kept at each position of an original that is evaluated alone
+    #[arg(long, default_value_t = DEFAULT_TOP_K, value_name = "N")]
+    pub(crate) cache_top_k: usize,
+    /// Evaluate the windows and compare nothing (internal)
+    #[arg(long, hide = true)]
+    pub(crate) no_statistics: bool,
+    /// Compare while the next window is evaluated, as on a GPU (internal)
+    #[arg(long, hide = true)]
+    pub(crate) overlap: bool,
+}
+
+/// On what outputs are compared when nothing is said.
+#[derive(Clone, Copy)]
+pub(crate) struct Texts {
+    pub(crate) defaults: fn() -> Vec<Text>,
+    /// Whether no more than a quick look is taken at them, unless more is asked for.
+    pub(crate) quick: bool,
+}
+
+/// How outputs are to be compared, and on what.
+pub(crate) struct OutputComparison {
+    pub(crate) plan: QualityPlan,
+    pub(crate) inputs: Inputs,
+}
+
+impl QualityArgs {
+    pub(crate) fn into_plan(self, default: Texts) -> Result<OutputComparison> {
+        let Self {
+            ctx,
+            text,
+            quality_precision,
+            max_windows,
+            max_kld,
+            quality_memory,
+            cache_top_k,
+            no_statistics,
+            overlap,
+        } = self;
+        // Asking for all windows is asking for more than a quick look.
+        let limit = (default.quick && quality_precision > 0.0).then_some(QUICK_WINDOWS);
+        let texts = if text.is_empty() {
+            (default.defaults)()
+        } else {
+            let read = |spec: &String| prompts::read_text(spec).with_context(|| format!("read the text {spec}"));
+            text.iter().map(read).collect::<Result<_>>()?
+        };
+        let plan = QualityPlan {
+            n_ctx: ctx,
+            texts: texts.iter().map(text_plan).collect(),
+            precision: quality_precision,
+            min_windows: MIN_WINDOWS,
+            max_windows: max_windows.map_or(limit, |most| (most > 0).then_some(most)),
+            max_kld_nats: max_kld,
+            memory: quality_memory,
+            cache_top_k,
+        };
+        let inputs = Inputs {
+            texts: texts.iter().map(|text| text.scored().to_owned()).collect(),
+            skip_statistics: no_statistics,
+            pace: overlap.then_some(Pace::Overlapped),
+            ..Inputs::default()
+        };
+        Ok(OutputComparison { plan, inputs })
+    }
+}
+
+fn text_plan(text: &Text) -> TextPlan {
+    TextPlan {
+        name: text.name.clone(),
+        domain: text.domain.clone(),
+        sha256: Some(hex(&Sha256::digest(text.body.as_bytes()))),
+        bytes: Some(text.body.len() as u64),
+    }
+}
