@@ -174,19 +174,19 @@ impl<'a> Invocation<'a> {
     pub(super) fn sample(
         &mut self,
         work: Synthetic<'_>,
-        inner: u32,
+        number: u32,
         preceded_by: PrecededBy,
         observer: &mut dyn Observer,
     ) {
         self.attempt_if_it_fits(work, |v| {
             if preceded_by == PrecededBy::AnotherWorker {
                 // Its threads sleep and its caches are full of another's weights: let it come to itself, untimed.
-                v.evaluate(work.to_wake(), v.seed(work.workload, u32::MAX / 2 - inner))?;
+                v.evaluate(work.to_wake(), v.seed(work.workload, u32::MAX / 2 - number))?;
             }
             v.step(observer, work.id, Some(work.phase), Mark::Workload(work.workload));
             let at_ns = v.bench.clock.now_ns();
-            let timing = v.evaluate(work, v.seed(work.workload, inner))?;
-            v.visit.samples.push(sample(work.workload, work.phase, inner, timing, at_ns));
+            let timing = v.evaluate(work, v.seed(work.workload, number))?;
+            v.visit.samples.push(sample(work.workload, work.phase, number, timing, at_ns));
             observer.on(Event::StepDone);
             Ok(())
         });
@@ -311,10 +311,10 @@ impl<'a> Invocation<'a> {
             self.bench.plan.protocol.warmup_ms * 1_000_000 / synthetic(self.bench.plan).count().max(1) as u64;
         let repetition = work.for_warmup();
         let mut end = WarmUpEnd::new(share_ns);
-        for inner in 0.. {
+        for number in 0.. {
             let at_ns = self.bench.clock.now_ns();
-            let timing = self.evaluate(repetition, self.seed(work.workload, u32::MAX - inner))?;
-            let taken = sample(work.workload, work.phase, inner, timing, at_ns);
+            let timing = self.evaluate(repetition, self.seed(work.workload, u32::MAX - number))?;
+            let taken = sample(work.workload, work.phase, number, timing, at_ns);
             let done = end.is_reached_after(taken.wall_ns.max(self.bench.clock.now_ns() - at_ns));
             let warmup = self.visit.warmup.get_or_insert(Warmup { duration_ns: 0, samples: Vec::new() });
             warmup.duration_ns += taken.wall_ns;
@@ -397,8 +397,8 @@ impl<'a> Invocation<'a> {
     }
 
     /// The same ids for every model and round; others for every workload and repetition, so that nothing can be cached.
-    fn seed(&self, workload: usize, inner: u32) -> u64 {
-        self.bench.plan.seed ^ ((workload as u64) << 32) ^ u64::from(inner)
+    fn seed(&self, workload: usize, number: u32) -> u64 {
+        self.bench.plan.seed ^ ((workload as u64) << 32) ^ u64::from(number)
     }
 
     /// Tells the display and the memory series what begins; returns the memory at that moment.
@@ -428,11 +428,11 @@ impl<'a> Invocation<'a> {
     }
 }
 
-fn sample(workload: usize, phase: Phase, inner: u32, timing: Timing, at_ns: u64) -> Sample {
+fn sample(workload: usize, phase: Phase, number: u32, timing: Timing, at_ns: u64) -> Sample {
     Sample {
         workload,
         phase,
-        inner,
+        inner: number,
         n_tokens: timing.n_tokens,
         wall_ns: timing.wall_ns,
         native_ns: timing.native_ns,

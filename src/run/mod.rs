@@ -1,8 +1,8 @@
 //! Measuring: rounds of workers in mirrored order, from a plan to the record, or from where a record ends. Draws no conclusion.
 
+mod adaptation;
 mod bench;
 mod connection;
-mod course;
 mod exit;
 mod invocation;
 mod launcher;
@@ -49,7 +49,7 @@ pub fn execute<E>(
 ) -> Result<(), E> {
     let mut noted = run.adaptation.take();
     let mut recorded = run.take_back(0).into_iter();
-    let mut decided = course::Decided::at_start(bench, run);
+    let mut adapted = adaptation::Adapted::at_start(bench, run);
     let mut residents: round::ResidentWorkers = run.subjects.iter().map(|_| None).collect();
     run.ended = Ended::Unfinished;
     let mut ended = Ended::RoundsDone;
@@ -58,7 +58,7 @@ pub fn execute<E>(
             run.apply(&Entry::Round(round));
         } else {
             note_adaptation(run, &mut noted, save)?;
-            let round = round::make(bench, run, index, &decided, &mut residents, observer);
+            let round = round::make(bench, run, index, &adapted, &mut residents, observer);
             if !round.visits.is_empty() {
                 let cut = bench.interrupted();
                 note(run, &if cut { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
@@ -72,9 +72,9 @@ pub fn execute<E>(
         let done = index + 1;
         // Decisions fall between mirrored pairs: half a pair is not balanced.
         if done % 2 == 0 {
-            decided.learn(bench, run, done);
+            adapted.learn(bench, run, done);
             let outlook = stopping::look(run, done, run.elapsed_ns());
-            decided.expected_rounds = outlook.expected_rounds;
+            adapted.expected_rounds = outlook.expected_rounds;
             if let Some(why) = outlook.ended.filter(|_| up_to_date) {
                 ended = why;
                 break;

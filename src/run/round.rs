@@ -1,8 +1,8 @@
 //! One round: an invocation of every model, one after the other or all side by side with their samples alternating.
 
 use super::{
+    adaptation::Adapted,
     bench::Bench,
-    course::Decided,
     invocation::{Finished, Invocation, PrecededBy, ResidentWorker, Task},
     schedule::{order, prompts_in},
     workload::synthetic,
@@ -27,7 +27,7 @@ pub(super) fn make(
     bench: &Bench<'_>,
     run: &Run,
     index: u32,
-    decided: &Decided,
+    adapted: &Adapted,
     residents: &mut ResidentWorkers,
     observer: &mut dyn Observer,
 ) -> Round {
@@ -35,12 +35,12 @@ pub(super) fn make(
         .into_iter()
         .filter(|&model| run.subjects[model].outcome == Outcome::Done)
         .collect();
-    let steps = steps(bench.plan, index, decided) * u32::try_from(models.len()).unwrap_or(u32::MAX);
-    observer.on(Event::Round { index, of: decided.expected_rounds, steps });
+    let steps = steps(bench.plan, index, adapted) * u32::try_from(models.len()).unwrap_or(u32::MAX);
+    observer.on(Event::Round { index, of: adapted.expected_rounds, steps });
     let mut round = Round { index, visits: Vec::new() };
     let mut retries = Vec::new();
     // Alone in a group is sequential; all in one group is alternating.
-    let group_size = match decided.arrangement {
+    let group_size = match adapted.arrangement {
         Arrangement::Sequential => 1,
         Arrangement::Alternating => models.len().max(1),
     };
@@ -52,9 +52,9 @@ pub(super) fn make(
             .iter()
             .map(|&model| Invocation::begin(bench, task(bench, run, model), residents[model].take()))
             .collect();
-        measure(bench, index, decided, &mut invocations, observer);
+        measure(bench, index, adapted, &mut invocations, observer);
         for invocation in invocations {
-            let Finished { visit, is_transient, resident } = end(invocation, decided);
+            let Finished { visit, is_transient, resident } = end(invocation, adapted);
             residents[visit.model] = resident;
             let visits = if is_transient { &mut retries } else { &mut round.visits };
             visits.push(visit);
@@ -67,8 +67,8 @@ pub(super) fn make(
             continue;
         }
         let mut invocation = Invocation::retry(bench, task(bench, run, first.model), first);
-        measure(bench, index, decided, std::slice::from_mut(&mut invocation), observer);
-        let Finished { visit, resident, .. } = end(invocation, decided);
+        measure(bench, index, adapted, std::slice::from_mut(&mut invocation), observer);
+        let Finished { visit, resident, .. } = end(invocation, adapted);
         residents[visit.model] = resident;
         round.visits.push(visit);
     }
@@ -82,15 +82,15 @@ fn task<'a>(bench: &'a Bench<'_>, run: &'a Run, model: usize) -> Task<'a> {
     Task { model, name: &subject.name, path: &bench.files[model], settings: &subject.settings, file_bytes }
 }
 
-fn end(invocation: Invocation<'_>, decided: &Decided) -> Finished {
-    if decided.resident { invocation.keep() } else { invocation.close() }
+fn end(invocation: Invocation<'_>, adapted: &Adapted) -> Finished {
+    if adapted.resident { invocation.keep() } else { invocation.close() }
 }
 
 /// Measures a group: each of its samples in every worker before the next, forwards and backwards in turn.
 fn measure(
     bench: &Bench<'_>,
     round: u32,
-    decided: &Decided,
+    adapted: &Adapted,
     invocations: &mut [Invocation<'_>],
     observer: &mut dyn Observer,
 ) {
@@ -106,11 +106,11 @@ fn measure(
         for invocation in invocations.iter_mut() {
             invocation.prepare(work, observer);
         }
-        for inner in 0..decided.inner(work.workload) {
-            in_turn(invocations, inner, |invocation| invocation.sample(work, inner, preceded_by, observer));
+        for number in 0..adapted.samples_per_round(work.workload) {
+            in_turn(invocations, number, |invocation| invocation.sample(work, number, preceded_by, observer));
         }
     }
-    let asked = asked(bench.plan, round, decided);
+    let asked = asked(bench.plan, round, adapted);
     if !asked.is_empty() {
         let prompts: Vec<(usize, &PromptText)> = asked.iter().map(|a| (a.workload, a.prompt)).collect();
         for invocation in invocations.iter_mut() {
@@ -134,19 +134,19 @@ fn in_turn<'a>(invocations: &mut [Invocation<'a>], turn: u32, mut one: impl FnMu
     }
 }
 
-fn asked<'a>(plan: &'a Plan, round: u32, decided: &Decided) -> Vec<Asked<'a>> {
+fn asked<'a>(plan: &'a Plan, round: u32, adapted: &Adapted) -> Vec<Asked<'a>> {
     let ask = |workload: usize| match &plan.workloads[workload] {
         w if let WorkloadKind::Prompt(prompt) = &w.kind => Some(Asked { workload, id: &w.id, prompt }),
         _ => None,
     };
-    prompts_in(plan, round, decided.prompts).into_iter().filter_map(ask).collect()
+    prompts_in(plan, round, adapted.prompts).into_iter().filter_map(ask).collect()
 }
 
 /// Steps of one visit that the progress display counts.
-fn steps(plan: &Plan, round: u32, decided: &Decided) -> u32 {
-    let prompts = u32::try_from(prompts_in(plan, round, decided.prompts).len()).unwrap_or(u32::MAX);
+fn steps(plan: &Plan, round: u32, adapted: &Adapted) -> u32 {
+    let prompts = u32::try_from(prompts_in(plan, round, adapted.prompts).len()).unwrap_or(u32::MAX);
     // The load and each warm-up are steps of their own.
-    1 + synthetic(plan).map(|work| 1 + decided.inner(work.workload)).sum::<u32>() + prompts
+    1 + synthetic(plan).map(|work| 1 + adapted.samples_per_round(work.workload)).sum::<u32>() + prompts
 }
 
 #[cfg(test)]

@@ -22,16 +22,16 @@ use crate::{
 const PILOT_ROUNDS: u32 = 4;
 /// Never more samples of a workload in a round: the variance within a round is then a 32nd of that of a sample, and more of them narrow
 /// no interval whose rounds differ by as much.
-const MOST_INNER: f64 = 32.0;
+const MOST_SAMPLES: f64 = 32.0;
 /// Nor more than fill this time: the two sides of a ratio are to see the same machine, which is another one some seconds later.
 const LONGEST_NS: f64 = 3e9;
 /// Forwards and backwards, once each.
 const FEWEST_BALANCED: u32 = 2;
 /// When time is short: the mirrored round holds the other direction.
-const FEWEST_INNER: u32 = 1;
+const FEWEST_SAMPLES: u32 = 1;
 
 /// How rounds are run from here on.
-pub(super) struct Decided {
+pub(super) struct Adapted {
     pub(super) arrangement: Arrangement,
     pub(super) resident: bool,
     pub(super) expected_rounds: u32,
@@ -49,7 +49,7 @@ enum Pilot {
     Over,
 }
 
-impl Decided {
+impl Adapted {
     /// Before the first round. What is decided is noted in the run.
     pub(super) fn at_start(bench: &Bench<'_>, run: &mut Run) -> Self {
         let protocol = &bench.plan.protocol;
@@ -84,7 +84,7 @@ impl Decided {
     }
 
     /// Samples of a workload in a round.
-    pub(super) fn inner(&self, workload: usize) -> u32 {
+    pub(super) fn samples_per_round(&self, workload: usize) -> u32 {
         self.chosen.iter().find(|choice| choice.workload == workload).map_or(self.fixed, |choice| choice.samples)
     }
 
@@ -110,7 +110,7 @@ impl Decided {
         }
         let load_ns = median(newest(run).filter_map(|v| v.load.as_ref().map(|l| l.model_ns + l.context_ns)));
         let work_ns: f64 = synthetic(bench.plan)
-            .map(|work| sample_ns(run, work.workload) * f64::from(self.inner(work.workload)))
+            .map(|work| sample_ns(run, work.workload) * f64::from(self.samples_per_round(work.workload)))
             .sum();
         let room = Room::of(bench, run);
         let Some(adaptation) = &mut run.adaptation else { return };
@@ -131,7 +131,7 @@ impl Decided {
     }
 }
 
-impl Decided {
+impl Adapted {
     /// Takes fewer samples, and asks prompts no longer than an interval needs, where the least rounds would otherwise not fit the
     /// time. Says so.
     fn afford(&mut self, run: &Run, time: &Time, done: u32) -> Option<Decision> {
@@ -154,7 +154,7 @@ impl Decided {
         let affordable = spare_ns / f64::from(time.rounds_left) / best_ns.max(1.0);
         if affordable < 1.0 {
             for choice in &mut self.chosen {
-                choice.samples = even_below(f64::from(choice.samples) * affordable).max(FEWEST_INNER);
+                choice.samples = even_below(f64::from(choice.samples) * affordable).max(FEWEST_SAMPLES);
             }
         }
         let prompts = match self.prompts {
@@ -189,7 +189,7 @@ fn choose(bench: &Bench<'_>, run: &Run, workload: usize) -> Option<SamplesChoice
         whole_ns(loading) + warming.sum::<u64>()
     };
     let round_ns = median(newest(run).map(once)).max(1.0);
-    let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_INNER)).max(FEWEST_BALANCED);
+    let most = even_below((LONGEST_NS / sample_ns.max(1.0)).min(MOST_SAMPLES)).max(FEWEST_BALANCED);
     let samples = pooled.optimal_inner(sample_ns, round_ns, most as usize).ok()?;
     Some(SamplesChoice {
         workload,
@@ -213,7 +213,7 @@ fn even_below(samples: f64) -> u32 {
     whole - whole % 2
 }
 
-/// ln ratio of each inner sample to the original's of the same number, by round.
+/// ln ratio of each sample to the original's of the same number, by round.
 fn log_ratios(run: &Run, workload: usize, candidate: usize, original: usize) -> Vec<Vec<f64>> {
     let rates = |model| visits(run, model).map(|(round, v)| (round, inner_rates(v, workload))).collect::<Vec<_>>();
     let originals = rates(original);
