@@ -367,7 +367,7 @@ fn what_changed_is_named() {
     change(&folder, "\"cpu\":\"", "\"cpu\":\"Another ");
     refused(folder, &["CPU: Another "]);
     let folder = unfinished();
-    change(&folder, "\"format\":1", "\"format\":2");
+    change(&folder, "\"format\":2", "\"format\":9");
     refused(folder, &["use a newer gguf-bench"]);
     // Models of its own, to be changed.
     let bench = Bench::new(&format!("compare a.gguf b.gguf --no-quality {DEMO}"));
