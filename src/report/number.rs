@@ -13,7 +13,6 @@ pub(crate) const UNKNOWN: &str = "n/a";
 const THIN: char = '\u{202f}';
 
 /// `value` with so many decimals, groups of three digits and U+2212 as minus.
-#[must_use]
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return UNKNOWN.into();
@@ -49,14 +48,10 @@ fn decimals3(value: f64) -> usize {
     }
 }
 
-/// Three significant digits.
-#[must_use]
 pub(crate) fn sig3(value: f64) -> String {
     fixed(value, decimals3(value))
 }
 
-/// A whole number.
-#[must_use]
 pub(crate) fn count(n: u64) -> String {
     fixed(n as f64, 0)
 }
@@ -71,7 +66,6 @@ pub(crate) struct Scale {
 
 impl Scale {
     /// The scale that suits `largest`.
-    #[must_use]
     pub(crate) fn of(unit: Unit, largest: f64) -> Self {
         let (divisor, suffix) = match unit {
             Unit::TokensPerSecond => (1.0, "t/s"),
@@ -89,19 +83,16 @@ impl Scale {
     }
 
     /// The scale that suits the largest of the values.
-    #[must_use]
     pub(crate) fn for_all(unit: Unit, values: impl IntoIterator<Item = f64>) -> Self {
         Self::of(unit, values.into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max))
     }
 
     /// The number alone, three significant digits.
-    #[must_use]
     pub(crate) fn number(self, value: f64) -> String {
         sig3(value / self.divisor)
     }
 
     /// A metric with its interval, numbers alone; `None` when there is no value.
-    #[must_use]
     pub(crate) fn spread(self, m: &MetricSummary) -> Option<Spread> {
         let value = m.value.filter(|v| v.is_finite())? / self.divisor;
         Some(spread(value, m.low.zip(m.high).map(|(l, h)| (l / self.divisor, h / self.divisor)), decimals3(value), ""))
@@ -109,20 +100,17 @@ impl Scale {
 }
 
 /// `45.6 t/s`, `1.23 GiB`, `120 ms`.
-#[must_use]
 pub(crate) fn quantity(unit: Unit, value: f64) -> String {
     let scale = Scale::of(unit, value);
     format!("{} {}", scale.number(value), scale.suffix)
 }
 
 /// Bytes in the binary unit that fits.
-#[must_use]
 pub(crate) fn bytes(value: f64) -> String {
     quantity(Unit::Bytes, value)
 }
 
 /// Seconds, or milliseconds under one.
-#[must_use]
 pub(crate) fn seconds(value: f64) -> String {
     quantity(Unit::Seconds, value)
 }
@@ -138,20 +126,15 @@ pub(crate) fn nats(nats: f64) -> String {
     }
 }
 
-/// Milliseconds.
-#[must_use]
 pub(crate) fn ms(value: f64) -> String {
     seconds(value / 1e3)
 }
 
-/// Tokens a second.
-#[must_use]
 pub(crate) fn rate(value: f64) -> String {
     quantity(Unit::TokensPerSecond, value)
 }
 
 /// `some` formatted, or "n/a".
-#[must_use]
 pub(crate) fn or_unknown(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| UNKNOWN.into(), format)
 }
@@ -159,7 +142,6 @@ pub(crate) fn or_unknown(value: Option<f64>, format: impl Fn(f64) -> String) -> 
 /// A value and its interval at the same scale and precision: `45.62`, `[45.31, 45.90]`, `± 0.31`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Spread {
-    /// The value.
     pub value: String,
     /// The interval in brackets, no unit; `None` without one.
     pub brackets: Option<String>,
@@ -186,14 +168,12 @@ fn spread(value: f64, interval: Option<(f64, f64)>, decimals: usize, unit: &str)
 }
 
 /// Candidate over original: `1.90×`, `[1.85, 1.95]`.
-#[must_use]
 pub(crate) fn comparison(c: &Comparison) -> Option<Spread> {
     let ratio = c.ratio.filter(|r| r.is_finite())?;
     Some(spread(ratio, c.low.zip(c.high), ratio_decimals(ratio), "×"))
 }
 
 /// A share of one with its interval as percent, without the sign: `36`, `[31, 42]`.
-#[must_use]
 pub(crate) fn in_percent(share: f64, interval: Option<(f64, f64)>) -> Spread {
     let percent = share * 100.0;
     let decimals = decimals3(percent).min(if percent.abs() >= 9.95 { 1 } else { 2 });
@@ -211,13 +191,11 @@ fn ratio_decimals(ratio: f64) -> usize {
 }
 
 /// `1.90×`.
-#[must_use]
 pub(crate) fn ratio(value: f64) -> String {
     format!("{}×", fixed(value, ratio_decimals(value)))
 }
 
 /// A share of one as percent: 0.36 is `36 %`.
-#[must_use]
 pub(crate) fn percent(share: f64) -> String {
     let value = share * 100.0;
     let decimals = if value.abs() >= 9.95 {

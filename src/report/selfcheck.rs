@@ -4,7 +4,6 @@ use super::number;
 use crate::analysis::{Comparison, Finding, SelfCheck};
 
 /// A paragraph for the verdict, a line for each metric, and what to do about this machine. Ends in a line end.
-#[must_use]
 pub(crate) fn selfcheck(found: &SelfCheck) -> String {
     let limit = number::percent(found.equivalence);
     let mut lines = Vec::new();

@@ -5,20 +5,17 @@ use crate::{
     report::text::{inert_line, shorten},
 };
 
-/// What a record is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Label {
     /// `A`; after `Z` numbers.
     pub(super) letter: String,
     /// `2026-01-02`, with the time where two are of one day.
     pub(super) when: String,
-    /// The CPU.
     pub(super) machine: String,
     /// `A 2026-01-02`, `B Ryzen 7 7800X3D`: enough to tell it from the others.
     pub(super) title: String,
 }
 
-/// One a record.
 pub(super) fn labels(history: &History) -> Vec<Label> {
     let records = &history.records;
     let one_machine = machines(history).len() < 2;

@@ -253,7 +253,6 @@ fn by_group(analysis: &Analysis) -> Vec<Table> {
     candidates.map(table).collect()
 }
 
-/// The section of the page.
 pub(super) fn section(analysis: &Analysis) -> Section {
     let mut tables = overall(analysis);
     tables.extend(by_group(analysis));
