@@ -14,7 +14,7 @@ fn an_original_and_two_quants_are_measured_and_reported() {
     .run()
     .ok();
     let run = ran.json("out/run.json");
-    assert_eq!(run["format"], 1);
+    assert_eq!(run["format"], 2);
     assert_eq!(run["ended"], "rounds_done");
     assert_eq!(run["subjects"][0]["facts"]["n_params"], 4_196_608);
     assert_eq!(run["subjects"][0]["facts"]["file_bytes"], 8_534_112);
