@@ -69,7 +69,7 @@ pub struct Latency {
 pub enum Agreement {
     /// The same tokens to the end.
     Same,
-    /// They diverge.
+    /// They part.
     Parts {
         /// The first token that differs, from 0.
         token_index: usize,

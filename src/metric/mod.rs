@@ -10,9 +10,11 @@ pub(crate) use id::Layout;
 pub use id::MetricId;
 pub(crate) use plan::of_workloads;
 #[cfg(test)]
-pub(crate) use spec::MetricSpec;
+pub(crate) use plan::tests::{all_work, every_metric};
 pub use spec::Word;
 pub(crate) use spec::{Better, Family, Section, Unit};
+#[cfg(test)]
+pub(crate) use spec::{MetricSpec, Output};
 
 /// A metric by its text, for tests.
 #[cfg(test)]

@@ -72,12 +72,12 @@ impl Plan {
 }
 
 #[cfg(test)]
-pub(in crate::metric) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{metric::id, record::PromptText};
 
     /// Work that measures whatever can be measured in rounds.
-    fn all_work() -> Vec<Workload> {
+    pub(crate) fn all_work() -> Vec<Workload> {
         let mut kinds = vec![
             WorkloadKind::PpTogether { n_tokens: 512, n_seq: 8 },
             WorkloadKind::TgTogether { n_tokens: 128, n_depth: 512, n_seq: 8 },
@@ -92,7 +92,7 @@ pub(in crate::metric) mod tests {
     }
 
     /// One metric at least of every variant.
-    pub(in crate::metric) fn every_metric() -> Vec<MetricId> {
+    pub(crate) fn every_metric() -> Vec<MetricId> {
         let outputs = [false, true]
             .into_iter()
             .flat_map(|lower_bound| [MetricId::MeanKld { lower_bound }, MetricId::P99Kld { lower_bound }]);

@@ -34,7 +34,7 @@ pub(crate) struct Document {
     pub warnings: Vec<Caution>,
     /// The limits that were set, and whether they are kept.
     pub gates: Vec<Gate>,
-    /// The records, where there are history.
+    /// The records, where there are several.
     pub sources: Vec<Source>,
     pub prompts: Vec<Prompt>,
     /// Answers to be judged blind, where there are any.

@@ -7,4 +7,4 @@ pub(crate) use compare::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, 
 pub(crate) use gate::Limit;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -141,15 +141,18 @@ fn limits_are_read_exactly() {
     assert_eq!(gates(&mut diff, "peak>5%").len(), 4);
 }
 
-mod outputs {
+pub(crate) mod outputs {
     use super::*;
     use crate::record::{
         CandidateQuality, Quality, QualityMemory, QualityPlan, QualityText, Reference, Sharing, TextPlan, TextQuality,
     };
 
-    /// The fixture with the outputs of model 1 on one text of 12 windows.
     fn scored(kld: impl Fn(usize) -> f64) -> Run {
-        let mut run = run();
+        with_outputs(run(), kld)
+    }
+
+    /// A run with the outputs of model 1 on one text of 12 windows.
+    pub(crate) fn with_outputs(mut run: Run, kld: impl Fn(usize) -> f64) -> Run {
         run.plan.quality = Some(QualityPlan {
             n_ctx: 512,
             texts: vec![TextPlan {

@@ -6,6 +6,7 @@ pub(in crate::report) mod fixture;
 mod formats;
 mod hostile;
 mod measured;
+mod metrics;
 mod mutate;
 pub(in crate::report) mod page;
 mod real;
