@@ -79,24 +79,25 @@ const TEXTS: Texts = Texts { defaults: prompts::builtin_texts, quick: false };
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
     let CompareArgs { original, quantized, output, measure } = args;
-    compare_models(&original, &quantized, measure, Layout::Folder, output)
+    let finished = compare_models(&original, &quantized, measure, Layout::Folder, output)?;
+    Ok(finished.map_or(Exit::Fine, |finished| exit(&finished.run)))
 }
 
-/// Measures models as they were named, and keeps the results where the layout says.
+/// Measures models as they were named, keeps the results where the layout says, and reports; `None` when the plan alone was to be shown.
 pub(super) fn compare_models(
     original: &str,
     quantized: &[String],
     options: MeasureArgs,
     layout: Layout,
     output: OutputArgs,
-) -> Result<Exit> {
+) -> Result<Option<Finished>> {
     let environment = Environment::read()?;
     let Request { plan, settings, inputs, wishes, execution } =
         options.into_request(Scale::of(1 + quantized.len()), TEXTS, &environment.machine)?;
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
     let subjects = subjects::find(sources, &settings);
-    measure(Job {
+    reported(Job {
         purpose: Purpose::Comparison,
         plan,
         subjects,
@@ -140,10 +141,16 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
 
 /// Measures, keeps every round, reports.
 pub(super) fn measure(job: Job) -> Result<Exit> {
+    Ok(reported(job)?.map_or(Exit::Fine, |finished| exit(&finished.run)))
+}
+
+fn reported(job: Job) -> Result<Option<Finished>> {
     let results = job.output.results.clone();
-    let Some(finished) = take(job)? else { return Ok(Exit::Fine) };
-    finished.report(&results)?;
-    Ok(exit(&finished.run))
+    let finished = take(job)?;
+    if let Some(finished) = &finished {
+        finished.report(&results)?;
+    }
+    Ok(finished)
 }
 
 /// Measures and keeps every round; `None` when the plan alone was to be shown.

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::console::{Exit, error_chain, print_stdout};
 use crate::{
-    analysis, probe,
-    record::{self, Run},
+    probe, record,
     report::{self, Colour, Format, Options, Report, RunReport},
 };
 
@@ -144,20 +143,18 @@ impl Outputs {
     }
 
     /// Writes every report and prints what the person asked for. Whatever can't be written, the rest is, and the terminal is told.
-    pub(super) fn report(&self, run: &Run, args: &ResultArgs) -> Result<Stdout> {
-        let analysis = analysis::analyse(run);
-        let report = RunReport::new(run, &analysis);
+    pub(super) fn report(&self, report: &RunReport<'_>, args: &ResultArgs) -> Result<Stdout> {
         let own = self.reports.iter().map(|(path, format)| (path.as_path(), *format));
         let failed: Vec<String> = own
             .chain(args.formats())
-            .filter_map(|(path, format)| write_report(path, format, &report).err())
+            .filter_map(|(path, format)| write_report(path, format, report).err())
             .map(|error| error_chain(&error))
             .collect();
         let stdout = args.stdout();
         if stdout == Stdout::Free {
             let page = self.reports.iter().find(|(path, format)| *format == Format::Html && path.is_file());
             let options = Options { written: page.map(|(path, _)| path.display().to_string()), ..for_terminal() };
-            print_stdout(&report::render(Format::Text, &report, &options)?)?;
+            print_stdout(&report::render(Format::Text, report, &options)?)?;
         }
         if failed.is_empty() { Ok(stdout) } else { bail!("{}", failed.join("\n       ")) }
     }

@@ -20,13 +20,14 @@ use super::{
     subjects::{self, Found, Recipe},
 };
 use crate::{
-    analysis::comparable,
+    analysis::{Analysis, analyse, comparable},
     event::Observer,
     probe::{self, Continued},
     record::{
         self, Outcome, Purpose, Resumed, Run, Subject,
         journal::{Entry, Journal, JournalFile},
     },
+    report::RunReport,
     text::printable,
 };
 
@@ -92,13 +93,13 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     };
     let finished: Finished = session.measure()?;
     let stdout = finished.report(&args.results)?;
-    conclude(&finished.run, stdout)
+    conclude(&finished.run, &finished.analysis, stdout)
 }
 
 /// The last word is that of the command which began the run.
-fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
+fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result<Exit> {
     match run.purpose {
-        Purpose::SelfCheck => selfcheck::conclude(run, stdout),
+        Purpose::SelfCheck => selfcheck::conclude(run, analysis, stdout),
         Purpose::Comparison => Ok(bench::exit(run)),
     }
 }
@@ -106,7 +107,7 @@ fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
 /// A finished run: its record, which may have been missed by a kill, and its reports.
 fn again(run: &Run, outputs: &Outputs, args: &ResultArgs) -> Result<Exit> {
     record::write_run(outputs.record(), run)?;
-    if outputs.report(run, args)? == Stdout::Free {
+    if outputs.report(&RunReport::new(run, &analyse(run)), args)? == Stdout::Free {
         print_text("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
     }
     Ok(Exit::Fine)

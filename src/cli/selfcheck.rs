@@ -17,7 +17,7 @@ use super::{
     subjects::{self, Source},
 };
 use crate::{
-    analysis::{self, Finding},
+    analysis::{self, Analysis, Finding},
     record::{Plan, Purpose, Run},
     report,
     run::quality::Inputs,
@@ -69,16 +69,16 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     };
     let Some(finished) = bench::take(job)? else { return Ok(Exit::Fine) };
     let stdout = finished.report(&results)?;
-    conclude(&finished.run, stdout)
+    conclude(&finished.run, &finished.analysis, stdout)
 }
 
 /// Whether the model was seen to differ from itself.
-pub(super) fn conclude(run: &Run, stdout: Stdout) -> Result<Exit> {
+pub(super) fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result<Exit> {
     let exit = bench::exit(run);
     if exit != Exit::Fine {
         return Ok(exit);
     }
-    let found = analysis::selfcheck(&analysis::analyse(run));
+    let found = analysis::selfcheck(analysis);
     let text = report::selfcheck(&found);
     if stdout == Stdout::Free {
         print_text(&format!("\n{text}"))?;

@@ -19,12 +19,14 @@ use super::{
     subjects::{Found, Recipe},
 };
 use crate::{
+    analysis::{Analysis, analyse},
     event::Observer,
     probe::Clock,
     record::{
         self, DeviceInfo, Ended, Run, WriteError,
         journal::{Entry, JournalFile},
     },
+    report::RunReport,
     run::{self, Bench, quality::Inputs},
 };
 
@@ -154,6 +156,7 @@ pub(super) struct Session {
 /// A run that is over, where its reports go, and why it could not be kept, when that is why it is over.
 pub(super) struct Finished {
     pub(super) run: Run,
+    pub(super) analysis: Analysis,
     outputs: Outputs,
     unsaved: Option<WriteError>,
 }
@@ -191,7 +194,8 @@ impl Session {
             run.ended = Ended::Unfinished;
         }
         let written = record::write_run(outputs.record(), &run);
-        Ok(Finished { run, outputs, unsaved: kept.and(written).err() })
+        let analysis = analyse(&run);
+        Ok(Finished { run, analysis, outputs, unsaved: kept.and(written).err() })
     }
 }
 
@@ -209,7 +213,7 @@ fn keep(journal: &mut JournalFile, record: &Path, run: &Run, entry: &Entry) -> R
 impl Finished {
     /// Writes every report and tells the person, also of a run that could not be kept.
     pub(super) fn report(&self, args: &ResultArgs) -> Result<Stdout> {
-        let reported = self.outputs.report(&self.run, args);
+        let reported = self.outputs.report(&RunReport::new(&self.run, &self.analysis), args);
         let Some(error) = &self.unsaved else { return reported };
         let others = reported.err().map(|error| format!("\n       {error:#}")).unwrap_or_default();
         bail!(

@@ -15,6 +15,7 @@ use super::{
     bench, card,
     console::{Exit, print_stdout, print_text},
     outputs::{self, Layout, OutputArgs, Stdout},
+    session::Finished,
 };
 use crate::{
     analysis::{self, Analysis},
@@ -81,13 +82,11 @@ fn model(args: BenchmarkModel) -> Result<Exit> {
 fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
     let What { original, quantized, output: _, update_model_card, results, measure } = what;
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
-    let (stdout, dry_run) = (results.stdout(), measure.execution.dry_run);
-    let exit = bench::compare_models(&original, &quantized, measure, layout, OutputArgs { out: None, results })?;
-    if dry_run {
-        return Ok(exit);
-    }
-    let run = record::read_run(record)?;
-    let analysis = analysis::analyse(&run);
+    let stdout = results.stdout();
+    let output = OutputArgs { out: None, results };
+    let finished = bench::compare_models(&original, &quantized, measure, layout, output)?;
+    let Some(Finished { run, analysis, .. }) = finished else { return Ok(Exit::Fine) };
+    let exit = bench::exit(&run);
     if stdout == Stdout::Free {
         print_stdout(&report::guide_tables(&analysis, &outputs::for_terminal()))?;
     }
