@@ -89,11 +89,23 @@ impl Engine for LlamaEngine {
 }
 
 fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
+    // A setting belongs here or to the context: whichever does not name a new one does not compile.
+    let Settings {
+        device,
+        n_gpu_layers,
+        n_threads: _,
+        n_threads_batch: _,
+        n_batch: _,
+        n_ubatch: _,
+        type_k: _,
+        type_v: _,
+        flash_attention: _,
+    } = settings;
     let mut params = LlamaModelParams::default();
-    if let Ok(layers) = u32::try_from(settings.n_gpu_layers) {
+    if let Ok(layers) = u32::try_from(*n_gpu_layers) {
         params = params.with_n_gpu_layers(layers);
     }
-    let backend = match settings.device {
+    let backend = match device {
         Device::Auto => return Ok(params),
         Device::Cpu => None,
         Device::Cuda => Some("CUDA"),
@@ -117,16 +129,27 @@ fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
 }
 
 fn context_params(settings: &Settings, n_ctx: u32) -> LlamaContextParams {
-    let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    let Settings {
+        device: _,
+        n_gpu_layers: _,
+        n_threads,
+        n_threads_batch,
+        n_batch,
+        n_ubatch,
+        type_k,
+        type_v,
+        flash_attention,
+    } = settings;
+    let threads = |n: &u32| i32::try_from(*n).unwrap_or(i32::MAX);
     LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(n_ctx))
-        .with_n_batch(settings.n_batch)
-        .with_n_ubatch(settings.n_ubatch)
-        .with_n_threads(threads(settings.n_threads))
-        .with_n_threads_batch(threads(settings.n_threads_batch))
-        .with_type_k(cache_type(settings.type_k))
-        .with_type_v(cache_type(settings.type_v))
-        .with_flash_attention_policy(match settings.flash_attention {
+        .with_n_batch(*n_batch)
+        .with_n_ubatch(*n_ubatch)
+        .with_n_threads(threads(n_threads))
+        .with_n_threads_batch(threads(n_threads_batch))
+        .with_type_k(cache_type(*type_k))
+        .with_type_v(cache_type(*type_v))
+        .with_flash_attention_policy(match flash_attention {
             FlashAttention::Auto => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO,
             FlashAttention::On => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED,
             FlashAttention::Off => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
