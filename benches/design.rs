@@ -25,7 +25,7 @@ use gguf_bench::testing::{
     record::{
         self, Arrangement, Budget, InnerPolicy, Model, Outcome, PromptTurns, Protocol, Role, Run, Settings, Subject,
         Workers, Workload, WorkloadKind,
-        datum::{by_round, log_ratios, rate},
+        round_value::{by_round, log_ratios, rate},
     },
     run::{self, Bench, Deadline, ProcessLauncher},
     stats,

@@ -36,8 +36,8 @@ pub mod record {
         Arrangement, Budget, CacheType, Device, Ended, FlashAttention, InnerPolicy, Model, Outcome, Plan, PromptTurns,
         Protocol, QualityWorker, Role, Run, Settings, Subject, Workers, Workload, WorkloadKind, read_run,
     };
-    pub mod datum {
-        pub use crate::record::datum::{by_round, log_ratios, rate};
+    pub mod round_value {
+        pub use crate::record::round_value::{by_round, log_ratios, rate};
     }
     pub mod journal {
         pub use crate::record::journal::Entry;

@@ -8,7 +8,7 @@ use super::{
     series::{self, visits},
 };
 use crate::{
-    record::{FinishReason, Generation, Phase, Run, Sample, WorkloadKind, datum},
+    record::{FinishReason, Generation, Phase, Run, Sample, WorkloadKind, round_value},
     stats,
     units::{NS_PER_MS, NS_PER_S},
 };
@@ -114,7 +114,7 @@ fn row(run: &Run, model: usize, original: usize, workload: usize) -> Option<Answ
     };
     let (prefill, decode) = (samples(Phase::Prefill), samples(Phase::Decode));
     let seconds = |samples: &[&Sample]| {
-        stats::median(&samples.iter().map(|s| datum::time_ns(s) as f64 / NS_PER_S).collect::<Vec<_>>()).ok()
+        stats::median(&samples.iter().map(|s| round_value::time_ns(s) as f64 / NS_PER_S).collect::<Vec<_>>()).ok()
     };
     Some(AnswerRow {
         prompt: run.plan.workloads[workload].id.clone(),

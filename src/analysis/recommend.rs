@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     metric::MetricId,
-    record::{Outcome, Prefer, Role, Run, Wishes},
+    record::{Constraints, Outcome, Prefer, Role, Run},
 };
 
 /// The mean KLD accepted when nobody said, in nats: between the K-quants of four bits of Llama-3-8B (0.031 and 0.043) and its
@@ -228,9 +228,9 @@ impl Candidate {
 
 /// The rule for a run: what the person said, else the plan's limit, else the default.
 pub(super) fn rule(run: &Run, field: &Field) -> Rule {
-    let wishes = run.wishes.clone().unwrap_or_default();
-    let given = wishes.max_kld_nats.or_else(|| run.plan.quality.as_ref().and_then(|q| q.max_kld_nats));
-    let Wishes { min_tg_tps, max_memory_bytes, prefer, .. } = wishes;
+    let constraints = run.constraints.clone().unwrap_or_default();
+    let given = constraints.max_kld_nats.or_else(|| run.plan.quality.as_ref().and_then(|q| q.max_kld_nats));
+    let Constraints { min_tg_tps, max_memory_bytes, prefer, .. } = constraints;
     Rule {
         max_kld_nats: given.unwrap_or(MAX_KLD_NATS),
         max_kld_from: if given.is_some() { Source::Given } else { Source::Default },

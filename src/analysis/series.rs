@@ -1,11 +1,11 @@
-//! A metric of one model, round by round, and its summary: the datum of a round is the median of its inner samples.
+//! A metric of one model, round by round, and its summary: the value of a round is the median of its samples.
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     metric::{Better, MetricId, Unit},
-    record::{CacheState, MemorySeries, Protocol, Run, Sample, Visit, datum},
+    record::{CacheState, MemorySeries, Protocol, Run, Sample, Visit, round_value},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -93,7 +93,7 @@ pub(super) fn summarise(series: &Series, protocol: &Protocol) -> MetricSummary {
 
 /// The visits to a model, in time order.
 pub(super) fn visits(run: &Run, model: usize) -> impl Iterator<Item = &Visit> {
-    datum::visits(run, model).map(|(_, visit)| visit)
+    round_value::visits(run, model).map(|(_, visit)| visit)
 }
 
 /// Every metric of a model that has a value in a round, in the order people read them; those made of others are left out.
@@ -157,13 +157,14 @@ pub(super) fn members(run: &Run, category: &str) -> Vec<usize> {
 
 /// Total tokens over total time.
 pub(super) fn total_rate<'a>(samples: impl Iterator<Item = &'a Sample>) -> Option<f64> {
-    let (tokens, ns) = samples.fold((0, 0), |(tokens, ns), s| (tokens + u64::from(s.n_tokens), ns + datum::time_ns(s)));
+    let (tokens, ns) =
+        samples.fold((0, 0), |(tokens, ns), s| (tokens + u64::from(s.n_tokens), ns + round_value::time_ns(s)));
     tokens_per_second(tokens, ns)
 }
 
 fn synthetic(run: &Run, model: usize, index: usize, id: MetricId) -> Series {
-    let mut series = series(run, model, id, |visit| datum::rate(visit, index));
-    series.best = visits(run, model).flat_map(|visit| datum::inner_rates(visit, index)).reduce(f64::max);
+    let mut series = series(run, model, id, |visit| round_value::rate(visit, index));
+    series.best = visits(run, model).flat_map(|visit| round_value::sample_rates(visit, index)).reduce(f64::max);
     let warmups = visits(run, model).filter_map(|visit| visit.warmup.as_ref()).flat_map(|warmup| &warmup.samples);
     let timed = visits(run, model).flat_map(|visit| &visit.samples).chain(warmups);
     series.costing(total(timed.filter(|s| s.workload == index).map(|s| s.wall_ns)))
@@ -185,7 +186,7 @@ pub(super) fn peak_rss(run: &Run, visit: &Visit) -> Option<f64> {
     let memory = visit.memory.as_ref()?;
     let greatest = |readings: &[u64]| readings.iter().max().map(|kib| kib.saturating_mul(1024));
     let whole = || memory.peak_rss_bytes.or_else(|| greatest(&memory.series.rss_kib));
-    let only_prompts = run.plan.workloads.iter().all(|w| datum::synthetic_phase(&w.kind).is_none());
+    let only_prompts = run.plan.workloads.iter().all(|w| round_value::synthetic_phase(&w.kind).is_none());
     let equal_work = visit.generations.is_empty() || only_prompts;
     // Of several accounts of one process the greatest is the peak.
     let before_prompts =
@@ -196,8 +197,9 @@ pub(super) fn peak_rss(run: &Run, visit: &Visit) -> Option<f64> {
 
 /// The readings until the last sample of a synthetic workload had ended.
 fn before_prompts<'a>(run: &Run, visit: &Visit, series: &'a MemorySeries) -> Option<&'a [u64]> {
-    let is_synthetic =
-        |s: &&Sample| run.plan.workloads.get(s.workload).is_some_and(|w| datum::synthetic_phase(&w.kind).is_some());
+    let is_synthetic = |s: &&Sample| {
+        run.plan.workloads.get(s.workload).is_some_and(|w| round_value::synthetic_phase(&w.kind).is_some())
+    };
     let ends = visit.samples.iter().filter(is_synthetic).map(|s| s.at_ns.saturating_add(s.wall_ns));
     let until_ms = ends.max()?.saturating_sub(visit.started_ns) / 1_000_000;
     let readings = series.at_ms.iter().take_while(|at| u64::from(**at) <= until_ms).count();
@@ -216,7 +218,7 @@ fn device_memory(visit: &Visit) -> Option<f64> {
 }
 
 fn series(run: &Run, model: usize, id: MetricId, value: impl Fn(&Visit) -> Option<f64>) -> Series {
-    let by_round = datum::by_round(run, model, value);
+    let by_round = round_value::by_round(run, model, value);
     let best = by_round.iter().map(|(_, v)| *v).reduce(match id.spec().better {
         Better::Higher => f64::max,
         Better::Lower => f64::min,

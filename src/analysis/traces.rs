@@ -2,7 +2,7 @@
 
 use super::{model::ModelAnalysis, series::visits};
 use crate::{
-    record::{Generation, MemorySeries, Run, Visit, datum},
+    record::{Generation, MemorySeries, Run, Visit, round_value},
     stats,
     units::{NS_PER_MS, NS_PER_S, tokens_per_second},
 };
@@ -89,12 +89,12 @@ impl Traces {
 
 fn samples(run: &Run, model: usize, analysis: &ModelAnalysis, workload: usize) -> Option<SampleTrace> {
     let planned = &run.plan.workloads[workload];
-    datum::synthetic_phase(&planned.kind)?;
+    round_value::synthetic_phase(&planned.kind)?;
     let median_tps = analysis.metric(&planned.kind.metric()?)?.value.filter(|v| *v > 0.0)?;
     let own = visits(run, model).flat_map(|v| &v.samples).filter(|s| s.workload == workload);
     let points: Vec<(f64, f64)> = own
         .filter_map(|s| {
-            let rate = tokens_per_second(s.n_tokens.into(), datum::time_ns(s))?;
+            let rate = tokens_per_second(s.n_tokens.into(), round_value::time_ns(s))?;
             Some((s.at_ns as f64 / NS_PER_S, rate / median_tps - 1.0))
         })
         .collect();
@@ -107,7 +107,7 @@ fn samples(run: &Run, model: usize, analysis: &ModelAnalysis, workload: usize) -
 fn drift(run: &Run, model: usize, workload: usize, median_tps: f64) -> Option<[(f64, f64); 2]> {
     let of_visit = |v: &Visit| {
         let first = v.samples.iter().find(|s| s.workload == workload)?;
-        Some((first.at_ns as f64 / NS_PER_S, datum::rate(v, workload)? / median_tps - 1.0))
+        Some((first.at_ns as f64 / NS_PER_S, round_value::rate(v, workload)? / median_tps - 1.0))
     };
     let (at, share): (Vec<f64>, Vec<f64>) = visits(run, model).filter_map(of_visit).unzip();
     let trend = stats::theil_sen(&at, &share).ok().filter(|t| t.p_value < CHANCE)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::series::{OfMetric, Series};
 use crate::{
     metric::{Better, Family, MetricId, Word},
-    record::{Protocol, Run, Workload, datum::log_ratios},
+    record::{Protocol, Run, Workload, round_value::log_ratios},
     stats,
 };
 

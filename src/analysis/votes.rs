@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::verdict::adjusted;
 use crate::{
-    record::{Generation, Run, WorkloadKind, datum::visits},
+    record::{Generation, Run, WorkloadKind, round_value::visits},
     stats::{self, SplitMix64},
 };
 

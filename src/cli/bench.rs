@@ -24,7 +24,7 @@ use crate::{
     event::{Observer, Silent},
     probe::{self, Monotonic},
     prompts,
-    record::{self, Ended, FORMAT, Outcome, Plan, Purpose, Run, Wishes, journal::Begun},
+    record::{self, Constraints, Ended, FORMAT, Outcome, Plan, Purpose, Run, journal::Begun},
     run::quality::Inputs,
 };
 
@@ -67,7 +67,7 @@ pub(super) struct Job {
     /// With their settings.
     pub(super) subjects: Vec<Found>,
     pub(super) inputs: Inputs,
-    pub(super) wishes: Option<Wishes>,
+    pub(super) constraints: Option<Constraints>,
     pub(super) execution: ExecutionArgs,
     pub(super) environment: Environment,
     pub(super) layout: Layout,
@@ -92,7 +92,7 @@ pub(super) fn compare_models(
     output: OutputArgs,
 ) -> Result<Option<Finished>> {
     let environment = Environment::read()?;
-    let Request { plan, settings, inputs, wishes, execution } =
+    let Request { plan, settings, inputs, constraints, execution } =
         options.into_request(Scale::of(1 + quantized.len()), TEXTS, &environment.machine)?;
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
@@ -102,7 +102,7 @@ pub(super) fn compare_models(
         plan,
         subjects,
         inputs,
-        wishes,
+        constraints,
         execution,
         environment,
         layout,
@@ -113,7 +113,7 @@ pub(super) fn compare_models(
 pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
     let environment = Environment::read()?;
-    let Request { plan, settings, inputs, wishes, execution } =
+    let Request { plan, settings, inputs, constraints, execution } =
         options.into_request(Scale::of(1 + types.len()), TEXTS, &environment.machine)?;
     let types = quantize::types(&types)?;
     if execution.dry_run {
@@ -131,7 +131,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
         plan,
         subjects,
         inputs,
-        wishes,
+        constraints,
         execution,
         environment,
         layout: Layout::Folder,
@@ -155,7 +155,7 @@ fn reported(job: Job) -> Result<Option<Finished>> {
 
 /// Measures and keeps every round; `None` when the plan alone was to be shown.
 pub(super) fn take(job: Job) -> Result<Option<Finished>> {
-    let Job { purpose, plan, mut subjects, inputs, wishes, execution, environment, layout, output } = job;
+    let Job { purpose, plan, mut subjects, inputs, constraints, execution, environment, layout, output } = job;
     if execution.dry_run {
         preview::show(subjects, &plan, &environment, &[], execution.force)?;
         return Ok(None);
@@ -190,7 +190,7 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
         adaptation: None,
         quality: None,
         resumed: Vec::new(),
-        wishes,
+        constraints,
     };
     let interrupt = session::interrupt()?;
     journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;

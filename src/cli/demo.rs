@@ -39,7 +39,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let environment = Environment::read()?;
     let scale = Scale { n_models: 1 + TYPES.len(), quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
     let texts = Texts { defaults: prompts::pocket_texts, quick: true };
-    let Request { plan, settings, inputs, wishes, execution } =
+    let Request { plan, settings, inputs, constraints, execution } =
         measure.into_request(scale, texts, &environment.machine)?;
     let types = quantize::types(&TYPES.map(String::from))?;
     let folder = CheckpointDir::open(None)?;
@@ -67,7 +67,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
         plan,
         subjects,
         inputs,
-        wishes,
+        constraints,
         execution,
         environment,
         layout: Layout::Folder,

@@ -110,7 +110,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         plan,
         subjects: found,
         inputs: Inputs { logits, save_logits, ..inputs },
-        wishes: recommendation.wishes(),
+        constraints: recommendation.constraints(),
         execution,
         environment,
         layout: Layout::Folder,

@@ -43,7 +43,7 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "NATS", value_parser = not_negative, help_heading = "Recommendation")]
     max_kld: Option<f64>,
     #[command(flatten)]
-    wishes: RecommendationArgs,
+    recommendation: RecommendationArgs,
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
@@ -55,10 +55,10 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
 
 fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     let mut run = record::read_run(path)?;
-    let typed = args.wishes.wishes().is_some() || args.max_kld.is_some();
+    let typed = args.recommendation.constraints().is_some() || args.max_kld.is_some();
     if typed {
-        // The page carries the record it shows, so that it can be drawn again: with the wishes it was drawn by.
-        run.wishes = Some(args.wishes.over(run.wishes.take(), args.max_kld));
+        // The page carries the record it shows, so that it can be drawn again: with the constraints it was drawn by.
+        run.constraints = Some(args.recommendation.over(run.constraints.take(), args.max_kld));
     }
     let mut analysis = analysis::analyse(&run);
     analysis.votes = args.votes.as_deref().map(|votes| counted_votes(votes, &run)).transpose()?;
@@ -92,7 +92,7 @@ fn history(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
     let of_one = [
         (args.template.is_some(), "--template"),
         (args.recommend, "--recommend"),
-        (args.wishes.wishes().is_some() || args.max_kld.is_some(), "a limit or a preference"),
+        (args.recommendation.constraints().is_some() || args.max_kld.is_some(), "a limit or a preference"),
     ];
     if let Some((_, option)) = of_one.iter().find(|(given, _)| *given) {
         return Ok(usage_error(&format!("{option} is for one record, and here are {}", paths.len())));

@@ -61,7 +61,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
         plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality: None },
         subjects: subjects::find(vec![Source::found(&model), Source::found(&model)], &settings),
         inputs: Inputs::default(),
-        wishes: None,
+        constraints: None,
         execution,
         environment,
         layout: Layout::Folder,

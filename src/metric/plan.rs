@@ -11,8 +11,8 @@ impl WorkloadKind {
         match *self {
             Self::Pp { n_tokens, n_depth } => Some(MetricId::Prefill(one(n_tokens, n_depth))),
             Self::Tg { n_tokens, n_depth } => Some(MetricId::Decode(one(n_tokens, n_depth))),
-            Self::PpTogether { n_tokens, n_seq } => Some(MetricId::Prefill(parallel(n_tokens, n_seq))),
-            Self::TgTogether { n_tokens, n_depth: _, n_seq } => Some(MetricId::Decode(parallel(n_tokens, n_seq))),
+            Self::PpParallel { n_tokens, n_seq } => Some(MetricId::Prefill(parallel(n_tokens, n_seq))),
+            Self::TgParallel { n_tokens, n_depth: _, n_seq } => Some(MetricId::Decode(parallel(n_tokens, n_seq))),
             Self::Prompt(_) => None,
         }
     }
@@ -21,7 +21,7 @@ impl WorkloadKind {
     pub(crate) fn category(&self) -> Option<&str> {
         match self {
             Self::Prompt(prompt) => Some(&prompt.category),
-            Self::Pp { .. } | Self::Tg { .. } | Self::PpTogether { .. } | Self::TgTogether { .. } => None,
+            Self::Pp { .. } | Self::Tg { .. } | Self::PpParallel { .. } | Self::TgParallel { .. } => None,
         }
     }
 }
@@ -79,8 +79,8 @@ pub(crate) mod tests {
     /// Work that measures whatever can be measured in rounds.
     pub(crate) fn all_work() -> Vec<Workload> {
         let mut kinds = vec![
-            WorkloadKind::PpTogether { n_tokens: 512, n_seq: 8 },
-            WorkloadKind::TgTogether { n_tokens: 128, n_depth: 512, n_seq: 8 },
+            WorkloadKind::PpParallel { n_tokens: 512, n_seq: 8 },
+            WorkloadKind::TgParallel { n_tokens: 128, n_depth: 512, n_seq: 8 },
         ];
         for n_depth in [0, 4096] {
             kinds.push(WorkloadKind::Pp { n_tokens: 512, n_depth });

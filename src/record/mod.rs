@@ -6,7 +6,7 @@ mod adaptation;
 mod build;
 mod check;
 mod comparison;
-pub(crate) mod datum;
+mod constraints;
 mod error;
 mod format1;
 pub(crate) mod journal;
@@ -15,10 +15,10 @@ mod model;
 mod plan;
 mod quality;
 mod read;
+pub(crate) mod round_value;
 mod run;
 pub(crate) mod schema;
 mod visit;
-mod wishes;
 mod write;
 
 pub use crate::settings::{CacheType, Device, FlashAttention, Settings};
@@ -27,6 +27,7 @@ pub(crate) use build::Build;
 pub(crate) use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
+pub(crate) use constraints::{Constraints, Prefer};
 pub(crate) use error::{ReadError, WriteError};
 pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth};
 pub(crate) use model::{MadeFrom, ModelFacts, TensorGroup, TokenizerFacts};
@@ -49,5 +50,4 @@ pub(crate) use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Mark, Memory, MemoryReading, MemorySeries, Phase,
     Retried, Round, Sample, Skipped, Stage, Timing, Visit, Warmup,
 };
-pub(crate) use wishes::{Prefer, Wishes};
 pub(crate) use write::{write_atomically, write_run};

@@ -77,14 +77,16 @@ pub enum WorkloadKind {
         n_depth: u32,
     },
     /// Prompt processing of several sequences side by side, as llama-batched-bench's.
-    PpTogether {
+    #[serde(alias = "pp_together")]
+    PpParallel {
         /// Tokens of each sequence.
         n_tokens: u32,
         /// Sequences.
         n_seq: u32,
     },
     /// Generation of several sequences side by side, a token of each at a time.
-    TgTogether {
+    #[serde(alias = "tg_together")]
+    TgParallel {
         /// Tokens of each sequence.
         n_tokens: u32,
         /// Tokens that each sequence has before.
@@ -102,8 +104,8 @@ impl WorkloadKind {
     pub fn n_ctx(&self) -> Option<u32> {
         match *self {
             Self::Pp { n_tokens, n_depth } | Self::Tg { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
-            Self::PpTogether { n_tokens, n_seq } => Some(n_tokens.saturating_mul(n_seq)),
-            Self::TgTogether { n_tokens, n_depth, n_seq } => {
+            Self::PpParallel { n_tokens, n_seq } => Some(n_tokens.saturating_mul(n_seq)),
+            Self::TgParallel { n_tokens, n_depth, n_seq } => {
                 Some(n_tokens.saturating_add(n_depth).saturating_mul(n_seq))
             }
             Self::Prompt(_) => None,
@@ -122,7 +124,7 @@ impl WorkloadKind {
     pub fn depth(&self) -> Option<u32> {
         match *self {
             Self::Pp { n_depth, .. } | Self::Tg { n_depth, .. } => Some(n_depth),
-            Self::PpTogether { .. } | Self::TgTogether { .. } | Self::Prompt(_) => None,
+            Self::PpParallel { .. } | Self::TgParallel { .. } | Self::Prompt(_) => None,
         }
     }
 }
@@ -145,7 +147,7 @@ pub struct Protocol {
     pub min_rounds: u32,
     /// Never more.
     pub max_rounds: u32,
-    /// Samples of each synthetic workload in a round, or in a round of the pilot; the round's datum is their median.
+    /// Samples of each synthetic workload in a round, or in a round of the pilot; the round's value is their median.
     pub inner_samples: u32,
     /// Whether a pilot chooses the samples of the rounds after it.
     #[serde(default)]

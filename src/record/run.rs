@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptation, Build, Machine, Outcome, Plan, Quality, Resumed, Role, Round, Settings, Subject, Wishes};
+use super::{Adaptation, Build, Constraints, Machine, Outcome, Plan, Quality, Resumed, Role, Round, Settings, Subject};
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
 pub(crate) const FORMAT: u32 = 2;
@@ -42,8 +42,8 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumed>,
     /// By what a model is to be recommended, when the person said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wishes: Option<Wishes>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "wishes")]
+    pub constraints: Option<Constraints>,
 }
 
 impl Run {

@@ -11,7 +11,7 @@ use crate::{
     record::{
         Adaptation, Arrangement, Decision, InnerPolicy, Outcome, Phase, PromptsCut, Run, Sample, SamplesChoice, Visit,
         Workers, WorkloadKind,
-        datum::{inner_rates, visits},
+        round_value::{sample_rates, visits},
     },
     stats::{self, Components},
     units::whole_ns,
@@ -215,7 +215,7 @@ fn even_below(samples: f64) -> u32 {
 
 /// ln ratio of each sample to the original's of the same number, by round.
 fn log_ratios(run: &Run, workload: usize, candidate: usize, original: usize) -> Vec<Vec<f64>> {
-    let rates = |model| visits(run, model).map(|(round, v)| (round, inner_rates(v, workload))).collect::<Vec<_>>();
+    let rates = |model| visits(run, model).map(|(round, v)| (round, sample_rates(v, workload))).collect::<Vec<_>>();
     let originals = rates(original);
     rates(candidate)
         .into_iter()
@@ -382,7 +382,7 @@ mod tests {
     }
 
     fn samples(run: &Run) -> Vec<usize> {
-        let of = |visit: &Visit| inner_rates(visit, 0).len();
+        let of = |visit: &Visit| sample_rates(visit, 0).len();
         run.rounds.iter().map(|round| of(&round.visits[0])).collect()
     }
 

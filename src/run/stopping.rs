@@ -4,7 +4,7 @@ use super::workload::synthetic;
 use crate::{
     record::{
         Budget, Ended, Run, Visit,
-        datum::{by_round, log_ratios, rate},
+        round_value::{by_round, log_ratios, rate},
     },
     stats,
 };

@@ -170,7 +170,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         purpose: Purpose::Comparison,
         adaptation: None,
         resumed: Vec::new(),
-        wishes: None,
+        constraints: None,
         quality: None,
     }
 }

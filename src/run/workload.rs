@@ -30,10 +30,10 @@ pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
         let (phase, amount) = match w.kind {
             WorkloadKind::Pp { n_tokens, n_depth } => (Phase::Prefill, Amount::Alone { n_tokens, n_depth }),
             WorkloadKind::Tg { n_tokens, n_depth } => (Phase::Decode, Amount::Alone { n_tokens, n_depth }),
-            WorkloadKind::PpTogether { n_tokens, n_seq } => {
+            WorkloadKind::PpParallel { n_tokens, n_seq } => {
                 (Phase::Prefill, Amount::Sequences(Sequences { n_tokens, n_depth: 0, n_seq }))
             }
-            WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+            WorkloadKind::TgParallel { n_tokens, n_depth, n_seq } => {
                 (Phase::Decode, Amount::Sequences(Sequences { n_tokens, n_depth, n_seq }))
             }
             WorkloadKind::Prompt(_) => return None,

@@ -67,8 +67,8 @@ fn prompt(kind: &WorkloadKind) -> Option<&PromptText> {
         WorkloadKind::Prompt(prompt) => Some(prompt),
         WorkloadKind::Pp { .. }
         | WorkloadKind::Tg { .. }
-        | WorkloadKind::PpTogether { .. }
-        | WorkloadKind::TgTogether { .. } => None,
+        | WorkloadKind::PpParallel { .. }
+        | WorkloadKind::TgParallel { .. } => None,
     }
 }
 

@@ -52,7 +52,7 @@ fn order_and_sides_are_random_and_repeatable() {
     reworded.rounds[0].visits[0].generations[0].text.push('.');
     assert_ne!(ballot(&reworded).unwrap().id, id);
     // What a report is drawn by does not make it another record.
-    let wished = Run { wishes: Some(crate::record::Wishes::default()), ..run };
+    let wished = Run { constraints: Some(crate::record::Constraints::default()), ..run };
     assert_eq!(ballot(&wished).unwrap().id, id);
 }
 

@@ -3,7 +3,7 @@
 use super::kind::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{model::ModelAnalysis, series::visits},
-    record::{CacheState, MadeFrom, Run, Skipped, Subject, Workload, WorkloadKind, datum},
+    record::{CacheState, MadeFrom, Run, Skipped, Subject, Workload, WorkloadKind, round_value},
     thresholds::PEAK_OF_AVAILABLE,
 };
 
@@ -91,7 +91,7 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
 /// The second attempt's figures are as good as any; that there was a first is for the reader to know.
 pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
     let visits: Vec<_> =
-        datum::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
+        round_value::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
     let workers = run.quality.iter().flat_map(|quality| &quality.workers);
     let compared = workers.filter(|worker| worker.candidates.contains(&model)).find_map(|w| w.retried.as_deref());
     let mut lost: Vec<String> = Vec::new();

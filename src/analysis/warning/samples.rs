@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     analysis::series::{Series, visits},
-    record::{Phase, Run, Sample, Visit, datum},
+    record::{Phase, Run, Sample, Visit, round_value},
     stats::{self, Trend},
 };
 
@@ -133,7 +133,7 @@ pub(super) fn warmup_too_short(run: &Run, model: usize, own: &[Series]) -> Optio
 
 /// ln(time of the first / median time of the rest), per token.
 fn first_over_rest(visit: &Visit, workload: usize) -> Option<f64> {
-    let per_token = |s: &Sample| datum::time_ns(s) as f64 / f64::from(s.n_tokens.max(1));
+    let per_token = |s: &Sample| round_value::time_ns(s) as f64 / f64::from(s.n_tokens.max(1));
     let own: Vec<&Sample> = visit.samples.iter().filter(|s| s.workload == workload).collect();
     let (first, rest) = own.split_first()?;
     let rest: Vec<f64> = rest.iter().map(|s| per_token(s)).collect();

@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::machine::computes_on_device;
 use crate::{
-    record::{Machine, Plan, Settings, Wishes},
+    record::{Constraints, Machine, Plan, Settings},
     run::quality::Inputs,
 };
 use engine::EngineArgs;
@@ -49,7 +49,7 @@ pub(super) struct Request {
     /// Every subject's.
     pub(super) settings: Settings,
     pub(super) inputs: Inputs,
-    pub(super) wishes: Option<Wishes>,
+    pub(super) constraints: Option<Constraints>,
     pub(super) execution: ExecutionArgs,
 }
 
@@ -69,7 +69,7 @@ impl MeasureArgs {
             plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality },
             settings,
             inputs: inputs.unwrap_or_default(),
-            wishes: recommendation.wishes(),
+            constraints: recommendation.constraints(),
             execution,
         })
     }

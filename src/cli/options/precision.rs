@@ -39,7 +39,7 @@ pub(crate) struct PrecisionArgs {
     /// Differences up to this are not relevant
     #[arg(long, default_value = "1%", value_name = "P%", value_parser = percentage)]
     pub(crate) equivalence: f64,
-    /// Samples of each workload in a round, whose median is the round's datum [default: what the first rounds find best]
+    /// Samples of each workload in a round, whose median is the round's value [default: what the first rounds find best]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) inner: Option<u32>,
     // The winner of the experiment in benches/design.rs; METHODOLOGY.md has its table.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::values::{not_negative, one_of};
 use crate::{
-    record::{Prefer, Wishes},
+    record::{Constraints, Prefer},
     units::{GIB, MIB},
 };
 
@@ -24,17 +24,17 @@ pub(crate) struct RecommendationArgs {
 
 impl RecommendationArgs {
     /// As the record keeps it; `None` when nothing was asked for.
-    pub(crate) fn wishes(&self) -> Option<Wishes> {
+    pub(crate) fn constraints(&self) -> Option<Constraints> {
         let Self { min_tg, max_memory, prefer } = self;
         let any = min_tg.is_some() || max_memory.is_some() || prefer.is_some();
         any.then(|| self.over(None, None))
     }
 
     /// What was typed now over what the record holds.
-    pub(crate) fn over(&self, before: Option<Wishes>, max_kld_nats: Option<f64>) -> Wishes {
+    pub(crate) fn over(&self, before: Option<Constraints>, max_kld_nats: Option<f64>) -> Constraints {
         let Self { min_tg, max_memory, prefer } = self;
         let before = before.unwrap_or_default();
-        Wishes {
+        Constraints {
             max_kld_nats: max_kld_nats.or(before.max_kld_nats),
             min_tg_tps: min_tg.or(before.min_tg_tps),
             max_memory_bytes: max_memory.or(before.max_memory_bytes),
@@ -70,10 +70,10 @@ mod tests {
     #[test]
     fn what_is_typed_goes_over_what_was_recorded() {
         let typed = RecommendationArgs { min_tg: None, max_memory: Some(1.0), prefer: None };
-        let before = Wishes { min_tg_tps: Some(5.0), prefer: Prefer::Size, ..Wishes::default() };
+        let before = Constraints { min_tg_tps: Some(5.0), prefer: Prefer::Size, ..Constraints::default() };
         let now = typed.over(Some(before), Some(0.1));
         assert_eq!((now.min_tg_tps, now.max_memory_bytes, now.prefer), (Some(5.0), Some(1.0), Prefer::Size));
         assert_eq!(now.max_kld_nats, Some(0.1));
-        assert!(RecommendationArgs { min_tg: None, max_memory: None, prefer: None }.wishes().is_none());
+        assert!(RecommendationArgs { min_tg: None, max_memory: None, prefer: None }.constraints().is_none());
     }
 }

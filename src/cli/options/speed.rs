@@ -108,8 +108,8 @@ fn alone(pp: &[u32], tg: &[u32], depth: &[u32]) -> Vec<Workload> {
 fn side_by_side(pp: &[u32], tg: &[u32], parallel: &[u32]) -> Vec<Workload> {
     let (pp, tg) = (lengths(pp).next(), lengths(tg).next());
     let work = |n_seq: u32| {
-        let prompt = pp.map(|n_tokens| WorkloadKind::PpTogether { n_tokens, n_seq });
-        let answer = tg.map(|n_tokens| WorkloadKind::TgTogether { n_tokens, n_depth: pp.unwrap_or(1), n_seq });
+        let prompt = pp.map(|n_tokens| WorkloadKind::PpParallel { n_tokens, n_seq });
+        let answer = tg.map(|n_tokens| WorkloadKind::TgParallel { n_tokens, n_depth: pp.unwrap_or(1), n_seq });
         prompt.into_iter().chain(answer)
     };
     lengths(parallel).flat_map(work).filter_map(Workload::synthetic).collect()

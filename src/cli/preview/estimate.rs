@@ -133,9 +133,9 @@ impl Speed {
             WorkloadKind::Tg { n_tokens, n_depth } => {
                 Some((before(n_depth), f64::from(n_tokens) * (self.decode + self.cached * f64::from(n_depth))))
             }
-            WorkloadKind::PpTogether { n_tokens, n_seq } => Some((0.0, f64::from(n_tokens * n_seq) * self.prefill)),
+            WorkloadKind::PpParallel { n_tokens, n_seq } => Some((0.0, f64::from(n_tokens * n_seq) * self.prefill)),
             // Up to some sequences, reading the weights once for all of them is what takes the time.
-            WorkloadKind::TgTogether { n_tokens, n_depth, n_seq } => {
+            WorkloadKind::TgParallel { n_tokens, n_depth, n_seq } => {
                 Some((0.0, f64::from(n_tokens) * self.decode + f64::from(n_depth * n_seq) * self.prefill))
             }
             WorkloadKind::Prompt(_) => None,

@@ -74,7 +74,7 @@ fn row(run: &Run, model: usize, workload: usize) -> Option<Row<'_>> {
         WorkloadKind::Pp { n_tokens, .. } => (*n_tokens, 0),
         WorkloadKind::Tg { n_tokens, .. } => (0, *n_tokens),
         // Rows of llama-bench are of one sequence.
-        WorkloadKind::PpTogether { .. } | WorkloadKind::TgTogether { .. } | WorkloadKind::Prompt(_) => return None,
+        WorkloadKind::PpParallel { .. } | WorkloadKind::TgParallel { .. } | WorkloadKind::Prompt(_) => return None,
     };
     let visits = run.rounds.iter().flat_map(|r| &r.visits).filter(|v: &&Visit| v.model == model);
     let of = |s: &Sample| {

@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::Context,
-    record::{Arrangement, Protocol, Sampling, Workload, datum},
+    record::{Arrangement, Protocol, Sampling, Workload, round_value},
     report::{document::MethodPoint, number::percent, text::inert_line},
 };
 
@@ -35,7 +35,7 @@ fn texts(context: &Context) -> Vec<String> {
             Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
             Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
         },
-        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its datum is their median.", p.warmup_ms, samples(context)),
+        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its value in the round is their median.", p.warmup_ms, samples(context)),
         "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
         "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
         format!("Rounds are the independent units. Absolute figures are medians over rounds with an order-statistic interval at {} confidence.", percent(p.confidence)),
@@ -58,7 +58,7 @@ pub(super) fn samples(context: &Context) -> String {
         .iter()
         .flat_map(|adaptation| &adaptation.samples_per_round)
         .filter_map(|choice| Some((choice.samples, context.plan.workloads.get(choice.workload)?)))
-        .filter(|(_, Workload { kind, .. })| datum::synthetic_phase(kind).is_some())
+        .filter(|(_, Workload { kind, .. })| round_value::synthetic_phase(kind).is_some())
         .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))
         .collect();
     if chosen.is_empty() { planned } else { format!("{planned}, after the pilot {}", chosen.join(" and ")) }

@@ -151,7 +151,7 @@ fn what_is_null_wherever_it_may_be_is_unknown() {
     (machine.kernel, machine.governor, machine.physical_cores) = (None, None, None);
     (machine.memory_limit_bytes, machine.on_battery) = (None, None);
     machine.devices.clear();
-    (run.plan.quality, run.adaptation, run.quality, run.wishes) = (None, None, None, None);
+    (run.plan.quality, run.adaptation, run.quality, run.constraints) = (None, None, None, None);
     for model in &mut run.subjects {
         model.model.facts = None;
     }

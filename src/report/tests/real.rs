@@ -3,7 +3,7 @@
 use super::page::{check, count, figures};
 use crate::{
     analysis::{self, Choice, Rank},
-    record::{self, Outcome, Prefer, Run, Stage, Wishes},
+    record::{self, Constraints, Outcome, Prefer, Run, Stage},
     report::{Format, Options, RunReport, render},
 };
 
@@ -23,14 +23,14 @@ fn the_recommendation_follows_the_wishes() {
     let mut run = real();
     let said = |run: &Run| rendered(Format::Recommendation, run);
     assert!(said(&run).starts_with("Take Q8_0: generates 1.51× as fast as F16 [1.40, 1.63]"), "{}", said(&run));
-    run.wishes = Some(Wishes { max_kld_nats: Some(1.0), prefer: Prefer::Size, ..Wishes::default() });
+    run.constraints = Some(Constraints { max_kld_nats: Some(1.0), prefer: Prefer::Size, ..Constraints::default() });
     // It needs less memory than Q2_K, which llama.cpp repacks.
     assert!(said(&run).starts_with("Take Q4_K_M: "), "{}", said(&run));
-    run.wishes = Some(Wishes { max_kld_nats: Some(1e-4), ..Wishes::default() });
+    run.constraints = Some(Constraints { max_kld_nats: Some(1e-4), ..Constraints::default() });
     assert!(said(&run).starts_with("Keep F16: no candidate is shown to keep the limits."), "{}", said(&run));
-    run.wishes = Some(Wishes { max_memory_bytes: Some(1e6), ..Wishes::default() });
+    run.constraints = Some(Constraints { max_memory_bytes: Some(1e6), ..Constraints::default() });
     assert!(said(&run).starts_with("No recommendation: no model is shown to keep every limit."), "{}", said(&run));
-    run.wishes = None;
+    run.constraints = None;
     for result in run.quality.iter_mut().flat_map(|quality| &mut quality.results) {
         let reason = "not enough memory to hold the models".to_owned();
         (result.outcome, result.texts) = (Outcome::Failed { stage: Stage::Quality, reason }, Vec::new());

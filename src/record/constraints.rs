@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Limits a model must keep, and what decides among those that keep them. Nothing measured depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Wishes {
+pub struct Constraints {
     /// Greatest mean KLD from the original, in nats; `None` for the plan's, or the default.
     #[serde(default)]
     pub max_kld_nats: Option<f64>,

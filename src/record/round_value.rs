@@ -1,4 +1,4 @@
-//! The datum of a round: from the samples of one worker to one value, the same for whoever stops by it and whoever reports it.
+//! A round's value: from the samples of one worker to one value, the same for whoever stops by it and whoever reports it.
 
 use super::{Phase, Run, Sample, Visit, WorkloadKind};
 
@@ -10,14 +10,14 @@ pub(crate) fn time_ns(sample: &Sample) -> u64 {
 /// The phase a synthetic workload times; `None` for prompts, which have both.
 pub(crate) fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
     match kind {
-        WorkloadKind::Pp { .. } | WorkloadKind::PpTogether { .. } => Some(Phase::Prefill),
-        WorkloadKind::Tg { .. } | WorkloadKind::TgTogether { .. } => Some(Phase::Decode),
+        WorkloadKind::Pp { .. } | WorkloadKind::PpParallel { .. } => Some(Phase::Prefill),
+        WorkloadKind::Tg { .. } | WorkloadKind::TgParallel { .. } => Some(Phase::Decode),
         WorkloadKind::Prompt(_) => None,
     }
 }
 
 /// Tokens a second of each inner sample of a synthetic workload in a visit, in time order. Samples without time are left out.
-pub(crate) fn inner_rates(visit: &Visit, workload: usize) -> Vec<f64> {
+pub(crate) fn sample_rates(visit: &Visit, workload: usize) -> Vec<f64> {
     let own = visit.samples.iter().filter(|s| s.workload == workload);
     own.filter_map(|s| crate::units::tokens_per_second(u64::from(s.n_tokens), time_ns(s))).collect()
 }
@@ -35,10 +35,10 @@ pub fn by_round(run: &Run, model: usize, value: impl Fn(&Visit) -> Option<f64>) 
     visits(run, model).filter_map(|(round, visit)| Some((round, value(visit)?))).collect()
 }
 
-/// The datum of a synthetic workload: the median of its inner rates.
+/// The value of a synthetic workload: the median of its samples' rates.
 #[must_use]
 pub fn rate(visit: &Visit, workload: usize) -> Option<f64> {
-    crate::stats::median(&inner_rates(visit, workload)).ok()
+    crate::stats::median(&sample_rates(visit, workload)).ok()
 }
 
 /// ln(own / other) of every round in which both have a value, rounds ascending.
