@@ -23,7 +23,7 @@ const NARROWEST: usize = 16;
 pub(crate) struct Traces {
     /// In the order of the models.
     pub(crate) models: Vec<ModelTraces>,
-    /// Tokens of context in a bin of [`ModelTraces::by_position`].
+    /// Tokens of context in a bin of [`ModelTraces::by_position_tps`].
     pub(crate) position_width: usize,
 }
 

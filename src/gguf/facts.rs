@@ -13,7 +13,7 @@ use super::types::{FileType, GgmlType};
 /// Elements in a block of the K-quants: `QK_K`.
 const K_BLOCK: u64 = 256;
 
-/// Facts about a model. Strings are as in the file: print them through [`printable`](crate::text::printable).
+/// Facts about a model. Strings are as in the file: print them through `text::printable`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
     pub gguf_version: u32,

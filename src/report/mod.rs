@@ -1,7 +1,7 @@
 //! From findings to bytes. Pure: nothing is measured, read or written here.
 //!
 //! [`draw`] draws, below [`section`], which puts a topic into words, tables and figures. [`run`], [`diff`] and [`history`] make a
-//! [`document::Document`] each, and every [`format`] renders any of them.
+//! [`document::Document`] each, and every `format` renders any of them.
 
 pub(crate) mod card;
 pub(crate) mod diff;

@@ -10,7 +10,7 @@ use super::{
 /// The Hodges–Lehmann estimate of `differences` in time order with its Wilcoxon interval, widened where neighbours are notably alike.
 ///
 /// [`hodges_lehmann`] assumes independent values. A machine that changes slowly makes neighbours alike, and an interval that
-/// takes them for independent is too narrow by the factor of [`Dependence::widening`]; under its 8 values nothing is widened.
+/// takes them for independent is too narrow by the factor of `Dependence::widening`; under its 8 values nothing is widened.
 ///
 /// # Errors
 ///

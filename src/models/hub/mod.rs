@@ -36,7 +36,7 @@ const NEARBY: usize = 5;
 /// Which Hub, and how to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubSettings {
-    /// Its address, [`ENDPOINT`] unless `HF_ENDPOINT` says otherwise.
+    /// Its address, `ENDPOINT` unless `HF_ENDPOINT` says otherwise.
     pub endpoint: String,
     /// The folder `hub` of `HF_HOME`.
     pub cache: PathBuf,
