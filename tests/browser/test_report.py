@@ -98,8 +98,8 @@ class Report(unittest.TestCase):
     def test_the_record_can_be_saved(self):
         for name in self.each("real"):
             self.assertFalse(self.browser.run("return document.getElementById('download').hidden"))
-            models = self.browser.run("return JSON.parse(document.getElementById('record').textContent).models.length")
-            self.assertEqual(models, len(self.records[name]["models"]))
+            subjects = self.browser.run("return JSON.parse(document.getElementById('record').textContent).subjects.length")
+            self.assertEqual(subjects, len(self.records[name]["models"]))
 
     def test_dark_where_the_reader_wants_it_dark(self):
         colours = """
