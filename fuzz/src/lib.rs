@@ -1,12 +1,14 @@
 //! The modules of gguf-bench that read what others wrote, compiled here without llama.cpp, so that nothing else has to be instrumented.
 //!
 //! They are those of the program's lower layers, which import nothing above them; `tests/architecture.rs` there sees to it.
-#![allow(dead_code, reason = "the program checks its own sources")]
+#![allow(dead_code, unused_imports, reason = "the program checks its own sources")]
 
 #[path = "../../src/analysis/mod.rs"]
 mod analysis;
 #[path = "../../src/gguf/mod.rs"]
 mod gguf;
+#[path = "../../src/metric/mod.rs"]
+mod metric;
 #[path = "../../src/prompts/mod.rs"]
 mod prompts;
 #[path = "../../src/quality/mod.rs"]
