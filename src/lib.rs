@@ -3,9 +3,9 @@
 //! Data flows one way. Measuring and analysing meet only in the record, the Run file:
 //!
 //! ```text
-//! argv -> Args -> Plan -> rounds -> worker processes -> Sample... -> Run (file)
-//!                                                                     |
-//!      HTML, Markdown, CSV, terminal <- templates <- View <- Analysis <- stats
+//! argv -> options -> Plan -> rounds -> calls -> worker processes -> Sample... -> Run (file)
+//!                                                                               |
+//!    HTML, Markdown, CSV, JSON, terminal <- format <- Document <- section <- Analysis
 //! ```
 //!
 //! The library serves the binaries of this package, and makes no promise of stability.
