@@ -52,7 +52,6 @@ pub trait Observer {
     fn on(&mut self, event: Event<'_>);
 }
 
-/// Sees nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -23,7 +23,6 @@ use crate::{
     record::{Sampling, Settings, Stage, Timing},
 };
 
-/// Loads models.
 pub trait Engine {
     /// # Errors
     /// When the model can't be loaded.
@@ -33,7 +32,6 @@ pub trait Engine {
     fn clock(&self) -> &dyn Clock;
 }
 
-/// A loaded model.
 pub trait Model {
     fn facts(&self) -> Loaded;
 

@@ -49,7 +49,6 @@ pub struct ModelScript {
     pub fail: Option<Failure>,
 }
 
-/// A scripted failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub at: Stage,

@@ -165,7 +165,6 @@ impl Tensor {
         self.dims.first().copied().unwrap_or(1)
     }
 
-    /// Reads `count` entries.
     fn read_all<R: Read>(reader: &mut Reader<R>, count: u64) -> Result<Vec<Self>, Error> {
         // The shortest entry: a length, a number of dimensions, a type, an offset.
         reader.require_count("tensors", count, MAX_TENSORS, 8 + 4 + 4 + 8)?;

@@ -64,10 +64,7 @@ const CONTEXT_STEP: u64 = crate::record::CONTEXT_STEP as u64;
 pub enum KvUnknown {
     /// The architecture caches something else, or is not known here.
     #[error("the cache of architecture {architecture} does not follow from the header")]
-    Architecture {
-        /// The architecture, printable.
-        architecture: String,
-    },
+    Architecture { architecture: String },
     #[error("some layers keep a sliding window of {window} tokens only")]
     SlidingWindow {
         /// The window, in tokens.

@@ -71,7 +71,6 @@ impl Metadata {
         }
     }
 
-    /// Reads `count` keys.
     pub(super) fn read<R: Read>(reader: &mut Reader<R>, count: u64) -> Result<Self, Error> {
         // The shortest pair: a length, one letter, a type, one byte.
         reader.require_count("metadata keys", count, MAX_KEYS, 8 + 1 + 4 + 1)?;
@@ -209,15 +208,12 @@ impl ValueType {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Any unsigned integer.
     Unsigned(u64),
-    /// Any signed integer.
     Signed(i64),
     /// Either width of float.
     Float(f64),
     Bool(bool),
     Text(Text),
-    /// A short array.
     List(Vec<Value>),
     /// An array too long, or too unimportant one by one, to keep.
     Digest(Digest),

@@ -65,7 +65,6 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Fills `out`.
     pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<(), Error> {
         self.require(out.len() as u64)?;
         let mut filled = 0;
@@ -124,12 +123,10 @@ impl<R: Read> Reader<R> {
         Ok(out)
     }
 
-    /// The next u32.
     pub(super) fn u32(&mut self) -> Result<u32, Error> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// The next u64.
     pub(super) fn u64(&mut self) -> Result<u64, Error> {
         self.array().map(u64::from_le_bytes)
     }

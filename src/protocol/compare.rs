@@ -66,7 +66,6 @@ impl Call for Compare {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Base {
-    /// The original.
     Model(PathBuf),
     /// A file of log-probabilities in llama-perplexity's format.
     Logits(PathBuf),
@@ -101,7 +100,6 @@ pub(crate) struct StopRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Statistics {
-    /// They are compared.
     Compare,
     /// They are thrown away, to time the forward passes alone.
     Skip,

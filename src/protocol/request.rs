@@ -184,7 +184,6 @@ impl Call for Count {
     }
 }
 
-/// Answer a prompt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) text: String,
@@ -200,7 +199,6 @@ pub(crate) struct Answered {
     pub(crate) n_prompt: u32,
     /// Whether a chat template was applied.
     pub(crate) templated: bool,
-    /// Evaluating the prompt.
     pub(crate) prefill: Timing,
     /// Evaluating every generated token but the last; `None` when there were fewer than two.
     pub(crate) decode: Option<Timing>,

@@ -23,7 +23,6 @@ pub(crate) struct TokenComparison {
     pub base_entropy_nats: f32,
     /// By how much the original prefers its first choice to its second, log p₁ − log p₂ in nats; absent where only one entry is possible.
     pub base_margin_nats: Option<f32>,
-    /// The correct token.
     pub token: i32,
     /// The original's first choice.
     pub top1_base: i32,

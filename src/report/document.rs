@@ -45,7 +45,6 @@ pub(crate) struct Document {
     pub method: Vec<MethodPoint>,
     /// The command that repeats it, quoted for a shell.
     pub command: Option<String>,
-    /// Program and version.
     pub generator: String,
 }
 
@@ -121,7 +120,6 @@ pub(crate) struct Source {
 pub(crate) struct Prompt {
     pub name: String,
     pub category: String,
-    /// What was asked.
     pub text: String,
     /// Characters of the whole prompt, when it was cut.
     pub cut: Option<usize>,
@@ -159,7 +157,6 @@ pub(crate) struct Ballot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Facts {
     pub title: String,
-    /// Name and value.
     pub rows: Vec<(String, String)>,
 }
 
@@ -167,9 +164,7 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct MethodPoint {
     pub text: String,
-    /// The section's head.
     pub section: &'static str,
-    /// The section's address.
     pub link: String,
 }
 
@@ -241,13 +236,9 @@ pub(crate) enum Tone {
     /// Not compared, or no interval.
     #[default]
     Plain,
-    /// Relevantly better.
     Better,
-    /// Relevantly worse.
     Worse,
-    /// No relevant difference.
     Same,
-    /// Not resolved.
     Open,
 }
 

@@ -20,7 +20,6 @@ pub struct Bench<'a> {
     pub plan: &'a Plan,
     /// The files, in the order of the run's models; the first part of split ones.
     pub files: &'a [PathBuf],
-    /// Starts workers.
     pub launcher: &'a dyn Launcher,
     /// Our clock, at 0 when the run began; what passed between a kill and going on does not count.
     pub clock: Arc<dyn Clock>,

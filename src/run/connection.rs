@@ -11,7 +11,6 @@ use crate::{
     protocol::{Call, Failure, Message, Never, Operation, Request},
 };
 
-/// Starts workers.
 pub trait Launcher {
     /// Starts one and waits until it is ready.
     ///

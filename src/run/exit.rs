@@ -65,7 +65,6 @@ pub enum WorkerExit {
 pub enum Shortage {
     /// The control group's, of so many bytes.
     Group(Option<u64>),
-    /// The machine's.
     Machine,
 }
 

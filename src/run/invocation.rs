@@ -170,7 +170,6 @@ impl<'a> Invocation<'a> {
         });
     }
 
-    /// Takes one sample.
     pub(super) fn sample(
         &mut self,
         work: Synthetic<'_>,
@@ -205,7 +204,6 @@ impl<'a> Invocation<'a> {
         });
     }
 
-    /// Asks a prompt.
     pub(super) fn answer(&mut self, workload: usize, id: &str, prompt: &PromptText, observer: &mut dyn Observer) {
         if self.visit.skipped.iter().any(|s| s.workload == workload) {
             return observer.on(Event::StepDone);

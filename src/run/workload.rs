@@ -6,7 +6,6 @@ use crate::{
     record::{Phase, Plan, Settings, WorkloadKind},
 };
 
-/// A synthetic workload.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Synthetic<'a> {
     /// Index into the plan's workloads.

@@ -20,7 +20,6 @@ impl Sorted {
         Ok(Self(values))
     }
 
-    /// The values, ascending.
     pub(crate) fn values(&self) -> &[f64] {
         &self.0
     }

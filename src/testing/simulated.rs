@@ -17,7 +17,6 @@ pub struct SimulatedLauncher {
 }
 
 impl SimulatedLauncher {
-    /// On that engine.
     #[must_use]
     pub fn new(engine: ScriptedEngine) -> Self {
         Self { engine: Rc::new(engine) }

@@ -33,9 +33,7 @@ enum Side {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is no limit: {why}; write METRIC<-3%, METRIC>5% or, for kld_mean and top1_agreement, METRIC>0.01")]
 pub(crate) struct BadLimit {
-    /// What was written.
     pub text: String,
-    /// What is wrong.
     pub why: &'static str,
 }
 
@@ -45,21 +43,14 @@ pub(crate) enum UnknownMetric {
     /// No model has it in both records.
     #[error("no model has the metric {metric} of {limit:?} in both records; they have {known}")]
     NotThere {
-        /// The limit.
         limit: String,
         /// What was asked for.
         metric: MetricId,
-        /// What there is.
         known: String,
     },
     /// It changes in other terms.
     #[error("{limit:?} must be {terms}")]
-    OtherTerms {
-        /// The limit.
-        limit: String,
-        /// The right ones.
-        terms: &'static str,
-    },
+    OtherTerms { limit: String, terms: &'static str },
 }
 
 impl FromStr for Limit {

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::entry::{Begun, Entry};
 use crate::record::{FORMAT, Run, check::check, error::ReadError, format1};
 
-/// A journal, read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Journal {
     /// What its entries add up to.

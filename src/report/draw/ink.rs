@@ -5,7 +5,6 @@ use plotters::style::RGBColor;
 /// What a mark means. The page's style sheet decides the colour, so light, dark and print differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
-    /// Text and axes.
     Text,
     Muted,
     Grid,
@@ -19,7 +18,6 @@ pub(crate) enum Ink {
     Weights,
     /// KV cache; anonymous memory.
     Context,
-    /// Compute buffers.
     Compute,
     /// The page itself, for text on a dark mark.
     Page,

@@ -17,7 +17,6 @@ use crate::{
 pub(crate) enum Colour {
     #[default]
     Never,
-    /// ANSI colours.
     Always,
 }
 

@@ -35,7 +35,6 @@ struct Point {
     high: f64,
 }
 
-/// A model's points.
 struct Strip {
     head: String,
     points: Vec<Point>,

@@ -9,7 +9,6 @@ use crate::{
 /// Where METHODOLOGY.md can be read.
 const METHODOLOGY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/METHODOLOGY.md");
 
-/// The lines.
 pub(crate) fn lines(context: &Context) -> Vec<MethodPoint> {
     let sections = ["The protocol"; 5].into_iter().chain(["The statistics"; 3]).chain(["The protocol"; 2]);
     let point = |(text, section): (String, &'static str)| MethodPoint {

@@ -16,11 +16,9 @@ const BYTES_A_TOKEN: u64 = 3;
 pub(crate) struct Demand {
     /// For the original; `None` when a file of log-probabilities stands for it.
     pub original_bytes: Option<u64>,
-    /// For each candidate.
     pub candidates_bytes: Vec<u64>,
     /// For what would be kept of the original if it were evaluated alone.
     pub cache_bytes: u64,
-    /// There is.
     pub available_bytes: u64,
 }
 

@@ -74,7 +74,6 @@ pub(super) struct Needs {
     pub(super) bos: BosRule,
 }
 
-/// How texts begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BosRule {
     /// As the original's: with this token, or as they are.

@@ -7,7 +7,6 @@ use crate::{engine::BatchToken, quality::cache::Cache};
 
 /// Where the original's rows come from.
 pub(super) enum Reference<'c> {
-    /// The model itself.
     Model(Open),
     /// The file and its decoded rows of the micro-batch under way.
     File(Reader, Vec<f32>),
