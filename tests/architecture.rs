@@ -27,7 +27,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("protocol", &["units", "record"]),
     ("worker", &["units", "stats", "record", "engine", "quality", "probe", "protocol"]),
     // The run starts workers and talks to them; it knows neither what they are nor what they load models with.
-    ("run", &["units", "stats", "record", "event", "quality", "probe", "gguf", "models", "prompts", "protocol"]),
+    (
+        "run",
+        &["metric", "units", "stats", "record", "event", "quality", "probe", "gguf", "models", "prompts", "protocol"],
+    ),
     ("analysis", &["metric", "units", "thresholds", "stats", "record"]),
     ("report", &["metric", "units", "settings", "text", "stats", "record", "analysis"]),
     (

@@ -12,11 +12,14 @@ use super::{
     roofline::{self, Roofline},
     series::{self, Series},
     traces::Traces,
-    verdict::{self, Verdicts},
+    verdict,
     votes::{self, VoteCount},
     warning::{self, Warning},
 };
-use crate::record::{Ended, Phase, Role, Run, Subject};
+use crate::{
+    metric::Verdicts,
+    record::{Ended, Phase, Role, Run, Subject},
+};
 
 /// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
 pub(super) const ANALYSIS_FORMAT: u32 = 1;
@@ -36,7 +39,7 @@ pub struct Analysis {
     pub confidence: f64,
     /// Differences smaller than this are not relevant.
     pub equivalence: f64,
-    /// Verdicts drawn: each is held to a confidence adjusted for the number of its family.
+    /// Verdicts the plan draws: each is held to a confidence adjusted for the number of its family.
     pub verdicts: Verdicts,
     /// The models in the plan's order; the first is the original.
     pub models: Vec<ModelAnalysis>,
@@ -70,10 +73,7 @@ pub fn analyse(run: &Run) -> Analysis {
     };
     let series: Vec<Vec<Series>> = (0..run.subjects.len()).map(of_model).collect();
     let protocol = &run.plan.protocol;
-    let mut verdicts = Verdicts::default();
-    for model in (0..run.subjects.len()).filter(|&model| model != original) {
-        verdicts.add(&series[model], &series[original], protocol);
-    }
+    let verdicts = Verdicts::of_run(run);
     let compare = |model: usize| {
         if model == original {
             Vec::new()

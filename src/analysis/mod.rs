@@ -38,10 +38,10 @@ pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
 pub(crate) use roofline::{Roofline, RooflineRow};
 pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
 pub(crate) use series::MetricSummary;
+#[cfg(test)]
+pub(crate) use traces::Traces;
 pub(crate) use traces::{ModelTraces, SampleTrace, Tenths};
 pub use verdict::Verdict;
 pub(crate) use verdict::{Comparison, Retained};
 pub(crate) use votes::{Preference, VoteCount};
 pub(crate) use warning::{Warning, WarningKind};
-#[cfg(test)]
-pub(crate) use {traces::Traces, verdict::Verdicts};

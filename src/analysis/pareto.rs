@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::{
     model::ModelAnalysis,
     series::Series,
-    verdict::{self, Verdict, Verdicts},
+    verdict::{self, Verdict},
 };
 use crate::{
-    metric::MetricId,
+    metric::{MetricId, Verdicts},
     record::{Phase, Role, Run, WindowMeans},
     stats,
 };

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::series::{OfMetric, Series};
 use crate::{
-    metric::{Better, Family, MetricId, Word},
+    metric::{Better, MetricId, Verdicts, Word},
     record::{Protocol, Run, Workload, round_value::log_ratios},
     stats,
 };
@@ -96,55 +96,13 @@ impl OfMetric for Comparison {
     }
 }
 
-/// Verdicts drawn, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
-/// family says anything false in at most 1 − confidence of runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Verdicts {
-    /// Speed of the synthetic workloads, load, memory: every candidate's.
-    pub primary: usize,
-    /// Speed at a depth of context: every candidate's.
-    pub depths: usize,
-    /// Speed by category of prompts: every candidate's.
-    pub categories: usize,
-    /// One line over all workloads for each candidate.
-    pub overall: usize,
-}
-
-impl Verdicts {
-    /// Counts those of one more candidate: metrics measured in too few rounds for an interval give none.
-    pub(super) fn add(&mut self, own: &[Series], original: &[Series], protocol: &Protocol) {
-        for (series, d) in paired(own, original) {
-            if stats::paired_effect(&d, protocol.confidence).is_ok()
-                && let Some(drawn) = self.of_mut(series.id.spec().family)
-            {
-                *drawn += 1;
-            }
-        }
-    }
-
-    fn of_mut(&mut self, family: Family) -> Option<&mut usize> {
-        match family {
-            Family::Primary => Some(&mut self.primary),
-            Family::Depth => Some(&mut self.depths),
-            Family::Category => Some(&mut self.categories),
-            Family::Overall => Some(&mut self.overall),
-            Family::Quality => None,
-        }
-    }
-
-    /// The confidence a verdict of that family is held to.
-    fn strict(mut self, family: Family, confidence: f64) -> f64 {
-        adjusted(confidence, self.of_mut(family).map_or(1, |drawn| *drawn))
-    }
-}
-
 /// Compares every metric that both models have, paired by round. Intervals are shown as they are, verdicts are adjusted.
 pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, protocol: &Protocol) -> Vec<Comparison> {
     let compare_one = |(own, d): (&Series, Vec<f64>)| {
         let interval = stats::paired_effect(&d, protocol.confidence).ok().map(|e| e.exp());
         let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
         let spec = own.id.spec();
-        let strict = verdicts.strict(spec.family, protocol.confidence);
+        let strict = verdicts.level(spec.family, protocol.confidence);
         Comparison {
             id: own.id.clone(),
             ratio,
@@ -156,11 +114,6 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, p
         }
     };
     paired(own, original).map(compare_one).collect()
-}
-
-/// The confidence each of several verdicts is held to (Bonferroni); intervals are shown as they are.
-pub(super) fn adjusted(confidence: f64, verdicts: usize) -> f64 {
-    1.0 - (1.0 - confidence) / verdicts.max(1) as f64
 }
 
 /// Every metric both have, with its log ratios.
@@ -260,16 +213,7 @@ pub(super) fn retained(run: &Run, own: &[Series]) -> Vec<Retained> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{metric::id, record::Protocol};
-
-    /// Ten rounds at 95 %, differences of 1 % relevant.
-    fn protocol() -> Protocol {
-        serde_json::from_value(serde_json::json!({
-            "min_rounds": 10, "max_rounds": 10, "inner_samples": 1, "prompt_rounds": 0, "warmup_ms": 1,
-            "precision": 0.01, "confidence": 0.95, "equivalence": 0.01, "budget_s": null, "quick": false
-        }))
-        .expect("a protocol")
-    }
+    use crate::metric::id;
 
     fn series(values: &[f64], of: &str) -> Series {
         let by_round = (0..).zip(values.iter().copied()).collect();
@@ -303,18 +247,5 @@ mod tests {
         }
         let open = Verdict::NotResolved { rounds_needed: 12 };
         assert_eq!(json(open), serde_json::json!({ open.name(): { "rounds_needed": 12 } }));
-    }
-
-    #[test]
-    fn a_family_is_adjusted_for_its_own_number() {
-        let named = |of: &str| series(&[1.0; 10], of);
-        let own = ["pp512", "memory_peak", "short/tg", "all_workloads", "tg128 @ d4096"].map(named);
-        let mut verdicts = Verdicts::default();
-        let protocol = protocol();
-        verdicts.add(&own, &own, &protocol);
-        verdicts.add(&own, &own, &protocol);
-        assert_eq!(verdicts, Verdicts { primary: 4, depths: 2, categories: 2, overall: 2 });
-        assert!((verdicts.strict(Family::Primary, 0.95) - 0.9875).abs() < 1e-12);
-        assert!((verdicts.strict(own[2].id.spec().family, 0.95) - 0.975).abs() < 1e-12);
     }
 }

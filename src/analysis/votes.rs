@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::verdict::adjusted;
+use crate::metric::adjusted;
 use crate::{
     record::{Generation, Run, WorkloadKind, round_value::visits},
     stats::{self, SplitMix64},

@@ -37,7 +37,7 @@ pub(super) struct DemoArgs {
 pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let DemoArgs { output, measure } = args;
     let environment = Environment::read()?;
-    let scale = Scale { n_models: 1 + TYPES.len(), quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
+    let scale = Scale { quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
     let texts = Texts { defaults: prompts::pocket_texts, quick: true };
     let Request { plan, settings, inputs, constraints, execution } =
         measure.into_request(scale, texts, &environment.machine)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::worker::Description;
 use crate::{
     probe,
-    record::{Build, Device, Machine, MemoryBandwidth, Plan, Settings, WorkloadKind},
+    record::{Build, Machine, MemoryBandwidth, Plan, Settings, WorkloadKind},
     run::{self, Deadline, ProcessLauncher},
 };
 
@@ -28,21 +28,11 @@ impl Environment {
     }
 }
 
-/// Whether a device other than the CPU holds a part of the models.
-pub(super) fn computes_on_device(settings: &Settings, machine: &Machine) -> bool {
-    let offloads = settings.n_gpu_layers != 0;
-    match settings.device {
-        Device::Cpu => false,
-        Device::Auto => offloads && machine.devices.iter().any(|device| device.kind.is_gpu()),
-        Device::Cuda | Device::Metal | Device::Vulkan => true,
-    }
-}
-
 /// How fast the memory is read that generation reads, with the threads it will use; `None` where a GPU does the work, or none is asked for.
 pub(super) fn memory_bandwidth(plan: &Plan, settings: &Settings, machine: &Machine) -> Option<MemoryBandwidth> {
     let generates = plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Tg { .. }));
     let clock = probe::Monotonic::start();
-    (!computes_on_device(settings, machine) && generates)
+    (!machine.lends_device_to(settings) && generates)
         .then(|| probe::bandwidth(&clock, settings.n_threads, probe::machine::available_bytes()))?
 }
 

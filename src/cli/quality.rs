@@ -92,7 +92,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let scale = Scale { aim_s: None, ..Scale::of(models.len()) };
     let plan = Plan {
         workloads: Vec::new(),
-        protocol: precision.into_protocol(scale, &[], false)?,
+        protocol: precision.into_protocol(scale, &[]),
         sampling: Sampling::Greedy,
         seed: execution.seed,
         quality: Some(quality),

@@ -6,7 +6,7 @@ use clap::{Arg, Args};
 use super::{
     bench::{self, Job},
     console::{Exit, print_text},
-    machine::{Environment, computes_on_device},
+    machine::Environment,
     options::{
         engine::EngineArgs,
         execution::ExecutionArgs,
@@ -53,8 +53,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     if workloads.is_empty() {
         bail!("nothing to measure: --pp, --tg and --prompts are all none");
     }
-    let protocol =
-        precision.into_protocol(Scale::of(2), &workloads, computes_on_device(&settings, &environment.machine))?;
+    let protocol = precision.into_protocol(Scale::of(2), &workloads);
     let results = output.results.clone();
     let job = Job {
         purpose: Purpose::SelfCheck,

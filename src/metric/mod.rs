@@ -5,6 +5,7 @@
 mod id;
 mod plan;
 mod spec;
+mod verdicts;
 
 pub(crate) use id::Layout;
 pub use id::MetricId;
@@ -15,6 +16,8 @@ pub use spec::Word;
 pub(crate) use spec::{Better, Family, Section, Unit};
 #[cfg(test)]
 pub(crate) use spec::{MetricSpec, Output};
+pub(crate) use verdicts::Verdicts;
+pub(crate) use verdicts::adjusted;
 
 /// A metric by its text, for tests.
 #[cfg(test)]

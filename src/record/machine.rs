@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Device, Settings};
+
 /// The machine, read once before the first round. What could not be read is `None`, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
@@ -35,6 +37,17 @@ pub struct Machine {
     /// How fast its memory is read; `None` when that was not measured: no generation on the CPU, no memory free for it, an older record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bandwidth: Option<MemoryBandwidth>,
+}
+
+impl Machine {
+    /// Whether one of its devices computes for a subject with these settings, so that it holds weights as well.
+    pub(crate) fn lends_device_to(&self, settings: &Settings) -> bool {
+        match settings.device {
+            Device::Cpu => false,
+            Device::Auto => settings.n_gpu_layers != 0 && self.devices.iter().any(|device| device.kind.is_gpu()),
+            Device::Cuda | Device::Metal | Device::Vulkan => true,
+        }
+    }
 }
 
 /// How fast memory is read by several threads at once, from a buffer larger than the caches.

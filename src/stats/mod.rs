@@ -12,6 +12,7 @@
 
 mod bootstrap;
 mod check;
+mod dependence;
 mod distribution;
 mod estimate;
 mod kalibera;
@@ -31,6 +32,7 @@ mod properties;
 
 pub(crate) use bootstrap::stratified_bootstrap;
 pub use check::Error;
+pub(crate) use dependence::Dependence;
 pub use estimate::Estimate;
 pub(crate) use kalibera::Components;
 pub(crate) use mean::{Moments, Sum, macro_mean, mean_of};
@@ -38,7 +40,6 @@ pub use mean::{mean, window_t};
 pub(crate) use order::{interpolate, outliers, quantile};
 pub use order::{median, median_interval};
 pub use paired::paired_effect;
-pub(crate) use paired::{Dependence, fewest_for_effect};
 pub(crate) use proportion::{sign_test, wilson};
 pub(crate) use rank_sum::hodges_lehmann_shift;
 pub use rng::SplitMix64;

@@ -1,76 +1,52 @@
-//! The effect in a paired comparison: what rounds say of a difference, dependence between them included.
+//! The effect in a paired comparison: what rounds say of a ratio at a given confidence, be they few or many.
 
-use super::{
-    Error, Estimate, check,
-    distribution::fewest_signs,
-    hodges_lehmann,
-    mean::{Sum, mean_of},
-};
+use super::distribution::{fewest_signs, student_quantile};
+use super::{Error, Estimate, check, hodges_lehmann, mean::mean_of, mean::variance, signed_rank};
 
-/// The Hodges–Lehmann estimate of `differences` in time order with its Wilcoxon interval, widened where neighbours are notably alike.
+/// The fewest rounds that have an interval, whatever its confidence. Of six differences the exact interval has 95 %; of fewer
+/// Student's factor is above 2.8, and the spread behind it is hardly known.
+pub(super) const FEWEST_ROUNDS: usize = 6;
+
+/// The effect in `differences`, ln ratios one a round, and its interval at `confidence`. This is the one function by which runs
+/// stop and verdicts are drawn:
 ///
-/// [`hodges_lehmann`] assumes independent values. A machine that changes slowly makes neighbours alike, and an interval that
-/// takes them for independent is too narrow by the factor of `Dependence::widening`; under its 8 values nothing is widened.
+/// ```text
+/// let level = verdicts.level(family, protocol.confidence);           // metric::Verdicts::of_run(run)
+/// let half_width = stats::paired_effect(&d, level)?.half_width();    // the run stops at equivalence / 2
+/// ```
+///
+/// The value is the Hodges–Lehmann estimate at every confidence. The interval is [`hodges_lehmann`]'s exact one where n rounds
+/// have the confidence asked for, 2·2⁻ⁿ ≤ α. One verdict of twelve has none below nine rounds: there it is Student's t interval
+/// of the mean, d̄ ± t₁₋α/₂,ₙ₋₁ · s/√n, stretched where need be to hold the range of what was seen.
+///
+/// Simulated (20,000 runs a case; 6 to 9 rounds; 1, 4, 12 and 20 verdicts; normal, Laplace, bimodal, and bursts that hit one of
+/// the two), the t interval alone errs at most as often as it says, and it is narrower than the exact one where both exist. The
+/// range costs up to a tenth of the width. It makes intervals nest: one that is asked to be surer is never narrower, so that no
+/// verdict says what the interval shown beside it leaves open.
+///
+/// Assumes rounds that are independent and differences that are symmetric about their centre. Neighbours that resemble each other
+/// make it too narrow; at ten rounds that can't be seen in the data, and the order of the rounds has to prevent it.
 ///
 /// # Errors
 ///
-/// Those of [`hodges_lehmann`].
+/// [`Error::TooFew`] below six rounds, [`Error::NotFinite`], [`Error::Probability`].
 pub fn paired_effect(differences: &[f64], confidence: f64) -> Result<Estimate, Error> {
-    let estimate = hodges_lehmann(differences, confidence)?;
-    // Too few values or none that differ say nothing of dependence.
-    let factor = Dependence::of(differences).map_or(1.0, |dependence| dependence.widening());
-    Ok(estimate.widened(factor))
-}
-
-/// The fewest differences of which [`paired_effect`] gives an interval: n with 2·2⁻ⁿ ≤ 1 − confidence.
-pub(crate) fn fewest_for_effect(confidence: f64) -> Result<usize, Error> {
-    check::alpha(confidence).map(fewest_signs)
-}
-
-/// With fewer, 2/√n is above 0.75, and hardly any dependence would be notable.
-const FEWEST: usize = 8;
-
-/// The lag-1 autocorrelation of a series and what follows from it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Dependence {
-    /// ρ̂, strictly between −1 and 1.
-    pub lag1: f64,
-    pub n: usize,
-}
-
-impl Dependence {
-    /// ρ̂ = Σ (xₜ − x̄)(xₜ₊₁ − x̄) / Σ (xₜ − x̄)² (Box & Jenkins 1970).
-    ///
-    /// Assumes a series in time order without a trend; a trend shows as dependence. Biased towards
-    /// −1/n. Ties need no special case, a constant series is an error. Smallest n: 8.
-    pub(crate) fn of(series: &[f64]) -> Result<Self, Error> {
-        const FUNCTION: &str = "Dependence::of";
-        check::sample(FUNCTION, series, FEWEST)?;
-        let mean = mean_of(series);
-        let deviations: Vec<f64> = series.iter().map(|x| x - mean).collect();
-        let total: Sum = deviations.iter().map(|d| d * d).collect();
-        // Equality of the values, not a zero sum: the mean of equal values may be off by a
-        // rounding.
-        if series.windows(2).all(|pair| pair[0].total_cmp(&pair[1]).is_eq()) || total.total() <= 0.0 {
-            return Err(Error::NoVariation { function: FUNCTION });
-        }
-        let lagged: Sum = deviations.windows(2).map(|pair| pair[0] * pair[1]).collect();
-        Ok(Self { lag1: lagged.total() / total.total(), n: series.len() })
+    const FUNCTION: &str = "paired_effect";
+    let alpha = check::alpha(confidence)?;
+    check::sample(FUNCTION, differences, FEWEST_ROUNDS)?;
+    let n = differences.len();
+    if fewest_signs(alpha) <= n {
+        return hodges_lehmann(differences, confidence);
     }
-
-    /// Whether ρ̂ exceeds 2/√n, about what independent values reach in one series of forty.
-    ///
-    /// Only positive dependence counts: negative makes intervals too wide, which harms nobody.
-    pub(crate) fn is_notable(&self) -> bool {
-        self.lag1 > 2.0 / (self.n as f64).sqrt()
-    }
-
-    /// The factor by which an interval made for independent values is too narrow: √((1+ρ̂)/(1−ρ̂)),
-    /// or 1 when the dependence is not notable. For
-    /// [`Estimate::widened`](super::Estimate::widened).
-    pub(crate) fn widening(&self) -> f64 {
-        if self.is_notable() { ((1.0 + self.lag1) / (1.0 - self.lag1)).sqrt() } else { 1.0 }
-    }
+    let (mean, s) = (mean_of(differences), variance(differences).sqrt());
+    let half_width = student_quantile(alpha / 2.0, n - 1) * s / (n as f64).sqrt();
+    let (least, greatest) =
+        differences.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &d| (least.min(d), most.max(d)));
+    Ok(Estimate {
+        value: signed_rank::centre(differences)?,
+        low: (mean - half_width).min(least),
+        high: (mean + half_width).max(greatest),
+    })
 }
 
 #[cfg(test)]
@@ -78,74 +54,89 @@ impl Dependence {
 mod tests {
     use super::*;
     use crate::stats::SplitMix64;
-    use crate::stats::fixture::{self, assert_close};
+    use crate::stats::fixture::assert_close;
 
-    #[test]
-    fn independent_values_keep_their_interval_and_a_trend_widens_it() {
-        let alternating: Vec<f64> =
-            (0..12).map(|i| if i % 2 == 0 { 0.1 } else { -0.1 } + f64::from(i) * 1e-3).collect();
-        let plain = hodges_lehmann(&alternating, 0.95).expect("enough values");
-        assert_eq!(paired_effect(&alternating, 0.95).expect("enough values"), plain);
+    /// One of so many verdicts.
+    fn level(verdicts: u32) -> f64 {
+        1.0 - 0.05 / f64::from(verdicts)
+    }
 
-        let trend: Vec<f64> = (0..12).map(|i| f64::from(i) * 0.01).collect();
-        let plain = hodges_lehmann(&trend, 0.95).expect("enough values");
-        let wide = paired_effect(&trend, 0.95).expect("enough values");
-        assert!(wide.half_width() > 1.5 * plain.half_width(), "{wide:?}");
-        assert_eq!(wide.value, plain.value);
+    fn normal(rng: &mut SplitMix64) -> f64 {
+        (-2.0 * (1.0 - rng.unit()).ln()).sqrt() * (std::f64::consts::TAU * rng.unit()).cos()
     }
 
     #[test]
-    fn the_fewest_are_enough_and_one_less_is_not() {
-        for confidence in [0.9, 0.95, 0.999] {
-            let n = fewest_for_effect(confidence).expect("a confidence");
-            assert!(paired_effect(&vec![0.1; n], confidence).is_ok());
-            assert!(paired_effect(&vec![0.1; n - 1], confidence).is_err());
+    fn it_is_the_exact_interval_wherever_there_is_one() {
+        let d: Vec<f64> = (0..12).map(|i| if i % 2 == 0 { 0.1 } else { -0.1 } + f64::from(i) * 1e-3).collect();
+        for (n, confidence) in [(12, 0.95), (6, 0.95), (9, level(12)), (6, 0.9)] {
+            assert_eq!(paired_effect(&d[..n], confidence), hodges_lehmann(&d[..n], confidence), "{n} at {confidence}");
+        }
+    }
+
+    #[test]
+    fn six_rounds_have_an_interval_at_every_confidence_and_five_at_none() {
+        for confidence in [0.5, 0.95, level(12), 0.9999] {
+            assert!(paired_effect(&[0.1; 6], confidence).is_ok());
+            let few = Error::TooFew { function: "paired_effect", required: 6, actual: 5 };
+            assert_eq!(paired_effect(&[0.1; 5], confidence), Err(few));
+        }
+    }
+
+    #[test]
+    fn a_few_rounds_of_thirty_per_cent_are_told_among_twelve_verdicts() {
+        // Spread 5 % a round: ±10 % at 99.58 %, by t₅ = 4.98.
+        let d = [0.05, -0.05, 0.05, -0.05, 0.045, -0.045].map(|noise| 0.262 + noise);
+        let effect = paired_effect(&d, level(12)).expect("six rounds");
+        assert!(effect.low > 0.1 && effect.high < 0.4, "{effect:?}");
+        assert_close("half width", effect.half_width(), 4.98 * 0.053 / 6.0_f64.sqrt(), 0.02);
+    }
+
+    #[test]
+    fn surer_intervals_hold_the_less_sure_ones() {
+        let mut rng = SplitMix64::new(31);
+        for _ in 0..500 {
+            let n = 6 + rng.below(5);
+            let d: Vec<f64> = (0..n).map(|i| if i == 0 { 8.0 } else { 1.0 } * normal(&mut rng)).collect();
+            let mut inner: Option<Estimate> = None;
+            for verdicts in [1, 2, 4, 8, 12, 20, 40] {
+                let effect = paired_effect(&d, level(verdicts)).expect("six rounds");
+                assert!(effect.contains(effect.value));
+                assert!(inner.is_none_or(|e| effect.low <= e.low && e.high <= effect.high), "{inner:?} {effect:?}");
+                assert!(inner.is_none_or(|e| e.value == effect.value), "the ratio is the same at every confidence");
+                inner = Some(effect);
+            }
+        }
+    }
+
+    #[test]
+    fn few_rounds_err_no_more_often_than_they_say() {
+        const RUNS: u32 = 4000;
+        let mut rng = SplitMix64::new(32);
+        let mut delay = |share: f64| if rng.unit() < share { -3.0 * (1.0 - rng.unit()).ln() } else { 0.0 };
+        let bursts: Vec<f64> = (0..RUNS * 8).map(|_| delay(0.15) - delay(0.15)).collect();
+        let mut rng = SplitMix64::new(33);
+        for n in [6, 8] {
+            for verdicts in [1, 4, 12] {
+                for hit in [0.0, 1.0] {
+                    let mut missed = 0;
+                    for run in bursts.chunks_exact(8).take(RUNS as usize) {
+                        let d: Vec<f64> = run[..n].iter().map(|burst| normal(&mut rng) + hit * burst).collect();
+                        missed += u32::from(!paired_effect(&d, level(verdicts)).expect("six rounds").contains(0.0));
+                    }
+                    let (said, saw) = (1.0 - level(verdicts), f64::from(missed) / f64::from(RUNS));
+                    // Three standard errors of a share of `said`.
+                    let most = said + 3.0 * (said / f64::from(RUNS)).sqrt();
+                    assert!(saw <= most, "{n} rounds, {verdicts} verdicts, bursts {hit}: missed in {saw}");
+                }
+            }
         }
     }
 
     #[test]
     fn equal_values_are_known_exactly() {
-        let effect = paired_effect(&[0.02; 10], 0.95).expect("enough values");
-        assert_eq!((effect.low, effect.high), (0.02, 0.02));
-    }
-
-    #[test]
-    fn agrees_with_numpy() {
-        let fixture = fixture::load(include_str!("../../tests/fixtures/stats/dependence.json"));
-        for case in fixture["lag1"].as_array().expect("cases") {
-            let dependence = Dependence::of(&fixture::numbers(&case["series"])).expect("enough values");
-            assert_close("ρ̂", dependence.lag1, fixture::number(&case["lag1"]), 1e-12);
+        for confidence in [0.95, level(12)] {
+            let effect = paired_effect(&[0.02; 8], confidence).expect("enough values");
+            assert_eq!((effect.value, effect.low, effect.high), (0.02, 0.02, 0.02));
         }
-    }
-
-    #[test]
-    fn half_dependent_series_widen_by_the_root_of_three() {
-        let dependence = Dependence { lag1: 0.5, n: 30 };
-        assert!(dependence.is_notable());
-        assert_close("widening", dependence.widening(), 3.0_f64.sqrt(), 1e-15);
-    }
-
-    #[test]
-    fn slight_or_negative_dependence_changes_nothing() {
-        for lag1 in [-0.9, 0.0, 0.49] {
-            let dependence = Dependence { lag1, n: 16 };
-            assert_close("widening", dependence.widening(), 1.0, 0.0);
-        }
-    }
-
-    #[test]
-    fn independent_series_are_seldom_notable() {
-        let mut rng = SplitMix64::new(11);
-        let mut notable =
-            || Dependence::of(&std::array::from_fn::<f64, 20, _>(|_| rng.unit())).expect("20 values").is_notable();
-        let count = (0..1000).filter(|_| notable()).count();
-        assert!(count < 40, "{count} of 1000");
-    }
-
-    #[test]
-    fn constant_and_short_series_are_refused() {
-        assert_eq!(Dependence::of(&[0.1; 9]), Err(Error::NoVariation { function: "Dependence::of" }));
-        let few = Error::TooFew { function: "Dependence::of", required: 8, actual: 2 };
-        assert_eq!(Dependence::of(&[1.0, 2.0]), Err(few));
     }
 }

@@ -39,6 +39,11 @@ pub fn hodges_lehmann(differences: &[f64], confidence: f64) -> Result<Estimate, 
     Ok(Estimate { value, low, high })
 }
 
+/// The Hodges–Lehmann estimate alone. Smallest n: 1.
+pub(super) fn centre(differences: &[f64]) -> Result<f64, Error> {
+    Ok(Sorted::of("hodges_lehmann", walsh_averages(differences))?.median())
+}
+
 /// For n of at least the fewest signs.
 fn critical(n: usize, alpha: f64) -> Critical {
     if n > EXACT_UP_TO {

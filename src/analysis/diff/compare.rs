@@ -13,7 +13,7 @@ use crate::{
         series::{self, Series, visits},
         verdict::{self, Verdict},
     },
-    metric::{Better, MetricId, Unit},
+    metric::{self, Better, MetricId, Unit},
     record::{CacheState, CandidateQuality, Outcome, Protocol, Run, TextQuality, WindowMeans},
     stats::{self, Dependence, Estimate},
 };
@@ -250,7 +250,7 @@ impl Two {
         let median = |s: &Series| stats::median(&values(s)).unwrap_or(f64::NAN);
         let (old, new) = (median(&self.old), median(&self.new));
         let interval = self.interval(protocol.confidence).ok();
-        let strict = verdict::adjusted(protocol.confidence, verdicts);
+        let strict = metric::adjusted(protocol.confidence, verdicts);
         let (n_old, n_new) = (self.old.by_round.len(), self.new.by_round.len());
         let judged = || verdict::judge(&self.interval(strict), n_old.min(n_new), protocol.equivalence, &self.new.id);
         let ratio = interval.as_ref().map(Estimate::exp);

@@ -11,7 +11,6 @@ pub(super) mod values;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::machine::computes_on_device;
 use crate::{
     record::{Constraints, Machine, Plan, Settings},
     run::quality::Inputs,
@@ -64,7 +63,7 @@ impl MeasureArgs {
             bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
         }
         let settings = engine.into_settings(machine.allowed_cpus);
-        let protocol = precision.into_protocol(scale, &workloads, computes_on_device(&settings, machine))?;
+        let protocol = precision.into_protocol(scale, &workloads);
         Ok(Request {
             plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality },
             settings,

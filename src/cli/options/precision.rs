@@ -1,14 +1,10 @@
 //! Options of how well and how long is measured: they become a plan's protocol.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Command, FromArgMatches};
 
 use super::values::{Rounds, confidence, duration_s, percentage};
-use crate::{
-    metric::{self, Family, MetricId},
-    record::{Arrangement, Budget, InnerPolicy, PromptTurns, Protocol, Workers, Workload},
-    stats,
-};
+use crate::record::{Arrangement, Budget, InnerPolicy, PromptTurns, Protocol, Workers, Workload};
 
 /// Rounds when nothing is said.
 const ROUNDS: Rounds = Rounds { min: 10, max: 40 };
@@ -24,7 +20,7 @@ const WARMUP_MS: u64 = 300;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Precision")]
 pub(crate) struct PrecisionArgs {
-    /// Rounds, at least and at most, or exactly; an interval needs 6, a verdict among several more [default: 10..40]
+    /// Rounds, at least and at most, or exactly; an interval needs 6 [default: 10..40]
     #[arg(long, value_name = "MIN..MAX|N", value_parser = Rounds::parse)]
     pub(crate) rounds: Option<Rounds>,
     /// Stop when every speed ratio is known this well
@@ -57,8 +53,6 @@ pub(crate) struct PrecisionArgs {
 /// What a command knows before it plans.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
-    /// Models, the original included.
-    pub(crate) n_models: usize,
     /// Samples of a round of a quick look.
     pub(crate) quick_inner: u32,
     /// Wall time to aim at when nothing is said, in seconds.
@@ -68,7 +62,7 @@ pub(crate) struct Scale {
 impl Scale {
     /// Of models whose samples last a second or so.
     pub(crate) fn of(n_models: usize) -> Self {
-        Self { n_models, quick_inner: 1, aim_s: Some(BUDGET_S_PER_MODEL * n_models as u64) }
+        Self { quick_inner: 1, aim_s: Some(BUDGET_S_PER_MODEL * n_models as u64) }
     }
 }
 
@@ -78,15 +72,14 @@ impl PrecisionArgs {
         Ok(Self::from_arg_matches(&Self::augment_args(Command::default()).try_get_matches_from([""])?)?)
     }
 
-    /// `on_device` says whether a device's memory is measured, too.
-    pub(crate) fn into_protocol(self, scale: Scale, workloads: &[Workload], on_device: bool) -> Result<Protocol> {
+    pub(crate) fn into_protocol(self, scale: Scale, workloads: &[Workload]) -> Protocol {
         let Self { rounds, precision, budget, confidence, equivalence, inner, arrangement, workers, quick } = self;
         let (min_rounds, max_rounds) = match rounds {
             // Only output is compared.
             _ if workloads.is_empty() => (0, 0),
             _ if quick => (QUICK_ROUNDS, QUICK_ROUNDS),
             Some(Rounds { min, max }) => (min, max),
-            None => default_rounds(confidence, scale.n_models, workloads, on_device)?,
+            None => (ROUNDS.min, ROUNDS.max),
         };
         let (inner_samples, inner) = match inner {
             Some(typed) => (typed, InnerPolicy::Fixed),
@@ -99,7 +92,7 @@ impl PrecisionArgs {
             None if quick || rounds.is_some() => (None, Budget::Aim),
             None => (scale.aim_s, Budget::Aim),
         };
-        Ok(Protocol {
+        Protocol {
             min_rounds,
             max_rounds,
             inner_samples,
@@ -115,17 +108,6 @@ impl PrecisionArgs {
             budget_s,
             budget,
             quick,
-        })
+        }
     }
-}
-
-/// At least as many as the verdicts on speed, load and memory need to be drawn at all, each at its adjusted confidence.
-fn default_rounds(confidence: f64, n_models: usize, workloads: &[Workload], on_device: bool) -> Result<(u32, u32)> {
-    let metrics = metric::of_workloads(workloads);
-    let measured = |id: &&MetricId| on_device || **id != MetricId::DeviceMemory;
-    let of = |family| metrics.iter().filter(measured).filter(|id| id.spec().family == family).count();
-    let verdicts = n_models.saturating_sub(1).max(1) * of(Family::Primary).max(of(Family::Depth));
-    let fewest = stats::fewest_for_effect(1.0 - (1.0 - confidence) / verdicts as f64).context("--confidence")?;
-    let min = ROUNDS.min.max(u32::try_from(fewest).unwrap_or(u32::MAX).next_multiple_of(2));
-    Ok((min, ROUNDS.max.max(min)))
 }

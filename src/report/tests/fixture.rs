@@ -6,7 +6,7 @@ use crate::{
     analysis::{
         Advice, Analysis, AnswerRow, Axis, BufferTotals, CategoryRow, Choice, Comparison, Context, Latency,
         LoadSummary, MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, NoRecommendation, Rank, Rule, Source,
-        Standing, Traces, Verdict, Verdicts, Warning, WarningKind, votes,
+        Standing, Traces, Verdict, Warning, WarningKind, votes,
     },
     metric::{MetricId, MetricSpec, Word, id},
     record::{CacheState, Phase, Prefer, Run, WorkloadKind, read_run},
@@ -77,7 +77,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         quick: false,
         confidence: 0.95,
         equivalence: 0.01,
-        verdicts: Verdicts { primary: 12, ..Verdicts::default() },
+        verdicts: crate::metric::Verdicts { primary: 12, ..crate::metric::Verdicts::default() },
         models: run.subjects.iter().enumerate().map(model).collect(),
         warnings: vec![Warning {
             kind: WarningKind::Drift,

@@ -1,0 +1,83 @@
+//! How many verdicts a plan will draw, which is known before there is data, and the confidence each is held to.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Family, MetricId, of_workloads};
+use crate::record::{Run, Workload};
+
+/// Verdicts a plan draws, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
+/// family says anything false in at most 1 − confidence of runs. The plan says how many, not the data: a verdict that could not be
+/// drawn for want of rounds counts as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Verdicts {
+    /// Speed of the synthetic workloads, load, memory: every candidate's.
+    pub primary: usize,
+    /// Speed at a depth of context: every candidate's.
+    pub depths: usize,
+    /// Speed by category of prompts: every candidate's.
+    pub categories: usize,
+    /// One line over all workloads for each candidate.
+    pub overall: usize,
+}
+
+impl Verdicts {
+    /// Those of a plan's work. `on_device`: a device computes, so that its memory is measured, too.
+    pub(crate) fn of(workloads: &[Workload], n_candidates: usize, on_device: bool) -> Self {
+        let mut found = Self::default();
+        for id in of_workloads(workloads).iter().filter(|id| on_device || **id != MetricId::DeviceMemory) {
+            if let Some(drawn) = found.of_mut(id.spec().family) {
+                *drawn += n_candidates;
+            }
+        }
+        found
+    }
+
+    /// Those of a run, whether it is under way or over.
+    pub(crate) fn of_run(run: &Run) -> Self {
+        let on_device = run.subjects.iter().any(|subject| run.machine.lends_device_to(&subject.settings));
+        Self::of(&run.plan.workloads, run.subjects.len().saturating_sub(1), on_device)
+    }
+
+    fn of_mut(&mut self, family: Family) -> Option<&mut usize> {
+        match family {
+            Family::Primary => Some(&mut self.primary),
+            Family::Depth => Some(&mut self.depths),
+            Family::Category => Some(&mut self.categories),
+            Family::Overall => Some(&mut self.overall),
+            Family::Quality => None,
+        }
+    }
+
+    /// The confidence a verdict of that family is held to, where intervals have `confidence`.
+    pub(crate) fn level(mut self, family: Family, confidence: f64) -> f64 {
+        adjusted(confidence, self.of_mut(family).map_or(1, |drawn| *drawn))
+    }
+}
+
+/// The confidence each of several verdicts is held to (Bonferroni); intervals are shown as they are.
+pub(crate) fn adjusted(confidence: f64, verdicts: usize) -> f64 {
+    1.0 - (1.0 - confidence) / verdicts.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::all_work;
+
+    #[test]
+    fn a_family_is_counted_for_every_candidate_and_adjusted_for_its_own_number() {
+        let verdicts = Verdicts::of(&all_work(), 2, false);
+        // pp512, tg128, pp512x8, tg128x8, load and peak memory; pp512 and tg128 at a depth; pp and tg of one category.
+        assert_eq!(verdicts, Verdicts { primary: 12, depths: 4, categories: 4, overall: 2 });
+        assert!((verdicts.level(Family::Primary, 0.95) - (1.0 - 0.05 / 12.0)).abs() < 1e-12);
+        assert!((verdicts.level(Family::Overall, 0.95) - 0.975).abs() < 1e-12);
+        assert!((verdicts.level(Family::Quality, 0.95) - 0.95).abs() < 1e-12);
+    }
+
+    #[test]
+    fn memory_of_a_device_counts_where_one_computes() {
+        let [without, with] = [false, true].map(|on_device| Verdicts::of(&all_work(), 6, on_device));
+        assert_eq!(with, Verdicts { primary: without.primary + 6, ..without });
+    }
+}
