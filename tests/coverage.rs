@@ -150,7 +150,7 @@ impl Tally {
             let right = if truth < 1.0 { Verdict::Worse(Word::Slower) } else { Verdict::Better(Word::Faster) };
             *self.found.entry(key).or_default() += u32::from(c.verdict == Some(right));
         }
-        let is_difference = |v: Verdict| !matches!(v, Verdict::NoRelevantDifference | Verdict::NotResolved { .. });
+        let is_difference = |v: Verdict| !matches!(v, Verdict::NoRelevantDifference | Verdict::NotResolved);
         self.different += u32::from(candidate.vs_original.iter().filter_map(|c| c.verdict).any(is_difference));
     }
 

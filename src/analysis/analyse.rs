@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
-pub(super) const ANALYSIS_FORMAT: u32 = 1;
+pub(super) const ANALYSIS_FORMAT: u32 = 2;
 
 /// What a run says. The same run gives the same analysis, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

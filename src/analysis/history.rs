@@ -103,6 +103,8 @@ pub(crate) enum BaselineCheck {
         change: Change,
         /// What may be concluded; `None` without an interval, and for outputs.
         verdict: Option<Verdict>,
+        /// The smallest difference that would have been called relevant in 80 % of cases, as a fraction.
+        detectable: Option<f64>,
     },
     /// They are not.
     Forbidden {
@@ -235,7 +237,7 @@ impl<'a> BaselineDiff<'a> {
         };
         match self.forbidden(pair.new, metric) {
             Some(difference) => BaselineCheck::Forbidden { by: difference.what.clone() },
-            None => BaselineCheck::Compared { change: row.change, verdict: row.verdict },
+            None => BaselineCheck::Compared { change: row.change, verdict: row.verdict, detectable: row.detectable },
         }
     }
 

@@ -49,7 +49,7 @@ impl Relation {
             Some(Verdict::Better(_)) => Self::Better,
             Some(Verdict::Worse(_)) => Self::Worse,
             Some(Verdict::NoRelevantDifference) => Self::Same,
-            Some(Verdict::NotResolved { .. }) | None => Self::Open,
+            Some(Verdict::NotResolved) | None => Self::Open,
         }
     }
 }

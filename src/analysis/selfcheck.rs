@@ -69,7 +69,7 @@ pub(crate) fn selfcheck(analysis: &Analysis) -> SelfCheck {
     for comparison in analysis.models.iter().flat_map(|m| &m.vs_original) {
         let into = match comparison.verdict {
             Some(Verdict::NoRelevantDifference) => &mut found.equivalent,
-            None | Some(Verdict::NotResolved { .. }) => &mut found.unresolved,
+            None | Some(Verdict::NotResolved) => &mut found.unresolved,
             Some(Verdict::Better(_) | Verdict::Worse(_)) => &mut found.differences,
         };
         into.push((comparison.id.clone(), comparison.clone()));

@@ -16,11 +16,10 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// The whole interval lies inside the region of equivalence.
     NoRelevantDifference,
-    NotResolved {
-        /// Rounds it would take, as an estimate from the interval's width.
-        rounds_needed: u32,
-    },
+    /// The interval crosses a border of the region.
+    NotResolved,
     /// Relevantly better, and what that is called.
     #[serde(untagged)]
     Better(Word),
@@ -35,7 +34,7 @@ impl Verdict {
         match self {
             Self::Better(word) | Self::Worse(word) => word.name(),
             Self::NoRelevantDifference => "no_relevant_difference",
-            Self::NotResolved { .. } => "not_resolved",
+            Self::NotResolved => "not_resolved",
         }
     }
 }
@@ -53,11 +52,8 @@ impl JsonSchema for Verdict {
         enum NoDifference {
             /// The whole interval lies inside the region of equivalence.
             NoRelevantDifference,
-            /// The interval crosses a border of the region; about so many rounds would settle it.
-            NotResolved {
-                /// Rounds it would take, as an estimate from the interval's width.
-                rounds_needed: u32,
-            },
+            /// The interval crosses a border of the region.
+            NotResolved,
         }
         let mut schema = Word::json_schema(generator);
         let mut none = NoDifference::json_schema(generator);
@@ -84,6 +80,9 @@ pub struct Comparison {
     pub high: Option<f64>,
     /// What may be concluded; `None` under the rounds it needs.
     pub verdict: Option<Verdict>,
+    /// The smallest difference that this run would have called relevant in 80 % of cases, as a fraction: 0.04 = 4 %. From the spread of
+    /// its own rounds, at the confidence of its verdict; `None` under the rounds it needs.
+    pub detectable: Option<f64>,
     /// Which way is better.
     pub better: Better,
     /// Rounds in which both were measured.
@@ -103,12 +102,14 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, p
         let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
         let spec = own.id.spec();
         let strict = verdicts.level(spec.family, protocol.confidence);
+        let judged = stats::paired_effect(&d, strict).ok();
         Comparison {
             id: own.id.clone(),
             ratio,
             low: interval.as_ref().map(|e| e.low),
             high: interval.as_ref().map(|e| e.high),
-            verdict: interval.is_some().then(|| verdict(&d, strict, protocol.equivalence, &own.id)),
+            verdict: judged.map(|e| judge(&e, protocol.equivalence, &own.id)),
+            detectable: judged.and_then(|e| detectable(&e, strict, d.len() - 1, protocol.equivalence)),
             better: spec.better,
             n: d.len(),
         }
@@ -124,35 +125,25 @@ fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item =
     })
 }
 
-fn verdict(d: &[f64], confidence: f64, equivalence: f64, of: &MetricId) -> Verdict {
-    judge(&stats::paired_effect(d, confidence), d.len(), equivalence, of)
+/// Holds the interval of a log ratio against the region of equivalence.
+pub(super) fn judge(interval: &stats::Estimate, equivalence: f64, of: &MetricId) -> Verdict {
+    let border = equivalence.ln_1p();
+    if interval.low > border {
+        more(of)
+    } else if interval.high < -border {
+        less(of)
+    } else if -border < interval.low && interval.high < border {
+        Verdict::NoRelevantDifference
+    } else {
+        Verdict::NotResolved
+    }
 }
 
-/// Holds the interval of a log ratio, which rests on `n` rounds, against the region of equivalence.
-pub(super) fn judge(
-    interval: &Result<stats::Estimate, stats::Error>,
-    n: usize,
-    equivalence: f64,
-    of: &MetricId,
-) -> Verdict {
-    let border = (1.0 + equivalence).ln();
-    match interval {
-        Ok(e) if e.low > border => more(of),
-        Ok(e) if e.high < -border => less(of),
-        Ok(e) if -border < e.low && e.high < border => Verdict::NoRelevantDifference,
-        Ok(e) => {
-            // Half-widths shrink with the root of the rounds; resolved is when the nearer border is out of reach.
-            let reach = (e.value.abs() - border).abs();
-            let needed = n as f64 * (e.half_width() / reach).powi(2);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a sane range")]
-            let rounds_needed = needed.ceil().clamp(n as f64 + 2.0, 10_000.0) as u32;
-            Verdict::NotResolved { rounds_needed }
-        }
-        Err(stats::Error::TooFew { required, .. }) => {
-            Verdict::NotResolved { rounds_needed: u32::try_from(*required).unwrap_or(u32::MAX) }
-        }
-        Err(_) => Verdict::NotResolved { rounds_needed: u32::try_from(n + 2).unwrap_or(u32::MAX) },
-    }
+/// The smallest relative difference that an interval of a log ratio as wide as this one would have been called relevant for, with 80 %
+/// power: beyond the border of the region by its reach.
+pub(super) fn detectable(interval: &stats::Estimate, confidence: f64, freedom: usize, equivalence: f64) -> Option<f64> {
+    let reach = stats::reach(interval, confidence, freedom).ok()?;
+    Some((equivalence.ln_1p() + reach).exp_m1())
 }
 
 fn more(of: &MetricId) -> Verdict {
@@ -220,10 +211,20 @@ mod tests {
         Series { id: id(of), by_round, best: None, cost_s: None }
     }
 
-    fn verdict_of(ratio: f64, noise: f64, n: u32, of: &str) -> Verdict {
+    fn comparison_of(ratio: f64, noise: f64, n: u32, of: &str) -> Comparison {
         let values: Vec<f64> = (0..n).map(|i| ratio * (1.0 + noise * (f64::from(i % 5) - 2.0))).collect();
         let (own, one) = (series(&values, of), series(&vec![1.0; n as usize], of));
-        verdict(&log_ratios(&own.by_round, &one.by_round), 0.95, 0.01, &own.id)
+        let protocol = crate::record::Protocol { confidence: 0.95, equivalence: 0.01, ..protocol() };
+        compare(&[own], &[one], Verdicts::default(), &protocol).swap_remove(0)
+    }
+
+    fn protocol() -> crate::record::Protocol {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        crate::record::read_run(&path).expect("the fixture is a record").plan.protocol
+    }
+
+    fn verdict_of(ratio: f64, noise: f64, n: u32, of: &str) -> Verdict {
+        comparison_of(ratio, noise, n, of).verdict.expect("rounds enough")
     }
 
     #[test]
@@ -233,19 +234,33 @@ mod tests {
         assert_eq!(verdict_of(1.5, 0.01, 10, "load"), Verdict::Worse(Word::Slower));
         assert_eq!(verdict_of(0.5, 0.01, 10, "memory_peak"), Verdict::Better(Word::Smaller));
         assert_eq!(verdict_of(1.001, 0.001, 10, "tg128"), Verdict::NoRelevantDifference);
-        assert!(matches!(verdict_of(1.01, 0.05, 10, "tg128"), Verdict::NotResolved { rounds_needed: 12.. }));
-        // An effect far from the border needs few more rounds, however wide the interval still is.
-        assert!(matches!(verdict_of(1.3, 0.25, 10, "tg128"), Verdict::NotResolved { rounds_needed: 12..60 }));
+        assert_eq!(verdict_of(1.01, 0.05, 10, "tg128"), Verdict::NotResolved);
+    }
+
+    #[test]
+    fn under_six_rounds_nothing_is_concluded() {
+        let few = comparison_of(1.5, 0.001, 5, "tg128");
+        assert_eq!((few.low, few.high, few.verdict, few.detectable), (None, None, None, None));
+        assert!(few.ratio.is_some_and(|ratio| (ratio - 1.5).abs() < 0.01));
+    }
+
+    #[test]
+    fn what_could_be_seen_follows_the_spread_and_the_region() {
+        let seen = |noise, n| comparison_of(1.0, noise, n, "tg128").detectable.expect("rounds enough");
+        // A spread of 1.5 % a round: an interval of ±1.1 % at 95 %, and half as much again for four runs of five.
+        assert!((0.02..0.03).contains(&seen(0.01, 10)), "{}", seen(0.01, 10));
+        assert!((seen(0.0, 10) - 0.01).abs() < 1e-12, "nothing but the region");
+        assert!(seen(0.02, 10) > seen(0.01, 10) && seen(0.01, 40) < seen(0.01, 10));
+        let far = comparison_of(1.5, 0.01, 10, "tg128").detectable.expect("rounds enough");
+        assert!((far - seen(0.01, 10)).abs() < 1e-9, "whatever was found");
     }
 
     #[test]
     fn json_has_the_word_alone() {
         let json = |verdict: Verdict| serde_json::to_value(verdict).expect("it can be written");
         assert_eq!(json(Verdict::Worse(Word::Larger)), "larger");
-        for verdict in [Verdict::Better(Word::Faster), Verdict::NoRelevantDifference] {
+        for verdict in [Verdict::Better(Word::Faster), Verdict::NoRelevantDifference, Verdict::NotResolved] {
             assert_eq!(json(verdict), verdict.name());
         }
-        let open = Verdict::NotResolved { rounds_needed: 12 };
-        assert_eq!(json(open), serde_json::json!({ open.name(): { "rounds_needed": 12 } }));
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     analysis::{Better, Comparison, MetricSummary, Verdict, diff::Passing},
     report::{
-        number::{Scale, Spread, UNKNOWN, comparison},
+        number::{Scale, Spread, UNKNOWN, comparison, percent},
         text::inert_line,
     },
 };
@@ -322,7 +322,7 @@ impl Cell {
     }
 
     fn compared(self, c: &Comparison) -> Self {
-        Self { ratio: comparison(c), verdict: c.verdict.map(words), tone: tone(c), ..self }
+        Self { ratio: comparison(c), verdict: c.verdict.map(|_| conclusion(c)), tone: tone(c), ..self }
     }
 }
 
@@ -331,7 +331,16 @@ pub(crate) fn words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Better(word) | Verdict::Worse(word) => word.text(),
         Verdict::NoRelevantDifference => "no relevant difference".into(),
-        Verdict::NotResolved { rounds_needed } => format!("not resolved (about {rounds_needed} rounds)"),
+        Verdict::NotResolved => "not resolved".into(),
+    }
+}
+
+/// What a comparison comes to; of one that is not resolved also what the run could have seen.
+pub(crate) fn conclusion(c: &Comparison) -> String {
+    match (c.verdict, c.detectable) {
+        (None, _) => "too few rounds".into(),
+        (Some(Verdict::NotResolved), Some(size)) => format!("not resolved ({} would show)", percent(size)),
+        (Some(verdict), _) => words(verdict),
     }
 }
 
@@ -342,7 +351,7 @@ pub(crate) fn tone(c: &Comparison) -> Tone {
         Some(Verdict::Better(_)) => Tone::Better,
         Some(Verdict::Worse(_)) => Tone::Worse,
         Some(Verdict::NoRelevantDifference) => Tone::Same,
-        Some(Verdict::NotResolved { .. }) => Tone::Open,
+        Some(Verdict::NotResolved) => Tone::Open,
     }
 }
 

@@ -100,6 +100,7 @@ impl Report for RunReport<'_> {
             "ratio_low",
             "ratio_high",
             "verdict",
+            "detectable",
         ];
         Rows { head, rows }
     }
@@ -142,6 +143,7 @@ fn row(model: &ModelAnalysis, m: &MetricSummary) -> Vec<Field> {
         Field::Number(c.and_then(|c| c.low)),
         Field::Number(c.and_then(|c| c.high)),
         c.and_then(|c| c.verdict).into(),
+        Field::Number(c.and_then(|c| c.detectable)),
     ]
 }
 

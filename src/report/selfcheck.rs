@@ -73,6 +73,7 @@ mod tests {
             low: Some(1.0121),
             high: Some(1.031),
             verdict: Some(verdict),
+            detectable: Some(0.034),
             better: Better::Higher,
             n: 12,
         };

@@ -88,6 +88,8 @@ pub(crate) struct MetricDiff {
     pub change: Change,
     /// What may be concluded; `None` without an interval, and for outputs, which have no region of equivalence.
     pub verdict: Option<Verdict>,
+    /// The smallest difference that would have been called relevant in 80 % of cases, as a fraction; `None` where no verdict is drawn.
+    pub detectable: Option<f64>,
     /// Rounds, or windows, of the older record.
     pub n_old: usize,
     /// Of the newer one.
@@ -252,7 +254,7 @@ impl Two {
         let interval = self.interval(protocol.confidence).ok();
         let strict = metric::adjusted(protocol.confidence, verdicts);
         let (n_old, n_new) = (self.old.by_round.len(), self.new.by_round.len());
-        let judged = || verdict::judge(&self.interval(strict), n_old.min(n_new), protocol.equivalence, &self.new.id);
+        let judged = self.interval(strict).ok();
         let ratio = interval.as_ref().map(Estimate::exp);
         let spec = self.new.id.spec();
         MetricDiff {
@@ -267,7 +269,9 @@ impl Two {
                 low: ratio.as_ref().map(|r| r.low),
                 high: ratio.as_ref().map(|r| r.high),
             },
-            verdict: interval.is_some().then(judged),
+            verdict: judged.map(|e| verdict::judge(&e, protocol.equivalence, &self.new.id)),
+            detectable: judged
+                .and_then(|e| verdict::detectable(&e, strict, (n_old + n_new).saturating_sub(2), protocol.equivalence)),
             n_old,
             n_new,
         }
@@ -322,7 +326,18 @@ fn perplexity(windows: &Windows<'_>, run: &Run, nll: fn(&WindowMeans) -> f64) ->
 fn row(metric: MetricId, (old, new): (f64, f64), change: Change, windows: &Windows<'_>) -> MetricDiff {
     let n = windows.iter().map(Vec::len).sum();
     let spec = metric.spec();
-    MetricDiff { metric, old, new, unit: spec.unit, better: spec.better, change, verdict: None, n_old: n, n_new: n }
+    MetricDiff {
+        metric,
+        old,
+        new,
+        unit: spec.unit,
+        better: spec.better,
+        change,
+        verdict: None,
+        detectable: None,
+        n_old: n,
+        n_new: n,
+    }
 }
 
 /// The mean difference with its interval over windows, texts counting equally.

@@ -19,6 +19,7 @@ use crate::{
         comparable::{Difference, MatchedBy, Weight},
         diff::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, Passing, Side},
     },
+    metric::Family,
     record::{Outcome, Run},
 };
 
@@ -80,6 +81,7 @@ impl Report for Diff {
             "change_low",
             "change_high",
             "verdict",
+            "detectable",
         ];
         Rows { head, rows: self.models.iter().flat_map(of_model).collect() }
     }
@@ -90,7 +92,7 @@ impl Report for Diff {
 }
 
 fn fields(model: &ModelDiff, m: &MetricDiff) -> Vec<Field> {
-    let MetricDiff { metric, old, new, unit, better: _, change, verdict, n_old, n_new } = m;
+    let MetricDiff { metric, old, new, unit, better: _, change, verdict, detectable, n_old, n_new } = m;
     vec![
         Field::Text(model.name.clone()),
         Field::Text(metric.to_string()),
@@ -104,6 +106,7 @@ fn fields(model: &ModelDiff, m: &MetricDiff) -> Vec<Field> {
         Field::Number(change.low),
         Field::Number(change.high),
         (*verdict).into(),
+        Field::Number(*detectable),
     ]
 }
 
@@ -153,10 +156,11 @@ fn table(i: usize, model: &ModelDiff) -> Table {
         table.notes.push(format!("not compared: {}.", lost.join(", ")));
     }
     for m in &model.metrics {
-        if let Some(Verdict::NotResolved { rounds_needed }) = m.verdict {
+        if let (Some(Verdict::NotResolved), Some(size)) = (m.verdict, m.detectable) {
             table.notes.push(format!(
-                "{}: about {rounds_needed} rounds in each record would settle it.",
-                name(&m.metric.to_string())
+                "{}: a difference of {} would have shown in four of five such runs.",
+                name(&m.metric.to_string()),
+                percent(size)
             ));
         }
     }
@@ -170,10 +174,11 @@ fn row(m: &MetricDiff) -> Vec<Cell> {
         Cell::number(quantity(m.unit, m.new).trim_end(), m.new),
         Cell::number(amount(&m.change), m.change.value),
         Cell::text(match (m.verdict, m.change.kind) {
-            // The rounds it would take stand below the table, where there is room.
-            (Some(Verdict::NotResolved { .. }), _) => "not resolved".into(),
             (Some(verdict), _) => words(verdict),
             (None, _) if m.change.low.is_some() && is_unchanged(&m.change) => "identical".into(),
+            (None, ChangeKind::Ratio) if m.change.low.is_some() && m.metric.spec().family != Family::Quality => {
+                "too few rounds".into()
+            }
             (None, _) if m.change.low.is_some() => String::new(),
             (None, _) => "no interval".into(),
         }),

@@ -83,6 +83,7 @@ impl Report for History {
             "change_low",
             "change_high",
             "verdict",
+            "detectable",
             "not_compared",
         ];
         Rows { head, rows }
@@ -104,10 +105,10 @@ pub(crate) fn schema() -> Result<String, serde_json::Error> {
 
 fn fields(model: &str, row: &MetricRow, reading: &Reading, record: &Recorded, label: &Label) -> Vec<Field> {
     let m = reading.measured.value();
-    let (change, verdict, not_compared) = match &reading.against_first {
-        BaselineCheck::Compared { change, verdict } => (Some(change), *verdict, ""),
-        BaselineCheck::Forbidden { by } => (None, None, by.as_str()),
-        BaselineCheck::First | BaselineCheck::NothingToCompare => (None, None, ""),
+    let (change, verdict, detectable, not_compared) = match &reading.against_first {
+        BaselineCheck::Compared { change, verdict, detectable } => (Some(change), *verdict, *detectable, ""),
+        BaselineCheck::Forbidden { by } => (None, None, None, by.as_str()),
+        BaselineCheck::First | BaselineCheck::NothingToCompare => (None, None, None, ""),
     };
     vec![
         Field::Text(model.into()),
@@ -125,6 +126,7 @@ fn fields(model: &str, row: &MetricRow, reading: &Reading, record: &Recorded, la
         Field::Number(change.and_then(|c| c.low)),
         Field::Number(change.and_then(|c| c.high)),
         verdict.into(),
+        Field::Number(detectable),
         Field::Text(not_compared.into()),
     ]
 }
@@ -183,7 +185,7 @@ fn sentence(history: &History, record: usize, labels: &[Label]) -> String {
     let count = |wanted: fn(Option<Verdict>) -> bool| compared.iter().filter(|(_, verdict)| wanted(*verdict)).count();
     let rest = [
         (count(|v| v == Some(Verdict::NoRelevantDifference)), "without a relevant difference"),
-        (count(|v| matches!(v, Some(Verdict::NotResolved { .. }))), "not resolved"),
+        (count(|v| matches!(v, Some(Verdict::NotResolved))), "not resolved"),
         (count(|v| v.is_none()), "from too few rounds for an interval"),
     ];
     said.extend(rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));

@@ -140,10 +140,10 @@ fn cell(reading: &Reading, scale: Scale) -> Cell {
             let cell = Cell::metric(Some(summary), None, scale, "not measured");
             Cell { ratio: Some(Spread { value: amount(change), brackets: None, plus_minus: None }), ..cell }
         }
-        BaselineCheck::Compared { change, verdict } => {
+        BaselineCheck::Compared { change, verdict, detectable } => {
             let MetricSummary { id, better, n, .. } = summary.clone();
             let (ratio, low, high) = (Some(change.value), change.low, change.high);
-            let comparison = Comparison { id, ratio, low, high, verdict: *verdict, better, n };
+            let comparison = Comparison { id, ratio, low, high, verdict: *verdict, detectable: *detectable, better, n };
             Cell::metric(Some(summary), Some(&comparison), scale, "not measured")
         }
     }

@@ -76,18 +76,26 @@ fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
         (Some(Verdict::NoRelevantDifference), Some(interval)) => format!(
             "{who}, the best candidate in {work}, shows no relevant difference from {base}: {times} {interval}{memory}."
         ),
-        (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) if outside(c, analysis.equivalence) => format!(
+        (Some(Verdict::NotResolved), Some(interval)) if outside(c, analysis.equivalence) => format!(
             "In {work} {who} measured {times} the speed of {base} {interval}, but {} rounds are too few for a verdict among \
-             so many comparisons; about {rounds_needed} would settle it.",
-            c.n
+             so many comparisons.{}",
+            c.n,
+            would_show(c)
         ),
-        (Some(Verdict::NotResolved { rounds_needed }), Some(interval)) => format!(
-            "Whether {who} {does} faster than {base} is not resolved after {} rounds: {times} {interval}; \
-             about {rounds_needed} rounds would settle it.",
-            c.n
+        (Some(Verdict::NotResolved), Some(interval)) => format!(
+            "Whether {who} {does} faster than {base} is not resolved after {} rounds: {times} {interval}.{}",
+            c.n,
+            would_show(c)
         ),
         _ => format!("In {work} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
     }]
+}
+
+/// What the run could have seen, as a sentence with a space before it.
+fn would_show(c: &Comparison) -> String {
+    c.detectable.map_or_else(String::new, |size| {
+        format!(" A difference of {} would have shown in four of five such runs.", percent(size))
+    })
 }
 
 /// Whether the interval shown lies outside the region: verdicts are stricter, as there are many of them.
@@ -120,7 +128,7 @@ fn memory_clause(model: &ModelAnalysis) -> String {
     let Some(c) = model.comparison(&MetricId::PeakMemory) else { return String::new() };
     match (c.verdict, c.ratio.filter(|r| r.is_finite())) {
         (Some(Verdict::NoRelevantDifference), Some(_)) => ", in the same memory".into(),
-        (Some(Verdict::NotResolved { .. }), _) | (_, None) => String::new(),
+        (Some(Verdict::NotResolved), _) | (_, None) => String::new(),
         (_, Some(ratio)) => format!(", in {} of the memory", percent(ratio)),
     }
 }
@@ -130,7 +138,7 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     let peak = |m: &ModelAnalysis| m.metric(&MetricId::PeakMemory).and_then(|p| p.value);
     let is_told = |m: &ModelAnalysis| {
         let verdict = m.comparison(&MetricId::PeakMemory).and_then(|c| c.verdict);
-        !matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved { .. }))
+        !matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved))
     };
     let own = peak(original)?;
     let all: Vec<(&ModelAnalysis, f64)> = analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).collect();

@@ -99,7 +99,7 @@ fn speed(c: &Comparison, base: &str) -> Option<String> {
     let interval = s.brackets.map_or(String::new(), |b| format!(" {b}"));
     Some(match c.verdict? {
         Verdict::NoRelevantDifference => format!("generates as fast as {base}{interval}"),
-        Verdict::NotResolved { .. } => format!("generation not told from {base}'s: {}{interval}", s.value),
+        Verdict::NotResolved => format!("generation not told from {base}'s: {}{interval}", s.value),
         _ => format!("generates {} as fast as {base}{interval}", s.value),
     })
 }
@@ -119,7 +119,7 @@ fn memory(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
     };
     match c.verdict? {
         Verdict::NoRelevantDifference => Some("the same memory".into()),
-        Verdict::NotResolved { .. } => None,
+        Verdict::NotResolved => None,
         _ => c.ratio.filter(|r| r.is_finite()).map(|r| less(r, "memory")),
     }
 }

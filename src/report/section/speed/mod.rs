@@ -14,7 +14,7 @@ use crate::{
     report::{
         document::{Cell, Column, Figure, Section, Table, words},
         draw::{bars, canvas::DrawError},
-        number::fixed,
+        number::{fixed, sig3},
     },
 };
 
@@ -26,7 +26,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         id: "speed",
         title: "Speed",
         lead: "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts \
-             as faster or slower only when its whole interval lies outside the shaded region of equivalence.",
+             as faster or slower only when its whole interval lies outside the shaded region of equivalence. \
+               The last column has the smallest difference that would have shown in four of five such runs.",
         tables: vec![table(analysis)],
         figures,
     })
@@ -44,6 +45,7 @@ fn table(analysis: &Analysis) -> Table {
         Column::number("took", "s"),
         Column::number("against the original", ""),
         Column::text("verdict"),
+        Column::number("would show", "%"),
     ];
     let mut rows = Vec::new();
     for m in &analysis.models {
@@ -58,7 +60,12 @@ fn table(analysis: &Analysis) -> Table {
                 || Cell::text("—"),
                 |r| Cell { text: r.value, brackets: r.brackets, plus_minus: r.plus_minus, tone, ..Cell::default() },
             );
-            let verdict = m.comparison(&metric.id).map(|c| c.verdict.map_or("too few rounds".into(), words));
+            let compared = m.comparison(&metric.id);
+            let verdict = compared.map(|c| c.verdict.map_or("too few rounds".into(), words));
+            let detectable = match compared {
+                None => Cell::text("—"),
+                Some(c) => Cell::maybe(c.detectable.map(|size| size * 100.0), sig3, "too few rounds"),
+            };
             rows.push(vec![
                 Cell::text(name(m)),
                 Cell::text(metric.id.to_string()),
@@ -69,6 +76,7 @@ fn table(analysis: &Analysis) -> Table {
                 Cell::maybe(metric.cost_s, |s| fixed(s, 1), "came with other work"),
                 against,
                 Cell::text(verdict.unwrap_or_else(|| "—".into())),
+                detectable,
             ]);
         }
     }
