@@ -46,7 +46,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("llama_cpp_2", &["engine/"]),
     ("llama_cpp_sys_2", &["engine/"]),
-    ("minijinja", &["report/format/html.rs"]),
+    ("minijinja", &["report/format/html.rs", "engine/chat_template.rs"]),
+    ("minijinja_contrib", &["engine/chat_template.rs"]),
     ("indicatif", &["cli/progress.rs"]),
     ("plotters", &["report/draw/"]),
     // Values of options: of settings, of the protocol, of `--format`.

@@ -194,6 +194,7 @@ mod tests {
             workload: 0,
             n_prompt: 3,
             templated: false,
+            prompt_form: None,
             tokens: tokens.to_vec(),
             text: String::new(),
             finish: FinishReason::Length,

@@ -11,15 +11,16 @@ use llama_cpp_2::{
     model::{LlamaChatMessage, LlamaModel, params::LlamaModelParams},
     sampling::LlamaSampler,
     token::LlamaToken,
+    vocab::LlamaVocab,
 };
 
 use super::{
-    BatchToken, Engine, Error, Loaded, Model, PromptTokens, Session,
+    BatchToken, Engine, Error, Loaded, Model, PromptTokens, Session, chat_template,
     ffi::{self, OwningContext},
 };
 use crate::{
     probe::Clock,
-    record::{CacheType, Device, DeviceInfo, DeviceKind, FlashAttention, Sampling, Settings, Timing},
+    record::{CacheType, Device, DeviceInfo, DeviceKind, FlashAttention, PromptForm, Sampling, Settings, Timing},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -210,6 +211,53 @@ impl LoadedModel {
     }
 }
 
+impl LoadedModel {
+    /// A prompt as its template puts it: rendered, or else in the form that llama.cpp knows it by, or else as it stands.
+    fn put(&self, text: &str) -> (String, PromptForm) {
+        let Ok(template) = self.model.chat_template(None) else {
+            return (text.into(), PromptForm::Plain { reason: None });
+        };
+        let rendered = match template.to_str() {
+            Ok(source) => {
+                let vocab = self.model.vocab();
+                chat_template::render(source, text, &written(&vocab, vocab.bos()), &written(&vocab, vocab.eos()))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let reason = match rendered {
+            Ok(shown) => return (shown, PromptForm::Rendered),
+            Err(reason) => reason,
+        };
+        let matched = LlamaChatMessage::new("user".into(), text.into())
+            .ok()
+            .and_then(|message| self.model.apply_chat_template(&template, &[message], true).ok());
+        match matched {
+            Some(shown) => (shown, PromptForm::Matched { reason }),
+            None => (text.into(), PromptForm::Plain { reason: Some(reason) }),
+        }
+    }
+}
+
+/// How a special token is written; empty where the vocabulary has none, for which -1 stands.
+fn written(vocab: &LlamaVocab<'_>, token: LlamaToken) -> String {
+    let bytes = if token.0 < 0 { Vec::new() } else { vocab.token_to_piece(token, true, None) };
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The tokens of a prompt that is to be answered: its template's BOS beside the tokenizer's is one too many, and what comes after an EOS
+/// is no answer.
+fn open_ended(mut tokens: Vec<i32>, bos: Option<i32>, eos: i32) -> Vec<i32> {
+    if let (Some(bos), [first, second, ..]) = (bos, tokens.as_slice())
+        && (*first, *second) == (bos, bos)
+    {
+        tokens.remove(0);
+    }
+    while tokens.len() > 1 && tokens.last() == Some(&eos) {
+        tokens.pop();
+    }
+    tokens
+}
+
 impl Model for LoadedModel {
     fn facts(&self) -> Loaded {
         let vocab = self.model.vocab();
@@ -237,17 +285,12 @@ impl Model for LoadedModel {
     }
 
     fn tokenize_prompt(&self, text: &str) -> PromptTokens {
-        let templated = self.model.chat_template(None).ok().and_then(|template| {
-            let message = LlamaChatMessage::new("user".into(), text.into()).ok()?;
-            self.model.apply_chat_template(&template, &[message], true).ok()
-        });
         let vocab = self.model.vocab();
+        let (shown, form) = self.put(text);
         // A template brings its own special tokens; in plain text nothing is special.
-        let tokens = match &templated {
-            Some(rendered) => vocab.tokenize(rendered.as_bytes(), true, true),
-            None => vocab.tokenize(text.as_bytes(), true, false),
-        };
-        PromptTokens { tokens: tokens.iter().map(|t| t.0).collect(), templated: templated.is_some() }
+        let tokens = vocab.tokenize(shown.as_bytes(), true, form.is_templated());
+        let bos = vocab.should_add_bos().then(|| vocab.bos().0);
+        PromptTokens { tokens: open_ended(tokens.iter().map(|t| t.0).collect(), bos, vocab.eos().0), form }
     }
 
     fn tokenize_text(&self, text: &str) -> Vec<i32> {
@@ -393,5 +436,24 @@ impl Session for LlamaSession {
 
     fn batch_logits(&self) -> &[f32] {
         if self.n_rows > 0 { ffi::all_logits(&self.context, self.n_rows) } else { &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::open_ended;
+
+    #[test]
+    fn one_bos_begins_a_prompt_and_no_eos_ends_it() {
+        let (bos, eos) = (1, 2);
+        assert_eq!(open_ended(vec![1, 1, 7, 8], Some(bos), eos), [1, 7, 8], "the template's beside the tokenizer's");
+        assert_eq!(
+            open_ended(vec![1, 1, 7], None, eos),
+            [1, 1, 7],
+            "where the tokenizer adds none they are the template's"
+        );
+        assert_eq!(open_ended(vec![1, 7, 2, 8], Some(bos), eos), [1, 7, 2, 8]);
+        assert_eq!(open_ended(vec![1, 7, 2, 2], Some(bos), eos), [1, 7]);
+        assert_eq!(open_ended(vec![2], Some(bos), eos), [2], "something must be evaluated");
     }
 }

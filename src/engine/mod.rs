@@ -3,6 +3,7 @@
 //! What is inside a timed section is decided here: batch building, graph, compute and the final synchronize, as
 //! llama-bench counts. Clearing the cache, tokenizing and sampling are outside.
 
+mod chat_template;
 mod ffi;
 mod llama;
 mod noise;
@@ -20,7 +21,7 @@ use thiserror::Error;
 
 use crate::{
     probe::Clock,
-    record::{Sampling, Settings, Stage, Timing},
+    record::{PromptForm, Sampling, Settings, Stage, Timing},
 };
 
 pub trait Engine {
@@ -47,7 +48,8 @@ pub trait Model {
     /// As [`Model::open`].
     fn open_sequences(&self, n_seq: u32, n_ctx: u32, n_tokens: u32) -> Result<Box<dyn Session>, Error>;
 
-    /// The tokens of a prompt: through the model's chat template when it has one, plain otherwise.
+    /// The tokens of a prompt: through the model's chat template when it has one, plain otherwise. One BOS at most begins them, and no
+    /// EOS ends them, after which there would be nothing to say.
     fn tokenize_prompt(&self, text: &str) -> PromptTokens;
 
     /// The tokens of a plain text, BOS first where the model's texts begin with one.
@@ -138,8 +140,8 @@ pub struct Loaded {
 pub struct PromptTokens {
     /// Ids, BOS and template included.
     pub tokens: Vec<i32>,
-    /// Whether a chat template was applied.
-    pub templated: bool,
+    /// How they came of the text.
+    pub form: PromptForm,
 }
 
 /// What an engine could not do.

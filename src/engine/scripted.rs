@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     probe::{Clock, Virtual},
-    record::{Sampling, Settings, Stage, Timing},
+    record::{PromptForm, Sampling, Settings, Stage, Timing},
     stats::SplitMix64,
 };
 
@@ -231,7 +231,7 @@ impl Model for ScriptedModel {
 
     fn tokenize_prompt(&self, text: &str) -> PromptTokens {
         let words = text.split_whitespace().count();
-        PromptTokens { tokens: (0..).take(words).collect(), templated: false }
+        PromptTokens { tokens: (0..).take(words).collect(), form: PromptForm::Plain { reason: None } }
     }
 
     /// Token ids by length of word: any model of the script gives the same.

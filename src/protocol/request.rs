@@ -8,7 +8,7 @@ use super::{
     call::{Call, Never, Operation},
     compare::Compare,
 };
-use crate::record::{Phase, Sampling, Settings, Timing};
+use crate::record::{Phase, PromptForm, Sampling, Settings, Timing};
 
 /// A call on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -197,8 +197,8 @@ pub(crate) struct Answer {
 pub(crate) struct Answered {
     /// Tokens of the prompt, chat template included.
     pub(crate) n_prompt: u32,
-    /// Whether a chat template was applied.
-    pub(crate) templated: bool,
+    /// How the prompt became what the model saw.
+    pub(crate) prompt_form: PromptForm,
     pub(crate) prefill: Timing,
     /// Evaluating every generated token but the last; `None` when there were fewer than two.
     pub(crate) decode: Option<Timing>,

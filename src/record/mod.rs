@@ -13,6 +13,7 @@ pub(crate) mod journal;
 mod machine;
 mod model;
 mod plan;
+mod prompt_form;
 mod quality;
 mod read;
 pub(crate) mod round_value;
@@ -34,6 +35,7 @@ pub(crate) use model::{MadeFrom, ModelFacts, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
 pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptTurns, Protocol, Workers, Workload, WorkloadKind};
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
+pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;
 pub(crate) use quality::{
     CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, Reference, Sharing,

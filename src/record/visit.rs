@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::machine::Conditions;
+use super::{machine::Conditions, prompt_form::PromptForm};
 
 /// One pass over the models, each in a process of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -302,6 +302,9 @@ pub struct Generation {
     pub n_prompt: u32,
     /// Whether the model's chat template was applied.
     pub templated: bool,
+    /// How the prompt became what the model saw; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_form: Option<PromptForm>,
     /// The answer's tokens.
     pub tokens: Vec<i32>,
     /// The answer, decoded; invalid UTF-8 replaced.

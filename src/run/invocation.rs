@@ -333,7 +333,8 @@ impl<'a> Invocation<'a> {
         self.visit.generations.push(Generation {
             workload,
             n_prompt: answered.n_prompt,
-            templated: answered.templated,
+            templated: answered.prompt_form.is_templated(),
+            prompt_form: Some(answered.prompt_form),
             tokens: answered.tokens,
             text: answered.text,
             finish: if answered.ended { FinishReason::EndOfGeneration } else { FinishReason::Length },

@@ -54,7 +54,7 @@ pub(super) fn answer(held: &mut Held, clock: &dyn Clock, call: &Answer) -> Resul
     };
     Ok(Answered {
         n_prompt,
-        templated: prompt.templated,
+        prompt_form: prompt.form,
         prefill,
         decode: (decode.n_tokens > 0).then_some(decode),
         text: model.detokenize(&tokens),

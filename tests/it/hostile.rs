@@ -197,7 +197,7 @@ fn with_template(text: &str) -> Gguf {
     Gguf::pocket().without_if_there("tokenizer.chat_template").with("tokenizer.chat_template", TEXT, &string(text))
 }
 
-/// llama.cpp's C interface, which asks the questions here, knows templates by their marks and runs none.
+/// What can't be rendered llama.cpp's C interface may know by its marks; it runs none.
 #[test]
 fn a_chat_template_that_loops_or_is_huge_runs_no_loop() {
     let loops = "{% for a in range(1000000000) %}{% for b in range(1000000000) %}x{% endfor %}{% endfor %}";

@@ -29,6 +29,6 @@ fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() 
     for prompt in suite() {
         let seen = model.tokenize_prompt(&prompt.text);
         assert_eq!(Some(LengthClass::of_tokens(seen.tokens.len())), prompt.length_class(), "{}", prompt.name);
-        assert!(seen.templated);
+        assert!(seen.form.is_templated());
     }
 }
