@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    defects::{Defect, defects, first_divergence},
+    defects::{Defect, Said, defects, first_divergence},
     series::{self, visits},
 };
 use crate::{
-    record::{FinishReason, Generation, Phase, Run, Sample, WorkloadKind, round_value},
+    record::{FinishReason, Generation, Phase, PromptForm, Run, Sample, WorkloadKind, round_value},
     stats,
     units::{NS_PER_MS, NS_PER_S},
 };
@@ -36,13 +36,15 @@ pub struct AnswerRow {
     pub latency: Latency,
     /// Whether the chat template was applied.
     pub templated: bool,
+    /// How the prompt became what the model saw; `None` in older records.
+    pub prompt_form: Option<PromptForm>,
     /// The answer of the first round.
     pub text: String,
     /// Why it ended.
     pub finish: FinishReason,
     /// Whether every round gave the same answer.
     pub repeatable: bool,
-    /// Against the original's answer; `None` for the original, or when it gave none.
+    /// Against the original's answer; `None` for the original, when it gave none, or when it was asked in another form.
     pub agreement: Option<Agreement>,
     /// What is wrong with the answer in itself.
     pub defects: Vec<Defect>,
@@ -108,6 +110,10 @@ fn row(run: &Run, model: usize, original: usize, workload: usize) -> Option<Answ
         visits(run, model).flat_map(|v| &v.generations).filter(|g| g.workload == workload).collect();
     let first = answers.first()?;
     let of_original = || visits(run, original).flat_map(|v| &v.generations).find(|g| g.workload == workload);
+    let asked_alike = |base: &&Generation| match (&base.prompt_form, &first.prompt_form) {
+        (Some(base), Some(own)) => base.is_like(own),
+        _ => base.templated == first.templated,
+    };
     let samples = |phase| -> Vec<&Sample> {
         let own = visits(run, model).flat_map(|v| &v.samples);
         own.filter(|s| s.workload == workload && s.phase == phase).collect()
@@ -127,10 +133,15 @@ fn row(run: &Run, model: usize, original: usize, workload: usize) -> Option<Answ
         generation_tps: series::total_rate(decode.iter().copied()),
         latency: latency(&answers)?,
         templated: first.templated,
+        prompt_form: first.prompt_form.clone(),
         text: first.text.clone(),
         finish: first.finish,
-        agreement: (model != original).then(of_original).flatten().map(|base| agreement(base, first)),
-        defects: defects(&first.text, &first.tokens),
+        agreement: (model != original)
+            .then(of_original)
+            .flatten()
+            .filter(asked_alike)
+            .map(|base| agreement(base, first)),
+        defects: defects(Said { prompt: &prompt.text, text: &first.text, tokens: &first.tokens, finish: first.finish }),
         repeatable: answers.iter().all(|a| a.tokens == first.tokens),
         n: answers.len(),
     })

@@ -2,6 +2,7 @@
 
 mod analyse;
 mod answers;
+mod behaviour;
 pub(crate) mod comparable;
 mod context;
 mod costs;
@@ -25,6 +26,7 @@ pub use analyse::{Analysis, analyse};
 pub(crate) use answers::{Agreement, AnswerRow};
 #[cfg(test)]
 pub(crate) use answers::{CategoryRow, Latency};
+pub(crate) use behaviour::Behaviour;
 pub(crate) use context::Context;
 pub(crate) use costs::MemorySummary;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     answers::{self, AnswerRow, CategoryRow},
+    behaviour::Behaviour,
     costs::{self, LoadSummary, MemorySummary},
     quality::{self, QualityAnalysis},
     series::{self, MetricSummary, Series, visits},
@@ -53,6 +54,8 @@ pub struct ModelAnalysis {
     pub categories: Vec<CategoryRow>,
     /// By prompt, in the order of the suite.
     pub answers: Vec<AnswerRow>,
+    /// How it behaved when it answered; `None` where it did not.
+    pub behaviour: Option<Behaviour>,
     /// Its output against the original's; `None` for the original, or when outputs were not compared.
     pub quality: Option<QualityAnalysis>,
 }
@@ -82,6 +85,7 @@ pub(super) fn analyse(
     let info = &run.subjects[model];
     metrics.extend(quality::metrics(info.role, model, outputs));
     let facts = info.model.facts.as_ref();
+    let answers = answers::by_prompt(run, model, original);
     ModelAnalysis {
         name: info.name.clone(),
         file: info.model.file.clone(),
@@ -96,7 +100,8 @@ pub(super) fn analyse(
         load: costs::load(run, model),
         memory: costs::memory(run, model),
         categories: answers::by_category(run, model),
-        answers: answers::by_prompt(run, model, original),
+        behaviour: Behaviour::of(&answers),
+        answers,
         quality: outputs[model].clone(),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Document {
     pub cards: Vec<Card>,
     /// The table that stands for all sections where there is room for one alone. Its notes are failures.
     pub summary: Option<Table>,
+    /// Tables of sections that stand beside the summary where there is room for it alone: they say what no metric says.
+    pub beside: Vec<Table>,
     pub sections: Vec<Section>,
     /// What to know before trusting the figures.
     pub warnings: Vec<Caution>,

@@ -17,7 +17,7 @@ use super::{
         findings::sentences,
         guide::{self, Metrics},
         method, names,
-        prompts::answers,
+        prompts::{answers, behaviour},
         summary,
         votes::ballot,
     },
@@ -56,6 +56,7 @@ impl<'a> RunReport<'a> {
             cards: cards(analysis, &summary, &advice),
             advice: Some(advice),
             summary: Some(summary),
+            beside: behaviour::telling(analysis).into_iter().collect(),
             sections: section::all(analysis)?,
             warnings: analysis.warnings.iter().map(caution).collect(),
             gates: Vec::new(),
@@ -86,7 +87,8 @@ impl Report for RunReport<'_> {
     /// A row a model and metric.
     fn rows(&self) -> Rows {
         let models = self.analysis.models.iter();
-        let rows = models.flat_map(|model| model.metrics.iter().map(|metric| row(model, metric))).collect();
+        let own = |model| [metric_rows(model), behaviour_rows(model)].concat();
+        let rows = models.flat_map(own).collect();
         let head = &[
             "model",
             "metric",
@@ -126,6 +128,32 @@ pub(crate) fn schema() -> Result<String, serde_json::Error> {
         "What a run of gguf-bench says: report --format json",
         Contract::Serialize,
     )
+}
+
+fn metric_rows(model: &ModelAnalysis) -> Vec<Vec<Field>> {
+    model.metrics.iter().map(|metric| row(model, metric)).collect()
+}
+
+/// Answers that have a defect, of all answers.
+fn behaviour_rows(model: &ModelAnalysis) -> Vec<Vec<Field>> {
+    let Some(behaviour) = &model.behaviour else { return Vec::new() };
+    let of = |(name, count): (&str, usize)| {
+        vec![
+            Field::Text(model.name.clone()),
+            Field::Text(format!("answers_{name}")),
+            Field::Count(count),
+            Field::Number(None),
+            Field::Number(None),
+            Field::Number(None),
+            Field::Word("answers"),
+            Field::Count(behaviour.answers),
+            Field::Number(None),
+            Field::Number(None),
+            Field::Number(None),
+            Field::Word(""),
+        ]
+    };
+    behaviour.defects().into_iter().map(of).collect()
 }
 
 fn row(model: &ModelAnalysis, m: &MetricSummary) -> Vec<Field> {
@@ -208,7 +236,9 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         | WarningKind::Throttling => Some("speed"),
         WarningKind::MemoryNearFull | WarningKind::Swapping => Some("memory"),
         WarningKind::CacheMixed => Some("load"),
-        WarningKind::PromptTooLong => Some("prompts"),
+        WarningKind::PromptTooLong | WarningKind::PromptFormsDiffer | WarningKind::ChatTemplateUnused => {
+            Some("prompts")
+        }
         WarningKind::DepthTooGreat => Some("depth"),
         WarningKind::Requantized => Some("quality"),
         WarningKind::DebugBuild

@@ -50,6 +50,10 @@ pub enum WarningKind {
     PromptTooLong,
     /// Work at a depth of context for which the model was not trained, so it was not measured.
     DepthTooGreat,
+    /// Prompts of one model went through its chat template and those of another did not, or not in the same way.
+    PromptFormsDiffer,
+    /// A model has a chat template that could not be applied.
+    ChatTemplateUnused,
     /// A peak came close to what there was.
     MemoryNearFull,
     /// A worker was lost and its visit made again.
@@ -77,6 +81,8 @@ impl WarningKind {
             Self::TokenizersDiffer => "tokenizers_differ",
             Self::PromptTooLong => "prompt_too_long",
             Self::DepthTooGreat => "depth_too_great",
+            Self::PromptFormsDiffer => "prompt_forms_differ",
+            Self::ChatTemplateUnused => "chat_template_unused",
             Self::MemoryNearFull => "memory_near_full",
             Self::Retried => "retried",
             Self::Requantized => "requantized",

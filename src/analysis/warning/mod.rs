@@ -1,5 +1,6 @@
 //! Warnings: what a reader should know before trusting the numbers, with evidence and a remedy.
 
+mod answers;
 mod build;
 mod kind;
 mod machine;
@@ -23,7 +24,9 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(samples::drift(run, series));
     found.extend(samples::outliers(run, series));
     found.extend(models::tokenizers(run));
+    found.extend(answers::forms(run, models));
     for (index, model) in models.iter().enumerate() {
+        found.extend(answers::template_unused(model));
         found.extend(samples::warmup_too_short(run, index, &series[index]));
         found.extend(samples::clocks(run, index));
         found.extend(models::cache_mixed(run, index));

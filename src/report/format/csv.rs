@@ -15,6 +15,7 @@ pub(crate) struct Rows {
 }
 
 /// A field; one that is not known is empty.
+#[derive(Clone)]
 pub(crate) enum Field {
     /// Others may have written it.
     Text(String),

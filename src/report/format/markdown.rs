@@ -22,6 +22,7 @@ pub(super) fn render(document: &Document) -> String {
         advice,
         cards: _,
         summary,
+        beside,
         sections,
         warnings,
         gates,
@@ -40,6 +41,10 @@ pub(super) fn render(document: &Document) -> String {
     blocks.push(list(sentences.iter().map(|sentence| escape(sentence))));
     if let Some(summary) = summary {
         blocks.extend(with_notes(summary));
+        for t in beside {
+            blocks.push(format!("**{}**", escape(&t.title)));
+            blocks.extend(with_notes(t));
+        }
     } else {
         for t in sections.iter().flat_map(|section| &section.tables) {
             blocks.push(format!("**{}**", escape(&t.title)));

@@ -56,6 +56,7 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
         advice,
         cards: _,
         summary,
+        beside,
         sections,
         warnings,
         gates,
@@ -74,6 +75,7 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
     let sentences = sentences.iter().map(|sentence| line(sentence, "")).collect();
     if let Some(summary) = summary {
         blocks.extend([table(summary, width, colour, "✗ ") + &basis, sentences]);
+        blocks.extend(beside.iter().map(|t| line(&t.title, "") + &table(t, width, colour, "")));
     } else {
         blocks.push(sentences);
         let tables = sections.iter().flat_map(|section| &section.tables);

@@ -64,6 +64,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
             categories: Vec::new(),
             quality: None,
             answers: Vec::new(),
+            behaviour: None,
         };
         if let Some((values, verdicts)) = figures.get(i) {
             measure(&mut out, run, i, values, &figures[0].0, *verdicts);
@@ -219,6 +220,7 @@ fn answers(out: &mut ModelAnalysis, run: &Run, model: usize, [pp, tg, ..]: &[f64
                 inter_token_p99_ms: None,
             },
             templated: generation.templated,
+            prompt_form: generation.prompt_form.clone(),
             text: generation.text.clone(),
             finish: generation.finish,
             repeatable: true,

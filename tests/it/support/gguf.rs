@@ -4,6 +4,7 @@ use crate::support::POCKET;
 
 /// Numbers of GGUF's value types.
 pub(crate) const U32: u32 = 4;
+pub(crate) const BOOL: u32 = 7;
 pub(crate) const TEXT: u32 = 8;
 pub(crate) const ARRAY: u32 = 9;
 

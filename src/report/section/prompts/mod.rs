@@ -1,6 +1,7 @@
 //! The prompt suite: speed by category and by prompt.
 
 pub(crate) mod answers;
+pub(crate) mod behaviour;
 mod latency;
 mod position;
 
@@ -31,7 +32,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         id: "prompts",
         title: "Prompts",
         lead: "The prompt suite, answered by every model. Rates are total tokens over total time.",
-        tables: vec![categories(analysis), prompts(analysis)],
+        tables: vec![behaviour::table(analysis), categories(analysis), prompts(analysis)],
         figures,
     })
 }
