@@ -29,6 +29,38 @@ pub struct Settings {
     pub flash_attention: FlashAttention,
 }
 
+/// What says how many threads generate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ThreadsReason {
+    /// The person did.
+    Asked,
+    /// One for each physical core of the machine, as in llama-bench.
+    PhysicalCores,
+    /// One for each performance core of a hybrid CPU, as in llama-bench.
+    PerformanceCores,
+    /// One for each core among the CPUs that this process is bound to.
+    Affinity,
+    /// As many as a quota of CPU time lets run at once.
+    Quota,
+    /// One for each CPU this process may use: which of them share a core could not be read.
+    AllowedCpus,
+}
+
+/// As people read it.
+impl fmt::Display for ThreadsReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "as asked",
+            Self::PhysicalCores => "one for each physical core",
+            Self::PerformanceCores => "one for each performance core",
+            Self::Affinity => "one for each core this process is bound to",
+            Self::Quota => "as many as the quota of CPU time lets run at once",
+            Self::AllowedCpus => "one for each CPU this process may use",
+        })
+    }
+}
+
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

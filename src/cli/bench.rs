@@ -93,7 +93,7 @@ pub(super) fn compare_models(
 ) -> Result<Option<Finished>> {
     let environment = Environment::read()?;
     let Request { plan, settings, inputs, constraints, execution } =
-        options.into_request(Scale::of(1 + quantized.len()), TEXTS, &environment.machine)?;
+        options.into_request(Scale::of(1 + quantized.len()), TEXTS, &environment)?;
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
     let subjects = subjects::find(sources, &settings);
@@ -114,7 +114,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
     let environment = Environment::read()?;
     let Request { plan, settings, inputs, constraints, execution } =
-        options.into_request(Scale::of(1 + types.len()), TEXTS, &environment.machine)?;
+        options.into_request(Scale::of(1 + types.len()), TEXTS, &environment)?;
     let types = quantize::types(&types)?;
     if execution.dry_run {
         let sources = fetch::sources([&*original], execution.downloads(), &mut Silent);
@@ -160,7 +160,7 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
         preview::show(subjects, &plan, &environment, &[], execution.force)?;
         return Ok(None);
     }
-    let Environment { build, mut machine } = environment;
+    let Environment { build, mut machine, threads: _ } = environment;
     check_some_can_run(&subjects)?;
     check_some_work_fits(&subjects, &plan)?;
     subjects::expect_kv_cache(&mut subjects, &plan);

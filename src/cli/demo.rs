@@ -40,7 +40,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let scale = Scale { quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
     let texts = Texts { defaults: prompts::pocket_texts, quick: true };
     let Request { plan, settings, inputs, constraints, execution } =
-        measure.into_request(scale, texts, &environment.machine)?;
+        measure.into_request(scale, texts, &environment)?;
     let types = quantize::types(&TYPES.map(String::from))?;
     let folder = CheckpointDir::open(None)?;
     let original = folder.path().join(POCKET_FILE);

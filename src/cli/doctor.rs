@@ -29,12 +29,12 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
-    let Environment { build, machine } = Environment::read()?;
+    let Environment { build, machine, threads } = Environment::read()?;
     let clock = Monotonic::start();
     let watch = Watch::start(clock.now_ns(), &[]);
     thread::sleep(WATCHED);
     let conditions = watch.end(clock.now_ns(), &[]);
-    let live = LiveState { conditions, timer_ns: resolution_ns(&clock), host: probe::host() };
+    let live = LiveState { conditions, timer_ns: resolution_ns(&clock), host: probe::host(), threads: Some(threads) };
     let checks = checks(&machine, &build, &live);
     if args.json { print_json(&checks) } else { print_text(&describe(&build, &checks)?) }
 }

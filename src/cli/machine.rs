@@ -1,12 +1,17 @@
 //! What the program and the machine are, for the record and for doctor.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 
 use super::worker::Description;
 use crate::{
-    probe,
+    probe::{self, DefaultThreads},
     record::{Build, Machine, MemoryBandwidth, Plan, Settings, WorkloadKind},
     run::{self, Deadline, ProcessLauncher},
 };
@@ -15,6 +20,8 @@ use crate::{
 pub(super) struct Environment {
     pub(super) build: Build,
     pub(super) machine: Machine,
+    /// Of llama.cpp, unless others are asked for.
+    pub(super) threads: DefaultThreads,
 }
 
 impl Environment {
@@ -24,8 +31,25 @@ impl Environment {
             .context("ask llama.cpp for its devices")?;
         let Description { devices, system_info } =
             serde_json::from_slice(&said).context("understand llama.cpp's devices")?;
-        Ok(Self { build: build(system_info), machine: probe::machine(devices) })
+        let threads = probe::default_threads(performance_cores());
+        let machine = Machine { openmp_variables: Some(openmp_variables()), ..probe::machine(devices) };
+        Ok(Self { build: build(system_info), machine, threads })
     }
+}
+
+/// What the workers inherit of what OpenMP's runtimes read, GCC's, LLVM's and Intel's.
+fn openmp_variables() -> BTreeMap<String, String> {
+    let read = |name: &str| ["OMP_", "GOMP_", "KMP_"].iter().any(|prefix| name.starts_with(prefix));
+    let text = |word: OsString| word.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).filter(|(name, _)| read(name)).collect()
+}
+
+/// Performance cores where macOS tells them apart; Linux is read by the probe.
+fn performance_cores() -> Option<u32> {
+    let asked = ["-n", "hw.perflevel0.physicalcpu"].map(String::from);
+    let said = cfg!(target_os = "macos")
+        .then(|| run::run_to_end(Path::new("/usr/sbin/sysctl"), &asked, Duration::from_secs(10)))?;
+    String::from_utf8(said.ok()?).ok()?.trim().parse().ok()
 }
 
 /// How fast the memory is read that generation reads, with the threads it will use; `None` where a GPU does the work, or none is asked for.

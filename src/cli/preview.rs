@@ -54,8 +54,13 @@ pub(super) fn show(
     if let Some(settings) = found.first().map(|original| &original.subject.settings) {
         writeln!(
             text,
-            "  llama.cpp  {} threads ({} for prompts), batch {}/{}, seed {}",
-            settings.n_threads, settings.n_threads_batch, settings.n_batch, settings.n_ubatch, plan.seed
+            "  llama.cpp  {} threads{} ({} for prompts), batch {}/{}, seed {}",
+            settings.n_threads,
+            plan.threads.map_or_else(String::new, |reason| format!(", {reason}")),
+            settings.n_threads_batch,
+            settings.n_batch,
+            settings.n_ubatch,
+            plan.seed
         )?;
         if let Some(quality) = &plan.quality {
             writeln!(text, "  quality    {}", quality_words(quality, &found, settings, environment, types))?;

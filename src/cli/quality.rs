@@ -90,15 +90,16 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     // No rounds, so nothing else that is typed for them.
     let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
     let scale = Scale { aim_s: None, ..Scale::of(models.len()) };
+    let environment = Environment::read()?;
+    let (settings, threads) = engine.into_settings(environment.threads);
     let plan = Plan {
         workloads: Vec::new(),
         protocol: precision.into_protocol(scale, &[]),
         sampling: Sampling::Greedy,
         seed: execution.seed,
         quality: Some(quality),
+        threads: Some(threads),
     };
-    let environment = Environment::read()?;
-    let settings = engine.into_settings(environment.machine.allowed_cpus);
     let names = models.iter().map(String::as_str);
     let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
     let mut found = subjects::find(sources, &settings);

@@ -48,7 +48,7 @@ fn no_prompts(prompts: Arg) -> Arg {
 pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let SelfcheckArgs { model, output, speed, precision, execution, engine } = args;
     let environment = Environment::read()?;
-    let settings = engine.into_settings(environment.machine.allowed_cpus);
+    let (settings, threads) = engine.into_settings(environment.threads);
     let (workloads, sampling) = speed.into_work()?;
     if workloads.is_empty() {
         bail!("nothing to measure: --pp, --tg and --prompts are all none");
@@ -57,7 +57,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let results = output.results.clone();
     let job = Job {
         purpose: Purpose::SelfCheck,
-        plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality: None },
+        plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality: None, threads: Some(threads) },
         subjects: subjects::find(vec![Source::found(&model), Source::found(&model)], &settings),
         inputs: Inputs::default(),
         constraints: None,

@@ -1,42 +1,13 @@
-//! The CPUs: how many there are, how many this process may use and why, how fast they run, and the instruction sets they have.
+//! The CPUs: how many there are, how many this process may use, how fast they run, and the instruction sets they have.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Where Linux describes its CPUs.
 const SYS_CPU: &str = "/sys/devices/system/cpu";
 
-/// CPUs this process may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Allowed {
-    /// How many: the default number of threads.
-    pub cpus: u32,
-    /// What keeps it below the machine's number.
-    pub limit: Limit,
-}
-
-/// What keeps a process from using all CPUs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    None,
-    /// The set of CPUs it is bound to (taskset, cpuset).
-    Affinity,
-    /// A quota of CPU time (cgroup).
-    Quota,
-}
-
-/// CPUs this process may use: affinity and cgroup quota included, as the standard library finds them.
-pub(crate) fn allowed() -> Allowed {
-    let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let bound = bound_to();
-    let bound = if bound.is_empty() { logical() } else { count(bound.len()) };
-    let limit = if cpus < bound {
-        Limit::Quota
-    } else if bound < logical() {
-        Limit::Affinity
-    } else {
-        Limit::None
-    };
-    Allowed { cpus, limit }
+/// How many CPUs this process may use: affinity and cgroup quota included, as the standard library finds them.
+pub(crate) fn allowed() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| count(n.get()))
 }
 
 /// The CPUs this process is bound to, by number; empty when the system does not say.
@@ -53,7 +24,7 @@ pub(crate) fn logical() -> u32 {
     let online = fs::read_to_string(format!("{SYS_CPU}/online")).ok().and_then(|text| parse_list(&text));
     match online {
         Some(cpus) => count(cpus.len()),
-        None => std::thread::available_parallelism().map_or(1, |n| count(n.get())),
+        None => allowed(),
     }
 }
 
@@ -64,11 +35,14 @@ pub(crate) fn physical_cores() -> Option<u32> {
         .filter(|&cores| cores > 0)
 }
 
-/// One core = one distinct list of sibling threads.
 fn physical_cores_in(sys_cpu: &Path) -> Option<u32> {
-    let online = parse_list(&fs::read_to_string(sys_cpu.join("online")).ok()?)?;
-    let siblings = |cpu: u32| fs::read_to_string(sys_cpu.join(format!("cpu{cpu}/topology/thread_siblings_list"))).ok();
-    let cores: BTreeSet<String> = online.into_iter().map(siblings).collect::<Option<_>>()?;
+    cores_of(sys_cpu, &parse_list(&fs::read_to_string(sys_cpu.join("online")).ok()?)?)
+}
+
+/// The physical cores of these CPUs: one = one distinct list of sibling threads.
+pub(super) fn cores_of(sys_cpu: &Path, cpus: &[u32]) -> Option<u32> {
+    let siblings = |cpu: &u32| fs::read_to_string(sys_cpu.join(format!("cpu{cpu}/topology/thread_siblings_list"))).ok();
+    let cores: BTreeSet<String> = cpus.iter().map(siblings).collect::<Option<_>>()?;
     Some(count(cores.len()))
 }
 
@@ -119,7 +93,7 @@ pub(crate) fn model_name(cpuinfo: &str) -> Option<String> {
 }
 
 /// A list as the kernel writes it: `0-3,8`. At most 65,536 entries, for it is expanded.
-fn parse_list(text: &str) -> Option<Vec<u32>> {
+pub(super) fn parse_list(text: &str) -> Option<Vec<u32>> {
     let mut cpus = Vec::new();
     for part in text.trim().split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -132,7 +106,7 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
     (!cpus.is_empty()).then_some(cpus)
 }
 
-fn count(n: usize) -> u32 {
+pub(super) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
@@ -257,26 +231,8 @@ mod tests {
 
     #[test]
     fn this_machine_has_cpus() {
-        let allowed = allowed();
-        assert!(allowed.cpus >= 1 && allowed.cpus <= logical());
-        assert_eq!(allowed.limit == Limit::None, allowed.cpus == logical());
+        assert!(allowed() >= 1 && allowed() <= logical());
         assert!(physical_cores().is_none_or(|cores| cores <= logical()));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_thread_bound_to_one_cpu_sees_one() {
-        use rustix::thread::{CpuSet, sched_setaffinity};
-        let here = *bound_to().first().unwrap();
-        // The binding is of this thread alone and ends with it.
-        let seen = std::thread::spawn(move || {
-            let mut one = CpuSet::new();
-            one.set(here as usize);
-            sched_setaffinity(None, &one).unwrap();
-            allowed()
-        });
-        let limit = if logical() == 1 { Limit::None } else { Limit::Affinity };
-        assert_eq!(seen.join().unwrap(), Allowed { cpus: 1, limit });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::machine::Host;
+use super::{machine::Host, threads::DefaultThreads};
 use crate::{
     record::{Build, Conditions, Machine},
     thresholds::{self, AtRest},
@@ -42,6 +42,8 @@ pub(crate) struct LiveState {
     pub timer_ns: Option<u64>,
     /// From [`super::host()`].
     pub host: Host,
+    /// From [`super::default_threads`].
+    pub threads: Option<DefaultThreads>,
 }
 
 /// Every check, in the order to read them: what makes numbers wrong first, what makes them noisy after.
@@ -50,7 +52,7 @@ pub(crate) fn checks(machine: &Machine, build: &Build, live: &LiveState) -> Vec<
         instructions(machine, build),
         profile(build),
         devices(machine, build),
-        cores(machine),
+        cores(machine, live.threads),
         memory(machine),
         swap(&live.conditions),
         governor(machine),
@@ -158,18 +160,19 @@ fn devices(machine: &Machine, build: &Build) -> Check {
 
 // Checks of the configuration: what is so for the whole run.
 
-fn cores(machine: &Machine) -> Check {
+fn cores(machine: &Machine, threads: Option<DefaultThreads>) -> Check {
     const NAME: &str = "cores";
     let (allowed, logical) = (machine.allowed_cpus, machine.logical_cpus);
     let physical = machine.physical_cores.map_or_else(String::new, |cores| format!(", {cores} physical cores"));
+    let default = threads.map_or_else(String::new, |DefaultThreads { n_threads, reason }| {
+        format!("; threads default to {n_threads}: {reason}")
+    });
     if allowed < logical {
-        let remedy = format!(
-            "lift the CPU set or quota (taskset, cgroup, container) if the numbers are to be the machine's; \
-             threads default to {allowed}"
-        );
-        return not_good(NAME, Level::Warning, format!("{allowed} of {logical} CPUs may be used{physical}"), remedy);
+        let finding = format!("{allowed} of {logical} CPUs may be used{physical}{default}");
+        let remedy = "lift the CPU set or quota (taskset, cgroup, container) if the numbers are to be the machine's";
+        return not_good(NAME, Level::Warning, finding, remedy);
     }
-    good(NAME, format!("all {logical} CPUs may be used{physical}"))
+    good(NAME, format!("all {logical} CPUs may be used{physical}{default}"))
 }
 
 fn memory(machine: &Machine) -> Check {

@@ -26,7 +26,7 @@ pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
         cpu_features: cpus::features(),
         physical_cores: cpus::physical_cores(),
         logical_cpus: cpus::logical(),
-        allowed_cpus: cpus::allowed().cpus,
+        allowed_cpus: cpus::allowed(),
         ram_bytes,
         memory_limit_bytes: limit_bytes.filter(|&bytes| bytes < ram_bytes),
         available_bytes: headroom_bytes.map_or(free_bytes, |bytes| bytes.min(free_bytes)),
@@ -34,6 +34,7 @@ pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
         on_battery: on_battery(Path::new("/sys/class/power_supply")),
         devices,
         memory_bandwidth: None,
+        openmp_variables: None,
     }
 }
 

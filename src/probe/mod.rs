@@ -14,6 +14,7 @@ pub(crate) mod memory;
 pub(crate) mod oom;
 pub(crate) mod sampler;
 pub(crate) mod storage;
+pub(crate) mod threads;
 
 pub(crate) use bandwidth::bandwidth;
 pub(crate) use clock::{Clock, Continued, utc_now};
@@ -25,3 +26,4 @@ pub(crate) use memory::{ProcessMemory, own_peak};
 pub(crate) use oom::{Killer, OomKills};
 pub(crate) use sampler::Sampler;
 pub(crate) use storage::cache_state;
+pub(crate) use threads::{DefaultThreads, default_threads};

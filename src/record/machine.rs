@@ -1,5 +1,7 @@
 //! What the run was made on: the machine, and its state from visit to visit.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,10 @@ pub struct Machine {
     /// How fast its memory is read; `None` when that was not measured: no generation on the CPU, no memory free for it, an older record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bandwidth: Option<MemoryBandwidth>,
+    /// Variables of the environment that an OpenMP runtime reads (`OMP_*`, `GOMP_*`, `KMP_*`), as far as they were set; `None` in older
+    /// records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openmp_variables: Option<BTreeMap<String, String>>,
 }
 
 impl Machine {

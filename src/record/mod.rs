@@ -22,6 +22,7 @@ pub(crate) mod schema;
 mod visit;
 mod write;
 
+pub(crate) use crate::settings::ThreadsReason;
 pub use crate::settings::{CacheType, Device, FlashAttention, Settings};
 pub(crate) use adaptation::{Adaptation, Decision, PromptsCut, Resumed, SamplesChoice};
 pub(crate) use build::Build;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quality::QualityPlan;
+use crate::settings::ThreadsReason;
 
 /// Everything needed to repeat the measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,9 @@ pub struct Plan {
     /// How the output is compared; `None` when it is not.
     #[serde(default)]
     pub quality: Option<QualityPlan>,
+    /// Why generation has the threads that it has; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<ThreadsReason>,
 }
 
 /// llama.cpp rounds contexts up to a multiple of this.

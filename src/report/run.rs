@@ -244,6 +244,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         WarningKind::DebugBuild
         | WarningKind::CpuFeaturesUnused
         | WarningKind::MoreThreadsThanCpus
+        | WarningKind::OpenmpEnvironment
         | WarningKind::Retried
         | WarningKind::BusyMachine => None,
     }

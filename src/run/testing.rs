@@ -72,6 +72,7 @@ pub(super) fn plan() -> Plan {
         sampling: Sampling::Greedy,
         seed: 1,
         quality: None,
+        threads: None,
     }
 }
 
@@ -160,6 +161,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
             on_battery: None,
             devices: Vec::new(),
             memory_bandwidth: None,
+            openmp_variables: None,
         },
         command: Vec::new(),
         started_utc: String::new(),

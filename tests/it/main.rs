@@ -13,6 +13,7 @@ mod compare;
 mod depth;
 mod diff;
 mod disk;
+mod environment;
 mod failures;
 mod guide;
 mod hostile;

@@ -105,6 +105,14 @@ fn machine(found: &mut Found, old: &Machine, new: &Machine) {
     note("operating system", &|m| m.os.clone());
     note("kernel", &|m| or_unknown(m.kernel.as_deref()));
     note("frequency governor", &|m| or_unknown(m.governor.as_deref()));
+    // Older records do not say.
+    if old.openmp_variables.is_some() && new.openmp_variables.is_some() {
+        note("OpenMP's environment variables", &|m| {
+            let set = m.openmp_variables.iter().flatten().map(|(name, value)| format!("{name}={value}"));
+            let set: Vec<String> = set.collect();
+            if set.is_empty() { "none set".into() } else { set.join(" ") }
+        });
+    }
     note("on battery", &|m| m.on_battery.map_or("unknown", |on| if on { "yes" } else { "no" }).into());
 }
 

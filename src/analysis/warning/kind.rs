@@ -28,6 +28,8 @@ pub enum WarningKind {
     CpuFeaturesUnused,
     /// Threads share CPUs.
     MoreThreadsThanCpus,
+    /// Variables of the environment make idle threads spin, bind threads to CPUs, or leave fewer of them than asked for.
+    OpenmpEnvironment,
     /// Other processes or the hypervisor took CPU time.
     BusyMachine,
     /// Memory came back from swap, or was waited for.
@@ -70,6 +72,7 @@ impl WarningKind {
             Self::DebugBuild => "debug_build",
             Self::CpuFeaturesUnused => "cpu_features_unused",
             Self::MoreThreadsThanCpus => "more_threads_than_cpus",
+            Self::OpenmpEnvironment => "openmp_environment",
             Self::BusyMachine => "busy_machine",
             Self::Swapping => "swapping",
             Self::Throttling => "throttling",

@@ -5,6 +5,7 @@ mod build;
 mod kind;
 mod machine;
 mod models;
+mod openmp;
 mod samples;
 
 use super::{model::ModelAnalysis, series::Series};
@@ -18,6 +19,7 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(build::debug(run));
     found.extend(build::not_native(run));
     found.extend(build::threads(run));
+    found.extend(openmp::environment(run));
     found.extend(machine::busy(run));
     found.extend(machine::swapping(run));
     found.extend(machine::throttling(run));

@@ -115,6 +115,26 @@ fn company_in_whatever_way_it_shows() {
 }
 
 #[test]
+fn variables_of_openmp() {
+    let set = |r: &mut Run, name: &str, value: &str| {
+        r.machine.openmp_variables = Some([(name.to_owned(), value.to_owned())].into());
+    };
+    let most = |r: &Run| r.base_settings().n_threads.max(r.base_settings().n_threads_batch);
+    let binds = one(|r| set(r, "GOMP_CPU_AFFINITY", "0-3"));
+    assert_eq!((binds.kind, binds.model), (WarningKind::OpenmpEnvironment, None));
+    assert_eq!(binds.evidence, "GOMP_CPU_AFFINITY=0-3 binds threads to CPUs");
+    let mut enough = clean();
+    let n_threads = most(&enough).to_string();
+    set(&mut enough, "OMP_THREAD_LIMIT", &n_threads);
+    assert_eq!(warnings(&enough), []);
+    let fewer = one(|r| {
+        let limit = (most(r) - 1).to_string();
+        set(r, "OMP_THREAD_LIMIT", &limit);
+    });
+    assert!(fewer.evidence.ends_with("leaves fewer threads than were asked for"), "{}", fewer.evidence);
+}
+
+#[test]
 fn swap() {
     let swapped = one(|r| r.rounds[3].visits[1].conditions.swap_in_bytes = Some(5 << 20));
     assert_eq!(swapped.kind, WarningKind::Swapping);

@@ -5,12 +5,15 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::values::one_of;
-use crate::settings::{self, CacheType, Device, FlashAttention, Settings};
+use crate::{
+    probe::DefaultThreads,
+    settings::{self, CacheType, Device, FlashAttention, Settings, ThreadsReason},
+};
 
 /// By this the guide's commands give the option another word.
 pub(crate) const BATCH_SIZE: &str = "batch_size";
 
-/// But for the threads: those are as many as the machine lets us have.
+/// But for the threads: those are the machine's to say.
 const DEFAULTS: Settings = Settings::defaults(1);
 
 #[derive(Debug, Args)]
@@ -28,7 +31,8 @@ pub(crate) struct EngineArgs {
         value_name = "N"
     )]
     pub(crate) n_gpu_layers: i32,
-    /// Threads for generation [default: the CPUs this process may use]
+    /// Threads for generation [default: one a physical core, or a performance core of a hybrid CPU, as in llama-bench; unlike there, no
+    /// more than the CPUs this process is bound to or a quota of CPU time allow, since threads that share a CPU stall each other]
     #[arg(
         short = settings::N_THREADS.letter,
         long = settings::N_THREADS.long,
@@ -94,7 +98,8 @@ pub(crate) struct EngineArgs {
 }
 
 impl EngineArgs {
-    pub(crate) fn into_settings(self, allowed_cpus: u32) -> Settings {
+    /// The settings, and why they have the threads that they have.
+    pub(crate) fn into_settings(self, default: DefaultThreads) -> (Settings, ThreadsReason) {
         let Self {
             device,
             n_gpu_layers,
@@ -106,8 +111,9 @@ impl EngineArgs {
             cache_type_v,
             flash_attn,
         } = self;
-        let n_threads = threads.unwrap_or(allowed_cpus);
-        Settings {
+        let reason = threads.map_or(default.reason, |_| ThreadsReason::Asked);
+        let n_threads = threads.unwrap_or(default.n_threads);
+        let settings = Settings {
             device,
             n_gpu_layers,
             n_threads,
@@ -117,7 +123,8 @@ impl EngineArgs {
             type_k: cache_type_k,
             type_v: cache_type_v,
             flash_attention: flash_attn,
-        }
+        };
+        (settings, reason)
     }
 }
 
@@ -145,9 +152,24 @@ mod tests {
         engine: EngineArgs,
     }
 
+    /// On a machine of seven cores.
+    const SEVEN: DefaultThreads = DefaultThreads { n_threads: 7, reason: ThreadsReason::PhysicalCores };
+
     fn typed(words: &[&str]) -> Result<Settings, clap::Error> {
+        with_reason(words).map(|(settings, _)| settings)
+    }
+
+    fn with_reason(words: &[&str]) -> Result<(Settings, ThreadsReason), clap::Error> {
         let line = std::iter::once(&"x").chain(words).map(OsString::from);
-        Typed::try_parse_from(llama_spelling(line)).map(|typed| typed.engine.into_settings(7))
+        Typed::try_parse_from(llama_spelling(line)).map(|typed| typed.engine.into_settings(SEVEN))
+    }
+
+    #[test]
+    fn threads_are_the_machines_unless_asked_for() {
+        let reason = |words: &[&str]| with_reason(words).expect("options").1;
+        assert_eq!(reason(&["-tb", "3"]), ThreadsReason::PhysicalCores);
+        // Even where they are as many.
+        assert_eq!(reason(&["-t", "7"]), ThreadsReason::Asked);
     }
 
     #[test]

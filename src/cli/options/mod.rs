@@ -11,8 +11,9 @@ pub(super) mod values;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use super::machine::Environment;
 use crate::{
-    record::{Constraints, Machine, Plan, Settings},
+    record::{Constraints, Plan, Settings},
     run::quality::Inputs,
 };
 use engine::EngineArgs;
@@ -53,7 +54,7 @@ pub(super) struct Request {
 }
 
 impl MeasureArgs {
-    pub(crate) fn into_request(self, scale: Scale, texts: Texts, machine: &Machine) -> Result<Request> {
+    pub(crate) fn into_request(self, scale: Scale, texts: Texts, environment: &Environment) -> Result<Request> {
         let Self { speed, precision, execution, no_quality, quality, recommendation, engine } = self;
         let texts = Texts { quick: texts.quick || precision.quick, ..texts };
         let compared = if no_quality { None } else { Some(quality.into_plan(texts)?) };
@@ -62,10 +63,10 @@ impl MeasureArgs {
         if workloads.is_empty() && quality.is_none() {
             bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
         }
-        let settings = engine.into_settings(machine.allowed_cpus);
+        let (settings, threads) = engine.into_settings(environment.threads);
         let protocol = precision.into_protocol(scale, &workloads);
         Ok(Request {
-            plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality },
+            plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality, threads: Some(threads) },
             settings,
             inputs: inputs.unwrap_or_default(),
             constraints: recommendation.constraints(),

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::record::{DeviceInfo, DeviceKind};
+use crate::record::{DeviceInfo, DeviceKind, ThreadsReason};
 
 const FULL: &str = "CPU : SSE3 = 1 | SSSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | AVX512 = 1 | \
     AVX512_VNNI = 1 | LLAMAFILE = 1 | OPENMP = 1 | REPACK = 1 | ";
@@ -37,6 +37,7 @@ fn machine() -> Machine {
         on_battery: Some(false),
         devices: vec![device("CPU", "CPU")],
         memory_bandwidth: None,
+        openmp_variables: None,
     }
 }
 
@@ -69,6 +70,7 @@ fn live() -> LiveState {
         },
         timer_ns: Some(30),
         host: Host::default(),
+        threads: Some(DefaultThreads { n_threads: 8, reason: ThreadsReason::PhysicalCores }),
     }
 }
 
@@ -161,6 +163,8 @@ fn what_lasts() {
     let bound = Machine { allowed_cpus: 2, ..machine() };
     assert_eq!(level("cores", &bound), Level::Warning);
     assert!(one("cores", &bound, &build(), &live()).finding.starts_with("2 of 16 CPUs"));
+    let whole = one("cores", &machine(), &build(), &live()).finding;
+    assert!(whole.ends_with("8 physical cores; threads default to 8: one for each physical core"), "{whole}");
     assert_eq!(level("memory", &Machine { available_bytes: 7 << 30, ..machine() }), Level::Warning);
     assert_eq!(level("memory", &Machine { available_bytes: 1 << 30, ..machine() }), Level::Bad);
     let limited = Machine { available_bytes: 3 << 30, memory_limit_bytes: Some(4 << 30), ..machine() };

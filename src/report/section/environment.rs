@@ -9,6 +9,7 @@ use crate::{
         number::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
     },
+    settings::N_THREADS,
 };
 
 /// Machine, program, parameters, then one a model.
@@ -60,6 +61,9 @@ fn machine(context: &Context) -> Vec<(&'static str, String)> {
         ("Power", battery.into()),
         ("Devices", m.devices.iter().map(device).collect::<Vec<_>>().join("; ")),
     ];
+    let variables = m.openmp_variables.iter().flatten().map(|(name, value)| format!("{name}={value}"));
+    let variables: Vec<String> = variables.collect();
+    rows.extend((!variables.is_empty()).then(|| ("OpenMP variables", variables.join(" "))));
     rows.extend(m.memory_bandwidth.as_ref().map(|b| ("Memory bandwidth", bandwidth::measured(b))));
     rows
 }
@@ -82,6 +86,10 @@ fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
     let context = &analysis.context;
     let p = &context.plan.protocol;
     let mut rows = settings(context.base_settings());
+    let threads = rows.iter_mut().find(|(name, _)| *name == N_THREADS.row);
+    if let Some(((_, said), reason)) = threads.zip(context.plan.threads) {
+        said.extend(["; ", &reason.to_string()]);
+    }
     rows.extend([
         ("Rounds", rounds(analysis)),
         ("Samples a visit", method::samples(context)),
