@@ -53,6 +53,11 @@ pub(crate) const FREE_MEMORY: AtRest = AtRest { warning: 0.25, bad: 0.10 };
 /// Share of the available memory that a model's peak took: the other side of [`FREE_MEMORY`], as little is left then.
 pub(crate) const PEAK_OF_AVAILABLE: f64 = 0.9;
 
+/// Standard deviation of the times of equal calculations of some ten milliseconds. A sample of a second averages over a hundred of them,
+/// so 3 % is no harm yet where they scatter independently; what comes in bursts does not average, and then it is that much. At a quarter the
+/// CPUs are not this program's.
+pub(crate) const CALCULATION_SCATTER: AtRest = AtRest { warning: 0.03, bad: 0.25 };
+
 /// Smallest step of the clock, ns. The shortest timed section is a token of some 100 µs, which steps of 1 µs resolve to 1 % and
 /// steps of its own length not at all.
 pub(crate) const CLOCK_STEP_NS: AtRest = AtRest { warning: 1_000.0, bad: 100_000.0 };

@@ -14,12 +14,16 @@ use crate::{
         self, Clock, Monotonic, Watch,
         clock::resolution_ns,
         doctor::{Check, Level, LiveState, checks, worst},
+        steadiness::Scatter,
     },
     record::Build,
 };
 
 /// How long the machine is watched while nothing of ours runs.
 const WATCHED: Duration = Duration::from_secs(1);
+
+/// How often it calculates the same: for half a second.
+const CALCULATIONS: usize = 50;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -34,7 +38,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let watch = Watch::start(clock.now_ns(), &[]);
     thread::sleep(WATCHED);
     let conditions = watch.end(clock.now_ns(), &[]);
-    let live = LiveState { conditions, timer_ns: resolution_ns(&clock), host: probe::host(), threads: Some(threads) };
+    let live = LiveState {
+        conditions,
+        timer_ns: resolution_ns(&clock),
+        host: probe::host(),
+        threads: Some(threads),
+        scatter: Scatter::of(&probe::calculation_ns(&clock, threads.n_threads, CALCULATIONS)),
+    };
     let checks = checks(&machine, &build, &live);
     if args.json { print_json(&checks) } else { print_text(&describe(&build, &checks)?) }
 }

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::{machine::Host, threads::DefaultThreads};
+use super::{machine::Host, steadiness::Scatter, threads::DefaultThreads};
 use crate::{
     record::{Build, Conditions, Machine},
     thresholds::{self, AtRest},
-    units::in_gib,
+    units::{NS_PER_MS, in_gib},
 };
 
 /// One thing that was looked at.
@@ -44,6 +44,8 @@ pub(crate) struct LiveState {
     pub host: Host,
     /// From [`super::default_threads`].
     pub threads: Option<DefaultThreads>,
+    /// Of [`super::calculation_ns`].
+    pub scatter: Option<Scatter>,
 }
 
 /// Every check, in the order to read them: what makes numbers wrong first, what makes them noisy after.
@@ -61,6 +63,7 @@ pub(crate) fn checks(machine: &Machine, build: &Build, live: &LiveState) -> Vec<
         foreign_cpu_share(&live.conditions),
         steal(&live.conditions),
         temperature(&live.conditions),
+        steadiness(live.scatter),
         clock_step(live.timer_ns),
         host(&live.host),
     ]
@@ -279,6 +282,22 @@ fn temperature(conditions: &Conditions) -> Check {
     let finding = |celsius: f64| format!("{celsius:.0} °C");
     let remedy = "let it cool and clear the vents: a hot CPU is slowed; drift in the results shows it";
     small("temperature", conditions.cpu_celsius, thresholds::CPU_CELSIUS.at_rest, finding, remedy)
+}
+
+fn steadiness(scatter: Option<Scatter>) -> Check {
+    const NAME: &str = "steadiness";
+    const REMEDY: &str = "end what else runs, or expect a run to need more rounds";
+    let Some(Scatter { times, median_ns, deviation, slowest }) = scatter else {
+        return not_good(NAME, Level::Unknown, "the clock is too coarse to tell", REMEDY);
+    };
+    let finding = |deviation: f64| {
+        let (median_ms, [deviation, slowest]) = (median_ns / NS_PER_MS, [deviation, slowest].map(|s| s * 100.0));
+        format!(
+            "{times} equal calculations of {median_ms:.1} ms scatter by {deviation:.1} % (standard deviation), the slowest took \
+             {slowest:.1} % longer"
+        )
+    };
+    small(NAME, Some(deviation), thresholds::CALCULATION_SCATTER, finding, REMEDY)
 }
 
 fn clock_step(timer_ns: Option<u64>) -> Check {

@@ -13,6 +13,7 @@ pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod oom;
 pub(crate) mod sampler;
+pub(crate) mod steadiness;
 pub(crate) mod storage;
 pub(crate) mod threads;
 
@@ -25,5 +26,6 @@ pub(crate) use machine::{host, machine};
 pub(crate) use memory::{ProcessMemory, own_peak};
 pub(crate) use oom::{Killer, OomKills};
 pub(crate) use sampler::Sampler;
+pub(crate) use steadiness::calculation_ns;
 pub(crate) use storage::cache_state;
 pub(crate) use threads::{DefaultThreads, default_threads};

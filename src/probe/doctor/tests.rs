@@ -71,6 +71,7 @@ fn live() -> LiveState {
         timer_ns: Some(30),
         host: Host::default(),
         threads: Some(DefaultThreads { n_threads: 8, reason: ThreadsReason::PhysicalCores }),
+        scatter: Some(Scatter { times: 50, median_ns: 1e7, deviation: 0.004, slowest: 0.02 }),
     }
 }
 
@@ -88,7 +89,7 @@ fn one(name: &str, machine: &Machine, build: &Build, live: &LiveState) -> Check 
 fn a_good_machine_is_good_throughout() {
     let checks = checks(&machine(), &build(), &live());
     assert_eq!(worst(&checks), Level::Good, "{checks:#?}");
-    assert_eq!(checks.len(), 14);
+    assert_eq!(checks.len(), 15);
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn what_is_so_now() {
 #[test]
 fn what_cannot_be_read_is_unknown_not_good() {
     let nothing = LiveState { timer_ns: Some(30), ..LiveState::default() };
-    for name in ["load", "other processes", "steal time", "swapping", "temperature"] {
+    for name in ["load", "other processes", "steal time", "swapping", "temperature", "steadiness"] {
         assert_eq!(one(name, &machine(), &build(), &nothing).level, Level::Unknown, "{name}");
     }
     assert_eq!(one("clock", &machine(), &build(), &LiveState::default()).level, Level::Unknown);
@@ -215,6 +216,17 @@ fn clock_and_host() {
     assert_eq!((check.level, check.finding.as_str()), (Level::Warning, "virtual machine (KVM), container (docker)"));
     let docker = Host { virtual_machine: None, container: Some("docker".into()) };
     assert_eq!(one("host", &machine(), &build(), &LiveState { host: docker, ..live() }).level, Level::Good);
+}
+
+#[test]
+fn equal_work_that_takes_unequal_times() {
+    let scatter = |deviation| Some(Scatter { times: 50, median_ns: 8_200_000.0, deviation, slowest: 0.41 });
+    let check =
+        |deviation| one("steadiness", &machine(), &build(), &LiveState { scatter: scatter(deviation), ..live() });
+    assert_eq!((check(0.01).level, check(0.3).level), (Level::Good, Level::Bad));
+    assert_eq!(check(0.05).level, Level::Warning);
+    let said = "50 equal calculations of 8.2 ms scatter by 5.0 % (standard deviation), the slowest took 41.0 % longer";
+    assert_eq!(check(0.05).finding, said);
 }
 
 #[test]
