@@ -80,7 +80,12 @@ fn weights_a_token(facts: &ModelFacts) -> Option<u64> {
         return None;
     }
     let tied = facts.tensors.iter().all(|group| group.class != "output");
-    let read = facts.tensors.iter().filter(|group| tied || group.class != "token_embd");
+    let read = facts.tensors.iter().filter(|group| match group.class.as_str() {
+        "token_embd" => tied,
+        // Of the one a row is read, the other is not loaded.
+        "per_layer_token_embd" | "nextn" => false,
+        _ => true,
+    });
     Some(read.map(|group| group.bytes).sum())
 }
 
@@ -135,6 +140,8 @@ mod tests {
         facts.tensors = vec![group("token_embd", 100), group("attn_q", 10)];
         assert_eq!(weights_a_token(&facts), Some(110));
         facts.tensors.push(group("output", 100));
+        assert_eq!(weights_a_token(&facts), Some(110));
+        facts.tensors.extend([group("per_layer_token_embd", 1000), group("nextn", 1000)]);
         assert_eq!(weights_a_token(&facts), Some(110));
         facts.n_expert = Some(8);
         assert_eq!(weights_a_token(&facts), None);

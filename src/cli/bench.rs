@@ -24,7 +24,7 @@ use crate::{
     event::{Observer, Silent},
     probe::{self, Monotonic},
     prompts,
-    record::{self, Constraints, Ended, FORMAT, Outcome, Plan, Purpose, Run, journal::Begun},
+    record::{self, Constraints, Ended, FORMAT, Outcome, Plan, Purpose, Role, Run, journal::Begun},
     run::quality::Inputs,
 };
 
@@ -120,7 +120,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
         let sources = fetch::sources([&*original], execution.downloads(), &mut Silent);
         return preview::show(subjects::find(sources, &settings), &plan, &environment, &types, execution.force);
     }
-    let original = fetch::path(&original, observer(&output.results).as_mut())?;
+    let original = fetch::path(&original, Role::Original, observer(&output.results).as_mut())?;
     let folder = CheckpointDir::open(keep.as_deref())?;
     let request =
         QuantizeRequest { original: &original, types: &types, n_threads: settings.n_threads, allow_requantize };

@@ -12,41 +12,44 @@ use crate::{
         hub::{ENDPOINT, HubSettings, Missing, Network, Progress},
         stores::{Seen, StoreError, Stored},
     },
-    record::{Outcome, Stage},
+    record::{Outcome, Role, Stage},
     text::printable,
 };
 
-/// What was typed for each model as files of this machine; what a store does not give is the model's row.
+/// What was typed for each model as files of this machine; what a store does not give is the model's row. The first is the original.
 pub(super) fn sources<'a>(
     names: impl IntoIterator<Item = &'a str>,
     downloads: Downloads,
     observer: &mut dyn Observer,
 ) -> Vec<Source> {
     let stores = stores();
-    let one = |name| match downloads {
-        Downloads::Made => source(name, &stores, observer),
-        Downloads::Announced => announced(name, &stores),
+    let one = |(place, name)| {
+        let role = if place == 0 { Role::Original } else { Role::Candidate };
+        match downloads {
+            Downloads::Made => source(name, role, &stores, observer),
+            Downloads::Announced => announced(name, role, &stores),
+        }
     };
-    names.into_iter().map(one).collect()
+    names.into_iter().enumerate().map(one).collect()
 }
 
 /// The path of one model that must be there.
-pub(super) fn path(name: &str, observer: &mut dyn Observer) -> Result<String> {
+pub(super) fn path(name: &str, role: Role, observer: &mut dyn Observer) -> Result<String> {
     let found =
-        models::stores::find(name, &stores(), &mut |p| report_progress(p, observer)).context("get the model")?;
+        models::stores::find(name, role, &stores(), &mut |p| report_progress(p, observer)).context("get the model")?;
     Ok(found.map_or_else(|| name.to_owned(), |found| found.path.display().to_string()))
 }
 
-fn source(name: &str, stores: &Stores, observer: &mut dyn Observer) -> Source {
-    match models::stores::find(name, stores, &mut |p| report_progress(p, observer)) {
+fn source(name: &str, role: Role, stores: &Stores, observer: &mut dyn Observer) -> Source {
+    match models::stores::find(name, role, stores, &mut |p| report_progress(p, observer)) {
         Ok(None) => Source::found(name),
         Ok(Some(found)) => stored(found),
         Err(error) => failed(name, &error),
     }
 }
 
-fn announced(name: &str, stores: &Stores) -> Source {
-    match models::stores::look(name, stores) {
+fn announced(name: &str, role: Role, stores: &Stores) -> Source {
+    match models::stores::look(name, role, stores) {
         Ok(Seen::Path) => Source::found(name),
         Ok(Seen::Here(found)) => stored(found),
         Ok(Seen::OnHub(missing)) => Source { pending: Some(to_fetch(&missing)), ..Source::found(name) },

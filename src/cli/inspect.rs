@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     event::Silent,
-    gguf::{self, Facts, Heads},
+    gguf::{self, Contradiction, Facts, FileType, FileTypeSource, Heads},
     models,
+    record::Role,
     text::printable,
 };
 
@@ -26,7 +27,7 @@ pub(super) struct InspectArgs {
 }
 
 pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
-    let file = models::resolve(&fetch::path(&args.model, &mut Silent)?)?.file;
+    let file = models::resolve(&fetch::path(&args.model, Role::Candidate, &mut Silent)?)?.file;
     let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
     let facts = model.facts();
     if args.json {
@@ -49,15 +50,27 @@ fn describe(file: &str, facts: &Facts) -> Result<String> {
             facts.gguf_version
         ),
     )?;
+    row("kind", facts.refusal().unwrap_or_else(|| facts.kind.name().to_owned()))?;
     row("name", known(facts.name.as_deref()))?;
     row("architecture", known(shape.architecture.as_deref()))?;
     row(
         "quantization",
-        facts.file_type.as_ref().map_or_else(|| "unknown".into(), |t| format!("{} ({})", t.short, t.name)),
+        facts.file_type.as_ref().map_or_else(|| "unknown".into(), |t| file_type(t, facts.contradiction.as_ref())),
     )?;
     row("parameters", format!("{:.2} M", facts.weights.params as f64 / 1e6))?;
     row("bits per weight", facts.bits_per_weight.map_or_else(|| "n/a: no tensors".into(), |b| format!("{b:.3}")))?;
-    row("layers", number(shape.n_layer))?;
+    let unused = shape.n_layer_unused;
+    row(
+        "layers",
+        if unused == 0 {
+            number(shape.n_layer)
+        } else {
+            format!("{}, {unused} of them not run", number(shape.n_layer))
+        },
+    )?;
+    if facts.unused.tensors > 0 {
+        row("for speculation", format!("{}, not loaded and not counted here", size(facts.unused.bytes)))?;
+    }
     row("width", number(shape.n_embd))?;
     row(
         "heads",
@@ -93,8 +106,9 @@ fn describe(file: &str, facts: &Facts) -> Result<String> {
         )?;
     }
     writeln!(out, "\n{:<10} {:>8} {:>16} {:>12} {:>8}", "type", "tensors", "parameters", "bytes", "share")?;
+    let all_bytes: u64 = facts.weights.bytes.saturating_add(facts.unused.bytes);
     for (ty, sum) in &facts.by_type {
-        let percent = sum.bytes as f64 / facts.weights.bytes.max(1) as f64 * 100.0;
+        let percent = sum.bytes as f64 / all_bytes.max(1) as f64 * 100.0;
         writeln!(
             out,
             "{:<10} {:>8} {:>16} {:>12} {percent:>6.1} %",
@@ -105,6 +119,16 @@ fn describe(file: &str, facts: &Facts) -> Result<String> {
         )?;
     }
     Ok(out)
+}
+
+/// `Q4_K_M (Q4_K - Medium)`, with what it is known from where no statement says so.
+fn file_type(found: &FileType, contradiction: Option<&Contradiction>) -> String {
+    let FileType { short, name, source } = found;
+    match (source, contradiction) {
+        (FileTypeSource::Guessed, _) => format!("{short} ({name}), guessed from its tensors: the file states none"),
+        (_, Some(contradiction)) => format!("{short} ({name}) by its tensors; {contradiction}"),
+        (FileTypeSource::Stated | FileTypeSource::Tensors, None) => format!("{short} ({name})"),
+    }
 }
 
 fn known(text: Option<&str>) -> String {

@@ -82,17 +82,17 @@ pub(super) fn make(
 ) -> Result<Vec<Source>> {
     let original = models::resolve(request.original)?.file;
     let facts = gguf::Model::read(&original).with_context(|| format!("read {}", original.display()))?.facts();
-    let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
-    let full_precision = ["F32", "F16", "BF16"].contains(&quant);
+    let (quant, words) = known_quant(&facts, &original)?;
+    let full_precision = facts.full_precision;
     if !full_precision && !request.allow_requantize {
         bail!(
-            "{} is already quantized ({quant}): give the full-precision original, or --allow-requantize to go on, labelled",
+            "{} is already quantized ({words}): give the full-precision original, or --allow-requantize to go on, labelled",
             original.display()
         );
     }
     let from = quant.to_owned();
     let made_from = if full_precision { MadeFrom::Quantized { from } } else { MadeFrom::Requantized { from } };
-    let stem = original.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = gguf::stem(&original.file_name().unwrap_or_default().to_string_lossy()).to_owned();
     let mut sources = vec![Source::found(request.original)];
     for &to in request.types {
         observer.on(Event::Quantizing { to: to.name });
@@ -110,6 +110,15 @@ pub(super) fn make(
         });
     }
     Ok(sources)
+}
+
+/// What the original is quantized to, as a name and in words; refuses what is no model.
+fn known_quant<'a>(facts: &'a gguf::Facts, original: &Path) -> Result<(&'a str, String)> {
+    if let Some(refusal) = facts.refusal() {
+        bail!("{}: {refusal}", original.display());
+    }
+    let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
+    Ok((quant, facts.contradiction.as_ref().map_or_else(|| quant.to_owned(), ToString::to_string)))
 }
 
 /// Makes one that was made before, of the same original.

@@ -81,6 +81,9 @@ pub(super) fn find(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
         let read = resolved.and_then(|file| gguf::Model::read(&file).map_err(|e| e.to_string()));
         let read = read.and_then(|model| {
             let facts = model.facts();
+            if let Some(refusal) = facts.refusal() {
+                return Err(refusal);
+            }
             Ok((model_facts(&facts, made_from)?, facts.shape))
         });
         let (facts, shape, outcome) = match read {
@@ -152,9 +155,13 @@ fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> Result<Model
         sha256: None,
         parts: u32::try_from(facts.files).unwrap_or(u32::MAX),
         quant: facts.file_type.as_ref().map_or("unknown", |t| t.short).into(),
+        contradiction: facts.contradiction.as_ref().map(ToString::to_string),
+        full_precision: Some(facts.full_precision),
+        row_fallback: facts.row_fallback(),
         bits_per_weight: facts.bits_per_weight.ok_or("it holds no tensors: a vocabulary alone can't be measured")?,
         n_params: facts.weights.params,
         weights_bytes: facts.weights.bytes,
+        unused_bytes: facts.unused.bytes,
         architecture: text(&facts.shape.architecture).unwrap_or_else(|| "unknown".into()),
         title: text(&facts.name),
         n_ctx_train: narrow(facts.shape.n_ctx_train),

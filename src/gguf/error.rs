@@ -81,7 +81,7 @@ pub enum Error {
     #[error("tensor `{tensor}` has a shape too large to exist")]
     ShapeOverflow { tensor: String },
     /// A type that ggml does not have or has removed.
-    #[error("tensor `{tensor}` has the unknown or removed type {id}")]
+    #[error("tensor `{tensor}` has {}", super::strange::describe(*id))]
     UnknownTensorType { tensor: String, id: u32 },
     /// A row that does not fill whole blocks.
     #[error("tensor `{tensor}` has rows of {row} elements, not a multiple of the {block} of {ty}")]
@@ -120,6 +120,12 @@ pub enum Error {
         part: u64,
         first: PathBuf,
     },
+    /// Parts of a split model, put one behind the other.
+    #[error(
+        "{count} parts of a split model, joined byte by byte: such parts are not joined with cat; merge the originals with \
+         `llama-gguf-split --merge`"
+    )]
+    JoinedParts { count: u64 },
     /// A split model in a file whose name does not end in `-00001-of-0000N.gguf`.
     #[error("the first of {count} parts must be named like NAME-00001-of-{count:05}.gguf to find the others")]
     SplitName { count: u64 },

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::header::{Header, Tensor};
+use super::kind::{Kind, Layers, layer_of};
 use super::metadata::{Metadata, Value};
-use super::mix::{MixRow, Totals, by_type, mix};
+use super::mix::{Class, MixRow, Totals, by_type, mix};
+use super::stated::{Contradiction, judge};
 use super::tokenizer::Tokenizer;
 use super::types::{FileType, GgmlType};
+use crate::record::RowFallback;
+use crate::text::printable;
 
 /// Elements in a block of the K-quants: `QK_K`.
 const K_BLOCK: u64 = 256;
@@ -17,16 +21,26 @@ const K_BLOCK: u64 = 256;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
     pub gguf_version: u32,
+    /// What it is for.
+    pub kind: Kind,
+    /// The model that an adapter changes, as it names it.
+    pub base_model: Option<String>,
     /// `general.name`.
     pub name: Option<String>,
     pub shape: Shape,
     /// Its quantization, as llama.cpp names it.
     pub file_type: Option<FileType>,
-    /// All tensors: how many, parameters, bytes.
+    /// What it states about its quantization, where its tensors contradict it.
+    pub contradiction: Option<Contradiction>,
+    /// Whether no matrix is quantized, whatever is stated.
+    pub full_precision: bool,
+    /// The tensors that run: how many, parameters, bytes.
     pub weights: Totals,
-    /// Bits a parameter really takes, all tensors counted; none without tensors.
+    /// Those of layers that predict further tokens for speculative decoding, which are not run and not loaded.
+    pub unused: Totals,
+    /// Bits a parameter really takes, all tensors that run counted; none without tensors.
     pub bits_per_weight: Option<f64>,
-    /// The same by tensor type.
+    /// All tensors by tensor type.
     pub by_type: BTreeMap<GgmlType, Totals>,
     /// The same by part of the model and tensor type.
     pub mix: Vec<MixRow>,
@@ -51,6 +65,8 @@ pub struct Shape {
     /// Tokens of context it was trained for.
     pub n_ctx_train: Option<u64>,
     pub n_layer: Option<u64>,
+    /// How many of the layers predict further tokens for speculative decoding, and are not run.
+    pub n_layer_unused: u64,
     pub n_embd: Option<u64>,
     pub n_head: Option<Heads>,
     /// Heads for keys and values; those of attention where the file states none.
@@ -80,6 +96,8 @@ pub struct KQuantFit {
     pub matrices: u64,
     /// Those whose rows are no multiple of 256, for which llama.cpp falls back to another type.
     pub fallback: Totals,
+    /// Elements in a row of the first of those.
+    pub fallback_row: Option<u64>,
 }
 
 /// The importance matrix a file was quantized with.
@@ -112,22 +130,33 @@ impl Facts {
         let headers = || std::iter::once(first).chain(rest.iter().copied());
         let tensors = || headers().flat_map(|header| &header.tensors);
         let by_type = by_type(tensors());
-        let weights = Totals::of(tensors());
-        let counts = by_type.iter().map(|(&ty, totals)| (ty, totals.tensors)).collect();
-        let file_type = match metadata.unsigned("general.file_type") {
-            Some(id) => FileType::from_id(id),
-            None => FileType::guess(&counts),
+        let architecture = text(metadata, "general.architecture").unwrap_or_default();
+        let layers = Layers::of(&architecture, metadata);
+        let class = |tensor: &Tensor| {
+            let runs = layers
+                .zip(layer_of(&tensor.name))
+                .is_none_or(|(layers, layer)| layers.predicting == 0 || layer < layers.run());
+            if runs { Class::of(&tensor.name) } else { Class::Nextn }
         };
+        let weights = Totals::of(tensors().filter(|tensor| class(tensor) != Class::Nextn));
+        let unused = Totals::of(tensors().filter(|tensor| class(tensor) == Class::Nextn));
+        let judged = judge(metadata, &tensors());
         let tokenizer = Tokenizer::of(metadata);
+        let base_model = ["general.base_model.0.repo_url", "general.base_model.0.name"];
         Self {
             gguf_version: first.version,
+            kind: Kind::of(metadata, &tensors().map(|tensor| tensor.name.as_str())),
+            base_model: base_model.iter().find_map(|key| text(metadata, key)),
             name: text(metadata, "general.name"),
             shape: Shape::of(metadata, tensors().find(|tensor| tensor.name == "token_embd.weight")),
-            file_type,
+            file_type: judged.file_type,
+            contradiction: judged.contradiction,
+            full_precision: judged.full_precision,
             weights,
+            unused,
             bits_per_weight: weights.bits_per_weight(),
             by_type,
-            mix: mix(tensors()),
+            mix: mix(tensors(), class),
             k_quants: KQuantFit::of(tensors()),
             tokenizer,
             imatrix: Imatrix::of(metadata),
@@ -140,6 +169,24 @@ impl Facts {
             file_bytes: headers().fold(0, |sum: u64, header| header.file_bytes.saturating_add(sum)),
             data_offset: first.data_offset,
         }
+    }
+}
+
+impl Facts {
+    /// What does not fit the blocks of its own type; `None` where all does, or its type has small blocks.
+    pub(crate) fn row_fallback(&self) -> Option<RowFallback> {
+        let base = self.file_type.as_ref()?.base();
+        let KQuantFit { matrices, fallback, fallback_row } = self.k_quants;
+        let row = fallback_row.filter(|_| base.block().0 == K_BLOCK)?;
+        Some(RowFallback { matrices: fallback.tensors, of: matrices, row, block: K_BLOCK })
+    }
+
+    /// Why the file can't be measured, and what to do about it; `None` of a model that generates.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let reason = self.kind.refusal()?;
+        let base = self.base_model.as_ref().filter(|_| self.kind == Kind::Adapter);
+        Some(base.map_or_else(|| reason.to_owned(), |base| format!("{reason}; its base model is {}", printable(base))))
     }
 }
 
@@ -159,6 +206,8 @@ impl Shape {
         Self {
             n_ctx_train: number("context_length"),
             n_layer: number("block_count"),
+            n_layer_unused: Layers::of(architecture.as_deref().unwrap_or_default(), metadata)
+                .map_or(0, |layers| layers.predicting),
             n_embd,
             n_head,
             n_head_kv,
@@ -194,8 +243,9 @@ impl KQuantFit {
         // llama-quantize leaves vectors, norms and anything not named a weight alone.
         let matrices: Vec<_> =
             tensors.filter(|t| t.dims.len() >= 2 && t.name.ends_with("weight") && !t.name.contains("_norm.")).collect();
-        let fallback = Totals::of(matrices.iter().copied().filter(|tensor| !tensor.row().is_multiple_of(K_BLOCK)));
-        Self { matrices: matrices.len() as u64, fallback }
+        let breaks = || matrices.iter().copied().filter(|tensor| !tensor.row().is_multiple_of(K_BLOCK));
+        let (fallback, fallback_row) = (Totals::of(breaks()), breaks().next().map(Tensor::row));
+        Self { matrices: matrices.len() as u64, fallback, fallback_row }
     }
 }
 

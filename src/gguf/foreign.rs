@@ -16,6 +16,8 @@ pub enum Foreign {
     Pickle,
     Html,
     Json,
+    /// An importance matrix as llama-imatrix wrote it before GGUF.
+    Imatrix,
     /// The pointer that git-lfs leaves where the file was not fetched.
     LfsPointer,
     Gzip,
@@ -47,8 +49,10 @@ impl Foreign {
             Self::Safetensors
         } else if starts_with_word(b"<!doctype") || starts_with_word(b"<html") {
             Self::Html
-        } else if text.starts_with(b"{") || text.starts_with(b"[") {
+        } else if begins_json(text) {
             Self::Json
+        } else if begins_imatrix(head) {
+            Self::Imatrix
         } else if head.len() > 1 && head[0] == 0x80 && (2..=5).contains(&head[1]) {
             Self::Pickle
         } else if !head.is_empty() && head.iter().all(|&byte| byte == 0) {
@@ -57,6 +61,28 @@ impl Foreign {
             Self::Unknown
         }
     }
+}
+
+/// Whether a text may be the beginning of a JSON object or array, cut anywhere.
+fn begins_json(text: &[u8]) -> bool {
+    if !text.starts_with(b"{") && !text.starts_with(b"[") {
+        return false;
+    }
+    // What was cut off may be half a character.
+    let end = text.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+    match serde_json::from_slice::<serde::de::IgnoredAny>(&text[..end]) {
+        Ok(_) => true,
+        Err(error) => error.is_eof(),
+    }
+}
+
+/// Its old format: how many entries, then the length of the first name and a tensor's name.
+fn begins_imatrix(head: &[u8]) -> bool {
+    let number =
+        |at: usize| head.get(at..at + 4).map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let (Some(entries), Some(length)) = (number(0), number(4)) else { return false };
+    let name = usize::try_from(length).ok().and_then(|length| head.get(8..8_usize.checked_add(length)?));
+    (1..1 << 20).contains(&entries) && name.is_some_and(|name| name.ends_with(b".weight"))
 }
 
 impl fmt::Display for Foreign {
@@ -68,6 +94,7 @@ impl fmt::Display for Foreign {
             Self::Pickle => "it looks like a Python pickle: convert the model to GGUF",
             Self::Html => "it looks like a web page: the download failed, fetch the file itself",
             Self::Json => "it looks like JSON: a configuration, or a download that failed",
+            Self::Imatrix => "it looks like an importance matrix, not a model: llama-quantize takes it with --imatrix",
             Self::LfsPointer => "it is a git-lfs pointer: fetch the file with `git lfs pull`",
             Self::Gzip => "it looks gzip-compressed: unpack it",
             Self::Logits => "it is a logits file of llama-perplexity, not a model",
@@ -83,7 +110,7 @@ mod tests {
 
     #[test]
     fn names_what_it_sees() {
-        let cases: [(&[u8], Foreign); 13] = [
+        let cases: [(&[u8], Foreign); 17] = [
             (b"\x50\x02\x00\x00\x00\x00\x00\x00{\"__metadata__\":{}}", Foreign::Safetensors),
             (b"tjgg\x03\x00\x00\x00", Foreign::OldGgml),
             (b"lmgg\x03\x00\x00\x00", Foreign::OldGgml),
@@ -91,6 +118,10 @@ mod tests {
             (b"\x80\x02}q\x00", Foreign::Pickle),
             (b"\n <!DOCTYPE html><html>", Foreign::Html),
             (b"{\"error\":\"Entry not found\"}", Foreign::Json),
+            (b"[{\"a\": \"cut in the mid", Foreign::Json),
+            (b"[package]\nname = \"x\"\n", Foreign::Unknown),
+            (b"{{ template }}", Foreign::Unknown),
+            (b"\x02\0\0\0\x13\0\0\0blk.0.attn_q.weight..\0\0", Foreign::Imatrix),
             (b"version https://git-lfs.github.com/spec/v1\n", Foreign::LfsPointer),
             (b"\x1f\x8b\x08", Foreign::Gzip),
             (b"_logits_\x00\x02", Foreign::Logits),

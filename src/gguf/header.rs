@@ -30,6 +30,8 @@ pub struct Header {
     pub data_offset: u64,
     /// The file's size, in bytes.
     pub file_bytes: u64,
+    /// What the data of a tensor starts at a multiple of, in bytes.
+    pub alignment: u64,
 }
 
 impl Header {
@@ -77,7 +79,15 @@ impl Header {
         if expected > file_bytes {
             return Err(Error::Truncated { expected, actual: file_bytes });
         }
-        Ok(Self { version, metadata, tensors, data_offset, file_bytes })
+        Ok(Self { version, metadata, tensors, data_offset, file_bytes, alignment })
+    }
+
+    /// Bytes of the file behind all that its tensors need, padding included.
+    #[must_use]
+    pub fn bytes_after_tensors(&self) -> u64 {
+        let end = self.tensors.last().map_or(0, |last| last.offset.saturating_add(last.bytes));
+        let end = self.data_offset.saturating_add(end).next_multiple_of(self.alignment);
+        self.file_bytes.saturating_sub(end)
     }
 
     /// Bytes of tensor data, padding left out.

@@ -90,6 +90,8 @@ impl Shape {
     pub fn kv_cache_bytes(&self, n_ctx: u32, type_k: GgmlType, type_v: GgmlType) -> Result<u64, KvUnknown> {
         self.check_plain()?;
         let n_layer = self.n_layer.ok_or(KvUnknown::Missing { what: "the number of layers" })?;
+        // Layers that are not run cache nothing.
+        let n_layer = n_layer.saturating_sub(self.n_layer_unused);
         let heads = self.n_head_kv.as_ref().ok_or(KvUnknown::Missing { what: "the number of heads" })?;
         let key_length = self.key_length.ok_or(KvUnknown::Missing { what: "the size of a key" })?;
         let value_length = self.value_length.ok_or(KvUnknown::Missing { what: "the size of a value" })?;
@@ -109,7 +111,7 @@ impl Shape {
             Heads::Same(heads) => bytes_per_token(*heads)?.checked_mul(n_layer),
             Heads::PerLayer(layers) => {
                 let mut sum = Some(0_u64);
-                for &heads in layers {
+                for &heads in layers.iter().take(usize::try_from(n_layer).unwrap_or(usize::MAX)) {
                     let layer = bytes_per_token(heads)?;
                     sum = sum.and_then(|sum| sum.checked_add(layer));
                 }

@@ -24,6 +24,10 @@ pub enum Class {
     FfnGate,
     FfnDown,
     Norm,
+    /// An embedding of each token for each layer, of which a token reads one row.
+    PerLayerEmbd,
+    /// Layers that predict further tokens for speculative decoding, which are not run here.
+    Nextn,
     Other,
 }
 
@@ -43,6 +47,8 @@ impl Class {
             Self::FfnGate => "ffn_gate",
             Self::FfnDown => "ffn_down",
             Self::Norm => "norm",
+            Self::PerLayerEmbd => "per_layer_token_embd",
+            Self::Nextn => "nextn",
             Self::Other => "other",
         }
     }
@@ -63,12 +69,14 @@ impl Class {
         };
         match part {
             "token_embd" => Self::TokenEmbd,
+            "per_layer_token_embd" => Self::PerLayerEmbd,
             "output" => Self::Output,
             "attn_q" => Self::AttnQ,
             "attn_k" => Self::AttnK,
             "attn_v" => Self::AttnV,
             "attn_qkv" => Self::AttnQkv,
             "attn_output" => Self::AttnOutput,
+            _ if part.starts_with("nextn.") => Self::Nextn,
             _ if is("ffn_up") => Self::FfnUp,
             _ if is("ffn_gate") => Self::FfnGate,
             _ if is("ffn_down") => Self::FfnDown,
@@ -122,10 +130,10 @@ pub struct MixRow {
 }
 
 /// Totals of `tensors` by class and type.
-pub(super) fn mix<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<MixRow> {
+pub(super) fn mix<'a>(tensors: impl Iterator<Item = &'a Tensor>, class: impl Fn(&Tensor) -> Class) -> Vec<MixRow> {
     let mut rows: BTreeMap<(Class, GgmlType), Totals> = BTreeMap::new();
     for tensor in tensors {
-        rows.entry((Class::of(&tensor.name), tensor.ty)).or_default().add(tensor);
+        rows.entry((class(tensor), tensor.ty)).or_default().add(tensor);
     }
     rows.into_iter().map(|((class, ty), totals)| MixRow { class, ty, totals }).collect()
 }
@@ -159,6 +167,9 @@ mod tests {
             ("blk.0.ffn_gate.3.weight", Class::FfnGate),
             ("blk.0.ffn_down_shexp.weight", Class::FfnDown),
             ("blk.0.post_ffw_norm.weight", Class::Norm),
+            ("per_layer_token_embd.weight", Class::PerLayerEmbd),
+            ("per_layer_proj_norm.weight", Class::Norm),
+            ("blk.4.nextn.eh_proj.weight", Class::Nextn),
             ("rope_freqs.weight", Class::Other),
             ("", Class::Other),
             ("blk.", Class::Other),

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::facts::Facts;
 use super::header::Header;
+use super::piece::SplitName;
 use crate::text::printable;
 
 /// The most parts a name can count, with five digits.
 const MAX_PARTS: u64 = 99_999;
+/// What another part behind the first has at least: its magic, version and counts.
+const HEADER_MIN_BYTES: u64 = 24;
 
 /// A model's files and headers, in order; the first holds the metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +41,11 @@ impl Model {
             return Err(Error::TooMany { what: "parts", count, limit: MAX_PARTS });
         }
         let name = path.file_name().and_then(|name| name.to_str()).and_then(SplitName::parse);
-        let name = name.filter(|name| u64::from(name.count) == count).ok_or(Error::SplitName { count })?;
+        let name = name.filter(|name| u64::from(name.count) == count);
+        if name.is_none() && first.header.bytes_after_tensors() >= HEADER_MIN_BYTES {
+            return Err(Error::JoinedParts { count });
+        }
+        let name = name.ok_or(Error::SplitName { count })?;
         let no = first.header.metadata.unsigned("split.no").unwrap_or(0);
         if no != 0 {
             return Err(Error::NotFirstPart {
@@ -107,31 +114,4 @@ fn read_part(first: &Path, name: &SplitName<'_>, part: u32) -> Result<Part, Erro
         }
     }
     Ok(Part { path, header })
-}
-
-/// A name `STEM-00001-of-00003.gguf`, as `llama-gguf-split` gives it, taken apart.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct SplitName<'a> {
-    pub(crate) stem: &'a str,
-    /// From 1.
-    pub(crate) part: u32,
-    pub(crate) count: u32,
-}
-
-impl<'a> SplitName<'a> {
-    pub(crate) fn parse(name: &'a str) -> Option<Self> {
-        let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-        let (stem, part) = rest.rsplit_once('-')?;
-        let number = |digits: &str| {
-            let five = digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            five.then(|| digits.parse::<u32>().ok()).flatten()
-        };
-        let (part, count) = (number(part)?, number(count)?);
-        (1 <= part && part <= count && !stem.is_empty()).then_some(Self { stem, part, count })
-    }
-
-    /// The name of another part of the same model.
-    pub(crate) fn name_of(&self, part: u32) -> String {
-        format!("{}-{part:05}-of-{:05}.gguf", self.stem, self.count)
-    }
 }

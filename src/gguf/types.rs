@@ -161,8 +161,10 @@ pub struct FileType {
 #[serde(rename_all = "lowercase")]
 pub enum FileTypeSource {
     Stated,
-    /// The type most of its tensors have.
+    /// Nothing is stated: the type most of its weights have.
     Guessed,
+    /// What is stated is contradicted: the type most of its weights have.
+    Tensors,
 }
 
 /// Set in the number when the type was guessed by whoever wrote the file.
@@ -216,13 +218,32 @@ impl FileType {
         TABLE.iter().find(|row| row.0 == id & !GUESSED).map(|&(_, short, name)| Self { short, name, source })
     }
 
-    /// What llama.cpp takes a file for that states nothing: named after the type most tensors have.
+    /// The type that llama-quantize stores most matrices of such a file in.
     #[must_use]
-    pub fn guess(tensors_by_type: &BTreeMap<GgmlType, u64>) -> Option<Self> {
-        let (&ty, _) = tensors_by_type.iter().rev().max_by_key(|(_, tensors)| **tensors)?;
+    pub fn base(&self) -> GgmlType {
+        match self.short {
+            "Q2_K_S" => Q2_K,
+            "IQ3_XS" | "IQ3_M" => IQ3_S,
+            "IQ2_S" => IQ2_XS,
+            "IQ2_M" => IQ2_S,
+            "MXFP4_MOE" => MXFP4,
+            short => {
+                let of_size = short.strip_suffix("_S").or_else(|| short.strip_suffix("_M"));
+                let plain = of_size.or_else(|| short.strip_suffix("_L")).filter(|plain| plain.ends_with("_K"));
+                let name = plain.unwrap_or(short);
+                GgmlType::ALL.into_iter().find(|ty| ty.to_string() == name).unwrap_or(F32)
+            }
+        }
+    }
+
+    /// What llama.cpp takes a file for that states nothing: named after the type most weights have.
+    #[must_use]
+    pub fn guess(weights_by_type: &BTreeMap<GgmlType, u64>) -> Option<Self> {
+        let (&ty, _) = weights_by_type.iter().rev().max_by_key(|(_, weights)| **weights)?;
         let name = ty.to_string();
         let short = match name.as_str() {
             "Q3_K" | "Q4_K" | "Q5_K" => format!("{name}_M"),
+            "MXFP4" => "MXFP4_MOE".into(),
             _ => name,
         };
         let row = TABLE.iter().find(|row| row.1 == short)?;
@@ -289,6 +310,18 @@ mod tests {
         );
         for unknown in [5, 6, 33, 34, 35, 42, u64::MAX] {
             assert_eq!(FileType::from_id(unknown), None);
+        }
+    }
+
+    #[test]
+    fn every_file_type_has_a_type_of_tensors() {
+        for (id, short, _) in TABLE {
+            let base = FileType::from_id(id).expect("it is in the table").base().to_string();
+            assert_eq!(short == "F32", base == "F32", "{short}");
+            assert!(
+                short.starts_with(&base) || ["IQ3_XS", "IQ3_M", "IQ2_S", "IQ2_M"].contains(&short),
+                "{short}: {base}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use crate::gguf::SplitName;
+use crate::gguf::{self, begins_quant};
 
 /// One name for each path, in order: `Q4_K_M` and `F16` for files of one family. The same model may be given twice.
 pub(crate) fn short_names(paths: &[&Path]) -> Vec<String> {
@@ -56,12 +56,7 @@ fn number(names: &mut [String]) {
 
 /// The file name without folder, extension and number of part.
 fn stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    if let Some(part) = SplitName::parse(&name) {
-        return part.stem.to_owned();
-    }
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
-    if extension.eq_ignore_ascii_case("gguf") && !stem.is_empty() { stem.to_owned() } else { name.into_owned() }
+    gguf::stem(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()).to_owned()
 }
 
 /// A word of a stem; one that names a quantization is never cut away.
@@ -71,11 +66,11 @@ struct Token {
     quant: bool,
 }
 
-/// Words between `-`, `.` and `_`, but a quantization such as `Q4_K_M` is one word.
+/// Words between `-`, `.`, `_` and spaces, but a quantization such as `Q4_K_M` is one word.
 fn tokens(stem: &str) -> Vec<Token> {
     let mut words: Vec<Token> = Vec::new();
     let mut start = 0;
-    for piece in stem.split(['-', '.', '_']) {
+    for piece in stem.split(['-', '.', '_', ' ']) {
         let range = start..start + piece.len();
         start = range.end + 1;
         match words.last_mut() {
@@ -90,13 +85,9 @@ fn tokens(stem: &str) -> Vec<Token> {
     words
 }
 
-fn begins_quant(word: &str) -> bool {
-    let word = word.to_ascii_uppercase();
-    if matches!(word.as_str(), "F16" | "F32" | "BF16" | "FP16" | "FP32" | "MXFP4" | "NVFP4") {
-        return true;
-    }
-    let digits = ["IQ", "TQ", "Q"].iter().find_map(|prefix| word.strip_prefix(prefix));
-    digits.is_some_and(|digits| matches!(digits.as_bytes(), [b'1'..=b'8']))
+/// The quantization that a file's stem names, as it is spelled there: `Q4_K_M` of `m-UD-Q4_K_M-imat`; the last one where several stand.
+pub(crate) fn quant_of(stem: &str) -> Option<&str> {
+    tokens(stem).into_iter().rev().find(|token| token.quant).map(|token| &stem[token.range])
 }
 
 fn continues_quant(word: &str) -> bool {

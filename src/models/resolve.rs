@@ -1,14 +1,17 @@
 //! What the user typed for a model becomes a file on this machine, with all its parts, without opening anything slow.
 
 use std::{
-    collections::BTreeSet,
-    fs, io,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use thiserror::Error;
 
-use crate::gguf::SplitName;
+use super::{
+    access::{self, AccessError},
+    near::nearest,
+};
+use crate::gguf::{BytePiece, Kind, Model, SplitName};
 
 /// A model found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +28,15 @@ pub(crate) enum ResolveError {
     #[error("{path} does not exist{hint}", path = path.display(), hint = NotFoundHint(missing, nearby))]
     NotFound { path: PathBuf, missing: Option<PathBuf>, nearby: Vec<String> },
     /// The system would not let us look.
-    #[error("read {path}: {source}; check its permissions", path = path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Unreadable(#[from] AccessError),
     #[error("{path} is neither a file nor a folder: a model must be a regular file", path = path.display())]
     NotAFile { path: PathBuf },
     #[error("{path} holds no .gguf file: name the model itself", path = path.display())]
     EmptyFolder { path: PathBuf },
+    /// What lies beside a model, without one.
+    #[error("{path} holds no model, only {list}: there is no language model in this folder", path = path.display(), list = kinds(sides))]
+    NoModel { path: PathBuf, sides: Vec<(String, Kind)> },
     #[error("{path} holds {count} models, name one of them: {list}", path = path.display(), count = models.len(), list = models.join(", "))]
     SeveralModels { path: PathBuf, models: Vec<String> },
     /// A later part of a split model.
@@ -39,6 +45,11 @@ pub(crate) enum ResolveError {
     /// A split model without all of its parts.
     #[error("{file} needs {missing}, which does not exist: all parts must lie in one folder", file = file.display(), missing = missing.display())]
     MissingPart { file: PathBuf, missing: PathBuf },
+    /// A file that was cut by bytes.
+    #[error("{path} is a piece of {whole}, cut by bytes: {advice}", path = path.display())]
+    BytePiece { path: PathBuf, whole: String, advice: String },
+    #[error("{path} has a name that is not UTF-8, which llama.cpp cannot open: rename it", path = path.display())]
+    NotUtf8 { path: PathBuf },
 }
 
 struct NotFoundHint<'a>(&'a Option<PathBuf>, &'a [String]);
@@ -53,47 +64,111 @@ impl std::fmt::Display for NotFoundHint<'_> {
     }
 }
 
+/// `a draft head (mtp-x.gguf) and a projector (mmproj) (mmproj-x.gguf)`.
+pub(crate) fn kinds(sides: &[(String, Kind)]) -> String {
+    let words: Vec<String> = sides.iter().map(|(name, kind)| format!("{} ({name})", kind.name())).collect();
+    match &words[..] {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// Finds the files of a model: a path to a file, to the first part of a split one, or to a folder that holds one model.
 ///
 /// # Errors
 /// When there is no such model, it can't be read, is incomplete, or the name could mean several. Never waits on a pipe.
 pub(crate) fn resolve(name: &str) -> Result<Resolved, ResolveError> {
     let path = Path::new(name);
-    let unreadable = |source| ResolveError::Unreadable { path: path.into(), source };
-    let file = match fs::metadata(path) {
-        Ok(meta) if meta.is_file() => path.to_owned(),
-        Ok(meta) if meta.is_dir() => only_model(path)?,
-        Ok(_) => return Err(ResolveError::NotAFile { path: path.into() }),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Err(not_found(path));
-        }
-        Err(error) => return Err(unreadable(error)),
+    let file = match access::look(path)? {
+        Some(meta) if meta.is_file() => path.to_owned(),
+        Some(meta) if meta.is_dir() => only_model(path)?,
+        Some(_) => return Err(ResolveError::NotAFile { path: path.into() }),
+        None => return Err(not_found(path)?),
     };
+    if let Some(piece) = file.file_name().and_then(|name| name.to_str()).and_then(BytePiece::parse) {
+        return Err(byte_piece(&file, &piece)?);
+    }
     let parts = parts_of(&file)?;
     for part in &parts {
-        fs::File::open(part).map_err(|source| ResolveError::Unreadable { path: part.clone(), source })?;
+        access::check_readable(part)?;
     }
     Ok(Resolved { file, parts })
 }
 
-/// The one model of a folder. A projector for images (`mmproj-...`) is no model, the parts of a split one are one.
+/// The one model of a folder. What lies beside a model is none, by its name or by its header; the parts of a split one are one.
 fn only_model(folder: &Path) -> Result<PathBuf, ResolveError> {
-    let unreadable = |source| ResolveError::Unreadable { path: folder.into(), source };
-    let mut models = BTreeSet::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-        let gguf = Path::new(&name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
-        if gguf && !name.to_ascii_lowercase().starts_with("mmproj") && folder.join(&name).is_file() {
+    let Gathered { models, sides, pieces, unreadable } = gather(folder)?;
+    let named: Vec<String> = models.keys().filter(|name| Kind::by_name(name).is_none()).cloned().collect();
+    // A model may be named like what lies beside one; then its header is what is left to ask.
+    let candidates = if named.is_empty() { models.into_keys().collect() } else { named };
+    match &candidates[..] {
+        [one] => Ok(folder.join(one)),
+        [] => Err(if let Some(piece) = pieces.first().and_then(|name| BytePiece::parse(name)) {
+            byte_piece(&folder.join(&pieces[0]), &piece)?
+        } else if !sides.is_empty() {
+            ResolveError::NoModel { path: folder.into(), sides }
+        } else if let Some(path) = unreadable {
+            ResolveError::NotUtf8 { path }
+        } else {
+            ResolveError::EmptyFolder { path: folder.into() }
+        }),
+        _ => Err(ResolveError::SeveralModels { path: folder.into(), models: candidates }),
+    }
+}
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// Models by the name of their first part, with what their header says they are; `None` where it can't be read.
+    pub(crate) models: BTreeMap<String, Option<Kind>>,
+    /// What lies beside models.
+    pub(crate) sides: Vec<(String, Kind)>,
+    /// Pieces that were cut by bytes.
+    pieces: Vec<String>,
+    /// A GGUF file whose name is no UTF-8.
+    unreadable: Option<PathBuf>,
+}
+
+/// Sorts the files of a folder. Hidden files are nothing: some systems keep such a one beside each.
+pub(crate) fn gather(folder: &Path) -> Result<Gathered, AccessError> {
+    let (mut found, mut firsts) = (Gathered::default(), BTreeSet::new());
+    for name in access::entries(folder)?.unwrap_or_default() {
+        let path = folder.join(&name);
+        let gguf = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+        let Some(name) = name.to_str() else {
+            if gguf {
+                found.unreadable = Some(path);
+            }
+            continue;
+        };
+        // A link that leads nowhere is missed when it is asked for.
+        let file = access::look(&path).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_file()));
+        if name.starts_with('.') || !file {
+            continue;
+        }
+        if BytePiece::parse(name).is_some() {
+            found.pieces.push(name.to_owned());
+        } else if gguf {
             // A later part stands for its first, so that a first part that is missing is missed.
-            models.insert(SplitName::parse(&name).map_or(name.clone(), |part| part.name_of(1)));
+            firsts.insert(SplitName::parse(name).map_or_else(|| name.to_owned(), |part| part.name_of(1)));
         }
     }
-    let models: Vec<String> = models.into_iter().collect();
-    match &models[..] {
-        [] => Err(ResolveError::EmptyFolder { path: folder.into() }),
-        [one] => Ok(folder.join(one)),
-        _ => Err(ResolveError::SeveralModels { path: folder.into(), models }),
+    for first in firsts {
+        let kind = Model::read(&folder.join(&first)).ok().map(|model| model.facts().kind);
+        match kind.or_else(|| Kind::by_name(&first)).filter(|kind| kind.is_side_file()) {
+            Some(side) => found.sides.push((first, side)),
+            None => _ = found.models.insert(first, kind),
+        }
     }
+    Ok(found)
+}
+
+fn byte_piece(path: &Path, piece: &BytePiece) -> Result<ResolveError, AccessError> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names = access::entries(folder)?.unwrap_or_default();
+    let advice = piece.advice(names.iter().filter_map(|name| name.to_str()));
+    Ok(ResolveError::BytePiece { path: path.into(), whole: piece.whole.clone(), advice })
 }
 
 fn parts_of(file: &Path) -> Result<Vec<PathBuf>, ResolveError> {
@@ -107,47 +182,26 @@ fn parts_of(file: &Path) -> Result<Vec<PathBuf>, ResolveError> {
     (1..=part.count)
         .map(|index| {
             let path = sibling(index);
-            if path.is_file() { Ok(path) } else { Err(ResolveError::MissingPart { file: file.into(), missing: path }) }
+            match access::look(&path)? {
+                Some(meta) if meta.is_file() => Ok(path),
+                _ => Err(ResolveError::MissingPart { file: file.into(), missing: path }),
+            }
         })
         .collect()
 }
 
 /// Says what is near: the first missing folder on the way, or names in the same folder that look alike.
-fn not_found(path: &Path) -> ResolveError {
+fn not_found(path: &Path) -> Result<ResolveError, AccessError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.is_dir()).last();
-        return ResolveError::NotFound { path: path.into(), missing: missing.map(Path::to_owned), nearby: Vec::new() };
-    }
-    let wanted = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let names = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut near: Vec<(usize, String)> =
-        names.filter_map(|name| Some((closeness(&wanted, &name.to_lowercase())?, name))).collect();
-    near.sort();
-    let nearby = near.into_iter().take(3).map(|(_, name)| name).collect();
-    ResolveError::NotFound { path: path.into(), missing: None, nearby }
-}
-
-/// Edits between two names when they are few for their length, or one is the beginning of the other; smaller is closer.
-fn closeness(wanted: &str, name: &str) -> Option<usize> {
-    let (a, b): (Vec<char>, Vec<char>) = (wanted.chars().collect(), name.chars().collect());
-    if wanted.is_empty() {
-        return None;
-    }
-    // Levenshtein's distance, a row at a time.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    let edits = row[b.len()];
-    (edits <= (a.len() / 4).max(2) || name.starts_with(wanted) || wanted.starts_with(name)).then_some(edits)
+    let Some(names) = access::entries(folder)? else {
+        let is_folder = |folder: &Path| access::look(folder).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_dir()));
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !is_folder(f)).last();
+        let missing = missing.map(Path::to_owned);
+        return Ok(ResolveError::NotFound { path: path.into(), missing, nearby: Vec::new() });
+    };
+    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let nearby = nearest(&wanted, names.iter().map(|name| name.to_string_lossy().into_owned()));
+    Ok(ResolveError::NotFound { path: path.into(), missing: None, nearby })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{
     hub::{self, HubError, HubName, HubSettings},
     ollama::{self, OllamaError},
 };
+use crate::record::Role;
 
 /// Where the stores of this machine are. What has no place is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,22 +66,23 @@ pub(crate) enum Seen {
 /// Finds what `name` names in a store; `None` when it is a path. What exists here as a path is one.
 pub(crate) fn find(
     name: &str,
+    role: Role,
     stores: &Stores,
     progress: &mut dyn FnMut(hub::Progress<'_>),
 ) -> Result<Option<Stored>, StoreError> {
     Ok(match named(name, stores)? {
         Named::Path => None,
         Named::Stored(here) => Some(here),
-        Named::OnHub(asked, hub) => Some(Stored { path: hub::fetch(&asked, hub, progress)?, label: None }),
+        Named::OnHub(asked, hub) => Some(Stored { path: hub::fetch(&asked, role, hub, progress)?, label: None }),
     })
 }
 
 /// Says what `name` names without fetching it.
-pub(crate) fn look(name: &str, stores: &Stores) -> Result<Seen, StoreError> {
+pub(crate) fn look(name: &str, role: Role, stores: &Stores) -> Result<Seen, StoreError> {
     Ok(match named(name, stores)? {
         Named::Path => Seen::Path,
         Named::Stored(here) => Seen::Here(here),
-        Named::OnHub(asked, hub) => match hub::look(&asked, hub)? {
+        Named::OnHub(asked, hub) => match hub::look(&asked, role, hub)? {
             hub::Whereabouts::Here(path) => Seen::Here(Stored { path, label: None }),
             hub::Whereabouts::There(missing) => Seen::OnHub(missing),
         },
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn paths_are_left_alone() {
         for path in ["./quantized-model", "/no/such/model.gguf", "model.gguf", "src/none", "C:\\m.gguf"] {
-            assert_eq!(find(path, &none(), &mut |_| {}).unwrap(), None, "{path}");
+            assert_eq!(find(path, Role::Candidate, &none(), &mut |_| {}).unwrap(), None, "{path}");
         }
     }
 
@@ -136,11 +138,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("models/owner/m")).unwrap();
         let stores = Stores { lmstudio: Some(dir.path().join("models")), ..none() };
-        let found = find("lmstudio:owner/m", &stores, &mut |_| {}).unwrap().unwrap();
+        let found = find("lmstudio:owner/m", Role::Candidate, &stores, &mut |_| {}).unwrap().unwrap();
         assert_eq!(found.path, dir.path().join("models/owner/m"));
         for name in ["lmstudio:owner/other", "lmstudio:../models", "lmstudio:/tmp", "lmstudio:"] {
-            assert!(matches!(find(name, &stores, &mut |_| {}), Err(StoreError::LmStudio { .. })), "{name}");
+            assert!(
+                matches!(find(name, Role::Candidate, &stores, &mut |_| {}), Err(StoreError::LmStudio { .. })),
+                "{name}"
+            );
         }
-        assert!(matches!(find("lmstudio:x", &none(), &mut |_| {}), Err(StoreError::NoPlace { .. })));
+        assert!(matches!(find("lmstudio:x", Role::Candidate, &none(), &mut |_| {}), Err(StoreError::NoPlace { .. })));
     }
 }

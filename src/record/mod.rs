@@ -32,7 +32,7 @@ pub(crate) use comparison::{
 pub(crate) use constraints::{Constraints, Prefer};
 pub(crate) use error::{ReadError, WriteError};
 pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth};
-pub(crate) use model::{MadeFrom, ModelFacts, TensorGroup, TokenizerFacts};
+pub(crate) use model::{MadeFrom, ModelFacts, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
 pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptTurns, Protocol, Workers, Workload, WorkloadKind};
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};

@@ -64,14 +64,27 @@ pub struct ModelFacts {
     pub sha256: Option<String>,
     /// Number of parts.
     pub parts: u32,
-    /// Quantization by llama.cpp's name (`Q4_K_M`), from `general.file_type`; "unknown" when absent.
+    /// Quantization by llama.cpp's name (`Q4_K_M`): as stated, or by the tensors where they contradict the statement or none is made; "unknown" when no
+    /// name fits.
     pub quant: String,
+    /// What is stated about the quantization, where the tensors contradict it: `F16 by its file type; 31 % of its bytes are MXFP4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradiction: Option<String>,
+    /// Whether no matrix is quantized; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_precision: Option<bool>,
+    /// Matrices whose rows do not fill the blocks of its type, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_fallback: Option<RowFallback>,
     /// Real bits per weight: bytes of all tensors x 8 / parameters.
     pub bits_per_weight: f64,
     /// Parameters.
     pub n_params: u64,
-    /// Bytes of all tensors.
+    /// Bytes of all tensors that run.
     pub weights_bytes: u64,
+    /// Bytes of layers for speculative decoding, which are not loaded and in no other figure.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unused_bytes: u64,
     /// Architecture (`llama`, `qwen2`).
     pub architecture: String,
     /// `general.name`, when given.
@@ -97,6 +110,34 @@ pub struct ModelFacts {
     pub expected_kv_bytes: Option<u64>,
     /// What this run made it from, when it did.
     pub made_from: Option<MadeFrom>,
+}
+
+/// Matrices that llama.cpp stores in another type than the file's, since their rows do not fill its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowFallback {
+    /// How many.
+    pub matrices: u64,
+    /// Of how many.
+    pub of: u64,
+    /// Elements in a row of the first of them.
+    pub row: u64,
+    /// Elements in a block.
+    pub block: u64,
+}
+
+impl fmt::Display for RowFallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { matrices, of, row, block } = self;
+        write!(
+            f,
+            "rows of {row} do not fill blocks of {block}: llama.cpp stores {matrices} of {of} matrices in another, mostly larger type"
+        )
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// What a file was made from.

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gguf_bench::testing::models::hub::{HubError, HubName, HubSettings, Network, fetch};
+use gguf_bench::testing::{
+    models::hub::{HubError, HubName, HubSettings, Network, fetch},
+    record::Role,
+};
 use tempfile::TempDir;
 
 use crate::support::hub::{Hub, Manner, TOKEN, sha256};
@@ -31,7 +34,7 @@ impl Person {
     }
 
     fn asks(&self, name: &str) -> Result<PathBuf, HubError> {
-        fetch(&HubName::parse(name).unwrap(), &self.settings, &mut |_| {})
+        fetch(&HubName::parse(name).unwrap(), Role::Candidate, &self.settings, &mut |_| {})
     }
 
     fn fails(&self, name: &str) -> String {
@@ -64,8 +67,9 @@ fn a_model_is_downloaded_once_and_checked() {
     );
     let person = Person::at(&hub);
     let mut seen = Vec::new();
-    let path =
-        fetch(&HubName::parse("o/m").unwrap(), &person.settings, &mut |p| seen.push((p.done_bytes, p.total_bytes)));
+    let path = fetch(&HubName::parse("o/m").unwrap(), Role::Candidate, &person.settings, &mut |p| {
+        seen.push((p.done_bytes, p.total_bytes));
+    });
     let path = path.unwrap();
     assert_eq!(fs::read(&path).unwrap(), MODEL);
     assert_eq!(path.file_name().unwrap(), "m-Q4_K_M.gguf");

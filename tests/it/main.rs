@@ -20,6 +20,8 @@ mod hostile;
 mod hub;
 mod inspect;
 mod interrupt;
+#[cfg(unix)]
+mod kinds;
 mod memory;
 mod mutated;
 mod network;

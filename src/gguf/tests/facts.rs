@@ -112,11 +112,32 @@ fn heads_may_differ_by_layer() {
 fn file_type_is_guessed_only_where_none_is_stated() {
     let facts = facts_of(&Fixture::llama().tensor("output.weight", &[256, 3], GgmlType::Q4_K));
     assert_eq!(facts.file_type.map(|ty| (ty.short, ty.source)), Some(("Q4_K_M", FileTypeSource::Guessed)));
-    assert_eq!(facts_of(&Fixture::llama().u32("general.file_type", 99)).file_type, None);
-    assert_eq!(
-        facts_of(&Fixture::llama().u32("general.file_type", 17)).file_type.map(|ty| ty.name),
-        Some("Q5_K - Medium")
-    );
+    let stated = |id| facts_of(&Fixture::llama().u32("general.file_type", id)).file_type.map(|ty| (ty.name, ty.source));
+    assert_eq!(stated(14), Some(("Q4_K - Small", FileTypeSource::Stated)));
+    // It has no tensor of Q5_K, and no program knows 99.
+    assert_eq!(stated(17), Some(("Q4_K - Medium", FileTypeSource::Tensors)));
+    assert_eq!(stated(99), Some(("Q4_K - Medium", FileTypeSource::Tensors)));
+}
+
+#[test]
+fn layers_for_speculation_and_tables_of_rows_have_classes_of_their_own() {
+    let with_heads = Fixture::llama()
+        .u32("llama.nextn_predict_layers", 1)
+        .tensor("per_layer_token_embd.weight", &[256, 8], GgmlType::F16)
+        .tensor("blk.1.attn_q.weight", &[256, 256], GgmlType::F16)
+        .tensor("blk.1.nextn.eh_proj.weight", &[256, 512], GgmlType::F16);
+    let mut two = with_heads.clone();
+    // One layer runs, the second predicts further.
+    let keys = String::from_utf8_lossy(&two.keys.1).into_owned();
+    let at = keys.find("llama.block_count").unwrap() + "llama.block_count".len() + 4;
+    two.keys.1[at] = 2;
+    let facts = facts_of(&two);
+    assert_eq!((facts.shape.n_layer, facts.shape.n_layer_unused), (Some(2), 1));
+    assert_eq!((facts.unused.tensors, facts.unused.bytes), (2, 2 * (256 * 256 + 256 * 512)));
+    assert_eq!(facts.weights.tensors, 4);
+    assert!(facts.mix.iter().any(|row| row.class == Class::PerLayerEmbd));
+    let of_one = facts_of(&Fixture::llama()).shape.kv_cache_bytes(512, GgmlType::F16, GgmlType::F16);
+    assert_eq!(facts.shape.kv_cache_bytes(512, GgmlType::F16, GgmlType::F16), of_one);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn parse(bytes: &[u8]) -> Result<Header, Error> {
     Header::parse(bytes, bytes.len() as u64)
 }
 
-fn facts_of(fixture: &Fixture) -> super::Facts {
+pub(super) fn facts_of(fixture: &Fixture) -> super::Facts {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     std::fs::write(&path, fixture.bytes()).unwrap();

@@ -102,6 +102,26 @@ fn a_name_that_hides_the_others_is_refused() {
 }
 
 #[test]
+fn parts_joined_by_bytes_are_told_from_a_wrong_name() {
+    let folder = folder();
+    let joined = folder.path().join("whole.gguf");
+    std::fs::write(&joined, [part(0, 2).bytes(), part(1, 2).bytes()].concat()).unwrap();
+    let error = Model::read(&joined).unwrap_err();
+    assert!(matches!(error, Error::JoinedParts { count: 2 }), "{error:?}");
+    assert!(error.to_string().contains("llama-gguf-split --merge"), "{error}");
+}
+
+#[test]
+fn parts_in_capitals_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for no in 0..2 {
+        std::fs::write(folder.path().join(format!("A-{:05}-of-00002.GGUF", no + 1)), part(no, 2).bytes()).unwrap();
+    }
+    let model = Model::read(&folder.path().join("A-00001-of-00002.GGUF")).unwrap();
+    assert_eq!(model.parts().count(), 2);
+}
+
+#[test]
 fn a_count_no_name_can_hold_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny-00001-of-00002.gguf");

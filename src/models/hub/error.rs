@@ -4,7 +4,15 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::{HubName, Pick};
+use super::{HubName, Pick, name::base};
+use crate::{
+    gguf::{self, Kind},
+    models::{
+        names::quant_of,
+        near::{PROPOSED, by_nearness},
+        resolve::kinds,
+    },
+};
 
 /// Why a model could not be had from the Hub.
 #[derive(Debug, Error)]
@@ -29,8 +37,18 @@ pub enum HubError {
     /// The repository has nothing that llama.cpp reads.
     #[error("{repo} has no GGUF file: convert it with llama.cpp's convert_hf_to_gguf.py, or name a GGUF repository{near}", near = near(nearby))]
     NoGguf { repo: String, nearby: Vec<String> },
-    #[error("{repo} has no {what}; it has {list}", repo = asked.repo, what = what(&asked.pick), list = models.join(", "))]
+    /// The repository has only what lies beside a model.
+    #[error("{repo} has no model, only {list}: name the repository of the model it belongs to", list = kinds(sides))]
+    NoModel { repo: String, sides: Vec<(String, Kind)> },
+    /// The model is there in pieces that llama.cpp does not read.
+    #[error("{repo} has this model in pieces that were cut by bytes: download them, and {advice}")]
+    BytePieces { repo: String, advice: String },
+    #[error("{repo} has no {what}; {list}", repo = asked.repo, what = what(&asked.pick), list = nearest(asked, models))]
     NoSuchFile { asked: HubName, models: Vec<String> },
+    /// Equal answers, of which no rule takes one.
+    #[error("{repo} has several models that this may mean; name one of them: {list}", repo = asked.repo,
+        list = models.iter().map(|file| format!("{}/{file}", asked.repo)).collect::<Vec<_>>().join(", "))]
+    SeveralFiles { asked: HubName, models: Vec<String> },
     /// A split model without all of its parts.
     #[error("{repo} has {found} of the {of} parts of {file}")]
     PartsMissing { repo: String, file: String, found: usize, of: u32 },
@@ -55,6 +73,23 @@ pub enum HubError {
 
 fn near(nearby: &[String]) -> String {
     if nearby.is_empty() { String::new() } else { format!("; with GGUF files there are {}", nearby.join(", ")) }
+}
+
+/// What there is in place of what was asked for, the nearest first.
+fn nearest(asked: &HubName, models: &[String]) -> String {
+    let sorted = match &asked.pick {
+        Pick::Quant(quant) => by_nearness(quant, models, |name| {
+            let stem = gguf::stem(base(name));
+            quant_of(stem).unwrap_or(stem)
+        }),
+        Pick::File(file) => by_nearness(base(file), models, base),
+        Pick::Usual => models.iter().map(String::as_str).collect(),
+    };
+    if sorted.len() <= PROPOSED {
+        return format!("it has {}", sorted.join(", "));
+    }
+    let others = sorted.len() - PROPOSED;
+    format!("nearest to it are {}, and there are {others} more", sorted[..PROPOSED].join(", "))
 }
 
 fn what(pick: &Pick) -> String {

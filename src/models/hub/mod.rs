@@ -25,6 +25,8 @@ use serde::Deserialize;
 use choose::{RemoteFile, choose};
 use name::is_word;
 
+use crate::record::Role;
+
 pub(crate) const ENDPOINT: &str = "https://huggingface.co";
 /// Longest time to get a connection: without a network a person should not wait.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -103,9 +105,14 @@ pub(crate) struct Missing {
 ///
 /// # Errors
 /// When it is not in the cache and can't be had; see [`HubError`].
-pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf, HubError> {
+pub fn fetch(
+    asked: &HubName,
+    role: Role,
+    hub: &HubSettings,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<PathBuf, HubError> {
     let client = Client::of(hub);
-    match client.find(asked)? {
+    match client.find(asked, role)? {
         Found::Cached(path) => Ok(path),
         Found::Listed { revision, parts } => {
             let api = client.api()?;
@@ -119,9 +126,9 @@ pub fn fetch(asked: &HubName, hub: &HubSettings, progress: &mut dyn FnMut(Progre
 }
 
 /// Says what fetching the model would bring, by the Hub's description of it alone.
-pub(crate) fn look(asked: &HubName, hub: &HubSettings) -> Result<Whereabouts, HubError> {
+pub(crate) fn look(asked: &HubName, role: Role, hub: &HubSettings) -> Result<Whereabouts, HubError> {
     let client = Client::of(hub);
-    let (revision, parts) = match client.find(asked)? {
+    let (revision, parts) = match client.find(asked, role)? {
         Found::Cached(path) => return Ok(Whereabouts::Here(path)),
         Found::Listed { revision, parts } => (revision, parts),
     };
@@ -157,14 +164,14 @@ impl<'a> Client<'a> {
     }
 
     /// Where the model is: by the Hub's description, by the cache where the Hub may not or can't be asked.
-    fn find(&self, asked: &HubName) -> Result<Found, HubError> {
+    fn find(&self, asked: &HubName, role: Role) -> Result<Found, HubError> {
         if self.hub.network == Network::Forbidden {
             let offline = || HubError::Offline { repo: asked.repo.clone(), cache: self.hub.cache.clone() };
-            return cached(asked, &self.cache).map(Found::Cached).ok_or_else(offline);
+            return cached(asked, role, &self.cache).map(Found::Cached).ok_or_else(offline);
         }
         let repository = match self.describe(&self.api()?, &asked.repo) {
             Err(error @ HubError::Unreachable { .. }) => {
-                return cached(asked, &self.cache).map(Found::Cached).ok_or(error);
+                return cached(asked, role, &self.cache).map(Found::Cached).ok_or(error);
             }
             Err(HubError::NoSuchRepo { repo, endpoint, .. }) => {
                 return Err(HubError::NoSuchRepo { nearby: self.nearby(&repo), repo, endpoint });
@@ -172,9 +179,9 @@ impl<'a> Client<'a> {
             described => described?,
         };
         let file = |s: Sibling| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256), bytes: s.size };
-        match choose(asked, repository.siblings.into_iter().map(file).collect()) {
+        match choose(asked, role, repository.siblings.into_iter().map(file).collect()) {
             Err(HubError::NoGguf { repo, .. }) => Err(HubError::NoGguf { nearby: self.nearby(&repo), repo }),
-            chosen => Ok(Found::Listed { revision: repository.sha, parts: chosen? }),
+            chosen => Ok(Found::Listed { revision: repository.sha, parts: chosen?.parts }),
         }
     }
 
@@ -316,14 +323,14 @@ fn is_sha256(etag: &str) -> bool {
 }
 
 /// The model as the cache has it, of the revision it saw last.
-fn cached(asked: &HubName, cache: &Cache) -> Option<PathBuf> {
+fn cached(asked: &HubName, role: Role, cache: &Cache) -> Option<PathBuf> {
     let repo = cache.model(asked.repo.clone());
     // An empty name leads to the folder of the revision.
     let folder = repo.get("")?;
     let mut files = Vec::new();
     walk(&folder, &folder, &mut files);
     let files = files.into_iter().map(|name| RemoteFile { name, sha256: None, bytes: None }).collect();
-    Some(folder.join(&choose(asked, files).ok()?.first()?.name))
+    Some(folder.join(&choose(asked, role, files).ok()?.parts.first()?.name))
 }
 
 /// Paths of the files below a folder, as the Hub would write them.

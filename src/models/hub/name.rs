@@ -5,13 +5,15 @@
 pub struct HubName {
     /// `owner/name`.
     pub repo: String,
+    /// A branch, tag or commit; the main branch when there is none.
+    pub revision: Option<String>,
     pub pick: Pick,
 }
 
 /// Which of a repository's models is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
-    /// Whichever llama.cpp's `-hf` takes when nothing is said.
+    /// Whichever llama.cpp's `-hf` takes when nothing is said; of an original the best there is.
     Usual,
     /// The one of this quantization.
     Quant(String),
@@ -42,7 +44,7 @@ impl HubName {
             (Some(file), None) if is_gguf(file) && stays_inside(file) => Pick::File(file.into()),
             _ => return None,
         };
-        Some(Self { repo: format!("{owner}/{name}"), pick })
+        Some(Self { repo: format!("{owner}/{name}"), revision: None, pick })
     }
 }
 
@@ -50,6 +52,11 @@ impl HubName {
 pub(super) fn is_word(text: &str) -> bool {
     let sign = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     !text.is_empty() && text.len() <= 96 && text.chars().all(sign) && !text.starts_with(['.', '-'])
+}
+
+/// The name of a file without its folders.
+pub(super) fn base(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 /// Whether a file's name says that it is a model.

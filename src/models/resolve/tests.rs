@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which write their own fixtures")]
 
+use std::fs;
+
 use super::*;
+use crate::gguf::{GgmlType, fixture::Fixture};
 
 struct Folder(tempfile::TempDir);
 
@@ -52,14 +55,6 @@ fn a_split_model_by_its_first_part() {
 }
 
 #[test]
-fn names_of_parts() {
-    assert_eq!(SplitName::parse("a-of-b-00002-of-00010.gguf"), Some(SplitName { stem: "a-of-b", part: 2, count: 10 }));
-    for other in ["m-2-of-3.gguf", "m-00004-of-00003.gguf", "m-00000-of-00003.gguf", "m-00001-of-00003.bin", "m.gguf"] {
-        assert_eq!(SplitName::parse(other), None, "{other}");
-    }
-}
-
-#[test]
 fn a_folder_is_its_one_model() {
     let folder = Folder::with(&["README.md", "mmproj-model-f16.gguf", "model-Q4_0.gguf"]);
     fs::create_dir(folder.path("sub.gguf")).unwrap();
@@ -67,6 +62,68 @@ fn a_folder_is_its_one_model() {
     assert_eq!(resolve(&path).unwrap().file, folder.path("model-Q4_0.gguf"));
     let error = folder.resolve("sub.gguf").unwrap_err();
     assert!(matches!(error, ResolveError::EmptyFolder { .. }), "{error}");
+}
+
+#[test]
+fn what_lies_beside_a_model_is_passed_over() {
+    for beside in [
+        &["mtp-g.gguf", "mmproj-F16.gguf"][..],
+        &["Gemma4_26B.BF16-mmproj.gguf", "llava13b_f16_mmproj_f16.gguf", "m.mmproj-f16.gguf"],
+        &["imatrix_unsloth.gguf", "ggml-vocab-llama.gguf", "._g-Q4_K_M.gguf", ".hidden.gguf"],
+    ] {
+        let folder = Folder::with(&["g-Q4_K_M.gguf"]);
+        for name in beside {
+            fs::write(folder.path(name), Fixture::llama().bytes()).unwrap();
+        }
+        assert_eq!(folder.resolve("").unwrap().file, folder.path("g-Q4_K_M.gguf"), "{beside:?}");
+    }
+}
+
+#[test]
+fn headers_tell_what_neutral_names_do_not() {
+    let folder = Folder::with(&[]);
+    let projector = Fixture::default().text("general.architecture", "clip").tensor("v.x", &[32], GgmlType::F32);
+    fs::write(folder.path("vision.gguf"), projector.bytes()).unwrap();
+    let error = folder.resolve("").unwrap_err().to_string();
+    assert!(
+        error.ends_with("only a projector (mmproj) (vision.gguf): there is no language model in this folder"),
+        "{error}"
+    );
+    fs::write(folder.path("text.gguf"), Fixture::llama().bytes()).unwrap();
+    assert_eq!(folder.resolve("").unwrap().file, folder.path("text.gguf"));
+    // A model may be named like what lies beside one.
+    fs::remove_file(folder.path("text.gguf")).unwrap();
+    fs::write(folder.path("Qwen-MTP.gguf"), Fixture::llama().bytes()).unwrap();
+    assert_eq!(folder.resolve("").unwrap().file, folder.path("Qwen-MTP.gguf"));
+}
+
+#[test]
+fn pieces_of_bytes_say_how_they_are_joined() {
+    let folder = Folder::with(&["x.gguf.part1of2", "x.gguf.part2of2"]);
+    for name in ["x.gguf.part1of2", "x.gguf.part2of2", ""] {
+        let error = folder.resolve(name).unwrap_err().to_string();
+        assert!(error.ends_with("join the parts: cat x.gguf.part1of2 x.gguf.part2of2 > x.gguf"), "{error}");
+    }
+}
+
+#[test]
+fn parts_in_capitals_are_one_model() {
+    let folder = Folder::with(&["A-00001-of-00002.GGUF", "A-00002-of-00002.GGUF"]);
+    assert_eq!(folder.resolve("").unwrap().parts.len(), 2);
+    assert_eq!(folder.resolve("A-00001-of-00002.GGUF").unwrap().parts.len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_nowhere_and_names_that_are_no_text_are_told() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let folder = Folder::with(&[]);
+    std::os::unix::fs::symlink("nowhere", folder.path("dang.gguf")).unwrap();
+    let error = folder.resolve("dang.gguf").unwrap_err().to_string();
+    assert!(error.ends_with("dang.gguf is a link to nowhere, which does not exist"), "{error}");
+    fs::write(folder.0.path().join(OsStr::from_bytes(b"m\xff.gguf")), "GGUF").unwrap();
+    let error = folder.resolve("").unwrap_err().to_string();
+    assert!(error.contains("not UTF-8, which llama.cpp cannot open"), "{error}");
 }
 
 #[test]
@@ -126,7 +183,9 @@ fn what_may_not_be_read_says_so() {
     for answer in [file, inside, whole] {
         match answer {
             Ok(resolved) => assert!(root, "{resolved:?}"),
-            Err(error) => assert!(!root && matches!(error, ResolveError::Unreadable { .. }), "{error}"),
+            Err(error) => {
+                assert!(!root && matches!(error, ResolveError::Unreadable(AccessError::Forbidden { .. })), "{error}");
+            }
         }
     }
 }

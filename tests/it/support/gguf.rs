@@ -129,6 +129,52 @@ impl Gguf {
         self
     }
 
+    /// With these tensors alone.
+    pub(crate) fn only(mut self, names: &[&str]) -> Self {
+        let all = std::mem::take(&mut self.tensors);
+        let data = std::mem::take(&mut self.data);
+        for (place, tensor) in all.iter().enumerate() {
+            if names.iter().any(|name| tensor.name == name.as_bytes()) {
+                let end = all.get(place + 1).map_or(data.len(), |next| usize::try_from(next.offset).unwrap());
+                let bytes = &data[usize::try_from(tensor.offset).unwrap()..end];
+                self = self.and(std::str::from_utf8(&tensor.name).unwrap(), &tensor.dims, tensor.ty, bytes);
+            }
+        }
+        self
+    }
+
+    /// With one more tensor behind the others.
+    pub(crate) fn and(mut self, name: &str, dims: &[u64], ty: u32, bytes: &[u8]) -> Self {
+        self.data.resize(self.data.len().next_multiple_of(ALIGNMENT), 0);
+        let offset = self.data.len() as u64;
+        self.tensors.push(Tensor { name: name.into(), dims: dims.into(), ty, offset });
+        self.data.extend(bytes);
+        self
+    }
+
+    /// With its data in another type, `bytes` of it.
+    pub(crate) fn retyped(mut self, names: &[&str], ty: u32, bytes_of: impl Fn(u64) -> usize) -> Self {
+        let all = std::mem::take(&mut self.tensors);
+        let data = std::mem::take(&mut self.data);
+        for (place, tensor) in all.iter().enumerate() {
+            let name = std::str::from_utf8(&tensor.name).unwrap();
+            let end = all.get(place + 1).map_or(data.len(), |next| usize::try_from(next.offset).unwrap());
+            let bytes = &data[usize::try_from(tensor.offset).unwrap()..end];
+            self = if names.iter().any(|part| name.contains(part)) {
+                self.and(name, &tensor.dims, ty, &vec![0; bytes_of(tensor.dims.iter().product())])
+            } else {
+                self.and(name, &tensor.dims, tensor.ty, bytes)
+            };
+        }
+        self
+    }
+
+    /// Without the keys that begin so.
+    pub(crate) fn without_keys(mut self, start: &str) -> Self {
+        self.keys.retain(|key| !key.name.starts_with(start.as_bytes()));
+        self
+    }
+
     /// With the first bytes of a tensor's data replaced by `piece` over and over.
     pub(crate) fn weights(mut self, name: &str, piece: &[u8], times: usize) -> Self {
         let tensor = self.tensors.iter().find(|tensor| tensor.name == name.as_bytes()).unwrap();
