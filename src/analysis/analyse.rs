@@ -84,7 +84,7 @@ pub fn analyse(run: &Run) -> Analysis {
     let outputs: Vec<Option<QualityAnalysis>> =
         (0..run.subjects.len()).map(|model| quality::analyse(run, model)).collect();
     let models: Vec<ModelAnalysis> = (0..run.subjects.len())
-        .map(|model| model::analyse(run, model, original, &series[model], compare(model), &outputs))
+        .map(|model| model::analyse(run, model, original, &series[model], &series[original], compare(model), &outputs))
         .collect();
     let warnings = warning::find(run, &series, &models);
     let advice = advise(run, &series, &models);

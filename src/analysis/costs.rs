@@ -14,13 +14,13 @@ use crate::{
 /// Loads of one model over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LoadSummary {
-    /// Median time to load the model, warm loads alone when there are any.
+    /// Time to load the model: the level of its metric, of loads in one state of the page cache.
     pub model_s: f64,
     /// Median time to make the first context.
     pub context_s: f64,
     /// Bytes of the file.
     pub bytes: u64,
-    /// Bytes over time.
+    /// Bytes over time of cold loads; `None` of warm ones, which map a file without reading it.
     pub gib_per_s: Option<f64>,
     /// State of the cache in the loads counted.
     pub cache: CacheState,
@@ -30,21 +30,21 @@ pub struct LoadSummary {
     pub n: usize,
 }
 
-/// The loads of one model; `None` when it was never loaded.
-pub(super) fn load(run: &Run, model: usize) -> Option<LoadSummary> {
+/// The loads of one model, with the level of its metric; `None` when it was never loaded.
+pub(super) fn load(run: &Run, model: usize, level_s: Option<f64>) -> Option<LoadSummary> {
     let loads: Vec<&Load> = visits(run, model).filter_map(|v| v.load.as_ref()).collect();
-    let warm: Vec<&Load> = loads.iter().copied().filter(|l| l.cache == CacheState::Warm).collect();
-    let counted = if warm.is_empty() { loads.clone() } else { warm };
+    let cache = series::counted_cache(run, model)?;
+    let counted: Vec<&Load> = loads.iter().copied().filter(|l| l.cache == cache).collect();
     let median =
         |of: fn(&Load) -> u64| stats::median(&counted.iter().map(|l| of(l) as f64 / NS_PER_S).collect::<Vec<_>>()).ok();
-    let model_s = median(|l| l.model_ns)?;
-    let first = counted.first()?;
+    let model_s = level_s.map_or_else(|| median(|l| l.model_ns), Some)?;
+    let bytes = counted.first()?.file_bytes;
     Some(LoadSummary {
         model_s,
         context_s: median(|l| l.context_ns)?,
-        bytes: first.file_bytes,
-        gib_per_s: (model_s > 0.0).then(|| first.file_bytes as f64 / GIB / model_s),
-        cache: first.cache,
+        bytes,
+        gib_per_s: (cache == CacheState::Cold && model_s > 0.0).then(|| bytes as f64 / GIB / model_s),
+        cache,
         first_cold_s: loads.iter().find(|l| l.cache == CacheState::Cold).map(|l| l.model_ns as f64 / NS_PER_S),
         n: counted.len(),
     })
@@ -98,8 +98,8 @@ pub struct BufferTotals {
     pub compute_bytes: u64,
 }
 
-/// Memory of one model; `None` when it was never read.
-pub(super) fn memory(run: &Run, model: usize) -> Option<MemorySummary> {
+/// Memory of one model, with the level of its metric; `None` when it was never read.
+pub(super) fn memory(run: &Run, model: usize, level_bytes: Option<f64>) -> Option<MemorySummary> {
     let visits: Vec<&Visit> = visits(run, model).filter(|v| v.memory.is_some()).collect();
     let medians = |of: &dyn Fn(&Memory) -> Option<f64>| {
         let values: Vec<f64> = visits.iter().filter_map(|v| of(v.memory.as_ref()?)).collect();
@@ -107,7 +107,7 @@ pub(super) fn memory(run: &Run, model: usize) -> Option<MemorySummary> {
     };
     let of_series = |of: fn(&[f64]) -> Option<f64>| medians(&move |m: &Memory| of(&loaded_readings(m)));
     let peaks: Vec<f64> = visits.iter().filter_map(|visit| series::peak_rss(run, visit)).collect();
-    let peak_bytes = stats::median(&peaks).ok()?;
+    let peak_bytes = level_bytes.map_or_else(|| stats::median(&peaks).ok(), Some)?;
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;
     let sum = |of: fn(&Buffer) -> u64| total(last.buffers.iter().map(of));

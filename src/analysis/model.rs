@@ -70,22 +70,34 @@ impl ModelAnalysis {
     }
 }
 
-/// What its own series and the comparisons with the original say; `outputs` are the comparisons of every model.
+/// What its own series, those of the original (`base`) and the comparisons of the two say; `outputs` are the comparisons of every model.
 pub(super) fn analyse(
     run: &Run,
     model: usize,
     original: usize,
     own: &[Series],
+    base: &[Series],
     vs_original: Vec<Comparison>,
     outputs: &[Option<QualityAnalysis>],
 ) -> ModelAnalysis {
-    let of_series = |s: &Series| series::summarise(s, &run.plan.protocol);
+    let protocol = &run.plan.protocol;
+    let of_series = |s: &Series| {
+        let level = series::summarise(s, protocol);
+        let ratio = vs_original.iter().find(|c| c.id == s.id).and_then(|c| c.ratio);
+        let base = base.iter().find(|b| b.id == s.id);
+        match ratio.zip(base) {
+            Some((ratio, base)) => level.beside(&series::summarise(base, protocol), ratio),
+            None => level,
+        }
+    };
     // A mean over workloads means something as a ratio only.
     let mut metrics: Vec<MetricSummary> = own.iter().filter(|s| s.id != MetricId::Overall).map(of_series).collect();
     let info = &run.subjects[model];
     metrics.extend(quality::metrics(info.role, model, outputs));
     let facts = info.model.facts.as_ref();
     let answers = answers::by_prompt(run, model, original);
+    let level = |id: &MetricId| metrics.iter().find(|m| m.id == *id).and_then(|m| m.value);
+    let (load, memory) = (level(&MetricId::Load), level(&MetricId::PeakMemory));
     ModelAnalysis {
         name: info.name.clone(),
         file: info.model.file.clone(),
@@ -97,8 +109,8 @@ pub(super) fn analyse(
         metrics,
         vs_original,
         retained: verdict::retained(run, own),
-        load: costs::load(run, model),
-        memory: costs::memory(run, model),
+        load: costs::load(run, model, load),
+        memory: costs::memory(run, model, memory),
         categories: answers::by_category(run, model),
         behaviour: Behaviour::of(&answers),
         answers,

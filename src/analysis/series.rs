@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     metric::{Better, MetricId, Unit},
-    record::{CacheState, MemorySeries, Protocol, Run, Sample, Visit, round_value},
+    record::{CacheState, Load, MemorySeries, Protocol, Run, Sample, Visit, round_value},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -20,6 +20,8 @@ pub(super) struct Series {
     pub(super) best: Option<f64>,
     /// Wall time spent on it, warm-up included, seconds; `None` of what comes with other work.
     pub(super) cost_s: Option<f64>,
+    /// State of the page cache in the loads counted; `None` of what is no load. Series of different states are never compared.
+    pub(super) cache: Option<CacheState>,
 }
 
 impl Series {
@@ -34,9 +36,10 @@ pub struct MetricSummary {
     /// Which metric.
     #[serde(skip)]
     pub id: MetricId,
-    /// Median over rounds.
+    /// The original's is the median over its rounds; a candidate's is the original's times their ratio, so that the two figures beside
+    /// each other never disagree. Without a ratio it is the median.
     pub value: Option<f64>,
-    /// Lower end of the order-statistic interval; `None` under the rounds it needs.
+    /// Lower end of the order-statistic interval, moved as the value is; `None` under the rounds it needs.
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,
@@ -91,6 +94,20 @@ pub(super) fn summarise(series: &Series, protocol: &Protocol) -> MetricSummary {
     }
 }
 
+impl MetricSummary {
+    /// A candidate's level beside its ratio: the original's level times the ratio, with the interval moved as far. Rounds are not equal
+    /// and candidates are not always measured in all of them. The ratio is paired by round and free of that; a median is not.
+    pub(super) fn beside(self, original: &Self, ratio: f64) -> Self {
+        let level = original.value.map(|value| value * ratio).filter(|level| level.is_finite() && *level > 0.0);
+        let (Some(level), Some(own)) = (level, self.value.filter(|own| *own > 0.0)) else { return self };
+        let moved = |end: Option<f64>| end.map(|end| end * (level / own));
+        let (low, high) = (moved(self.low), moved(self.high));
+        // A rounding must not put the level outside of its own interval.
+        let (low, high) = (low.map(|low| low.min(level)), high.map(|high| high.max(level)));
+        Self { value: Some(level), low, high, ..self }
+    }
+}
+
 /// The visits to a model, in time order.
 pub(super) fn visits(run: &Run, model: usize) -> impl Iterator<Item = &Visit> {
     round_value::visits(run, model).map(|(_, visit)| visit)
@@ -136,7 +153,7 @@ pub(super) fn overall(run: &Run, own: &[Series]) -> Option<Series> {
         stats::mean(&logs?).ok().map(f64::exp)
     };
     let by_round = first.by_round.iter().filter_map(|&(round, _)| Some((round, mean(round)?))).collect();
-    Some(Series { id: MetricId::Overall, by_round, best: None, cost_s: None })
+    Some(Series { id: MetricId::Overall, by_round, best: None, cost_s: None, cache: None })
 }
 
 /// The categories of the prompts, in the order of the suite.
@@ -170,14 +187,29 @@ fn synthetic(run: &Run, model: usize, index: usize, id: MetricId) -> Series {
     series.costing(total(timed.filter(|s| s.workload == index).map(|s| s.wall_ns)))
 }
 
-/// Cold loads are another experiment: they count only when there is no warm one.
 fn load(run: &Run, model: usize) -> Series {
-    let any_warm = visits(run, model).any(|v| v.load.as_ref().is_some_and(|l| l.cache == CacheState::Warm));
-    series(run, model, MetricId::Load, |visit| {
-        let load = visit.load.as_ref()?;
-        (!any_warm || load.cache == CacheState::Warm).then_some(load.model_ns as f64 / NS_PER_S)
-    })
-    .costing(total(visits(run, model).filter_map(|v| v.load.as_ref()).flat_map(|l| [l.model_ns, l.context_ns])))
+    let cache = counted_cache(run, model);
+    let counted = series(run, model, MetricId::Load, |visit| {
+        let load = visit.load.as_ref().filter(|load| Some(load.cache) == cache)?;
+        Some(load.model_ns as f64 / NS_PER_S)
+    });
+    let all = visits(run, model).filter_map(|v| v.load.as_ref()).flat_map(|l| [l.model_ns, l.context_ns]);
+    Series { cache, ..counted }.costing(total(all))
+}
+
+/// Which of a model's loads are counted: a load from storage and one from the page cache are two experiments. Warm ones where every
+/// model has one, else cold ones where every model has one. Where neither is so each has its own, and different ones are not compared.
+pub(super) fn counted_cache(run: &Run, model: usize) -> Option<CacheState> {
+    let has = |model: usize, state: CacheState| loads(run, model).any(|load| load.cache == state);
+    let is_loaded = |model: &usize| loads(run, *model).next().is_some();
+    let common = |state: &CacheState| (0..run.subjects.len()).filter(is_loaded).all(|model| has(model, *state));
+    let own = |state: &CacheState| has(model, *state);
+    let states = || [CacheState::Warm, CacheState::Cold, CacheState::Unknown].into_iter();
+    states().find(|state| own(state) && common(state)).or_else(|| states().find(own))
+}
+
+fn loads(run: &Run, model: usize) -> impl Iterator<Item = &Load> {
+    visits(run, model).filter_map(|visit| visit.load.as_ref())
 }
 
 /// Of loading and of the synthetic workloads, which every round has: rounds with prompts take more and are not of equal work. Exact where
@@ -223,18 +255,141 @@ fn series(run: &Run, model: usize, id: MetricId, value: impl Fn(&Visit) -> Optio
         Better::Higher => f64::max,
         Better::Lower => f64::min,
     });
-    Series { id, by_round, best, cost_s: None }
+    Series { id, by_round, best, cost_s: None, cache: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{WorkloadKind, read_run};
+    use crate::{
+        analysis::{Analysis, analyse},
+        metric::id,
+        record::{WorkloadKind, read_run},
+        stats::SplitMix64,
+    };
+
+    fn fixture() -> Run {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        read_run(&path).expect("the fixture is a record")
+    }
+
+    /// A run of random rounds: common moods, noise of each model's own, and rounds that some models miss.
+    fn random_run(seed: u64, n_rounds: usize) -> Run {
+        let mut run = fixture();
+        let mut rng = SplitMix64::new(seed);
+        let template = run.rounds[0].clone();
+        run.rounds.clear();
+        for index in 0..n_rounds {
+            let mut round = template.clone();
+            round.index = u32::try_from(index).expect("few rounds");
+            let mood = 0.5 + rng.unit();
+            for visit in &mut round.visits {
+                let slow = mood * (1.0 + 0.3 * rng.unit()) * (1.0 + visit.model as f64 * 0.02);
+                let scaled = |ns: u64| {
+                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive time")]
+                    {
+                        (ns as f64 * slow) as u64
+                    }
+                };
+                for sample in &mut visit.samples {
+                    sample.wall_ns = scaled(sample.wall_ns);
+                    sample.native_ns = sample.native_ns.map(scaled);
+                }
+                if let Some(load) = &mut visit.load {
+                    load.model_ns = scaled(load.model_ns);
+                }
+            }
+            // As a subject that is no longer measured, or that failed once.
+            round.visits.retain(|_| rng.unit() < 0.85);
+            run.rounds.push(round);
+        }
+        run
+    }
+
+    fn both(analysis: &Analysis, mut check: impl FnMut(&MetricSummary, &MetricSummary, &crate::analysis::Comparison)) {
+        let original = &analysis.models[0];
+        for model in &analysis.models[1..] {
+            for c in model.vs_original.iter().filter(|c| c.ratio.is_some()) {
+                let Some((own, base)) = model.metric(&c.id).zip(original.metric(&c.id)) else { continue };
+                check(own, base, c);
+            }
+        }
+    }
+
+    #[test]
+    fn a_level_and_the_ratio_beside_it_never_disagree() {
+        let mut compared = 0;
+        for seed in 0..60 {
+            let run = random_run(seed, 2 + usize::try_from(seed % 12).expect("small"));
+            both(&analyse(&run), |own, base, c| {
+                let (level, base, ratio) =
+                    (own.value.expect("a level"), base.value.expect("a level"), c.ratio.expect("one"));
+                assert!((level / base / ratio - 1.0).abs() < 1e-12, "{} {level} {base} {ratio}", c.id);
+                assert!(own.low.is_none_or(|low| low <= level) && own.high.is_none_or(|high| level <= high));
+                compared += 1;
+            });
+        }
+        assert!(compared > 1000, "{compared}");
+    }
+
+    #[test]
+    fn sections_of_their_own_show_the_same_level() {
+        let analysis = analyse(&random_run(5, 9));
+        for model in &analysis.models {
+            let level = |of: &str| model.metric(&id(of)).and_then(|m| m.value);
+            assert_eq!(model.load.as_ref().map(|l| l.model_s), level("load"));
+            assert_eq!(model.memory.as_ref().map(|m| m.peak_bytes), level("memory_peak"));
+        }
+    }
+
+    /// The loads of the first two models, round by round.
+    fn cached(states: [&[CacheState]; 2]) -> Run {
+        let mut run = fixture();
+        run.subjects.truncate(2);
+        let template = run.rounds[0].clone();
+        run.rounds.clear();
+        for index in 0..states[0].len() {
+            let mut round = template.clone();
+            round.index = u32::try_from(index).expect("few rounds");
+            round.visits.retain(|visit| visit.model < 2);
+            for visit in &mut round.visits {
+                visit.load.as_mut().expect("it was loaded").cache = states[visit.model][index];
+            }
+            run.rounds.push(round);
+        }
+        run
+    }
+
+    #[test]
+    fn loads_are_compared_warm_with_warm_or_cold_with_cold() {
+        use CacheState::{Cold, Warm};
+        let compared = |states| {
+            let analysis = analyse(&cached(states));
+            let loads: Vec<Option<CacheState>> =
+                analysis.models.iter().map(|m| m.load.as_ref().map(|l| l.cache)).collect();
+            (analysis.models[1].comparison(&id("load")).map(|c| c.n), loads)
+        };
+        let both_warm = compared([&[Cold, Warm, Warm, Warm], &[Cold, Warm, Cold, Warm]]);
+        assert_eq!(both_warm, (Some(2), vec![Some(Warm); 2]), "rounds in which both were warm");
+        // The file of the original does not stay in the cache: its loads are all cold, and so is the one that counts.
+        let one_never_warm = compared([&[Cold, Cold, Cold, Cold], &[Cold, Warm, Warm, Warm]]);
+        assert_eq!(one_never_warm, (Some(1), vec![Some(Cold); 2]));
+        let nothing_common = compared([&[Cold, Cold], &[Warm, Warm]]);
+        assert_eq!(nothing_common, (None, vec![Some(Cold), Some(Warm)]), "no ratio");
+    }
+
+    #[test]
+    fn a_warm_load_has_no_rate() {
+        let rates = |state| {
+            let analysis = analyse(&cached([&[state; 2], &[state; 2]]));
+            analysis.models.iter().filter_map(|m| m.load.as_ref()?.gib_per_s).count()
+        };
+        assert_eq!([CacheState::Warm, CacheState::Unknown, CacheState::Cold].map(rates), [0, 0, 2]);
+    }
 
     /// The first round of the fixture asks prompts, the third does not.
     fn peaks(change: impl FnOnce(&mut Run)) -> [Option<f64>; 2] {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
-        let mut run = read_run(&path).expect("the fixture is a record");
+        let mut run = fixture();
         change(&mut run);
         [0, 2].map(|round| peak_rss(&run, &run.rounds[round].visits[0]))
     }

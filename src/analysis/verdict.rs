@@ -117,12 +117,13 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, p
     paired(own, original).map(compare_one).collect()
 }
 
-/// Every metric both have, with its log ratios.
+/// Every metric both have and that means the same in both, with its log ratios.
 fn paired<'a>(own: &'a [Series], original: &'a [Series]) -> impl Iterator<Item = (&'a Series, Vec<f64>)> {
-    own.iter().filter_map(|s| {
-        let other = original.iter().find(|o| o.id == s.id)?;
+    let pairs = own.iter().filter_map(|s| {
+        let other = original.iter().find(|o| o.id == s.id && o.cache == s.cache)?;
         Some((s, log_ratios(&s.by_round, &other.by_round)))
-    })
+    });
+    pairs.filter(|(_, d)| !d.is_empty())
 }
 
 /// Holds the interval of a log ratio against the region of equivalence.
@@ -208,7 +209,7 @@ mod tests {
 
     fn series(values: &[f64], of: &str) -> Series {
         let by_round = (0..).zip(values.iter().copied()).collect();
-        Series { id: id(of), by_round, best: None, cost_s: None }
+        Series { id: id(of), by_round, best: None, cost_s: None, cache: None }
     }
 
     fn comparison_of(ratio: f64, noise: f64, n: u32, of: &str) -> Comparison {

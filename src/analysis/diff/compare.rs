@@ -10,11 +10,11 @@ use crate::{
     analysis::{
         comparable::{Difference, MatchedBy, Pair, Weight, differences, pair_models},
         model::first_failure,
-        series::{self, Series, visits},
+        series::{self, Series},
         verdict::{self, Verdict},
     },
     metric::{self, Better, MetricId, Unit},
-    record::{CacheState, CandidateQuality, Outcome, Protocol, Run, TextQuality, WindowMeans},
+    record::{CandidateQuality, Outcome, Protocol, Run, TextQuality, WindowMeans},
     stats::{self, Dependence, Estimate},
 };
 
@@ -224,13 +224,7 @@ fn both(old: &Run, new: &Run, pair: &Pair) -> Vec<Two> {
     let before = series::of_model(old, pair.old);
     let partner = |own: &Series| before.iter().find(|s| s.id == own.id).cloned();
     let two = series::of_model(new, pair.new).into_iter().filter_map(|new| Some(Two { old: partner(&new)?, new }));
-    let same_cache = warm(old, pair.old) == warm(new, pair.new);
-    two.filter(|two| same_cache || two.new.id != MetricId::Load).collect()
-}
-
-/// Whether the loads counted were warm.
-fn warm(run: &Run, model: usize) -> bool {
-    visits(run, model).any(|v| v.load.as_ref().is_some_and(|l| l.cache == CacheState::Warm))
+    two.filter(|two| two.old.cache == two.new.cache).collect()
 }
 
 impl Two {

@@ -46,13 +46,13 @@ fn table(analysis: &Analysis) -> Table {
             Cell::text(name(m)),
             Cell::number(seconds(l.model_s), l.model_s),
             Cell::number(seconds(l.context_s), l.context_s),
-            Cell::maybe(l.gib_per_s, sig3, "no time passed"),
+            Cell::maybe(l.gib_per_s, sig3, "only a cold load reads the file"),
             Cell::text(cache),
             Cell::maybe(l.first_cold_s, seconds, "none was cold"),
             Cell::number(l.n.to_string(), l.n as f64),
         ])
     };
-    Table::new("load-table", "Loads, medians over rounds", columns, analysis.models.iter().filter_map(row).collect())
+    Table::new("load-table", "Loads over the rounds", columns, analysis.models.iter().filter_map(row).collect())
 }
 
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {

@@ -37,7 +37,7 @@ fn texts(context: &Context) -> Vec<String> {
         format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its value in the round is their median.", p.warmup_ms, samples(context)),
         "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
         "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
-        format!("Rounds are the independent units. Absolute figures are medians over rounds with an order-statistic interval at {} confidence.", percent(p.confidence)),
+        format!("Rounds are the independent units. The original's figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the original's times its ratio.", percent(p.confidence)),
         "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into(),
         format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence)),
         "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),

@@ -33,13 +33,13 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     })
 }
 
-/// Median, interval, best, and what may be concluded against the original.
+/// Level, interval, best, and what may be concluded against the original.
 fn table(analysis: &Analysis) -> Table {
     let columns = vec![
         Column::text("model"),
         Column::text("metric"),
         Column::text("unit"),
-        Column::number("median", ""),
+        Column::number("level", ""),
         Column::number("best seen", ""),
         Column::number("rounds", ""),
         Column::number("took", "s"),
