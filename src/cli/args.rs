@@ -47,7 +47,7 @@ pub(super) enum Command {
     Quality(QualityCommand),
     /// Go on with a run that was killed or stopped, from its folder
     Resume(ResumeArgs),
-    /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4 when it can't
+    /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4: it differs from itself; 6: not resolved
     Selfcheck(SelfcheckArgs),
     /// Render a record as HTML, Markdown, CSV, JSON or text; several are put side by side
     Report(ReportArgs),

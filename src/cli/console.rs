@@ -19,6 +19,8 @@ pub(super) enum Exit {
     Failed,
     /// A model differs from itself: figures from this machine can't be trusted as they are.
     SelfcheckFailed,
+    /// Whether a model differs from itself could not be told on this machine in this time.
+    SelfcheckNotResolved,
     /// The command line can't be followed: a metric that does not exist, for example.
     Usage,
     /// A limit of --fail-if was passed.
@@ -39,6 +41,7 @@ impl From<Exit> for ExitCode {
             Exit::Regressed => 3,
             Exit::SelfcheckFailed => 4,
             Exit::Partial => 5,
+            Exit::SelfcheckNotResolved => 6,
             // As shells have it: 128 and the number of SIGINT.
             Exit::Interrupted => 130,
         })

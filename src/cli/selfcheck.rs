@@ -77,10 +77,65 @@ pub(super) fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result
     if exit != Exit::Fine {
         return Ok(exit);
     }
-    let found = analysis::selfcheck(analysis);
+    let found = analysis::selfcheck(run, analysis);
     let text = report::selfcheck(&found);
     if stdout == Stdout::Free {
         print_text(&format!("\n{text}"))?;
     }
-    Ok(if found.finding() == Finding::Passed { Exit::Fine } else { Exit::SelfcheckFailed })
+    Ok(match found.finding() {
+        Finding::Passed => Exit::Fine,
+        Finding::Failed => Exit::SelfcheckFailed,
+        Finding::NotResolved => Exit::SelfcheckNotResolved,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::record::{Outcome, read_run};
+
+    /// A model against itself over ten rounds, the second time slower by `factor`, and every other round by `noise`.
+    fn concluded(factor: f64, noise: f64) -> Exit {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let mut run = read_run(&path).expect("the fixture is a record");
+        run.subjects.truncate(2);
+        run.subjects.iter_mut().for_each(|subject| subject.outcome = Outcome::Done);
+        run.purpose = Purpose::SelfCheck;
+        run.ended = crate::record::Ended::RoundsDone;
+        run.quality = None;
+        let mut round = run.rounds[0].clone();
+        round.visits.truncate(1);
+        let mut second = round.visits[0].clone();
+        second.model = 1;
+        round.visits[0].model = 0;
+        round.visits.push(second);
+        let slower = |ns: u64, by: f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive time")]
+            {
+                (ns as f64 * by) as u64
+            }
+        };
+        run.rounds.clear();
+        for index in 0..10 {
+            let mut own = round.clone();
+            own.index = index;
+            let by = factor * (1.0 + noise * f64::from(index % 3));
+            for sample in &mut own.visits[1].samples {
+                sample.wall_ns = slower(sample.wall_ns, by);
+                sample.native_ns = sample.native_ns.map(|ns| slower(ns, by));
+            }
+            run.rounds.push(own);
+        }
+        let analysis = crate::analysis::analyse(&run);
+        conclude(&run, &analysis, Stdout::Taken).expect("nothing is printed")
+    }
+
+    #[test]
+    fn the_exit_code_is_the_finding() {
+        assert_eq!(concluded(1.0, 0.0), Exit::Fine);
+        assert_eq!(concluded(1.2, 0.0), Exit::SelfcheckFailed);
+        assert_eq!(concluded(1.0, 0.2), Exit::SelfcheckNotResolved);
+    }
 }

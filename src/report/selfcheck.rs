@@ -1,7 +1,11 @@
 //! The words of a self-check.
 
 use super::number;
-use crate::analysis::{Comparison, Finding, SelfCheck};
+use crate::{
+    analysis::{Comparison, Finding, SelfCheck},
+    metric::MetricId,
+    record::Ended,
+};
 
 /// A paragraph for the verdict, a line for each metric, and what to do about this machine. Ends in a line end.
 pub(crate) fn selfcheck(found: &SelfCheck) -> String {
@@ -9,34 +13,38 @@ pub(crate) fn selfcheck(found: &SelfCheck) -> String {
     let mut lines = Vec::new();
     lines.push(match found.finding() {
         Finding::Passed => {
-            let of = found.equivalent.len() + found.unresolved.len();
-            let open = match found.unresolved.len() {
-                0 => String::new(),
-                n => format!("; {n} of {of} figures are too unsteady to exclude {limit}"),
-            };
-            format!("Self-check passed: no difference was found where there is none, in {} rounds{open}.", found.rounds)
-        }
-        Finding::Undecided => format!(
-            "Self-check UNDECIDED: {} rounds are too few for an interval, so nothing could have been found.",
-            found.rounds
-        ),
-        Finding::Failed => {
-            let keys: Vec<String> = found.differences.iter().map(|(id, _)| id.to_string()).collect();
             format!(
-                "Self-check FAILED: {} came out different by more than {limit} although both are the same file.",
-                keys.join(", ")
+                "Self-check passed: no speed differs by more than {limit}, as it should be, in {} rounds.",
+                found.rounds
             )
         }
+        Finding::NotResolved if found.detectable().is_none() => format!(
+            "Self-check NOT RESOLVED: {} rounds are too few for an interval, so nothing could have been found.",
+            found.rounds
+        ),
+        Finding::NotResolved => format!(
+            "Self-check NOT RESOLVED: whether {} differs by more than {limit} is not known after {} rounds.",
+            named(found.unresolved_speeds().map(|(id, _)| id)),
+            found.rounds
+        ),
+        Finding::Failed => format!(
+            "Self-check FAILED: {} came out different by more than {limit} although both are the same file.",
+            named(found.differences.iter().map(|(id, _)| id))
+        ),
     });
-    let groups = [
-        ("different", &found.differences),
-        ("the same", &found.equivalent),
-        ("too unsteady to say", &found.unresolved),
-    ];
+    lines.extend(found.detectable().map(|size| {
+        format!(
+            "In {} this machine tells speeds apart that differ by {} or more, in four of five such checks.",
+            time(found.rounds_s),
+            number::percent(size)
+        )
+    }));
+    let groups =
+        [("different", &found.differences), ("the same", &found.equivalent), ("not resolved", &found.unresolved)];
     for (words, group) in groups {
         lines.extend(group.iter().map(|(key, c)| format!("  {key}: {words}, {}", interval(c))));
     }
-    if !found.differences.is_empty() || !found.unresolved.is_empty() {
+    if found.finding() != Finding::Passed {
         lines.push("What helps on this machine:".into());
         let mut advice: Vec<String> =
             found.warnings.iter().map(|w| format!("  {}: {}", w.evidence, w.remedy)).collect();
@@ -45,9 +53,43 @@ pub(crate) fn selfcheck(found: &SelfCheck) -> String {
         lines.push(
             "  close other programs, plug in the power supply, let it cool, leave it alone while it measures".into(),
         );
-        lines.push("  measure longer: --rounds 20..80, or --budget 20m; or accept less: --equivalence 3%".into());
+        lines.extend(longer(found));
     }
     lines.join("\n") + "\n"
+}
+
+/// The option that really makes such a check say more, and the one that asks for less.
+fn longer(found: &SelfCheck) -> Vec<String> {
+    let option = match found.ended {
+        // More time would not be used.
+        Ended::Precise => format!(
+            "  measure more precisely: --precision {}, as the check ended when it was precise enough",
+            plain(found.equivalence / 4.0)
+        ),
+        Ended::Budget => {
+            format!("  give it more time: --budget, as it ended after {} for want of it", time(found.rounds_s))
+        }
+        Ended::RoundsDone | Ended::Interrupted | Ended::NothingLeft | Ended::Unfinished => {
+            format!("  let it measure more: --rounds {}..{}", 2 * found.rounds.max(6), 4 * found.rounds.max(6))
+        }
+    };
+    // Only the sizes that this machine can tell apart are worth asking for.
+    let coarser = found.detectable().filter(|size| *size > found.equivalence);
+    let less = coarser.map(|size| format!("  or ask for less: --equivalence {}", plain((size * 100.0).ceil() / 100.0)));
+    std::iter::once(option).chain(less).collect()
+}
+
+/// As an option takes it.
+fn plain(share: f64) -> String {
+    number::percent(share).replace('\u{a0}', "")
+}
+
+fn time(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.1} min", seconds / 60.0) }
+}
+
+fn named<'a>(ids: impl Iterator<Item = &'a MetricId>) -> String {
+    ids.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn interval(c: &Comparison) -> String {
@@ -66,24 +108,26 @@ mod tests {
         metric::{Word, id},
     };
 
-    fn found(verdict: Verdict) -> SelfCheck {
+    fn found(verdict: Option<Verdict>) -> SelfCheck {
+        let is_drawn = verdict.is_some();
         let c = Comparison {
             id: id("tg128"),
             ratio: Some(1.0213),
-            low: Some(1.0121),
-            high: Some(1.031),
-            verdict: Some(verdict),
-            detectable: Some(0.034),
+            low: is_drawn.then_some(1.0121),
+            high: is_drawn.then_some(1.031),
+            verdict,
+            detectable: is_drawn.then_some(0.0342),
             better: Better::Higher,
             n: 12,
         };
         let list = |is: bool| if is { vec![(id("tg128"), c.clone())] } else { Vec::new() };
-        let different = verdict == Verdict::Better(Word::Faster);
         SelfCheck {
-            differences: list(different),
-            equivalent: list(!different),
-            unresolved: Vec::new(),
+            differences: list(verdict == Some(Verdict::Better(Word::Faster))),
+            equivalent: list(verdict == Some(Verdict::NoRelevantDifference)),
+            unresolved: list(matches!(verdict, None | Some(Verdict::NotResolved))),
             rounds: 12,
+            rounds_s: 131.4,
+            ended: Ended::Budget,
             equivalence: 0.01,
             warnings: vec![Warning {
                 kind: WarningKind::BusyMachine,
@@ -96,27 +140,41 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_metric_and_what_to_do() {
-        let text = selfcheck(&found(Verdict::Better(Word::Faster)));
+        let text = selfcheck(&found(Some(Verdict::Better(Word::Faster))));
         assert!(text.starts_with("Self-check FAILED: tg128 came out different by more than"), "{text}");
         assert!(text.contains("tg128: different, 1.021× [1.012, 1.031] in 12 rounds"), "{text}");
         assert!(text.contains("other processes used 40 %: close them") && text.contains("--budget"), "{text}");
     }
 
     #[test]
-    fn without_an_interval_nothing_is_decided() {
-        let mut found = found(Verdict::NoRelevantDifference);
-        found.unresolved = std::mem::take(&mut found.equivalent);
-        found.rounds = 2;
-        for (_, c) in &mut found.unresolved {
-            (c.low, c.high, c.verdict) = (None, None, None);
-        }
-        let text = selfcheck(&found);
-        assert!(text.starts_with("Self-check UNDECIDED: 2 rounds") && text.contains("What helps"), "{text}");
+    fn without_an_interval_nothing_is_resolved() {
+        let text = selfcheck(&SelfCheck { rounds: 2, ..found(None) });
+        assert!(text.starts_with("Self-check NOT RESOLVED: 2 rounds") && text.contains("What helps"), "{text}");
+        assert!(!text.contains("tells speeds apart"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_resolved_says_what_this_machine_can_tell_apart() {
+        let text = selfcheck(&found(Some(Verdict::NotResolved)));
+        assert!(text.starts_with("Self-check NOT RESOLVED: whether tg128 differs by more than 1.0"), "{text}");
+        let told = "In 2.2 min this machine tells speeds apart that differ by 3.4\u{a0}% or more, in four of five such checks.";
+        assert!(text.contains(told), "{text}");
+        assert!(text.contains("--budget") && text.contains("--equivalence 4.0%"), "{text}");
+    }
+
+    #[test]
+    fn the_option_that_helps_is_the_one_that_ended_it() {
+        let of = |ended| selfcheck(&SelfCheck { ended, ..found(Some(Verdict::NotResolved)) });
+        let (precise, budget, rounds) = (of(Ended::Precise), of(Ended::Budget), of(Ended::RoundsDone));
+        assert!(precise.contains("--precision 0.2%") && !precise.contains("--budget"), "{precise}");
+        assert!(budget.contains("--budget") && !budget.contains("--precision"), "{budget}");
+        assert!(rounds.contains("--rounds 24..48") && !rounds.contains("--precision"), "{rounds}");
     }
 
     #[test]
     fn a_pass_needs_no_advice() {
-        let text = selfcheck(&found(Verdict::NoRelevantDifference));
+        let text = selfcheck(&found(Some(Verdict::NoRelevantDifference)));
         assert!(text.starts_with("Self-check passed") && !text.contains("What helps"), "{text}");
+        assert!(text.contains("this machine tells speeds apart"), "{text}");
     }
 }

@@ -194,10 +194,13 @@ fn a_model_does_not_differ_from_itself_where_nothing_is_noisy() {
 }
 
 #[test]
-fn a_self_check_runs_on_the_real_model_and_its_exit_code_is_its_verdict() {
-    let ran = Bench::new("selfcheck {pocket} --pp 64 --tg 16 --rounds 6 --inner 2 --out out").run();
-    let passed = ran.stdout.contains("Self-check passed");
-    let failed = ran.stdout.contains("Self-check FAILED") && ran.stdout.contains("What helps");
-    assert!(passed != failed, "{}", ran.stdout);
-    assert_eq!(ran.code, if passed { 0 } else { 4 }, "{}", ran.stdout);
+fn a_self_check_that_could_not_have_found_anything_does_not_pass() {
+    let pocket = std::fs::read(crate::support::POCKET).unwrap();
+    let ran = Bench::new("selfcheck a.gguf --script script.json --rounds 4 --out out")
+        .file("script.json", STEADY.as_bytes())
+        .file("a.gguf", &pocket)
+        .run();
+    assert_eq!(ran.code, 6, "{}", ran.stdout);
+    assert!(ran.stdout.contains("Self-check NOT RESOLVED: 4 rounds are too few"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("What helps") && ran.stdout.contains("--rounds"), "{}", ran.stdout);
 }
