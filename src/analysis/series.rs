@@ -100,7 +100,7 @@ impl MetricSummary {
     pub(super) fn beside(self, original: &Self, ratio: f64) -> Self {
         let level = original.value.map(|value| value * ratio).filter(|level| level.is_finite() && *level > 0.0);
         let (Some(level), Some(own)) = (level, self.value.filter(|own| *own > 0.0)) else { return self };
-        let moved = |end: Option<f64>| end.map(|end| end * (level / own));
+        let moved = |end: Option<f64>| end.map(|end| level * (end / own));
         let (low, high) = (moved(self.low), moved(self.high));
         // A rounding must not put the level outside of its own interval.
         let (low, high) = (low.map(|low| low.min(level)), high.map(|high| high.max(level)));
@@ -348,12 +348,13 @@ mod tests {
         run.subjects.truncate(2);
         let template = run.rounds[0].clone();
         run.rounds.clear();
-        for index in 0..states[0].len() {
+        for (index, cache) in (0_u32..).zip(states[0].iter().zip(states[1])) {
             let mut round = template.clone();
-            round.index = u32::try_from(index).expect("few rounds");
+            round.index = index;
             round.visits.retain(|visit| visit.model < 2);
             for visit in &mut round.visits {
-                visit.load.as_mut().expect("it was loaded").cache = states[visit.model][index];
+                let of = if visit.model == 0 { cache.0 } else { cache.1 };
+                visit.load.as_mut().expect("it was loaded").cache = *of;
             }
             run.rounds.push(round);
         }

@@ -151,6 +151,7 @@ fn behaviour_rows(model: &ModelAnalysis) -> Vec<Vec<Field>> {
             Field::Number(None),
             Field::Number(None),
             Field::Word(""),
+            Field::Number(None),
         ]
     };
     behaviour.defects().into_iter().map(of).collect()
