@@ -23,11 +23,11 @@ use gguf_bench::testing::{
     event::{Event, Observer},
     probe::Monotonic,
     record::{
-        self, Arrangement, Budget, InnerPolicy, Model, Outcome, PromptTurns, Protocol, Role, Run, Settings, Subject,
-        Workers, Workload, WorkloadKind,
+        self, Arrangement, Budget, InnerPolicy, Model, Outcome, PromptPolicy, PromptTurns, Protocol, Role, Run,
+        Settings, Subject, Workload, WorkloadKind,
         round_value::{by_round, log_ratios, rate},
     },
-    run::{self, Bench, Deadline, ProcessLauncher},
+    run::{self, Bench, Deadline, NoJudge, ProcessLauncher},
     stats,
 };
 
@@ -45,29 +45,35 @@ struct Options {
 struct Design {
     name: &'static str,
     arrangement: Arrangement,
-    workers: Workers,
+    /// Samples of each workload in a round.
     inner: u32,
+    /// Tokens generated before the other model has its turn.
+    block_tokens: u32,
 }
 
-const DESIGNS: [Design; 4] = [
-    Design { name: "sequential, fresh, k=2", arrangement: Arrangement::Sequential, workers: Workers::Fresh, inner: 2 },
+/// More than any sample has: no blocks.
+const WHOLE: u32 = 1 << 20;
+
+const DESIGNS: [Design; 5] = [
+    Design { name: "sequential, k=1", arrangement: Arrangement::Sequential, inner: 1, block_tokens: WHOLE },
+    Design { name: "alternating, k=1", arrangement: Arrangement::Alternating, inner: 1, block_tokens: WHOLE },
     Design {
-        name: "alternating, fresh, k=2",
+        name: "alternating, k=1, blocks of 32",
         arrangement: Arrangement::Alternating,
-        workers: Workers::Fresh,
-        inner: 2,
+        inner: 1,
+        block_tokens: 32,
     },
     Design {
-        name: "alternating, fresh, k=4",
+        name: "alternating, k=1, blocks of 16",
         arrangement: Arrangement::Alternating,
-        workers: Workers::Fresh,
-        inner: 4,
+        inner: 1,
+        block_tokens: 16,
     },
     Design {
-        name: "alternating, resident, k=2",
+        name: "alternating, k=2, blocks of 32",
         arrangement: Arrangement::Alternating,
-        workers: Workers::Resident,
         inner: 2,
+        block_tokens: 32,
     },
 ];
 
@@ -217,10 +223,10 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         inner_samples: design.inner,
         inner: InnerPolicy::Fixed,
         arrangement: design.arrangement,
-        workers: design.workers,
+        block_tokens: Some(design.block_tokens),
         prompt_rounds: 0,
         prompt_turns: PromptTurns::InTurn,
-        warmup_ms: 300,
+        prompts: PromptPolicy::Always,
         precision: 0.01,
         confidence: 0.95,
         equivalence: 0.01,
@@ -239,7 +245,7 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         outcome: Outcome::Done,
     };
     run.subjects = vec![subject("a", Role::Original), subject("b", Role::Candidate)];
-    (run.rounds, run.quality) = (Vec::new(), None);
+    (run.rounds, run.probes, run.time_plan, run.adaptation, run.quality) = (Vec::new(), Vec::new(), None, None, None);
     let arguments = ["worker", "--tied", "serve"].map(String::from).into();
     let launcher = ProcessLauncher::new(env!("CARGO_BIN_EXE_gguf-bench").into(), arguments, Deadline::Learned);
     let plan = run.plan.clone();
@@ -251,6 +257,7 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         clock: Arc::new(Monotonic::start()),
         devices: &[],
         interrupt: &AtomicBool::new(false),
+        judge: &NoJudge,
     };
     run::execute(&bench, &mut run, observer, &mut |_, _| Ok::<(), std::convert::Infallible>(()))
         .expect("nothing is saved");

@@ -1,6 +1,6 @@
 //! What happens in a run, as the progress display observes it. Measuring code knows no display.
 
-use crate::record::Phase;
+use crate::record::{Phase, Protocol, TimePlan};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event<'a> {
@@ -20,13 +20,20 @@ pub enum Event<'a> {
     Quantizing {
         to: &'a str,
     },
+    /// Every subject was looked at; this is what will be done, and in which time.
+    Planned {
+        protocol: &'a Protocol,
+        plan: &'a TimePlan,
+    },
+    /// So many rounds are done of as many as there will probably be.
+    Rounds {
+        done: u32,
+        of: u32,
+    },
+    /// A round begins.
     Round {
         /// Number, from 0.
         index: u32,
-        /// How many there will probably be.
-        of: u32,
-        /// Steps in it, over all models.
-        steps: u32,
     },
     /// A step begins: nothing is drawn from here to [`Event::StepDone`], it is timed.
     Step {

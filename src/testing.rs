@@ -33,8 +33,8 @@ pub mod prompts {
 }
 pub mod record {
     pub use crate::record::{
-        Arrangement, Budget, CacheType, Device, Ended, FlashAttention, InnerPolicy, Model, Outcome, Plan, PromptTurns,
-        Protocol, QualityWorker, Role, Run, Settings, Subject, Workers, Workload, WorkloadKind, read_run,
+        Arrangement, Budget, CacheType, Device, Ended, FlashAttention, InnerPolicy, Model, Outcome, Plan, PromptPolicy,
+        PromptTurns, Protocol, QualityWorker, Role, Run, Settings, Subject, Workload, WorkloadKind, read_run,
     };
     pub mod round_value {
         pub use crate::record::round_value::{by_round, log_ratios, rate};
@@ -47,7 +47,7 @@ pub mod run {
     pub use super::simulated::SimulatedLauncher;
     #[cfg(test)]
     pub(crate) use super::simulated::connect;
-    pub use crate::run::{Bench, Deadline, ProcessLauncher, execute, order};
+    pub use crate::run::{Bench, Deadline, Judge, NoJudge, ProcessLauncher, execute, order};
 }
 pub mod stats {
     pub use crate::stats::{

@@ -19,10 +19,10 @@ use gguf_bench::testing::{
     metric::Word,
     probe::Virtual,
     record::{
-        self, Arrangement, Budget, Ended, InnerPolicy, Outcome, Plan, PromptTurns, Protocol, Role, Run, Workers,
+        self, Arrangement, Budget, Ended, InnerPolicy, Outcome, Plan, PromptPolicy, PromptTurns, Protocol, Role, Run,
         Workload, WorkloadKind, journal::Entry,
     },
-    run::{self, Bench, SimulatedLauncher},
+    run::{self, Bench, NoJudge, SimulatedLauncher},
 };
 
 const PP_NS: u64 = 1_000_000;
@@ -73,12 +73,12 @@ fn plan(seed: u64, arrangement: Arrangement, max_rounds: u32) -> Plan {
             min_rounds: 10,
             max_rounds,
             inner_samples: 2,
-            inner: InnerPolicy::Pilot,
+            inner: InnerPolicy::Planned,
             arrangement,
-            workers: Workers::Fresh,
+            block_tokens: None,
             prompt_rounds: 0,
             prompt_turns: PromptTurns::InTurn,
-            warmup_ms: 300,
+            prompts: PromptPolicy::Always,
             precision: 0.01,
             confidence: 0.95,
             equivalence: 0.01,
@@ -107,7 +107,7 @@ fn measure(seed: u64, factor: f64, arrangement: Arrangement, max_rounds: u32) ->
     for (model, role) in run.subjects.iter_mut().zip([Role::Original, Role::Candidate]) {
         (model.role, model.outcome) = (role, Outcome::Done);
     }
-    (run.plan, run.rounds, run.quality) = (plan.clone(), Vec::new(), None);
+    (run.plan, run.rounds, run.adaptation, run.quality) = (plan.clone(), Vec::new(), None, None);
     let files = [PathBuf::from("a.gguf"), PathBuf::from("b.gguf")];
     let interrupt = AtomicBool::new(false);
     let bench = Bench {
@@ -117,6 +117,7 @@ fn measure(seed: u64, factor: f64, arrangement: Arrangement, max_rounds: u32) ->
         clock: Arc::new(clock),
         devices: &[],
         interrupt: &interrupt,
+        judge: &NoJudge,
     };
     run::execute(&bench, &mut run, &mut Silent, &mut |_: &Run, _: &Entry| Ok::<(), Infallible>(()))
         .expect("nothing is saved");

@@ -11,6 +11,7 @@ use super::{
     recommend::{self, Advice},
     roofline::{self, Roofline},
     series::{self, Series},
+    time::{self, TimeSpent},
     traces::Traces,
     verdict,
     votes::{self, VoteCount},
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     metric::Verdicts,
-    record::{Ended, Phase, Role, Run, Subject},
+    record::{Ended, Phase, Role, Run, Subject, TimePlan},
 };
 
 /// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
@@ -47,6 +48,8 @@ pub struct Analysis {
     pub warnings: Vec<Warning>,
     /// Which model to take, by which rule, and how the others stand.
     pub advice: Advice,
+    /// Where its time went.
+    pub time: TimeSpent,
     /// What a person preferred who did not know whose answers they were, a row a candidate; `None` where no votes were given.
     pub votes: Option<Vec<VoteCount>>,
     /// Generation against the memory; `None` where its bandwidth was not measured.
@@ -94,13 +97,14 @@ pub fn analyse(run: &Run) -> Analysis {
         format: ANALYSIS_FORMAT,
         rounds: u32::try_from(run.rounds.len()).unwrap_or(u32::MAX),
         ended: run.ended,
-        quick: protocol.quick,
+        quick: protocol.quick || run.time_plan.as_ref().is_some_and(TimePlan::is_quick_look),
         confidence: protocol.confidence,
         equivalence: protocol.equivalence,
         verdicts,
         models,
         warnings,
         advice,
+        time: time::spent(run),
         votes: None,
         roofline,
         context: Context::of(run),

@@ -12,10 +12,12 @@ pub(crate) mod history;
 mod model;
 mod pareto;
 mod quality;
+mod race;
 mod recommend;
 mod roofline;
 mod selfcheck;
 mod series;
+mod time;
 mod traces;
 mod verdict;
 pub(crate) mod votes;
@@ -34,12 +36,14 @@ pub(crate) use costs::{BufferTotals, LoadSummary};
 pub(crate) use model::ModelAnalysis;
 pub(crate) use pareto::Axis;
 pub(crate) use quality::{Figure, Figures, KldKind, QualityAnalysis, QualityVerdict, TextFigures};
+pub(crate) use race::out_of_the_race;
 pub(crate) use recommend::{Advice, Choice, Limit, LimitCheck, NoRecommendation, Rank, Source};
 #[cfg(test)]
 pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
 pub(crate) use roofline::{Roofline, RooflineRow};
 pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
 pub(crate) use series::MetricSummary;
+pub(crate) use time::TimeSpent;
 #[cfg(test)]
 pub(crate) use traces::Traces;
 pub(crate) use traces::{ModelTraces, SampleTrace, Tenths};

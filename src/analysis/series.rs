@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     metric::{Better, MetricId, Unit},
-    record::{CacheState, Load, MemorySeries, Protocol, Run, Sample, Visit, round_value},
+    record::{CacheState, DeviceMemory, Load, MemorySeries, Protocol, Run, Sample, Visit, round_value},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -125,7 +125,7 @@ fn measured(run: &Run, model: usize, id: MetricId) -> Option<Series> {
         MetricId::Prefill(_) | MetricId::Decode(_) => synthetic(run, model, run.plan.workload_of(&id)?, id),
         MetricId::Load => load(run, model),
         MetricId::PeakMemory => series(run, model, id, |visit| peak_rss(run, visit)),
-        MetricId::DeviceMemory => series(run, model, id, device_memory),
+        MetricId::DeviceMemory => device_memory(run, model),
         MetricId::Category { category, phase } => {
             let (members, phase) = (members(run, category), *phase);
             let belongs = |s: &&Sample| s.phase == phase && members.contains(&s.workload);
@@ -243,10 +243,19 @@ pub(super) fn total(parts: impl IntoIterator<Item = u64>) -> u64 {
     parts.into_iter().fold(0, u64::saturating_add)
 }
 
-fn device_memory(visit: &Visit) -> Option<f64> {
-    let devices = &visit.memory.as_ref()?.devices;
-    (!devices.is_empty())
-        .then(|| devices.iter().map(|d| d.free_before_bytes.saturating_sub(d.free_after_bytes) as f64).sum())
+/// From the probe, which saw the subject alone; older records have a reading a round, beside other subjects.
+fn device_memory(run: &Run, model: usize) -> Series {
+    let taken = |devices: &[DeviceMemory]| {
+        (!devices.is_empty())
+            .then(|| devices.iter().map(|d| d.free_before_bytes.saturating_sub(d.free_after_bytes) as f64).sum::<f64>())
+    };
+    let id = MetricId::DeviceMemory;
+    let Some(probe) = run.probes.iter().find(|probe| probe.model == model) else {
+        return series(run, model, id, |visit| taken(&visit.memory.as_ref()?.devices));
+    };
+    let by_round: Vec<(u32, f64)> = taken(&probe.devices).map(|bytes| (0, bytes)).into_iter().collect();
+    let best = by_round.first().map(|(_, bytes)| *bytes);
+    Series { id, by_round, best, cost_s: None, cache: None }
 }
 
 fn series(run: &Run, model: usize, id: MetricId, value: impl Fn(&Visit) -> Option<f64>) -> Series {

@@ -9,13 +9,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
+    cache,
     console::Exit,
     fetch, fits,
     machine::{self, Environment},
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs, Outputs, ResultArgs},
     preview,
-    progress::Progress,
+    progress::{PlanOnly, Progress},
     quantize::{self, CheckpointDir, QuantizeRequest},
     session::{self, Finished, ResumeState, Session},
     subjects::{self, Found},
@@ -93,7 +94,7 @@ pub(super) fn compare_models(
 ) -> Result<Option<Finished>> {
     let environment = Environment::read()?;
     let Request { plan, settings, inputs, constraints, execution } =
-        options.into_request(Scale::of(1 + quantized.len()), TEXTS, &environment)?;
+        options.into_request(Scale::usual(), TEXTS, &environment)?;
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
     let subjects = subjects::find(sources, &settings);
@@ -114,7 +115,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
     let environment = Environment::read()?;
     let Request { plan, settings, inputs, constraints, execution } =
-        options.into_request(Scale::of(1 + types.len()), TEXTS, &environment)?;
+        options.into_request(Scale::usual(), TEXTS, &environment)?;
     let types = quantize::types(&types)?;
     if execution.dry_run {
         let sources = fetch::sources([&*original], execution.downloads(), &mut Silent);
@@ -161,6 +162,8 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
         return Ok(None);
     }
     let Environment { build, mut machine, threads: _ } = environment;
+    // Hashing counts, too: a person waits for it.
+    let clock = Arc::new(Monotonic::start());
     check_some_can_run(&subjects)?;
     check_some_work_fits(&subjects, &plan)?;
     subjects::expect_kv_cache(&mut subjects, &plan);
@@ -170,7 +173,7 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs)?;
     let mut observer = observer(&output.results);
-    subjects::hash(&mut subjects, hash_cache().as_deref(), observer.as_mut());
+    subjects::hash(&mut subjects, cache::hashes().as_deref(), observer.as_mut());
 
     let base = subjects.first().filter(|_| execution.script.is_none());
     machine.memory_bandwidth = base.and_then(|base| machine::memory_bandwidth(&plan, &base.subject.settings, &machine));
@@ -185,6 +188,8 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
         started_utc: probe::utc_now().to_string(),
         plan,
         subjects: subjects.into_iter().map(|found| found.subject).collect(),
+        probes: Vec::new(),
+        time_plan: None,
         rounds: Vec::new(),
         ended: Ended::Unfinished,
         adaptation: None,
@@ -194,7 +199,6 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
     };
     let interrupt = session::interrupt()?;
     journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
-    let clock = Arc::new(Monotonic::start());
     Session { run, outputs, journal, resume, devices, clock, interrupt, observer }.measure().map(Some)
 }
 
@@ -245,20 +249,12 @@ fn check_some_work_fits(subjects: &[Found], plan: &Plan) -> Result<()> {
     )
 }
 
-/// The progress display, when someone is looking.
+/// The progress display, when someone is looking; in a log, the plan alone.
 pub(super) fn observer(results: &ResultArgs) -> Box<dyn Observer> {
-    if results.quiet { Box::new(Silent) } else { Progress::on_stderr().map_or(Box::new(Silent), |p| Box::new(p) as _) }
-}
-
-/// Where hashes are kept between runs: the person's cache folder, when there is one.
-#[expect(clippy::disallowed_methods, reason = "configuration is read in cli")]
-pub(super) fn hash_cache() -> Option<PathBuf> {
-    let var = |name| std::env::var(name).ok().filter(|v| Path::new(v).is_absolute());
-    let base = var("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        let home = PathBuf::from(var("HOME").or_else(|| var("LOCALAPPDATA"))?);
-        Some(home.join(if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" }))
-    })?;
-    Some(base.join("gguf-bench").join("sha256.json"))
+    if results.quiet {
+        return Box::new(Silent);
+    }
+    Progress::on_stderr().map_or(Box::new(PlanOnly), |progress| Box::new(progress) as _)
 }
 
 /// The command line, without the folder of this program: records are published.

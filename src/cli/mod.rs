@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod cache;
 mod card;
 mod console;
 mod demo;
@@ -11,9 +12,12 @@ mod fetch;
 mod fits;
 mod guide;
 mod inspect;
+mod judge;
 mod machine;
 mod options;
 mod outputs;
+mod past_speeds;
+mod plan_words;
 mod preview;
 mod progress;
 mod quality;

@@ -1,25 +1,25 @@
 //! --dry-run: the plan, the memory it needs by model, and the time it will take. Measures nothing.
 
-mod estimate;
-
 use std::fmt::Write;
 
 use anyhow::Result;
 
-use self::estimate::Seconds;
 use super::{
+    cache,
     console::{Exit, print_text, size},
     fits,
     machine::Environment,
+    past_speeds::{Basis, PastSpeeds},
+    plan_words::plan_words,
     subjects::{self, Found},
 };
 use crate::{
     engine::QuantType,
     record::{
-        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, Protocol, QualityPlan, Role, Settings, Workers,
-        WorkloadKind,
+        Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptPolicy, Protocol, QualityPlan, Role,
+        Settings, WorkloadKind, time_plan::in_words,
     },
-    run::{self, MemoryBudget, PromptSchedule},
+    run::{self, MemoryBudget},
 };
 
 /// Prints the plan for these models, and for the `types` that would be made of the first. What the run would refuse is refused here,
@@ -43,11 +43,13 @@ pub(super) fn show(
     writeln!(text, "Plan")?;
     writeln!(
         text,
-        "  workloads  {}; {} prompts, {} of them in each of the first {} rounds",
+        "  workloads  {}; {} prompts{}",
         if ids.is_empty() { "none" } else { &ids },
         prompts.len(),
-        run::prompts_in(plan, 0, PromptSchedule::Full).len(),
-        protocol.prompt_rounds
+        match protocol.prompts {
+            PromptPolicy::IfTimeAllows if !prompts.is_empty() => ", where there is time",
+            PromptPolicy::IfTimeAllows | PromptPolicy::Always => "",
+        }
     )?;
     writeln!(text, "  rounds     {}", rounds_words(protocol))?;
     writeln!(text, "  a round    {}", round_words(protocol))?;
@@ -67,14 +69,14 @@ pub(super) fn show(
         }
     }
     writeln!(text, "\nModels")?;
-    let mut seconds = Seconds::default();
+    let past = PastSpeeds::read(cache::speeds().as_deref());
+    let (mut costs, mut basis) = (Vec::new(), Basis::SameFile);
     for Found { subject, pending, .. } in &found {
         let name = &subject.name;
         match (&subject.model.facts, &subject.outcome) {
             _ if pending.is_some() => writeln!(text, "  {name}  {}", pending.as_deref().unwrap_or_default())?,
             (_, Outcome::Failed { reason, .. }) => writeln!(text, "  {name}  can't be measured: {reason}")?,
             (Some(facts), Outcome::Done) => {
-                let kv = facts.expected_kv_bytes;
                 writeln!(
                     text,
                     "  {name}  {}, {:.2} bits per weight: {} of {} available",
@@ -86,8 +88,10 @@ pub(super) fn show(
                 for (id, n_ctx) in too_deep(plan, facts) {
                     writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
                 }
+                let (speeds, by) = past.expect(facts, &subject.settings);
+                basis = basis.max(by);
                 // What would be made of it is smaller and no slower than it.
-                seconds.add(&Seconds::of_model(plan, &subject.settings, facts, kv.unwrap_or(0)), 1 + types.len());
+                costs.extend(vec![speeds.cost(plan, Some(facts), &subject.settings); 1 + types.len()]);
             }
             (None, Outcome::Done) => {}
         }
@@ -98,9 +102,23 @@ pub(super) fn show(
     if found.iter().any(|f| f.pending.is_some()) {
         writeln!(text, "\nTime: not known before every model is here")?;
     } else {
-        writeln!(text, "\nTime: {}", seconds.in_words(protocol))?;
+        let probes_ns = costs.iter().map(|cost| cost.round_ns).fold(0, u64::saturating_add);
+        // As many passes of the original as where everything fits; the run knows better.
+        let time = run::plan_time(plan, costs, run::Situation { spent_ns: probes_ns, original_passes: 1 });
+        writeln!(text, "\nTime, {}", basis_words(basis))?;
+        for line in plan_words(protocol, &time) {
+            writeln!(text, "  {line}")?;
+        }
     }
     print_text(&text)
+}
+
+fn basis_words(basis: Basis) -> &'static str {
+    match basis {
+        Basis::SameFile => "as these files were measured here before",
+        Basis::OtherFiles => "by what other files took here before",
+        Basis::Assumed => "from the sizes and assumed speeds: nothing was measured here yet",
+    }
 }
 
 /// Work at a depth that the model's training does not allow, and the context it needs.
@@ -116,8 +134,8 @@ fn rounds_words(protocol: &Protocol) -> String {
     }
     let budget = match (protocol.budget_s, protocol.budget) {
         (None, _) => String::new(),
-        (Some(s), Budget::Aim) => format!(", or about {} are spent", estimate::duration(s as f64)),
-        (Some(s), Budget::Limit) => format!(", or the next pair would not end within {}", estimate::duration(s as f64)),
+        (Some(s), Budget::Aim) => format!(", or about {} have passed", in_words(s * 1_000_000_000)),
+        (Some(s), Budget::Limit) => format!(", or {} have passed", in_words(s * 1_000_000_000)),
     };
     format!(
         "{min_rounds} to {max_rounds}, order mirrored in every second one, until every speed ratio is known to ±{:.1} %{budget}",
@@ -130,18 +148,11 @@ fn round_words(protocol: &Protocol) -> String {
         Arrangement::Sequential => "one model after the other",
         Arrangement::Alternating => "all models loaded side by side, their samples alternating",
     };
-    let workers = match protocol.workers {
-        Workers::Fresh => "fresh workers",
-        Workers::Resident => "workers kept for the whole run",
-        Workers::Auto => "fresh workers, kept when loading turns out to take longer than measuring",
-    };
     let samples = match protocol.inner {
         InnerPolicy::Fixed => format!("{} sample(s) of each workload", protocol.inner_samples),
-        InnerPolicy::Pilot => {
-            format!("{} samples of each workload, then as many as the first rounds find best", protocol.inner_samples)
-        }
+        InnerPolicy::Planned => "as many samples of each workload as are worth their time".into(),
     };
-    format!("{arrangement}; {workers}; {samples}")
+    format!("{arrangement}; fresh processes; {samples}")
 }
 
 /// How outputs are compared, and who shares a pass of the original.

@@ -4,40 +4,50 @@ use std::{io::IsTerminal, time::Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::console::size;
+use super::{console::size, plan_words::plan_words};
 use crate::{
     event::{Event, Observer},
+    record::{TimePlan, time_plan::in_words},
     text::inert_line,
+    units::{NS_PER_S, whole_ns},
 };
 
-/// A bar for the whole run: how far it is, what is being timed, how long it still takes.
+/// A bar for the whole run in expected seconds: how far it is, what is being timed, how long it still takes.
 pub(super) struct Progress {
     bar: ProgressBar,
     started: Instant,
-    at: Place,
-}
-
-/// Where in the run we are.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
+    expected: Expected,
     round: u32,
     rounds: u32,
-    step: u32,
-    steps: u32,
 }
 
-impl Place {
-    /// Share of the rounds that is done; they are taken to be equally long.
-    fn share(self) -> f64 {
-        let in_round = f64::from(self.step) / f64::from(self.steps.max(1));
-        ((f64::from(self.round) + in_round.min(1.0)) / f64::from(self.rounds.max(1))).min(1.0)
+/// What the run is expected to take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expected {
+    /// As planned, seconds; 0 before there is a plan.
+    planned_s: f64,
+    planned_rounds: u32,
+    round_s: f64,
+}
+
+impl Expected {
+    fn of(plan: &TimePlan) -> Self {
+        Self {
+            planned_s: plan.planned.total_ns() as f64 / NS_PER_S,
+            planned_rounds: plan.rounds,
+            round_s: plan.planned.rounds_ns as f64 / NS_PER_S / f64::from(plan.rounds.max(1)),
+        }
+    }
+
+    /// Of as many rounds as there will probably be, when so much has passed: a plan that was too short is no reason to say nothing is left.
+    fn total_s(self, rounds: u32, elapsed_s: f64) -> Option<f64> {
+        let more = f64::from(rounds.saturating_sub(self.planned_rounds)) * self.round_s;
+        (self.planned_s > 0.0).then(|| (self.planned_s + more).max(elapsed_s + 1.0))
     }
 }
 
 /// Units of the bar.
 const LENGTH: f64 = 1000.0;
-/// Before this share is done, an estimate of the rest is a guess.
-const ENOUGH_TO_ESTIMATE: f64 = 0.02;
 
 impl Progress {
     /// On stderr, when it is a terminal.
@@ -48,9 +58,13 @@ impl Progress {
         // No steady tick: a drawing thread would run inside timed sections.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small constant")]
         let bar = ProgressBar::with_draw_target(Some(LENGTH as u64), ProgressDrawTarget::stderr_with_hz(20));
+        Some(Self::with(bar))
+    }
+
+    fn with(bar: ProgressBar) -> Self {
         let style = ProgressStyle::with_template("{bar:20} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
-        Some(Self { bar, started: now(), at: Place::default() })
+        Self { bar, started: now(), expected: Expected::default(), round: 0, rounds: 0 }
     }
 
     /// Names of models, prompts and downloads are others' words.
@@ -59,41 +73,33 @@ impl Progress {
     }
 
     fn draw(&self, model: &str, what: &str) {
-        let share = self.at.share();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
-        self.bar.set_position((share * LENGTH) as u64);
-        let left = if share > ENOUGH_TO_ESTIMATE {
-            let elapsed = self.started.elapsed().as_secs_f64();
-            format!(", about {:.0} s left", elapsed / share * (1.0 - share))
-        } else {
-            String::new()
+        let elapsed_s = self.started.elapsed().as_secs_f64();
+        let Some(total_s) = self.expected.total_s(self.rounds, elapsed_s) else {
+            return self.say(&format!("{model}: {what}"));
         };
-        let Place { round, rounds, .. } = self.at;
-        self.say(&format!("round {} of {rounds}, {model}: {what}{left}", round + 1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
+        self.bar.set_position((elapsed_s / total_s * LENGTH) as u64);
+        let left = in_words(whole_ns((total_s - elapsed_s) * NS_PER_S));
+        self.say(&format!("round {} of {}, {model}: {what}, about {left} left", self.round + 1, self.rounds));
     }
 
-    /// Outputs are compared after the rounds, or instead of them: the bar begins anew.
+    /// Outputs are compared between the rounds, or instead of them.
     fn windows(&mut self, model: Option<&str>, done: usize, of: usize) {
-        if done == 0 {
-            self.started = now();
-        }
-        let share = (done as f64 / of.max(1) as f64).min(1.0);
+        let elapsed_s = self.started.elapsed().as_secs_f64();
+        let share = match self.expected.total_s(self.rounds, elapsed_s) {
+            Some(total_s) => elapsed_s / total_s,
+            None => (done as f64 / of.max(1) as f64).min(1.0),
+        };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
         self.bar.set_position((share * LENGTH) as u64);
-        let elapsed_s = self.started.elapsed().as_secs_f64();
-        self.say(&windows_words(model, done, of, elapsed_s));
+        self.say(&windows_words(model, done, of));
     }
 }
 
-/// How far the comparison of outputs is. It may stop before the last window, so the time left is the longest.
-fn windows_words(model: Option<&str>, done: usize, of: usize, elapsed_s: f64) -> String {
+/// How far the comparison of outputs is.
+fn windows_words(model: Option<&str>, done: usize, of: usize) -> String {
     let whose = model.map_or(String::new(), |model| format!(" of {model}"));
-    let left = if done > 0 && done < of {
-        format!(", at most about {:.0} s left", elapsed_s / done as f64 * (of - done) as f64)
-    } else {
-        String::new()
-    };
-    format!("comparing outputs{whose}: window {done} of {of}{left}")
+    format!("comparing outputs{whose}: window {done} of at most {of}")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the display's own clock times nothing that is reported")]
@@ -113,15 +119,16 @@ impl Observer for Progress {
                 self.say(&format!("downloading {file}: {done} of {total}"));
             }
             Event::Quantizing { to } => self.say(&format!("quantizing to {to}")),
-            Event::Round { index, of, steps } => {
-                if index == 0 {
-                    self.started = now();
+            Event::Planned { protocol, plan } => {
+                self.expected = Expected::of(plan);
+                self.rounds = plan.rounds;
+                for line in plan_words(protocol, plan) {
+                    self.bar.println(inert_line(&line));
                 }
-                self.at = Place { round: index, rounds: of.max(index + 1), step: 0, steps };
             }
+            Event::Rounds { done, of } => (self.round, self.rounds) = (done, of),
             Event::Step { model, what, .. } => self.draw(model, what),
-            Event::StepDone => self.at.step += 1,
-            Event::RoundDone => {}
+            Event::Round { .. } | Event::StepDone | Event::RoundDone => {}
             Event::Windows { model, done, of } => self.windows(model, done, of),
         }
     }
@@ -133,20 +140,35 @@ impl Drop for Progress {
     }
 }
 
+/// Says the plan and nothing else: for logs.
+pub(super) struct PlanOnly;
+
+impl Observer for PlanOnly {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Planned { protocol, plan } = event {
+            for line in plan_words(protocol, plan) {
+                #[expect(clippy::print_stderr, reason = "results go to stdout")]
+                {
+                    eprintln!("{}", inert_line(&line));
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn windows_say_how_far_and_how_long() {
-        assert_eq!(windows_words(None, 0, 40, 1.0), "comparing outputs: window 0 of 40");
-        let words = windows_words(Some("Q4_K_M"), 10, 40, 5.0);
-        assert_eq!(words, "comparing outputs of Q4_K_M: window 10 of 40, at most about 15 s left");
+    fn windows_say_how_far() {
+        assert_eq!(windows_words(None, 0, 40), "comparing outputs: window 0 of at most 40");
+        assert_eq!(windows_words(Some("Q4_K_M"), 10, 40), "comparing outputs of Q4_K_M: window 10 of at most 40");
     }
 
     #[test]
     fn what_others_named_steers_no_terminal() {
-        let mut progress = Progress { bar: ProgressBar::hidden(), started: now(), at: Place::default() };
+        let mut progress = Progress::with(ProgressBar::hidden());
         let name = "a\u{1b}[2J\u{9b}2J\r\u{202e}b";
         for event in [
             Event::Hashing { model: name, done_bytes: 1, total_bytes: 2 },
@@ -162,10 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn the_share_grows_from_nothing_to_everything() {
-        let place = |round, step| Place { round, rounds: 2, step, steps: 4 }.share();
-        let shares = [place(0, 0), place(0, 2), place(1, 0), place(1, 3), place(1, 4)];
-        assert!(shares.is_sorted());
-        assert!(shares[0].abs() < 1e-12 && (shares[4] - 1.0).abs() < 1e-12);
+    fn what_is_expected_grows_with_the_rounds_and_never_ends_before_the_run() {
+        let expected = Expected { planned_s: 60.0, planned_rounds: 10, round_s: 5.0 };
+        assert_eq!(expected.total_s(10, 20.0), Some(60.0));
+        assert_eq!(expected.total_s(14, 20.0), Some(80.0));
+        assert_eq!(expected.total_s(10, 90.0), Some(91.0));
+        assert_eq!(Expected::default().total_s(10, 5.0), None);
     }
 }

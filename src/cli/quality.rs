@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     prompts,
-    record::{Plan, Purpose, QualityMemory, QualityPlan, Sampling, TextPlan},
+    record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Sampling, TextPlan},
     run::quality::Inputs,
 };
 
@@ -89,12 +89,12 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let quality = QualityPlan { texts, precision, ..plan };
     // No rounds, so nothing else that is typed for them.
     let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
-    let scale = Scale { aim_s: None, ..Scale::of(models.len()) };
+    let scale = Scale { aim_s: None, ..Scale::usual() };
     let environment = Environment::read()?;
     let (settings, threads) = engine.into_settings(environment.threads);
     let plan = Plan {
         workloads: Vec::new(),
-        protocol: precision.into_protocol(scale, &[]),
+        protocol: precision.into_protocol(scale, &[], PromptPolicy::Always),
         sampling: Sampling::Greedy,
         seed: execution.seed,
         quality: Some(quality),

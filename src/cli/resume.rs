@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
-    bench,
+    bench, cache,
     console::{Exit, print_text},
     demo, fits,
     machine::Environment,
@@ -163,7 +163,7 @@ fn as_found(run: &Run, state: &ResumeState, observer: &mut dyn Observer) -> Resu
         if let Some(facts) = &mut subject[0].subject.model.facts {
             facts.sha256 = None;
         }
-        subjects::hash(&mut subject, bench::hash_cache().as_deref(), observer);
+        subjects::hash(&mut subject, cache::hashes().as_deref(), observer);
         let [found] = subject;
         if let Outcome::Failed { reason, .. } = found.subject.outcome {
             bail!("{}: {reason}", path.display());

@@ -49,11 +49,12 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let SelfcheckArgs { model, output, speed, precision, execution, engine } = args;
     let environment = Environment::read()?;
     let (settings, threads) = engine.into_settings(environment.threads);
+    let prompts = speed.prompt_policy();
     let (workloads, sampling) = speed.into_work()?;
     if workloads.is_empty() {
         bail!("nothing to measure: --pp, --tg and --prompts are all none");
     }
-    let protocol = precision.into_protocol(Scale::of(2), &workloads);
+    let protocol = precision.into_protocol(Scale::usual(), &workloads, prompts);
     let results = output.results.clone();
     let job = Job {
         purpose: Purpose::SelfCheck,

@@ -13,9 +13,12 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cache,
+    judge::Referee,
     machine,
     options::execution::ExecutionArgs,
     outputs::{Layout, Outputs, ResultArgs, Stdout},
+    past_speeds,
     subjects::{Found, Recipe},
 };
 use crate::{
@@ -27,7 +30,7 @@ use crate::{
         journal::{Entry, JournalFile},
     },
     report::RunReport,
-    run::{self, Bench, quality::Inputs},
+    run::{self, Bench, Part, Save, quality::Inputs},
 };
 
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
@@ -174,21 +177,15 @@ impl Session {
             clock,
             devices: &devices,
             interrupt: &interrupt,
+            judge: &Referee::new(resume.script.is_some()),
         };
         let mut save = |run: &Run, entry: &Entry| keep(&mut journal, outputs.record(), run, entry);
-        let mut measured = Ok(());
-        if plan.protocol.max_rounds > 0 {
-            measured = run::execute(&bench, &mut run, observer.as_mut(), &mut save);
-        } else {
-            run.ended = Ended::RoundsDone;
-        }
-        if measured.is_ok() && run.ended != Ended::Interrupted {
-            measured = run::quality::execute(&bench, &resume.inputs, &mut run, observer.as_mut(), &mut save);
-            if interrupt.load(Ordering::Relaxed) {
-                run.ended = Ended::Interrupted;
-            }
+        let measured = measure(&bench, &resume.inputs, &mut run, observer.as_mut(), &mut save);
+        if interrupt.load(Ordering::Relaxed) {
+            run.ended = Ended::Interrupted;
         }
         drop(observer);
+        past_speeds::remember(&run, cache::speeds().as_deref());
         let kept = measured.and_then(|()| journal.append(&Entry::Ended(run.ended)));
         if kept.is_err() {
             run.ended = Ended::Unfinished;
@@ -197,6 +194,32 @@ impl Session {
         let analysis = analyse(&run);
         Ok(Finished { run, analysis, outputs, unsaved: kept.and(written).err() })
     }
+}
+
+/// The least rounds, then the outputs, then as many rounds more as the precision asks for and the time allows: whoever is out of the
+/// race by then needs none.
+fn measure<E>(
+    bench: &Bench<'_>,
+    inputs: &Inputs,
+    run: &mut Run,
+    observer: &mut dyn Observer,
+    save: &mut Save<'_, E>,
+) -> Result<(), E> {
+    run.ended = Ended::RoundsDone;
+    let has_rounds = bench.plan.protocol.max_rounds > 0;
+    let mut over = None;
+    if has_rounds {
+        run::begin(bench, run, observer, save)?;
+        over = run::rounds(bench, run, Part::Least, observer, save)?;
+    }
+    if over != Some(Ended::Interrupted) {
+        run::quality::execute(bench, inputs, run, observer, save)?;
+    }
+    if has_rounds && over.is_none() {
+        over = run::rounds(bench, run, Part::Rest, observer, save)?;
+    }
+    run.ended = over.unwrap_or(Ended::RoundsDone);
+    Ok(())
 }
 
 /// Keeps an entry in the journal, and now and then the whole record beside it: after 1, 2, 4, 8 rounds, so that all of them together

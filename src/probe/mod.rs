@@ -3,6 +3,7 @@
 //! Parsers are pure functions over the kernel's text; what cannot be read is `None`, never 0.
 
 pub(crate) mod bandwidth;
+mod calibration;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod conditions;
@@ -18,6 +19,7 @@ pub(crate) mod storage;
 pub(crate) mod threads;
 
 pub(crate) use bandwidth::bandwidth;
+pub(crate) use calibration::calibration_ns;
 pub(crate) use clock::{Clock, Continued, utc_now};
 pub use clock::{Monotonic, Virtual};
 pub(crate) use conditions::Watch;

@@ -64,13 +64,15 @@ pub(crate) struct Load {
     pub(crate) settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Loaded {
     pub(crate) model_ns: u64,
     /// The longest context the model was trained for; 0 when it does not say.
     pub(crate) n_ctx_train: u32,
     /// Bytes that came from storage meanwhile, when the kernel says.
     pub(crate) storage_read_bytes: Option<u64>,
+    /// Free memory of devices, by name, before anything was allocated.
+    pub(crate) devices_free_bytes: Vec<(String, u64)>,
 }
 
 impl Call for Load {
@@ -119,11 +121,15 @@ impl Call for Prefill {
     }
 }
 
-/// Evaluate ids one after another, after `n_depth` others that are not timed.
+/// Evaluate ids one after another, after `n_depth` others that are not timed: a block of a longer generation, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Decode {
     pub(crate) n_tokens: u32,
     pub(crate) n_depth: u32,
+    /// Ids of the same generation that come before the block and were timed by an earlier call.
+    pub(crate) n_before: u32,
+    /// Ids evaluated first, untimed, and forgotten: they wake the threads of a worker that was idle.
+    pub(crate) n_wake: u32,
     pub(crate) seed: u64,
 }
 
@@ -132,8 +138,8 @@ impl Call for Decode {
     type Answer = Timing;
 
     fn operation(&self) -> Operation {
-        let Self { n_tokens, n_depth, seed: _ } = *self;
-        Operation::Decode { n_tokens, n_depth }
+        let Self { n_tokens, n_depth, n_before, n_wake: _, seed: _ } = *self;
+        Operation::Decode { n_tokens, n_depth: n_depth + n_before }
     }
 }
 

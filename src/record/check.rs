@@ -1,6 +1,6 @@
 //! Whether the parts of a record fit each other.
 
-use super::{Quality, Run};
+use super::{Decision, Quality, Run};
 
 /// Rounds are counted from 1 where people read them: numbers past any run's stay away from the largest there is.
 const MOST_ROUNDS: u32 = 1 << 24;
@@ -12,9 +12,16 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
         return Err("it has no models".into());
     }
     let rounds = run.rounds.iter().map(|round| round.index).chain(run.resumed.iter().map(|resumed| resumed.from_round));
-    let kept = run.adaptation.iter().filter_map(|adaptation| adaptation.resident_from_round);
-    if let Some(round) = rounds.chain(kept).find(|&round| round >= MOST_ROUNDS) {
+    let decisions = run.adaptation.iter().flat_map(|adaptation| &adaptation.decisions);
+    let dropped = decisions.filter_map(|decision| match decision {
+        Decision::Dropped { from_round, .. } => Some(*from_round),
+        Decision::OneAfterTheOther { .. } | Decision::Told(_) => None,
+    });
+    if let Some(round) = rounds.chain(dropped).find(|&round| round >= MOST_ROUNDS) {
         return Err(format!("it names round {round}: there are at most {MOST_ROUNDS}"));
+    }
+    if let Some(probe) = run.probes.iter().find(|probe| probe.model >= run.subjects.len()) {
+        return Err(format!("a probe names model {} of {}", probe.model, run.subjects.len()));
     }
     for visit in run.rounds.iter().flat_map(|round| &round.visits) {
         if visit.model >= run.subjects.len() {
@@ -92,9 +99,13 @@ mod tests {
         assert_eq!(said(|run| run.resumed.push(resumed)), round);
         let adaptation = Adaptation {
             arrangement: Arrangement::Alternating,
-            resident_from_round: Some(u32::MAX),
             samples_per_round: Vec::new(),
-            decisions: Vec::new(),
+            decisions: vec![Decision::Dropped {
+                subject: 1,
+                name: String::new(),
+                from_round: u32::MAX,
+                because: crate::record::DropReason::Dominated { by: String::new() },
+            }],
         };
         assert_eq!(said(|run| run.adaptation = Some(adaptation)), round);
     }

@@ -16,15 +16,17 @@ mod plan;
 mod prompt_form;
 mod quality;
 mod read;
+mod retired;
 pub(crate) mod round_value;
 mod run;
 pub(crate) mod schema;
+pub(crate) mod time_plan;
 mod visit;
 mod write;
 
 pub(crate) use crate::settings::ThreadsReason;
 pub use crate::settings::{CacheType, Device, FlashAttention, Settings};
-pub(crate) use adaptation::{Adaptation, Decision, PromptsCut, Resumed, SamplesChoice};
+pub(crate) use adaptation::{Adaptation, Decision, DropReason, Resumed, SamplesChoice};
 pub(crate) use build::Build;
 pub(crate) use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
@@ -34,7 +36,7 @@ pub(crate) use error::{ReadError, WriteError};
 pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth};
 pub(crate) use model::{MadeFrom, ModelFacts, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
-pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptTurns, Protocol, Workers, Workload, WorkloadKind};
+pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptPolicy, PromptTurns, Protocol, Workload, WorkloadKind};
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
 pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;
@@ -48,6 +50,7 @@ pub(crate) use read::locate;
 pub use read::read_run;
 pub use run::{Ended, Run};
 pub(crate) use run::{FORMAT, Purpose};
+pub(crate) use time_plan::{GivenUp, Probe, SubjectCost, TimeParts, TimePlan};
 pub use visit::Outcome;
 pub(crate) use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Mark, Memory, MemoryReading, MemorySeries, Phase,

@@ -151,25 +151,27 @@ pub struct Protocol {
     pub min_rounds: u32,
     /// Never more.
     pub max_rounds: u32,
-    /// Samples of each synthetic workload in a round, or in a round of the pilot; the round's value is their median.
+    /// Samples of each synthetic workload in a round, unless the plan of the time chooses; the round's value is their median.
     pub inner_samples: u32,
-    /// Whether a pilot chooses the samples of the rounds after it.
+    /// Who chooses how many there are.
     #[serde(default)]
     pub inner: InnerPolicy,
     /// How the models of a round share its time.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// How long a worker lives.
-    #[serde(default)]
-    pub workers: Workers,
+    /// Tokens that a model generates before another has its turn, where they alternate; `None` for the usual number. Older records
+    /// alternated by whole samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_tokens: Option<u32>,
     /// Rounds in which prompts are asked too.
     pub prompt_rounds: u32,
+    /// Whether prompts are asked whatever the time.
+    #[serde(default)]
+    pub prompts: PromptPolicy,
     /// Which of them are asked in such a round.
     #[serde(default)]
     pub prompt_turns: PromptTurns,
-    /// Least time of untimed work before the first sample of a visit.
-    pub warmup_ms: u64,
-    /// Half-width of the interval of ln ratio at which to stop.
+    /// Half-width of the interval of ln ratio at which to stop, at the level that verdicts are held to.
     pub precision: f64,
     /// Confidence of intervals.
     pub confidence: f64,
@@ -191,8 +193,9 @@ pub enum InnerPolicy {
     /// As many as the protocol says, in every round.
     #[default]
     Fixed,
-    /// What the first rounds find best for its time, for each workload.
-    Pilot,
+    /// As many as are worth their time beside what a round costs once, for each workload.
+    #[serde(alias = "pilot")]
+    Planned,
 }
 
 /// How the models of a round share its time.
@@ -208,20 +211,15 @@ pub enum Arrangement {
     Alternating,
 }
 
-/// How long a worker lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+/// Whether prompts are asked whatever the time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Workers {
-    /// One round: what differs from process to process is seen.
+pub enum PromptPolicy {
+    /// They are.
     #[default]
-    #[value(help = "One round")]
-    Fresh,
-    /// From the first round to the last: loads cost nothing after the first, and what differs from process to process is not seen.
-    #[value(help = "The whole run")]
-    Resident,
-    /// Fresh, until the pilot finds that loading takes longer than measuring and all models fit in memory.
-    #[value(help = "One round, until loading is seen to take longer than measuring")]
-    Auto,
+    Always,
+    /// Where the plan has time left for them.
+    IfTimeAllows,
 }
 
 /// Which prompts are asked in a round.
@@ -240,10 +238,10 @@ pub enum PromptTurns {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
-    /// The least rounds are run even if they take longer.
+    /// The least work is done even if it takes longer.
     #[default]
     Aim,
-    /// No pair of rounds begins that would not end in time.
+    /// Nothing begins once it has passed.
     Limit,
 }
 

@@ -155,6 +155,9 @@ pub struct QualityWorker {
     pub n_evaluated: Option<usize>,
     /// Exact peak of resident memory, when the kernel says.
     pub peak_rss_bytes: Option<u64>,
+    /// When it ended, since the run began; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ns: Option<u64>,
     /// What ended a worker before this one that was to do the same; nothing of what it found is used.
     #[serde(default)]
     pub retried: Option<String>,

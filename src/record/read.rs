@@ -8,6 +8,7 @@ use super::{
     error::ReadError,
     format1,
     journal::{self, Journal},
+    retired,
 };
 
 /// The file that holds the record: of a folder its journal, which is never behind, else its run.json.
@@ -49,5 +50,6 @@ pub fn read_run(path: &Path) -> Result<Run, ReadError> {
 /// The record that a JSON value of this or an older format is.
 pub(crate) fn from_value(mut value: serde_json::Value) -> Result<Run, serde_json::Error> {
     format1::upgrade(&mut value);
+    retired::upgrade(&mut value);
     serde_json::from_value(value)
 }

@@ -1,5 +1,7 @@
 //! A round's value: from the samples of one worker to one value, the same for whoever stops by it and whoever reports it.
 
+use std::collections::BTreeSet;
+
 use super::{Phase, Run, Sample, Visit, WorkloadKind};
 
 /// Time of a sample: llama.cpp's own account where it kept one, else our clock.
@@ -22,10 +24,45 @@ pub(crate) fn sample_rates(visit: &Visit, workload: usize) -> Vec<f64> {
     own.filter_map(|s| crate::units::tokens_per_second(u64::from(s.n_tokens), time_ns(s))).collect()
 }
 
-/// The visits to a model with their rounds, in time order.
+/// A calibration that lies apart from the others by so many times their own spread is no scatter of theirs.
+const OUTLYING: f64 = 3.0;
+/// From the median absolute deviation to the standard deviation of a normal distribution.
+const MAD_TO_SIGMA: f64 = 1.4826;
+
+/// The rounds in which the machine itself was another: a fixed calculation before or after them took longer or shorter than usual, by
+/// more than the region of equivalence and by more than it usually scatters.
+pub(crate) fn spoilt(run: &Run) -> BTreeSet<u32> {
+    let calibrated: Vec<(u32, [f64; 2])> = run
+        .rounds
+        .iter()
+        .filter_map(|round| Some((round.index, round.calibration_ns?.map(|ns| (ns.max(1) as f64).ln()))))
+        .collect();
+    let all: Vec<f64> = calibrated.iter().flat_map(|(_, both)| *both).collect();
+    let Ok(usual) = crate::stats::median(&all) else { return BTreeSet::new() };
+    let deviations: Vec<f64> = all.iter().map(|ln_ns| (ln_ns - usual).abs()).collect();
+    let sigma = crate::stats::median(&deviations).unwrap_or(0.0) * MAD_TO_SIGMA;
+    let most = (1.0 + run.plan.protocol.equivalence).ln().max(OUTLYING * sigma);
+    let is_spoilt = |both: &[f64; 2]| both.iter().any(|ln_ns| (ln_ns - usual).abs() > most);
+    calibrated.into_iter().filter(|(_, both)| is_spoilt(both)).map(|(index, _)| index).collect()
+}
+
+/// Rounds that are left out of every figure: the spoilt ones, where they are the exception and enough others are left for intervals.
+pub(crate) fn left_out(run: &Run) -> BTreeSet<u32> {
+    /// As many as an interval needs.
+    const ENOUGH: usize = 6;
+    /// Where more rounds than a third are spoilt, that is how the machine is.
+    const MOST: usize = 3;
+    let spoilt = spoilt(run);
+    let steady = run.rounds.len().saturating_sub(spoilt.len());
+    if steady >= ENOUGH && spoilt.len() * MOST <= run.rounds.len() { spoilt } else { BTreeSet::new() }
+}
+
+/// The visits to a model with their rounds, in time order, but for the rounds that are left out.
 pub(crate) fn visits(run: &Run, model: usize) -> impl Iterator<Item = (u32, &Visit)> {
+    let left_out = left_out(run);
     run.rounds
         .iter()
+        .filter(move |round| !left_out.contains(&round.index))
         .flat_map(|round| round.visits.iter().map(|visit| (round.index, visit)))
         .filter(move |(_, visit)| visit.model == model)
 }

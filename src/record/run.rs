@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptation, Build, Constraints, Machine, Outcome, Plan, Quality, Resumed, Role, Round, Settings, Subject};
+use super::{
+    Adaptation, Build, Constraints, Machine, Outcome, Plan, Probe, Quality, Resumed, Role, Round, Settings, Subject,
+    TimePlan,
+};
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
 pub(crate) const FORMAT: u32 = 2;
@@ -28,6 +31,12 @@ pub struct Run {
     pub plan: Plan,
     /// What is compared: files with settings. `Visit::model` indexes this list and the first is the original.
     pub subjects: Vec<Subject>,
+    /// A first look at each subject, before any round; empty in older records and where nothing is timed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// What was planned by it; `None` where there was no probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_plan: Option<TimePlan>,
     /// The rounds that were finished, in time order.
     pub rounds: Vec<Round>,
     /// Why no more rounds were run.
@@ -58,6 +67,12 @@ impl Run {
         &self.subjects[0].settings
     }
 
+    /// Whether a subject is measured in a round: it has not failed, and was not dropped before.
+    pub(crate) fn is_measured(&self, subject: usize, round: u32) -> bool {
+        let dropped = self.adaptation.as_ref().and_then(|adaptation| adaptation.dropped_from(subject));
+        self.subjects[subject].outcome == Outcome::Done && dropped.is_none_or(|from| round < from)
+    }
+
     /// Indices of the models beside `original` that have not failed.
     pub fn candidates_left(&self, original: usize) -> impl Iterator<Item = usize> {
         (0..self.subjects.len())
@@ -84,7 +99,7 @@ pub enum Ended {
     RoundsDone,
     /// Every primary metric was as precise as asked.
     Precise,
-    /// The next pair of rounds would not have fitted the budget.
+    /// The time was spent, or the next rounds would not have fitted it.
     Budget,
     /// The person asked to stop.
     Interrupted,

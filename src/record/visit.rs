@@ -10,6 +10,10 @@ use super::{machine::Conditions, prompt_form::PromptForm};
 pub struct Round {
     /// Number, from 0. Round 2j+1 visits the models in the reverse order of round 2j.
     pub index: u32,
+    /// Time of a fixed calculation just before it and just after it, nanoseconds: how fast the machine itself was. Absent in older
+    /// records and where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_ns: Option<[u64; 2]>,
     /// The visits, in the order they were made.
     pub visits: Vec<Visit>,
 }
@@ -150,8 +154,9 @@ pub struct Sample {
 }
 
 /// How long an evaluation took, by both clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
+    /// Tokens evaluated.
     pub n_tokens: u32,
     /// Our monotonic clock.
     pub wall_ns: u64,

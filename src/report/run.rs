@@ -210,7 +210,8 @@ fn basis(analysis: &Analysis) -> String {
         (false, true) => "a quick look, too short for intervals".into(),
         (false, false) => "too few for intervals".into(),
     };
-    format!("{rounds}; {intervals}; ended because {}", names::ended(analysis.ended))
+    let time = section::time::line(&analysis.time);
+    format!("{rounds}; {intervals}; ended because {}; {time}", names::ended(analysis.ended))
 }
 
 fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {

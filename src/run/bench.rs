@@ -11,7 +11,8 @@ use std::{
 use super::connection::Launcher;
 use crate::{
     probe::Clock,
-    record::{DeviceInfo, Plan, Run, journal::Entry},
+    record::{Budget, DeviceInfo, DropReason, Plan, Run, journal::Entry},
+    units::NS_PER_S,
 };
 
 /// What measuring needs besides the record it fills.
@@ -27,9 +28,52 @@ pub struct Bench<'a> {
     pub devices: &'a [DeviceInfo],
     /// Set when the person asked to stop.
     pub interrupt: &'a AtomicBool,
+    /// What the run asks of those who know more than it does.
+    pub judge: &'a dyn Judge,
 }
 
+/// What measuring has to ask: how fast the machine is at the moment, and what the results so far say. It draws no conclusion itself.
+pub trait Judge {
+    /// Nanoseconds of a fixed calculation; `None` where nothing is really timed.
+    fn calibrate(&self) -> Option<u64> {
+        None
+    }
+
+    /// Subjects that can't be chosen any more, beyond doubt, and why.
+    fn out_of_the_race(&self, run: &Run) -> Vec<(usize, DropReason)> {
+        let _ = run;
+        Vec::new()
+    }
+}
+
+/// Nobody is dropped, and the machine is taken as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct NoJudge;
+
+impl Judge for NoJudge {}
+
 impl Bench<'_> {
+    /// Time since the run began.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
+    }
+
+    /// What is left of the time that is aimed at or allowed, in nanoseconds; less than 0 when it has passed. `None` without one.
+    pub(super) fn left_ns(&self) -> Option<f64> {
+        let seconds = self.plan.protocol.budget_s?;
+        Some(seconds as f64 * NS_PER_S - self.now_ns() as f64)
+    }
+
+    /// Whether the time allowed has passed: nothing more begins.
+    pub(super) fn out_of_time(&self) -> bool {
+        self.plan.protocol.budget == Budget::Limit && self.left_ns().is_some_and(|left_ns| left_ns <= 0.0)
+    }
+
+    /// Whether nothing more is to begin.
+    pub(super) fn stops(&self) -> bool {
+        self.interrupted() || self.out_of_time()
+    }
+
     pub(super) fn interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)
     }

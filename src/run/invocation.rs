@@ -7,15 +7,15 @@ use super::{
     connection::Connection,
     exit::WorkerExit,
     warmup::WarmUpEnd,
-    workload::{Synthetic, Timed, first_context, synthetic},
+    workload::{Block, Synthetic, Timed, shared_context},
 };
 use crate::{
     event::{Event, Observer},
     probe::{self, ProcessMemory, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     protocol::{self, Answer, Answered, Call, Close, Closed, Count, Load, Never, OpenContext, Request},
     record::{
-        self, Conditions, DeviceMemory, FinishReason, Generation, Mark, Memory, MemoryReading, Outcome, Phase,
-        PromptText, Retried, Sample, Settings, Skipped, Stage, Timing, Visit, Warmup,
+        self, Conditions, FinishReason, Generation, Mark, Memory, MemoryReading, Outcome, Phase, PromptText, Retried,
+        Sample, Settings, Skipped, Stage, Timing, Visit, Warmup,
     },
 };
 
@@ -30,12 +30,6 @@ pub(super) struct Task<'a> {
     pub(super) file_bytes: u64,
 }
 
-/// A worker that outlives its invocation.
-pub(super) struct ResidentWorker {
-    connection: Connection,
-    n_ctx_train: u32,
-}
-
 /// Whose work came before a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PrecededBy {
@@ -48,21 +42,24 @@ pub(super) struct Finished {
     pub(super) visit: Visit,
     /// Whether it failed in a way that may not come again.
     pub(super) is_transient: bool,
-    /// Its worker, when it lives on.
-    pub(super) resident: Option<ResidentWorker>,
 }
 
-/// After a failure or an interruption everything asked of an invocation is skipped; what was measured stays.
+/// After a failure, an interruption or the end of the time everything asked of an invocation is skipped; what was measured stays.
 enum State {
     Ready,
-    Interrupted,
+    Stopped,
     Failed { is_transient: bool },
 }
 
 /// Why an invocation goes no further.
 enum Stop {
-    Interrupted,
-    Failed { stage: Stage, reason: String, is_transient: bool },
+    /// The person asked to, or the time has passed.
+    Asked,
+    Failed {
+        stage: Stage,
+        reason: String,
+        is_transient: bool,
+    },
 }
 
 impl Stop {
@@ -87,18 +84,17 @@ pub(super) struct Invocation<'a> {
     peak_before_prompts: Option<u64>,
     /// What the model was trained for; 0 while unknown.
     n_ctx_train: u32,
+    /// Tokens of the context that is open; 0 of none, and of one that holds several sequences.
+    n_ctx: u32,
+    /// The blocks so far of a sample under way.
+    begun: Option<Sample>,
 }
 
 impl<'a> Invocation<'a> {
-    /// Begins, with a fresh worker or the one of an earlier round.
-    pub(super) fn begin(bench: &'a Bench<'a>, task: Task<'a>, resident: Option<ResidentWorker>) -> Self {
-        let (worker, n_ctx_train) = match resident {
-            Some(ResidentWorker { connection, n_ctx_train }) => (Some(connection), n_ctx_train),
-            None => (None, 0),
-        };
+    pub(super) fn begin(bench: &'a Bench<'a>, task: Task<'a>) -> Self {
         let visit = Visit {
             model: task.model,
-            started_ns: bench.clock.now_ns(),
+            started_ns: bench.now_ns(),
             duration_ns: 0,
             outcome: Outcome::Done,
             load: None,
@@ -114,7 +110,7 @@ impl<'a> Invocation<'a> {
         Self {
             bench,
             task,
-            worker,
+            worker: None,
             visit,
             state: State::Ready,
             sampler: None,
@@ -122,13 +118,15 @@ impl<'a> Invocation<'a> {
             initial: MemoryReading::default(),
             after_load: None,
             peak_before_prompts: None,
-            n_ctx_train,
+            n_ctx_train: 0,
+            n_ctx: 0,
+            begun: None,
         }
     }
 
     /// The same once more, after one whose worker came to a transient end: what that one measured is kept apart.
     pub(super) fn retry(bench: &'a Bench<'a>, task: Task<'a>, first: Visit) -> Self {
-        let mut retry = Self::begin(bench, task, None);
+        let mut retry = Self::begin(bench, task);
         if let Outcome::Failed { stage, reason } = first.outcome {
             let Visit { duration_ns, samples, .. } = first;
             retry.visit.retried = Some(Retried { stage, reason, duration_ns, samples });
@@ -141,9 +139,10 @@ impl<'a> Invocation<'a> {
         self.worker.as_ref().and_then(Connection::pid)
     }
 
-    /// Starts the worker, unless it is there already, and loads the model.
+    /// Starts the worker and loads the model.
     pub(super) fn open(&mut self, observer: &mut dyn Observer) {
-        if self.worker.is_some() || self.bench.interrupted() {
+        if self.bench.stops() {
+            self.state = State::Stopped;
             return;
         }
         match self.bench.launcher.launch() {
@@ -156,37 +155,52 @@ impl<'a> Invocation<'a> {
     /// Begins to watch the machine; `workers` are all of the round, whose work is not foreign.
     pub(super) fn watch(&mut self, workers: &[u32]) {
         if self.pid().is_some() {
-            self.watch = Some(Watch::start(self.bench.clock.now_ns(), workers));
+            self.watch = Some(Watch::start(self.bench.now_ns(), workers));
         }
     }
 
-    /// Makes the workload's context, as llama-bench does for each, and warms up.
+    /// Warms up for the workload. All work of one sequence shares a context.
     pub(super) fn prepare(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) {
         self.attempt_if_it_fits(work, |v| {
-            if let Some(n_ctx) = work.n_ctx() {
-                v.context(n_ctx)?;
+            if work.n_ctx().is_some() {
+                v.reach_context(shared_context(v.bench.plan, v.task.settings, v.trained_for()))?;
             }
             v.warm_up(work, observer)
         });
     }
 
+    /// Takes a block of a sample; the sample counts once its last block is there.
     pub(super) fn sample(
         &mut self,
         work: Synthetic<'_>,
         number: u32,
+        block: Block,
         preceded_by: PrecededBy,
         observer: &mut dyn Observer,
     ) {
         self.attempt_if_it_fits(work, |v| {
+            let mut n_wake = 0;
             if preceded_by == PrecededBy::AnotherWorker {
                 // Its threads sleep and its caches are full of another's weights: let it come to itself, untimed.
-                v.evaluate(work.to_wake(), v.seed(work.workload, u32::MAX / 2 - number))?;
+                n_wake = work.wake_tokens();
+                if let Some(waking) = work.to_wake() {
+                    v.evaluate(waking, waking.whole(), 0, v.seed(work.workload, u32::MAX / 2 - number))?;
+                }
             }
-            v.step(observer, work.id, Some(work.phase), Mark::Workload(work.workload));
-            let at_ns = v.bench.clock.now_ns();
-            let timing = v.evaluate(work, v.seed(work.workload, number))?;
-            v.visit.samples.push(sample(work.workload, work.phase, number, timing, at_ns));
-            observer.on(Event::StepDone);
+            if block.from == 0 {
+                v.step(observer, work.id, Some(work.phase), Mark::Workload(work.workload));
+                v.begun = None;
+            }
+            let at_ns = v.bench.now_ns();
+            let timing = v.evaluate(work, block, n_wake, v.seed(work.workload, number))?;
+            let so_far = v.begun.take();
+            let sample = joined(so_far, sample(work.workload, work.phase, number, timing, at_ns));
+            if block.last {
+                v.visit.samples.push(sample);
+                observer.on(Event::StepDone);
+            } else {
+                v.begun = Some(sample);
+            }
             Ok(())
         });
     }
@@ -200,7 +214,7 @@ impl<'a> Invocation<'a> {
             let counts = v.call(Stage::Prefill, &Count { texts })?;
             let Fitting { n_ctx, skipped } = fit(prompts, &counts, v.n_ctx_train);
             v.visit.skipped.extend(skipped);
-            v.context(n_ctx).map(|_| ())
+            v.reach_context(n_ctx)
         });
     }
 
@@ -216,7 +230,7 @@ impl<'a> Invocation<'a> {
                 sampling: v.bench.plan.sampling.clone(),
                 seed: v.bench.plan.seed,
             };
-            let at_ns = v.bench.clock.now_ns();
+            let at_ns = v.bench.now_ns();
             let answered = v.call(Stage::Decode, &call)?;
             v.answered(workload, answered, at_ns);
             observer.on(Event::StepDone);
@@ -229,14 +243,14 @@ impl<'a> Invocation<'a> {
         if let (Some(worker), false) = (&self.worker, self.failed()) {
             self.visit.buffers = protocol::buffers(&worker.log());
             if let Some(watch) = self.watch.take() {
-                self.visit.conditions = watch.end(self.bench.clock.now_ns(), workers);
+                self.visit.conditions = watch.end(self.bench.now_ns(), workers);
             }
         }
     }
 
     /// Ends it and the worker.
     pub(super) fn close(mut self) -> Finished {
-        // Also one cut short by the person has a peak worth keeping.
+        // Also one cut short has a peak worth keeping.
         let alive = !self.failed();
         if let Some(worker) = self.worker.as_mut().filter(|_| alive) {
             match worker.call(&Close) {
@@ -244,17 +258,9 @@ impl<'a> Invocation<'a> {
                 Err(exit) => self.stop(Stop::exited(Stage::Decode, &exit)),
             }
         }
-        Finished { resident: None, ..self.keep() }
-    }
-
-    /// Ends it and hands the worker on, unless it failed.
-    pub(super) fn keep(mut self) -> Finished {
-        self.visit.duration_ns = self.bench.clock.now_ns() - self.visit.started_ns;
+        self.visit.duration_ns = self.bench.now_ns() - self.visit.started_ns;
         let is_transient = matches!(self.state, State::Failed { is_transient: true });
-        let connection = if self.failed() { None } else { self.worker };
-        let n_ctx_train = self.n_ctx_train;
-        let resident = connection.map(|connection| ResidentWorker { connection, n_ctx_train });
-        Finished { visit: self.visit, is_transient, resident }
+        Finished { visit: self.visit, is_transient }
     }
 
     fn failed(&self) -> bool {
@@ -272,7 +278,7 @@ impl<'a> Invocation<'a> {
 
     fn stop(&mut self, stop: Stop) {
         match stop {
-            Stop::Interrupted => self.state = State::Interrupted,
+            Stop::Asked => self.state = State::Stopped,
             Stop::Failed { stage, reason, is_transient } => {
                 self.state = State::Failed { is_transient };
                 self.visit.outcome = Outcome::Failed { stage, reason };
@@ -288,13 +294,15 @@ impl<'a> Invocation<'a> {
             .and_then(|pid| Sampler::start(pid, Arc::clone(clock), self.visit.started_ns, DEFAULT_INTERVAL).ok());
         self.initial = self.step(observer, "load", None, Mark::Load);
         let call = Load { path: self.task.path.into(), settings: self.task.settings.clone() };
-        let protocol::Loaded { model_ns, storage_read_bytes, n_ctx_train } = self.call(Stage::Load, &call)?;
+        let protocol::Loaded { model_ns, storage_read_bytes, n_ctx_train, devices_free_bytes: _ } =
+            self.call(Stage::Load, &call)?;
         self.n_ctx_train = n_ctx_train;
         let file_bytes = self.task.file_bytes;
         let cache = probe::cache_state(storage_read_bytes, file_bytes);
         self.visit.load = Some(record::Load { model_ns, context_ns: 0, file_bytes, storage_read_bytes, cache });
-        // The first context shows what a user waits for before anything can be evaluated.
-        let context_ns = self.context(first_context(self.bench.plan, self.task.settings))?;
+        // It shows what a user waits for before anything can be evaluated.
+        let n_ctx = shared_context(self.bench.plan, self.task.settings, self.trained_for());
+        let context_ns = self.context(n_ctx)?;
         if let Some(load) = &mut self.visit.load {
             load.context_ns = context_ns;
         }
@@ -305,15 +313,14 @@ impl<'a> Invocation<'a> {
 
     fn warm_up(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) -> Result<(), Stop> {
         self.step(observer, &format!("{} warm-up", work.id), Some(work.phase), Mark::WarmUp(work.workload));
-        let share_ns =
-            self.bench.plan.protocol.warmup_ms * 1_000_000 / synthetic(self.bench.plan).count().max(1) as u64;
         let repetition = work.for_warmup();
-        let mut end = WarmUpEnd::new(share_ns);
+        let mut end = WarmUpEnd::default();
         for number in 0.. {
-            let at_ns = self.bench.clock.now_ns();
-            let timing = self.evaluate(repetition, self.seed(work.workload, u32::MAX - number))?;
+            let at_ns = self.bench.now_ns();
+            let timing =
+                self.evaluate(repetition, repetition.whole(), 0, self.seed(work.workload, u32::MAX - number))?;
             let taken = sample(work.workload, work.phase, number, timing, at_ns);
-            let done = end.is_reached_after(taken.wall_ns.max(self.bench.clock.now_ns() - at_ns));
+            let done = end.is_reached_after(taken.wall_ns);
             let warmup = self.visit.warmup.get_or_insert(Warmup { duration_ns: 0, samples: Vec::new() });
             warmup.duration_ns += taken.wall_ns;
             warmup.samples.push(taken);
@@ -344,31 +351,41 @@ impl<'a> Invocation<'a> {
         });
     }
 
-    fn evaluate(&mut self, work: Synthetic<'_>, seed: u64) -> Result<Timing, Stop> {
+    fn evaluate(&mut self, work: Synthetic<'_>, block: Block, n_wake: u32, seed: u64) -> Result<Timing, Stop> {
         let stage = if work.phase == Phase::Prefill { Stage::Prefill } else { Stage::Decode };
-        match work.call(seed) {
+        match work.call(block, n_wake, seed) {
             Timed::Prefill(call) => self.call(stage, &call),
             Timed::Decode(call) => self.call(stage, &call),
-            Timed::Sequences(call) => self.call(stage, &call),
+            Timed::Sequences(call) => {
+                // It takes the place of the one that is open.
+                self.n_ctx = 0;
+                self.call(stage, &call)
+            }
         }
     }
 
-    fn context(&mut self, n_ctx: u32) -> Result<u64, Stop> {
-        self.call(Stage::Context, &OpenContext { n_ctx })
+    /// Makes a context that is at least so long, unless there is one.
+    fn reach_context(&mut self, n_ctx: u32) -> Result<(), Stop> {
+        if self.n_ctx < n_ctx {
+            self.context(n_ctx)?;
+        }
+        Ok(())
     }
 
-    fn memory(&mut self, Closed { peak_rss_bytes, devices_free_bytes }: &Closed) {
+    fn context(&mut self, n_ctx: u32) -> Result<u64, Stop> {
+        self.n_ctx = 0;
+        let took_ns = self.call(Stage::Context, &OpenContext { n_ctx })?;
+        self.n_ctx = n_ctx;
+        Ok(took_ns)
+    }
+
+    fn trained_for(&self) -> Option<u32> {
+        Some(self.n_ctx_train).filter(|n| *n > 0)
+    }
+
+    fn memory(&mut self, Closed { peak_rss_bytes, devices_free_bytes: _ }: &Closed) {
         let (Some(sampler), Some(after_load)) = (self.sampler.take(), self.after_load) else { return };
         let seen = sampler.stop();
-        let devices = self.bench.devices.iter().filter(|d| !d.kind.is_cpu()).filter_map(|d| {
-            let (_, free) = devices_free_bytes.iter().find(|(name, _)| *name == d.name)?;
-            Some(DeviceMemory {
-                name: d.name.clone(),
-                free_before_bytes: d.memory_free_bytes,
-                free_after_bytes: *free,
-                total_bytes: d.memory_total_bytes,
-            })
-        });
         self.visit.memory = Some(Memory {
             initial: self.initial,
             after_load,
@@ -376,7 +393,8 @@ impl<'a> Invocation<'a> {
             peak_before_prompts_bytes: self.peak_before_prompts,
             sampling_cost_ns: seen.cost_ns,
             series: seen.series,
-            devices: devices.collect(),
+            // Beside other subjects nobody can tell whose it is: the probe has it.
+            devices: Vec::new(),
         });
     }
 
@@ -384,8 +402,8 @@ impl<'a> Invocation<'a> {
     where
         C: Call<Event = Never> + Into<Request>,
     {
-        if self.bench.interrupted() {
-            return Err(Stop::Interrupted);
+        if self.bench.stops() {
+            return Err(Stop::Asked);
         }
         let worker = self.worker.as_mut().expect("nothing is attempted without a worker");
         // While it waits its memory stands still, and another worker may be timed.
@@ -415,7 +433,7 @@ impl<'a> Invocation<'a> {
         let kind = &self.bench.plan.workloads[work.workload].kind;
         let n_ctx_train = self.n_ctx_train;
         // A model that does not say what it was trained for takes what it gets.
-        if !kind.is_too_deep(Some(n_ctx_train).filter(|n| *n > 0)) {
+        if !kind.is_too_deep(self.trained_for()) {
             return self.attempt(attempt);
         }
         let n_ctx_needed = work.n_tokens();
@@ -436,6 +454,17 @@ fn sample(workload: usize, phase: Phase, number: u32, timing: Timing, at_ns: u64
         wall_ns: timing.wall_ns,
         native_ns: timing.native_ns,
         at_ns,
+    }
+}
+
+/// A sample with one more block.
+fn joined(so_far: Option<Sample>, block: Sample) -> Sample {
+    let Some(so_far) = so_far else { return block };
+    Sample {
+        n_tokens: so_far.n_tokens + block.n_tokens,
+        wall_ns: so_far.wall_ns + block.wall_ns,
+        native_ns: so_far.native_ns.zip(block.native_ns).map(|(a, b)| a + b),
+        ..so_far
     }
 }
 

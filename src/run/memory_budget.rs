@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     gguf,
     quality::windows::{MicroBatches, WindowShape},
-    record::{Device, Machine, ModelFacts, Plan, Settings, Subject},
+    record::{Device, Machine, ModelFacts, Outcome, Plan, Run, Settings, Subject},
 };
 
 /// Bytes of an element of logits and of what is computed on the way to them.
@@ -66,6 +66,30 @@ fn compute(facts: &ModelFacts, settings: &Settings, n_ctx: u32) -> u64 {
     batch.saturating_mul(width).saturating_mul(F32)
 }
 
+/// Head-room that is kept free: where memory is full to the brim, pages are evicted while others are timed.
+const HEAD_ROOM: f64 = 0.05;
+
+/// Whether all models fit in memory at once.
+pub(super) struct Room {
+    pub(super) needed_bytes: u64,
+    pub(super) available_bytes: u64,
+}
+
+impl Room {
+    pub(super) fn of(plan: &Plan, run: &Run) -> Self {
+        let left = run.subjects.iter().filter(|subject| subject.outcome == Outcome::Done);
+        let budgets = left.filter_map(|subject| MemoryBudget::to_time(subject, plan));
+        Self {
+            needed_bytes: budgets.map(MemoryBudget::total).sum(),
+            available_bytes: available_bytes(&run.machine, run.base_settings()),
+        }
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.needed_bytes as f64 <= self.available_bytes as f64 * (1.0 - HEAD_ROOM)
+    }
+}
+
 /// Memory where the weights lie: of the devices when one is used, of the machine otherwise. Layers that stay on the CPU are the
 /// machine's to hold.
 pub(crate) fn available_bytes(machine: &Machine, settings: &Settings) -> u64 {
@@ -87,7 +111,7 @@ pub(crate) fn on_device(machine: &Machine, settings: &Settings) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{DeviceInfo, DeviceKind, Run, read_run};
+    use crate::record::{DeviceInfo, DeviceKind, read_run};
 
     fn run() -> Run {
         read_run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json")).expect("it is a record")

@@ -1,24 +1,29 @@
-//! Measuring: rounds of workers in mirrored order, from a plan to the record, or from where a record ends. Draws no conclusion.
+//! Measuring: a first look at each subject, then rounds of workers in mirrored order, from a plan to the record, or from where a record
+//! ends. Draws no conclusion.
 
-mod adaptation;
 mod bench;
 mod connection;
+mod costs;
 mod exit;
 mod invocation;
 mod launcher;
 mod memory_budget;
+mod probe;
 pub(crate) mod quality;
 mod round;
 mod schedule;
 mod stopping;
 #[cfg(test)]
 mod testing;
+mod time_planning;
 mod timeout;
 mod warmup;
 mod workload;
 
-pub use bench::Bench;
+pub(crate) use bench::Save;
+pub use bench::{Bench, Judge, NoJudge};
 pub(crate) use connection::{Channel, Connection, Launcher};
+pub(crate) use costs::Speeds;
 #[cfg(test)]
 pub(crate) use exit::LogTail;
 pub(crate) use exit::WorkerExit;
@@ -26,18 +31,21 @@ pub use launcher::ProcessLauncher;
 pub(crate) use launcher::run_to_end;
 pub(crate) use memory_budget::{MemoryBudget, available_bytes};
 pub use schedule::order;
-pub(crate) use schedule::{PromptSchedule, prompts_in};
+pub(crate) use stopping::Part;
+pub(crate) use time_planning::{Situation, plan_time};
 pub use timeout::Deadline;
 pub(crate) use timeout::{Patience, Timeout};
 
 use crate::{
-    event::Observer,
-    record::{Adaptation, Ended, Outcome, Run, journal::Entry},
+    event::{Event, Observer},
+    record::{Adaptation, Arrangement, Decision, DropReason, Ended, Outcome, Run, SubjectCost, journal::Entry},
 };
-use bench::{Save, note};
+use bench::note;
+use memory_budget::Room;
+use stopping::Next;
 
-/// Runs the rounds of the plan that `run` does not have and adds them; each is given to `save` before the next begins. Rounds that
-/// it has are gone through as if they had just been measured, so that what they decided is decided again.
+/// Probes, plans the time and runs the rounds, as far as `run` does not have them. What is found is given to `save` before anything
+/// else begins.
 ///
 /// # Errors
 /// What `save` returned; what was measured until then is in `run`.
@@ -47,60 +55,137 @@ pub fn execute<E>(
     observer: &mut dyn Observer,
     save: &mut Save<'_, E>,
 ) -> Result<(), E> {
-    let mut noted = run.adaptation.take();
-    let mut recorded = run.take_back(0).into_iter();
-    let mut adapted = adaptation::Adapted::at_start(bench, run);
-    let mut residents: round::ResidentWorkers = run.subjects.iter().map(|_| None).collect();
-    run.ended = Ended::Unfinished;
-    let mut ended = Ended::RoundsDone;
-    for index in 0..bench.plan.protocol.max_rounds {
-        if let Some(round) = recorded.next() {
-            run.apply(&Entry::Round(round));
-        } else {
-            note_adaptation(run, &mut noted, save)?;
-            let round = round::make(bench, run, index, &adapted, &mut residents, observer);
-            if !round.visits.is_empty() {
-                let cut = bench.interrupted();
-                note(run, &if cut { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
-            }
-        }
-        let up_to_date = recorded.len() == 0;
-        if let Some(why) = cut_short(bench, run).filter(|_| up_to_date) {
-            ended = why;
+    begin(bench, run, observer, save)?;
+    for part in [Part::Least, Part::Rest] {
+        if let Some(ended) = rounds(bench, run, part, observer, save)? {
+            run.ended = ended;
             break;
         }
-        let done = index + 1;
-        // Decisions fall between mirrored pairs: half a pair is not balanced.
-        if done % 2 == 0 {
-            adapted.learn(bench, run, done);
-            let outlook = stopping::look(run, done, run.elapsed_ns());
-            adapted.expected_rounds = outlook.expected_rounds;
-            if let Some(why) = outlook.ended.filter(|_| up_to_date) {
-                ended = why;
-                break;
-            }
-        }
     }
-    note_adaptation(run, &mut noted, save)?;
-    run.ended = ended;
     Ok(())
 }
 
-/// Keeps what was decided since it was `noted` last.
-fn note_adaptation<E>(run: &mut Run, noted: &mut Option<Adaptation>, save: &mut Save<'_, E>) -> Result<(), E> {
-    let Some(now) = run.adaptation.clone().filter(|now| noted.as_ref() != Some(now)) else { return Ok(()) };
-    *noted = Some(now.clone());
-    note(run, &Entry::Adaptation(now), save)
+/// Looks at every subject, plans the time by what was found, and decides how the subjects of a round share its time.
+///
+/// # Errors
+/// What `save` returned.
+pub(crate) fn begin<E>(
+    bench: &Bench<'_>,
+    run: &mut Run,
+    observer: &mut dyn Observer,
+    save: &mut Save<'_, E>,
+) -> Result<(), E> {
+    run.ended = Ended::Unfinished;
+    if run.time_plan.is_none() && run.rounds.is_empty() {
+        for model in 0..run.subjects.len() {
+            let is_known = run.probes.iter().any(|probe| probe.model == model);
+            if is_known || run.subjects[model].outcome != Outcome::Done || bench.stops() {
+                continue;
+            }
+            if let Some(probe) = probe::look(bench, run, model, observer) {
+                note(run, &Entry::Probe(Box::new(probe)), save)?;
+            }
+        }
+        if bench.interrupted() {
+            return Ok(());
+        }
+        let plan = plan_time(&run.plan, costs(run), situation(bench, run));
+        note(run, &Entry::TimePlan(Box::new(plan)), save)?;
+    }
+    if run.adaptation.is_none() {
+        let adaptation = at_start(bench, run);
+        note(run, &Entry::Adaptation(adaptation), save)?;
+    }
+    if let Some(plan) = &run.time_plan {
+        observer.on(Event::Planned { protocol: &run.plan.protocol, plan });
+    }
+    Ok(())
 }
 
-fn cut_short(bench: &Bench<'_>, run: &Run) -> Option<Ended> {
-    if bench.interrupted() {
-        Some(Ended::Interrupted)
-    } else if run.subjects.iter().all(|m| m.outcome != Outcome::Done) {
-        Some(Ended::NothingLeft)
-    } else {
-        None
+/// Runs a part of the rounds. `None` when the part is over and the run is not.
+///
+/// # Errors
+/// What `save` returned; what was measured until then is in `run`.
+pub(crate) fn rounds<E>(
+    bench: &Bench<'_>,
+    run: &mut Run,
+    part: Part,
+    observer: &mut dyn Observer,
+    save: &mut Save<'_, E>,
+) -> Result<Option<Ended>, E> {
+    loop {
+        if part == Part::Rest && run.rounds.len().is_multiple_of(2) {
+            drop_subjects(bench, run, save)?;
+        }
+        match stopping::next(bench, run, part) {
+            Next::PartDone => return Ok(None),
+            Next::Over(ended) => return Ok(Some(ended)),
+            Next::Round => {}
+        }
+        let index = u32::try_from(run.rounds.len()).unwrap_or(u32::MAX);
+        observer.on(Event::Rounds { done: index, of: stopping::expected_rounds(bench, run) });
+        let round = round::make(bench, run, index, observer);
+        if round.visits.is_empty() {
+            continue;
+        }
+        note(run, &if bench.stops() { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
     }
+}
+
+/// Takes those out that can't be chosen any more. With two left there is nobody to save time for.
+fn drop_subjects<E>(bench: &Bench<'_>, run: &mut Run, save: &mut Save<'_, E>) -> Result<(), E> {
+    let from_round = u32::try_from(run.rounds.len()).unwrap_or(u32::MAX);
+    let left = (0..run.subjects.len()).filter(|&subject| run.is_measured(subject, from_round)).count();
+    if left <= 2 {
+        return Ok(());
+    }
+    let is_new =
+        |(subject, _): &(usize, DropReason)| Some(*subject) != run.original() && run.is_measured(*subject, from_round);
+    let out: Vec<Decision> = bench
+        .judge
+        .out_of_the_race(run)
+        .into_iter()
+        .filter(is_new)
+        .map(|(subject, because)| Decision::Dropped {
+            subject,
+            name: run.subjects[subject].name.clone(),
+            from_round,
+            because,
+        })
+        .collect();
+    let Some(adaptation) = run.adaptation.clone().filter(|_| !out.is_empty()) else { return Ok(()) };
+    let decisions = adaptation.decisions.iter().cloned().chain(out).collect();
+    note(run, &Entry::Adaptation(Adaptation { decisions, ..adaptation }), save)
+}
+
+/// What each subject costs, by its probe; nothing of one that can't be measured.
+fn costs(run: &Run) -> Vec<SubjectCost> {
+    let cost = |(model, subject): (usize, &crate::record::Subject)| {
+        let probe = run.probes.iter().find(|probe| probe.model == model && subject.outcome == Outcome::Done);
+        let speeds = probe.and_then(Speeds::of_probe);
+        speeds.map(|speeds| speeds.cost(&run.plan, subject.model.facts.as_ref(), &subject.settings)).unwrap_or_default()
+    };
+    run.subjects.iter().enumerate().map(cost).collect()
+}
+
+fn situation(bench: &Bench<'_>, run: &Run) -> Situation {
+    Situation { spent_ns: bench.now_ns(), original_passes: quality::original_passes(bench.files, run) }
+}
+
+/// Models that were to be loaded side by side follow each other when together they do not fit.
+fn at_start(bench: &Bench<'_>, run: &Run) -> Adaptation {
+    let mut adaptation = Adaptation {
+        arrangement: bench.plan.protocol.arrangement,
+        samples_per_round: run.time_plan.iter().flat_map(|plan| plan.samples.clone()).collect(),
+        decisions: Vec::new(),
+    };
+    let room = Room::of(bench.plan, run);
+    if adaptation.arrangement == Arrangement::Alternating && !room.is_enough() {
+        adaptation.arrangement = Arrangement::Sequential;
+        let Room { needed_bytes, available_bytes } = room;
+        adaptation.decisions.push(Decision::OneAfterTheOther { needed_bytes, available_bytes });
+    }
+    adaptation
 }
 
 #[cfg(test)]
@@ -134,8 +219,7 @@ mod tests {
     fn before_the_first_round() -> Run {
         let mut run = testing::run_of_rates(&[], &[]);
         let protocol = &mut run.plan.protocol;
-        (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 12, InnerPolicy::Pilot);
-        protocol.inner_samples = 2;
+        (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 12, InnerPolicy::Planned);
         run
     }
 
@@ -162,12 +246,8 @@ mod tests {
     fn going_on_after_any_entry_gives_the_run_that_was_not_interrupted() {
         let (whole, entries) = measured(before_the_first_round());
         assert_eq!((whole.rounds.len(), whole.ended), (6, Ended::Precise));
-        assert_eq!(
-            whole.adaptation.as_ref().map(|adaptation| adaptation.samples_per_round.len()),
-            Some(1),
-            "the pilot decided"
-        );
-        assert_eq!(entries.len(), 8, "six rounds, and what was decided before the first and after the fourth");
+        assert_eq!((whole.probes.len(), whole.time_plan.is_some()), (2, true));
+        assert_eq!(entries.len(), 10, "two looks, the plan, the arrangement, six rounds");
         for n in 0..=entries.len() {
             let mut run = before_the_first_round();
             entries[..n].iter().for_each(|entry| run.apply(entry));

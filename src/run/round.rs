@@ -1,19 +1,16 @@
 //! One round: an invocation of every model, one after the other or all side by side with their samples alternating.
 
 use super::{
-    adaptation::Adapted,
     bench::Bench,
-    invocation::{Finished, Invocation, PrecededBy, ResidentWorker, Task},
+    invocation::{Finished, Invocation, PrecededBy, Task},
     schedule::{order, prompts_in},
+    time_planning::samples_per_round,
     workload::synthetic,
 };
 use crate::{
     event::{Event, Observer},
-    record::{Arrangement, Outcome, Plan, PromptText, Round, Run, WorkloadKind},
+    record::{Arrangement, PromptText, Round, Run, WorkloadKind},
 };
-
-/// Workers kept from round to round, by model.
-pub(super) type ResidentWorkers = Vec<Option<ResidentWorker>>;
 
 /// A prompt that is asked in this round.
 struct Asked<'a> {
@@ -22,78 +19,58 @@ struct Asked<'a> {
     prompt: &'a PromptText,
 }
 
-/// Makes a round. A model that failed before is not invoked again: it would fail the same way and cost the others their time.
-pub(super) fn make(
-    bench: &Bench<'_>,
-    run: &Run,
-    index: u32,
-    adapted: &Adapted,
-    residents: &mut ResidentWorkers,
-    observer: &mut dyn Observer,
-) -> Round {
+/// Makes a round. A model that failed or was dropped before is not invoked again.
+pub(super) fn make(bench: &Bench<'_>, run: &Run, index: u32, observer: &mut dyn Observer) -> Round {
     let models: Vec<usize> = order(run.subjects.len(), index, bench.plan.seed)
         .into_iter()
-        .filter(|&model| run.subjects[model].outcome == Outcome::Done)
+        .filter(|&model| run.is_measured(model, index))
         .collect();
-    let steps = steps(bench.plan, index, adapted) * u32::try_from(models.len()).unwrap_or(u32::MAX);
-    observer.on(Event::Round { index, of: adapted.expected_rounds, steps });
-    let mut round = Round { index, visits: Vec::new() };
+    observer.on(Event::Round { index });
+    let mut round = Round { index, calibration_ns: None, visits: Vec::new() };
+    let before_ns = bench.judge.calibrate();
     let mut retries = Vec::new();
+    let arrangement = run.adaptation.as_ref().map_or(bench.plan.protocol.arrangement, |adapted| adapted.arrangement);
     // Alone in a group is sequential; all in one group is alternating.
-    let group_size = match adapted.arrangement {
+    let group_size = match arrangement {
         Arrangement::Sequential => 1,
         Arrangement::Alternating => models.len().max(1),
     };
     for group in models.chunks(group_size) {
-        if bench.interrupted() {
+        if bench.stops() {
             break;
         }
-        let mut invocations: Vec<Invocation<'_>> = group
-            .iter()
-            .map(|&model| Invocation::begin(bench, task(bench, run, model), residents[model].take()))
-            .collect();
-        measure(bench, index, adapted, &mut invocations, observer);
+        let mut invocations: Vec<Invocation<'_>> =
+            group.iter().map(|&model| Invocation::begin(bench, task(bench, run, model))).collect();
+        measure(bench, run, index, &mut invocations, observer);
         for invocation in invocations {
-            let Finished { visit, is_transient, resident } = end(invocation, adapted);
-            residents[visit.model] = resident;
+            let Finished { visit, is_transient } = invocation.close();
             let visits = if is_transient { &mut retries } else { &mut round.visits };
             visits.push(visit);
         }
     }
     // Once, and when the others are done: what ended it may have passed by then.
     for first in retries {
-        if bench.interrupted() {
+        if bench.stops() {
             round.visits.push(first);
             continue;
         }
         let mut invocation = Invocation::retry(bench, task(bench, run, first.model), first);
-        measure(bench, index, adapted, std::slice::from_mut(&mut invocation), observer);
-        let Finished { visit, resident, .. } = end(invocation, adapted);
-        residents[visit.model] = resident;
-        round.visits.push(visit);
+        measure(bench, run, index, std::slice::from_mut(&mut invocation), observer);
+        round.visits.push(invocation.close().visit);
     }
+    round.calibration_ns = before_ns.zip(bench.judge.calibrate()).map(|(before, after)| [before, after]);
     observer.on(Event::RoundDone);
     round
 }
 
-fn task<'a>(bench: &'a Bench<'_>, run: &'a Run, model: usize) -> Task<'a> {
+pub(super) fn task<'a>(bench: &'a Bench<'_>, run: &'a Run, model: usize) -> Task<'a> {
     let subject = &run.subjects[model];
     let file_bytes = subject.model.facts.as_ref().map_or(0, |f| f.file_bytes);
     Task { model, name: &subject.name, path: &bench.files[model], settings: &subject.settings, file_bytes }
 }
 
-fn end(invocation: Invocation<'_>, adapted: &Adapted) -> Finished {
-    if adapted.resident { invocation.keep() } else { invocation.close() }
-}
-
-/// Measures a group: each of its samples in every worker before the next, forwards and backwards in turn.
-fn measure(
-    bench: &Bench<'_>,
-    round: u32,
-    adapted: &Adapted,
-    invocations: &mut [Invocation<'_>],
-    observer: &mut dyn Observer,
-) {
+/// Measures a group: each block of its samples in every worker before the next, forwards and backwards in turn.
+fn measure(bench: &Bench<'_>, run: &Run, round: u32, invocations: &mut [Invocation<'_>], observer: &mut dyn Observer) {
     for invocation in invocations.iter_mut() {
         invocation.open(observer);
     }
@@ -101,16 +78,22 @@ fn measure(
     for invocation in invocations.iter_mut() {
         invocation.watch(&workers);
     }
-    let preceded_by = if invocations.len() > 1 { PrecededBy::AnotherWorker } else { PrecededBy::OwnWork };
+    let alternates = invocations.len() > 1;
+    let preceded_by = if alternates { PrecededBy::AnotherWorker } else { PrecededBy::OwnWork };
     for work in synthetic(bench.plan) {
         for invocation in invocations.iter_mut() {
             invocation.prepare(work, observer);
         }
-        for number in 0..adapted.samples_per_round(work.workload) {
-            in_turn(invocations, number, |invocation| invocation.sample(work, number, preceded_by, observer));
+        let blocks = if alternates { work.blocks() } else { vec![work.whole()] };
+        let mut turn = 0;
+        for number in 0..samples_per_round(run, work.workload) {
+            for &block in &blocks {
+                in_turn(invocations, turn, |invocation| invocation.sample(work, number, block, preceded_by, observer));
+                turn += 1;
+            }
         }
     }
-    let asked = asked(bench.plan, round, adapted);
+    let asked = asked(bench, run, round);
     if !asked.is_empty() {
         let prompts: Vec<(usize, &PromptText)> = asked.iter().map(|a| (a.workload, a.prompt)).collect();
         for invocation in invocations.iter_mut() {
@@ -134,19 +117,15 @@ fn in_turn<'a>(invocations: &mut [Invocation<'a>], turn: u32, mut one: impl FnMu
     }
 }
 
-fn asked<'a>(plan: &'a Plan, round: u32, adapted: &Adapted) -> Vec<Asked<'a>> {
-    let ask = |workload: usize| match &plan.workloads[workload] {
+fn asked<'a>(bench: &'a Bench<'_>, run: &Run, round: u32) -> Vec<Asked<'a>> {
+    if run.time_plan.as_ref().is_some_and(|plan| !plan.prompts) {
+        return Vec::new();
+    }
+    let ask = |workload: usize| match &bench.plan.workloads[workload] {
         w if let WorkloadKind::Prompt(prompt) = &w.kind => Some(Asked { workload, id: &w.id, prompt }),
         _ => None,
     };
-    prompts_in(plan, round, adapted.prompts).into_iter().filter_map(ask).collect()
-}
-
-/// Steps of one visit that the progress display counts.
-fn steps(plan: &Plan, round: u32, adapted: &Adapted) -> u32 {
-    let prompts = u32::try_from(prompts_in(plan, round, adapted.prompts).len()).unwrap_or(u32::MAX);
-    // The load and each warm-up are steps of their own.
-    1 + synthetic(plan).map(|work| 1 + adapted.samples_per_round(work.workload)).sum::<u32>() + prompts
+    prompts_in(bench.plan, round).into_iter().filter_map(ask).collect()
 }
 
 #[cfg(test)]
@@ -275,11 +254,11 @@ mod tests {
     #[test]
     fn a_killed_worker_gets_a_second_attempt_and_nothing_of_the_first_is_lost() {
         for arrangement in [Arrangement::Sequential, Arrangement::Alternating] {
-            // In the first round, at the second sample: one was taken, beside those of the warm-up.
+            // In the first round, after the first look, at the second sample: one was taken, beside those of the warm-up.
             let second = plan().seed ^ 1;
             let fate = move |file: &str, attempt, request: &Request| {
                 let asked = matches!(request, Request::Prefill(call) if call.seed == second);
-                (file == "b" && attempt == 1 && asked).then(killed)
+                (file == "b" && attempt == 2 && asked).then(killed)
             };
             let (run, loads) = measured(arrangement, 0, fate);
             let of_b = visits(&run, 1);
@@ -291,7 +270,7 @@ mod tests {
             assert!(retried.duration_ns > 0);
             assert!(of_b.iter().all(|v| v.outcome == Outcome::Done && v.samples.len() == 3));
             assert!(of_b[1].retried.is_none() && visits(&run, 0).iter().all(|v| v.retried.is_none()));
-            assert_eq!((loads["a"], loads["b"]), (2, 3));
+            assert_eq!((loads["a"], loads["b"]), (3, 4), "a look, two rounds, an attempt");
         }
     }
 
@@ -300,12 +279,12 @@ mod tests {
         let (run, loads) = measured(Arrangement::Alternating, 0, |file, _, request| {
             (file == "b" && matches!(request, Request::Load(_))).then(killed)
         });
-        let of_b = visits(&run, 1);
-        assert_eq!((of_b.len(), loads["b"]), (1, 2));
-        assert_eq!(failed_at(&of_b[0].outcome), Some(Stage::Load));
-        assert_eq!(of_b[0].retried.as_ref().map(|r| r.stage), Some(Stage::Load));
+        assert_eq!((visits(&run, 1).len(), loads["b"]), (0, 2), "both attempts were those of the first look");
+        let Outcome::Failed { stage, reason } = &run.probes[1].outcome else { panic!("{:?}", run.probes[1]) };
+        assert_eq!(*stage, Stage::Load);
+        assert!(reason.contains("a first attempt: "), "{reason}");
         assert_eq!(failed_at(&run.subjects[1].outcome), Some(Stage::Load));
-        assert_eq!((visits(&run, 0).len(), loads["a"]), (2, 2), "the other is measured to the end");
+        assert_eq!((visits(&run, 0).len(), loads["a"]), (2, 3), "the other is measured to the end");
     }
 
     #[test]
@@ -315,7 +294,7 @@ mod tests {
             (file == "b" && matches!(request, Request::Load(_))).then(aborted)
         });
         assert_eq!(loads["b"], 1);
-        assert!(visits(&run, 1)[0].retried.is_none());
+        assert!(run.probes[1].retried.is_none());
         assert_eq!(failed_at(&run.subjects[1].outcome), Some(Stage::Load));
     }
 
@@ -324,7 +303,7 @@ mod tests {
         let (run, _) = measured(Arrangement::Sequential, 1, |_, _, _| None);
         let all: Vec<&Visit> = run.rounds.iter().flat_map(|r| &r.visits).collect();
         assert!(all.iter().all(|v| v.outcome == Outcome::Done && v.samples.len() == 3));
-        let retried: Vec<Stage> = all.iter().filter_map(|v| Some(v.retried.as_ref()?.stage)).collect();
-        assert_eq!(retried, [Stage::Launch]);
+        let retried: Vec<bool> = run.probes.iter().map(|probe| probe.retried.is_some()).collect();
+        assert_eq!(retried, [true, false]);
     }
 }

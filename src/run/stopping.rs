@@ -1,94 +1,136 @@
-//! When to stop: on the width of the intervals or on time, after complete mirrored pairs. Never on what they say.
+//! When the rounds are over: on the width of the intervals or on time. Never on what they say.
 
-use super::workload::synthetic;
+use super::{bench::Bench, schedule::FEWEST_FOR_INTERVAL, workload::synthetic};
 use crate::{
+    metric::{Family, Verdicts},
     record::{
-        Budget, Ended, Run, Visit,
-        round_value::{by_round, log_ratios, rate},
+        Budget, Ended, Outcome, Run, Visit,
+        round_value::{by_round, left_out, log_ratios, rate, spoilt},
     },
     stats,
+    units::NS_PER_S,
 };
 
-/// How a run stands after a mirrored pair.
+/// Which of the rounds are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outlook {
-    /// Why it is over, when it is.
-    pub(super) ended: Option<Ended>,
-    /// Rounds there will probably be in all.
-    pub(super) expected_rounds: u32,
+pub(crate) enum Part {
+    /// Those that are planned at least.
+    Least,
+    /// Those after them, while the precision is not met and there is time.
+    Rest,
 }
 
-/// Looks at a run after `done` rounds, `elapsed_ns` after it began.
-pub(super) fn look(run: &Run, done: u32, elapsed_ns: u64) -> Outlook {
+/// Whether there is another round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Round,
+    /// This part is over, the run is not.
+    PartDone,
+    Over(Ended),
+}
+
+/// What comes after the rounds that a run has.
+pub(super) fn next(bench: &Bench<'_>, run: &Run, part: Part) -> Next {
     let protocol = &run.plan.protocol;
-    let widest = widest(run);
-    if done >= protocol.min_rounds && widest.is_some_and(|width| width <= protocol.precision) {
-        return Outlook { ended: Some(Ended::Precise), expected_rounds: done };
+    let done = u32::try_from(run.rounds.len()).unwrap_or(u32::MAX);
+    if bench.interrupted() {
+        return Next::Over(Ended::Interrupted);
     }
-    let wanted = widest.map_or(protocol.min_rounds, |width| rounds_for(done, width, protocol.precision));
-    let affordable = left_ns(run, elapsed_ns).map(|left_ns| {
-        let pairs = ((left_ns - quality_ns(run)) / pair_ns(run).max(1.0)).floor().max(0.0);
-        done.saturating_add(2 * clamped(pairs))
-    });
-    let least = match (protocol.budget, affordable) {
-        (Budget::Limit, Some(affordable)) => protocol.min_rounds.min(affordable),
-        _ => protocol.min_rounds,
-    };
-    let most = protocol.max_rounds.min(affordable.unwrap_or(u32::MAX)).max(least);
-    let ended = (done >= most && most < protocol.max_rounds).then_some(Ended::Budget);
-    Outlook { ended, expected_rounds: wanted.clamp(least, most).max(done) }
+    if run.subjects.iter().all(|subject| subject.outcome != Outcome::Done) {
+        return Next::Over(Ended::NothingLeft);
+    }
+    if bench.out_of_time() {
+        return Next::Over(Ended::Budget);
+    }
+    if done >= protocol.max_rounds {
+        return Next::Over(Ended::RoundsDone);
+    }
+    match part {
+        Part::Least => least(bench, run, done),
+        // Decisions fall between mirrored pairs: half a pair is not balanced.
+        Part::Rest if !done.is_multiple_of(2) => Next::Round,
+        Part::Rest => rest(bench, run, done),
+    }
 }
 
-/// What is left of the time that is aimed at; less than 0 when it has passed. `None` without one.
-pub(super) fn left_ns(run: &Run, elapsed_ns: u64) -> Option<f64> {
-    run.plan.protocol.budget_s.map(|seconds| seconds as f64 * 1e9 - elapsed_ns as f64)
+fn least(bench: &Bench<'_>, run: &Run, done: u32) -> Next {
+    let protocol = &run.plan.protocol;
+    let planned = run.time_plan.as_ref().map_or(protocol.min_rounds, |plan| plan.rounds.min(protocol.min_rounds));
+    let spoilt = u32::try_from(spoilt(run).len()).unwrap_or(u32::MAX);
+    // What was spoilt is measured again, as long as that is cheap: a machine that is never steady gets no steadier.
+    let again = if fits(bench, run, 1.0) { spoilt.min(planned / 2) } else { 0 };
+    if done >= planned + again {
+        return Next::PartDone;
+    }
+    let is_limit = protocol.budget == Budget::Limit;
+    // The first one is begun whatever it takes: a limit that is too short ends it between samples.
+    if is_limit && done > 0 && !fits(bench, run, 1.0) { Next::PartDone } else { Next::Round }
 }
 
-/// The widest half-width of ln ratio of the primary metrics: every candidate's synthetic workloads, those at a greater depth than the least
-/// excepted. `None` while one has no interval.
+fn rest(bench: &Bench<'_>, run: &Run, done: u32) -> Next {
+    let steady = done as usize - left_out(run).len();
+    let is_precise = || widest(run).is_some_and(|width| width <= run.plan.protocol.precision);
+    if steady >= FEWEST_FOR_INTERVAL as usize && done >= run.plan.protocol.min_rounds && is_precise() {
+        return Next::Over(Ended::Precise);
+    }
+    if fits(bench, run, 2.0) { Next::Round } else { Next::Over(Ended::Budget) }
+}
+
+/// The widest half-width of ln ratio of the primary speeds of the candidates that are still measured, at the level that their verdicts
+/// are held to: when it is half the region of equivalence, "no relevant difference" can be said. `None` while one has no interval.
 pub(super) fn widest(run: &Run) -> Option<f64> {
     let original = run.original()?;
+    let level = Verdicts::of_run(run).level(Family::Primary, run.plan.protocol.confidence);
+    let next_round = u32::try_from(run.rounds.len()).unwrap_or(u32::MAX);
     let mut widest: Option<f64> = None;
-    for candidate in run.candidates_left(original) {
+    for candidate in run.candidates_left(original).filter(|&candidate| run.is_measured(candidate, next_round)) {
         for work in synthetic(&run.plan).filter(|w| run.plan.is_primary(&run.plan.workloads[w.workload].kind)) {
             let series = |model| by_round(run, model, |visit: &Visit| rate(visit, work.workload));
-            let d = log_ratios(&series(candidate), &series(original));
-            let width = stats::paired_effect(&d, run.plan.protocol.confidence).ok()?.half_width();
+            let width =
+                stats::paired_effect(&log_ratios(&series(candidate), &series(original)), level).ok()?.half_width();
             widest = Some(widest.map_or(width, |w: f64| w.max(width)));
         }
     }
     widest
 }
 
-/// Half-widths shrink with the root of the rounds.
-fn rounds_for(done: u32, width: f64, precision: f64) -> u32 {
-    let needed = f64::from(done) * (width / precision.max(1e-9)).powi(2);
-    clamped(needed.ceil()).next_multiple_of(2)
+/// Whether so many rounds like the last fit the time, with what is kept back for outputs that are not compared yet.
+fn fits(bench: &Bench<'_>, run: &Run, rounds: f64) -> bool {
+    let Some(left_ns) = bench.left_ns() else { return true };
+    left_ns >= rounds * round_ns(run) + outputs_ns(run)
 }
 
-/// Wall time of the newest mirrored pair.
-pub(super) fn pair_ns(run: &Run) -> f64 {
-    let newest = run.rounds.len().saturating_sub(2);
-    let visits = || run.rounds[newest..].iter().flat_map(|r| &r.visits);
-    let begin = visits().map(|v| v.started_ns).min().unwrap_or(0);
-    let end = visits().map(|v| v.started_ns + v.duration_ns).max().unwrap_or(0);
-    (end - begin) as f64
+/// What a round takes: as the last did, as planned before there is one.
+fn round_ns(run: &Run) -> f64 {
+    if let Some(round) = run.rounds.last() {
+        let begin = round.visits.iter().map(|v| v.started_ns).min().unwrap_or(0);
+        let end = round.visits.iter().map(|v| v.started_ns + v.duration_ns).max().unwrap_or(0);
+        return (end - begin) as f64;
+    }
+    run.time_plan.as_ref().map_or(0.0, |plan| plan.planned.rounds_ns as f64 / f64::from(plan.rounds.max(1)))
 }
 
-/// What comparing outputs will take, when it follows: its windows, as far as they are known, at the speed of each model's prompt
-/// evaluation.
-pub(super) fn quality_ns(run: &Run) -> f64 {
-    let Some(quality) = &run.plan.quality else { return 0.0 };
-    let windows = quality.max_windows.unwrap_or(quality.min_windows) as f64 * f64::from(quality.n_ctx);
-    let Some(prefill) = synthetic(&run.plan).find(|work| work.phase == crate::record::Phase::Prefill) else {
+/// What comparing outputs is planned to take, until it was done.
+fn outputs_ns(run: &Run) -> f64 {
+    if run.quality.is_some() {
         return 0.0;
-    };
-    let seconds = |model| {
-        let rates: Vec<f64> =
-            by_round(run, model, |visit| rate(visit, prefill.workload)).into_iter().map(|(_, rate)| rate).collect();
-        stats::median(&rates).map_or(0.0, |rate| windows / rate)
-    };
-    (0..run.subjects.len()).map(seconds).sum::<f64>() * 1e9
+    }
+    run.time_plan.as_ref().map_or(0.0, |plan| plan.planned.outputs_ns as f64)
+}
+
+/// Rounds that there will probably be in all.
+pub(super) fn expected_rounds(bench: &Bench<'_>, run: &Run) -> u32 {
+    let protocol = &run.plan.protocol;
+    let done = u32::try_from(run.rounds.len()).unwrap_or(u32::MAX);
+    let planned = run.time_plan.as_ref().map_or(protocol.min_rounds, |plan| plan.rounds).max(done);
+    let Some(width) = widest(run) else { return planned };
+    // Half-widths shrink with the root of the rounds.
+    let wanted = clamped((f64::from(done) * (width / protocol.precision.max(1e-9)).powi(2)).ceil()).next_multiple_of(2);
+    let affordable = bench.left_ns().map_or(u32::MAX, |left_ns| {
+        let more = ((left_ns - outputs_ns(run)) / round_ns(run).max(NS_PER_S / 1e6)).floor();
+        done.saturating_add(clamped(more))
+    });
+    wanted.min(affordable).clamp(planned.min(protocol.max_rounds), protocol.max_rounds.max(done))
 }
 
 fn clamped(rounds: f64) -> u32 {
@@ -99,69 +141,88 @@ fn clamped(rounds: f64) -> u32 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::run::testing::run_of_rates;
+    use crate::run::{
+        testing::{at, no_results, run_of_rates},
+        time_planning::{Situation, plan_time},
+    };
 
-    fn with(rates: &[f64]) -> Run {
-        let mut run = run_of_rates(&vec![100.0; rates.len()], rates);
+    /// A run of so many rounds of 2 s each, that may have 6 to 40, and rates that scatter by so much.
+    fn with(n: usize, scatter: f64) -> Run {
+        let rates: Vec<f64> = (0..n).map(|i| 150.0 * (1.0 + scatter * ((i * 7 % 11) as f64 / 5.0 - 1.0))).collect();
+        let mut run = run_of_rates(&vec![100.0; n], &rates);
         let p = &mut run.plan.protocol;
-        (p.min_rounds, p.max_rounds, p.precision) = (10, 40, 0.01);
+        (p.min_rounds, p.max_rounds, p.precision) = (6, 40, 0.01);
         run
     }
 
-    fn noisy(n: usize, size: f64) -> Vec<f64> {
-        (0..n).map(|i| 150.0 * (1.0 + size * ((i * 7 % 11) as f64 / 5.0 - 1.0))).collect()
-    }
-
-    fn done(run: &Run) -> u32 {
-        u32::try_from(run.rounds.len()).unwrap()
+    fn next_at(run: &Run, seconds: u64, part: Part) -> Next {
+        at(run, seconds, |bench| next(bench, run, part))
     }
 
     #[test]
     fn it_stops_when_every_interval_is_narrow_and_not_before_the_least_rounds() {
-        let few = with(&noisy(8, 0.001));
-        assert_eq!(look(&few, 8, 0).ended, None);
-        let enough = with(&noisy(10, 0.001));
-        assert_eq!(look(&enough, 10, 0).ended, Some(Ended::Precise));
-        let wide = with(&noisy(10, 0.2));
-        let outlook = look(&wide, 10, 0);
-        assert_eq!(outlook.ended, None);
-        assert_eq!(outlook.expected_rounds, 40, "as many as allowed");
+        assert_eq!(next_at(&with(4, 0.0), 8, Part::Least), Next::Round);
+        assert_eq!(next_at(&with(6, 0.2), 12, Part::Least), Next::PartDone);
+        assert_eq!(next_at(&with(6, 0.0), 12, Part::Rest), Next::Over(Ended::Precise));
+        assert_eq!(next_at(&with(7, 0.0), 14, Part::Rest), Next::Round, "half a pair is not balanced");
+        assert_eq!(next_at(&with(40, 0.2), 80, Part::Rest), Next::Over(Ended::RoundsDone));
     }
 
     #[test]
     fn it_never_stops_because_a_difference_shows() {
         // A difference of 50 % that every round confirms, known to ±6 % only.
-        let run = with(&noisy(12, 0.15));
-        assert!(widest(&run).unwrap() > 0.01);
-        assert_eq!(look(&run, 12, 0).ended, None);
+        let run = with(12, 0.15);
+        assert!(widest(&run).is_some_and(|width| width > 0.01));
+        assert_eq!(next_at(&run, 24, Part::Rest), Next::Round);
     }
 
     #[test]
-    fn a_budget_is_an_aim_or_a_limit() {
-        let mut run = with(&noisy(4, 0.2));
-        // A pair takes 4 s in these runs.
-        run.plan.protocol.budget_s = Some(10);
-        assert_eq!(look(&run, done(&run), 8_000_000_000).ended, None, "an aim yields to the least rounds");
+    fn the_width_is_that_of_the_verdicts_level() {
+        let run = with(12, 0.01);
+        let series = |model| by_round(&run, model, |visit: &Visit| rate(visit, 0));
+        let plain =
+            stats::paired_effect(&log_ratios(&series(1), &series(0)), 0.95).expect("twelve rounds").half_width();
+        assert!(widest(&run).is_some_and(|width| width > 1.1 * plain), "{plain} {:?}", widest(&run));
+    }
+
+    #[test]
+    fn an_aim_yields_to_the_least_rounds_and_a_limit_does_not() {
+        let mut run = with(4, 0.2);
+        run.plan.protocol.budget_s = Some(9);
+        assert_eq!(next_at(&run, 8, Part::Least), Next::Round);
         run.plan.protocol.budget = Budget::Limit;
-        assert_eq!(look(&run, done(&run), 8_000_000_000).ended, Some(Ended::Budget));
-        let room = look(&run, done(&run), 5_000_000_000);
-        assert_eq!((room.ended, room.expected_rounds), (None, 6), "one more pair fits");
-        let mut long = with(&noisy(12, 0.2));
-        long.plan.protocol.budget_s = Some(10);
-        assert_eq!(look(&long, 12, 8_000_000_000).ended, Some(Ended::Budget), "past the least rounds the aim holds");
+        assert_eq!(next_at(&run, 8, Part::Least), Next::PartDone, "a round takes 2 s");
+        assert_eq!(next_at(&run, 7, Part::Least), Next::Round);
+        assert_eq!(next_at(&run, 9, Part::Least), Next::Over(Ended::Budget));
+        let mut more = with(12, 0.2);
+        more.plan.protocol.budget_s = Some(27);
+        assert_eq!(next_at(&more, 24, Part::Rest), Next::Over(Ended::Budget), "past them an aim holds, too");
+        assert_eq!(next_at(&more, 23, Part::Rest), Next::Round, "a pair takes 4 s");
     }
 
     #[test]
-    fn what_quality_will_take_is_kept_back() {
-        let mut run = with(&noisy(12, 0.2));
+    fn what_outputs_will_take_is_kept_back_until_they_were_compared() {
+        let mut run = with(12, 0.2);
         run.plan.protocol.budget_s = Some(30);
-        assert_eq!(look(&run, 12, 5_000_000_000).ended, None);
-        run.plan.quality = Some(crate::run::testing::quality(10));
-        // 10 windows of 512 at 100 and at 150 t/s: 51 and 34 s.
-        assert!((80e9..90e9).contains(&quality_ns(&run)), "{}", quality_ns(&run));
-        assert_eq!(look(&run, 12, 5_000_000_000).ended, Some(Ended::Budget));
+        let mut plan = plan_time(&run.plan, Vec::new(), Situation { spent_ns: 0, original_passes: 1 });
+        plan.planned.outputs_ns = 20_000_000_000;
+        run.time_plan = Some(plan);
+        assert_eq!(next_at(&run, 24, Part::Rest), Next::Over(Ended::Budget));
+        run.quality = Some(no_results());
+        assert_eq!(next_at(&run, 24, Part::Rest), Next::Round);
+    }
+
+    #[test]
+    fn what_a_burst_spoilt_is_measured_again_while_there_is_time() {
+        let mut run = with(6, 0.2);
+        for round in &mut run.rounds {
+            round.calibration_ns = Some([1000, 1001]);
+        }
+        run.rounds[3].calibration_ns = Some([1000, 1300]);
+        assert_eq!(next_at(&run, 12, Part::Least), Next::Round);
+        run.plan.protocol.budget_s = Some(13);
+        assert_eq!(next_at(&run, 12, Part::Least), Next::PartDone, "another takes 2 s");
     }
 }

@@ -6,32 +6,23 @@ use std::{
 };
 
 use super::{
-    bench::{Bench, Save},
-    connection::Launcher,
+    bench::{Bench, NoJudge, Save},
+    connection::{Connection, Launcher},
     execute,
+    exit::WorkerExit,
 };
 use crate::{
     event::Silent,
     probe::Virtual,
     record::{
-        Arrangement, Budget, Build, CacheType, Conditions, Device, Ended, FORMAT, FlashAttention, InnerPolicy, Machine,
-        Model, Outcome, Phase, Plan, PromptText, PromptTurns, Protocol, Purpose, QualityMemory, QualityPlan, Role,
-        Round, Run, Sample, Sampling, Settings, Subject, Visit, Workers, Workload, WorkloadKind,
+        Arrangement, Budget, Build, Conditions, Device, Ended, FORMAT, InnerPolicy, Machine, Model, Outcome, Phase,
+        Plan, PromptPolicy, PromptText, PromptTurns, Protocol, Purpose, Quality, QualityMemory, QualityPlan, Reference,
+        Role, Round, Run, Sample, Sampling, Settings, Sharing, Subject, Visit, Workload, WorkloadKind,
     },
 };
 
 fn settings() -> Settings {
-    Settings {
-        device: Device::Cpu,
-        n_gpu_layers: 0,
-        n_threads: 1,
-        n_threads_batch: 1,
-        n_batch: 512,
-        n_ubatch: 512,
-        type_k: CacheType::F16,
-        type_v: CacheType::F16,
-        flash_attention: FlashAttention::Auto,
-    }
+    Settings { device: Device::Cpu, n_gpu_layers: 0, n_batch: 512, ..Settings::defaults(1) }
 }
 
 /// Measures what the run's plan asks and the run does not have.
@@ -44,8 +35,45 @@ pub(super) fn measure<E>(
 ) -> Result<(), E> {
     let (plan, files, interrupt) = (run.plan.clone(), files.map(PathBuf::from), AtomicBool::new(false));
     let clock = Arc::new(clock);
-    let bench = Bench { plan: &plan, files: &files, launcher, clock, devices: &[], interrupt: &interrupt };
+    let bench =
+        Bench { plan: &plan, files: &files, launcher, clock, devices: &[], interrupt: &interrupt, judge: &NoJudge };
     execute(&bench, run, &mut Silent, save)
+}
+
+/// Nothing is started.
+struct NoWorkers;
+
+impl Launcher for NoWorkers {
+    fn launch(&self) -> Result<Connection, WorkerExit> {
+        Err(WorkerExit::NotStarted(std::io::ErrorKind::Unsupported.into()))
+    }
+}
+
+/// What is found so many seconds after the run began.
+pub(super) fn at<T>(run: &Run, seconds: u64, look: impl FnOnce(&Bench<'_>) -> T) -> T {
+    let (clock, interrupt) = (Virtual::default(), AtomicBool::new(false));
+    clock.set(seconds * 1_000_000_000);
+    let clock = Arc::new(clock);
+    look(&Bench {
+        plan: &run.plan,
+        files: &[],
+        launcher: &NoWorkers,
+        clock,
+        devices: &[],
+        interrupt: &interrupt,
+        judge: &NoJudge,
+    })
+}
+
+/// Outputs that were compared, without results.
+pub(super) fn no_results() -> Quality {
+    Quality {
+        texts: Vec::new(),
+        reference: Reference::Original,
+        sharing: Sharing::Shared { needed_bytes: 0, available_bytes: 0 },
+        workers: Vec::new(),
+        results: Vec::new(),
+    }
 }
 
 /// One generation of 100 tokens, ten rounds.
@@ -58,10 +86,10 @@ pub(super) fn plan() -> Plan {
             inner_samples: 1,
             inner: InnerPolicy::Fixed,
             arrangement: Arrangement::Sequential,
-            workers: Workers::Fresh,
+            block_tokens: None,
             prompt_rounds: 0,
+            prompts: PromptPolicy::Always,
             prompt_turns: PromptTurns::All,
-            warmup_ms: 1,
             precision: 0.01,
             confidence: 0.95,
             equivalence: 0.01,
@@ -123,6 +151,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
     };
     let round = |(index, (&a, &b)): (usize, (&f64, &f64))| Round {
         index: u32::try_from(index).unwrap_or(u32::MAX),
+        calibration_ns: None,
         visits: vec![visit(index, 0, a), visit(index, 1, b)],
     };
     let subject = |name: &str, role| Subject {
@@ -166,6 +195,8 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         command: Vec::new(),
         started_utc: String::new(),
         plan: plan(),
+        probes: Vec::new(),
+        time_plan: None,
         subjects: vec![subject("original", Role::Original), subject("candidate", Role::Candidate)],
         rounds: original.iter().zip(candidate).enumerate().map(round).collect(),
         ended: Ended::Unfinished,

@@ -1,23 +1,35 @@
-//! Warm-up: by time, and then until it gets no faster.
+//! Warm-up: short repetitions until two in a row take about as long.
 
 use crate::record::Phase;
 
-/// Tokens generated at a time while warming up: enough to settle, few enough to stop in time.
-const DECODE_TOKENS: u32 = 16;
-/// Enough to wake all threads and to touch every weight.
+/// Enough to wake all threads, to touch every weight and to repeat the loops that are timed.
+const PREFILL_TOKENS: u32 = 64;
+const DECODE_TOKENS: u32 = 4;
+/// Enough to wake all threads again, after another worker's turn.
 const PREFILL_TO_WAKE: u32 = 32;
-const DECODE_TO_WAKE: u32 = 4;
-/// A repetition this much faster than the best before it shows that the worker was not warm yet: less is the noise of a quiet machine.
-const STILL_GAINING: f64 = 0.05;
-/// However unsteady the machine, a warm-up ends after so many times its share, so that a time budget can count on it.
-const LONGEST_SHARES: u64 = 4;
+const DECODE_TO_WAKE: u32 = 2;
+/// Two repetitions in a row that differ by less are alike. They are a hundredth of a sample or so, and scatter more than it.
+const ALIKE: f64 = 0.10;
+/// However unsteady the machine, a warm-up ends.
+const MOST_REPETITIONS: u32 = 5;
+/// As many as it usually takes, for plans.
+const USUAL_REPETITIONS: u32 = 3;
 
 /// Tokens of one repetition of a workload of `n_tokens`.
 pub(super) fn tokens(phase: Phase, n_tokens: u32) -> u32 {
+    n_tokens.min(most_tokens(phase))
+}
+
+fn most_tokens(phase: Phase) -> u32 {
     match phase {
-        Phase::Prefill => n_tokens,
-        Phase::Decode => n_tokens.min(DECODE_TOKENS),
+        Phase::Prefill => PREFILL_TOKENS,
+        Phase::Decode => DECODE_TOKENS,
     }
+}
+
+/// Tokens that a whole warm-up usually takes.
+pub(super) fn expected_tokens(phase: Phase) -> u32 {
+    USUAL_REPETITIONS * most_tokens(phase)
 }
 
 /// Tokens that wake a worker which has been idle for a moment.
@@ -28,28 +40,23 @@ pub(super) fn tokens_to_wake(phase: Phase, n_tokens: u32) -> u32 {
     }
 }
 
-/// Where a warm-up ends: after its time, and when it no longer gets faster.
+/// Where a warm-up ends.
+#[derive(Debug, Default)]
 pub(super) struct WarmUpEnd {
-    /// What it lasts at least, nanoseconds; so are the others.
-    share: u64,
-    spent: u64,
-    best: Option<u64>,
+    repetitions: u32,
+    last_ns: Option<u64>,
 }
 
 impl WarmUpEnd {
-    /// A warm-up of at least `share_ns`.
-    pub(super) fn new(share_ns: u64) -> Self {
-        Self { share: share_ns, spent: 0, best: None }
-    }
-
     /// Whether it is reached after a repetition of `took_ns`, all of equal work.
-    ///
-    /// A single repetition longer than the share is enough: there is nothing to hold it against, and it touched every weight.
     pub(super) fn is_reached_after(&mut self, took_ns: u64) -> bool {
-        let gained = self.best.is_some_and(|best| (took_ns as f64) < best as f64 * (1.0 - STILL_GAINING));
-        self.best = Some(self.best.map_or(took_ns, |best| best.min(took_ns)));
-        self.spent += took_ns;
-        self.spent >= self.share && (!gained || self.spent >= self.share * LONGEST_SHARES)
+        self.repetitions += 1;
+        let before = self.last_ns.replace(took_ns);
+        let alike = before.is_some_and(|before| {
+            let (shorter, longer) = (before.min(took_ns), before.max(took_ns));
+            (longer - shorter) as f64 <= shorter as f64 * ALIKE
+        });
+        alike || self.repetitions >= MOST_REPETITIONS
     }
 }
 
@@ -57,16 +64,16 @@ impl WarmUpEnd {
 mod tests {
     use super::*;
 
-    fn repetitions(share: u64, times: &[u64]) -> usize {
-        let mut end = WarmUpEnd::new(share);
+    fn repetitions(times: &[u64]) -> usize {
+        let mut end = WarmUpEnd::default();
         times.iter().position(|&t| end.is_reached_after(t)).map_or(usize::MAX, |last| last + 1)
     }
 
     #[test]
-    fn it_lasts_its_share_and_until_it_gains_no_more() {
-        assert_eq!(repetitions(100, &[30, 30, 30, 30, 30]), 4, "the share");
-        assert_eq!(repetitions(100, &[200, 100]), 1, "one long repetition is enough");
-        assert_eq!(repetitions(100, &[90, 50, 40, 39, 39]), 4, "it went on while it gained");
-        assert_eq!(repetitions(10, &[9, 8, 7, 6, 5, 4, 3, 2, 1]), 7, "but not for ever: four shares");
+    fn it_ends_when_two_in_a_row_are_alike() {
+        assert_eq!(repetitions(&[100, 95]), 2, "it was warm");
+        assert_eq!(repetitions(&[300, 100, 50, 51]), 4, "it went on while it gained");
+        assert_eq!(repetitions(&[100, 130, 128]), 3, "slower is not alike either");
+        assert_eq!(repetitions(&[9, 8, 7, 6, 5, 4]), 5, "but not for ever");
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Synthetic<'a> {
     pub(super) id: &'a str,
     pub(super) phase: Phase,
     amount: Amount,
+    /// Tokens of a block, where the plan says it.
+    block_tokens: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +39,18 @@ pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
             }
             WorkloadKind::Prompt(_) => return None,
         };
-        Some(Synthetic { workload, id: &w.id, phase, amount })
+        Some(Synthetic { workload, id: &w.id, phase, amount, block_tokens: plan.protocol.block_tokens })
     })
 }
 
-/// The context the first workload needs.
-pub(super) fn first_context(plan: &Plan, settings: &Settings) -> u32 {
-    synthetic(plan).find_map(Synthetic::n_ctx).unwrap_or(settings.n_ubatch)
+/// Tokens generated before another worker has its turn: the shorter, the more alike is the machine that both see, and the more is
+/// spent on waking. benches/design.rs compares lengths.
+const BLOCK_TOKENS: u32 = 32;
+
+/// The one context in which all work of one sequence is done, of a model trained for so many tokens.
+pub(super) fn shared_context(plan: &Plan, settings: &Settings, n_ctx_train: Option<u32>) -> u32 {
+    let fits = |work: &Synthetic<'_>| !plan.workloads[work.workload].kind.is_too_deep(n_ctx_train);
+    synthetic(plan).filter(fits).filter_map(Synthetic::n_ctx).max().unwrap_or(settings.n_ubatch)
 }
 
 impl Synthetic<'_> {
@@ -52,6 +59,26 @@ impl Synthetic<'_> {
         match self.amount {
             Amount::Alone { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
             Amount::Sequences(_) => None,
+        }
+    }
+
+    /// The blocks in which a sample is taken where workers alternate: how many tokens were generated before each, and how many it has.
+    pub(super) fn blocks(self) -> Vec<Block> {
+        let block = self.block_tokens.unwrap_or(BLOCK_TOKENS).max(1);
+        match (self.amount, self.phase) {
+            (Amount::Alone { n_tokens, .. }, Phase::Decode) => (0..n_tokens)
+                .step_by(block as usize)
+                .map(|from| Block { from, n_tokens: block.min(n_tokens - from), last: from + block >= n_tokens })
+                .collect(),
+            _ => vec![self.whole()],
+        }
+    }
+
+    /// A whole sample as one block.
+    pub(super) fn whole(self) -> Block {
+        match self.amount {
+            Amount::Alone { n_tokens, .. } => Block { from: 0, n_tokens, last: true },
+            Amount::Sequences(work) => Block { from: 0, n_tokens: work.n_tokens, last: true },
         }
     }
 
@@ -76,29 +103,51 @@ impl Synthetic<'_> {
         Self { amount, ..self }
     }
 
-    /// A little of it, for a worker that has been idle.
-    pub(super) fn to_wake(self) -> Self {
-        let amount = match self.amount {
-            Amount::Alone { n_tokens, n_depth } => {
+    /// A little of it, for a worker that has been idle; `None` of what wakes it in the same call.
+    pub(super) fn to_wake(self) -> Option<Self> {
+        let amount = match (self.amount, self.phase) {
+            (Amount::Alone { .. }, Phase::Decode) => return None,
+            (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => {
                 Amount::Alone { n_tokens: warmup::tokens_to_wake(self.phase, n_tokens), n_depth }
             }
-            Amount::Sequences(work) => {
+            (Amount::Sequences(work), _) => {
                 Amount::Sequences(Sequences { n_tokens: warmup::tokens_to_wake(self.phase, work.n_tokens), ..work })
             }
         };
-        Self { amount, ..self }
+        Some(Self { amount, ..self })
     }
 
-    /// What a worker is called for; the seed decides which ids.
-    pub(super) fn call(self, seed: u64) -> Timed {
+    /// What a worker is called for, a block of it, after so many untimed tokens that wake it; the seed decides which ids.
+    pub(super) fn call(self, block: Block, n_wake: u32, seed: u64) -> Timed {
         match (self.amount, self.phase) {
             (Amount::Sequences(sequences), phase) => Timed::Sequences(TimeSequences { phase, sequences, seed }),
             (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => {
                 Timed::Prefill(Prefill { n_tokens, n_depth, seed })
             }
-            (Amount::Alone { n_tokens, n_depth }, Phase::Decode) => Timed::Decode(Decode { n_tokens, n_depth, seed }),
+            (Amount::Alone { n_depth, .. }, Phase::Decode) => {
+                let Block { from: n_before, n_tokens, last: _ } = block;
+                Timed::Decode(Decode { n_tokens, n_depth, n_before, n_wake, seed })
+            }
         }
     }
+
+    /// Tokens that wake a worker inside its call.
+    pub(super) fn wake_tokens(self) -> u32 {
+        match (self.amount, self.phase) {
+            (Amount::Alone { n_tokens, .. }, Phase::Decode) => warmup::tokens_to_wake(self.phase, n_tokens),
+            _ => 0,
+        }
+    }
+}
+
+/// A part of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Tokens of the sample before it.
+    pub(super) from: u32,
+    pub(super) n_tokens: u32,
+    /// Whether the sample ends with it.
+    pub(super) last: bool,
 }
 
 /// The calls that are answered by a timing.

@@ -31,13 +31,34 @@ pub(super) fn prefill(held: &mut Held, call: &Prefill) -> Result<Timing, Failure
 }
 
 pub(super) fn decode(held: &mut Held, call: &Decode) -> Result<Timing, Failure> {
+    let Decode { n_tokens, n_depth, n_before, n_wake, seed } = *call;
     let facts = held.facts;
     let session = held.session()?;
-    let ids = given_ids(call.n_tokens, call.seed, facts);
-    reach(session, facts, call.n_depth)?;
-    let timing = session.decode(&ids)?;
-    check_last(session, Stage::Decode, call.n_depth + call.n_tokens)?;
+    let ids = given_ids(n_before + n_tokens, seed, facts);
+    let (before, block) = ids.split_at(n_before as usize);
+    reach_block(session, facts, n_depth, before)?;
+    if n_wake > 0 {
+        session.decode(&block[..block.len().min(n_wake as usize)])?;
+        reach_block(session, facts, n_depth, before)?;
+    }
+    let timing = session.decode(block)?;
+    check_last(session, Stage::Decode, n_depth + n_before + n_tokens)?;
     Ok(timing)
+}
+
+/// Brings the context to where a block of a generation begins, untimed.
+fn reach_block(session: &mut dyn Session, facts: Loaded, n_depth: u32, before: &[i32]) -> Result<(), Failure> {
+    let n_before = u32::try_from(before.len()).unwrap_or(u32::MAX);
+    if n_before == 0 {
+        return reach(session, facts, n_depth);
+    }
+    if session.keep_first(n_depth + n_before) {
+        return Ok(());
+    }
+    // A recurrent state can't be cut back.
+    reach(session, facts, n_depth)?;
+    session.prefill(before)?;
+    Ok(())
 }
 
 /// Brings the context to `n_depth` tokens, untimed: cut back to them where they are still there, evaluated anew where not.
@@ -133,6 +154,36 @@ mod tests {
     fn only_masks_may_be_infinite() {
         assert!(are_logits(&[0.0, f32::NEG_INFINITY, f32::MAX]));
         assert!(!are_logits(&[0.0, f32::NAN]) && !are_logits(&[f32::INFINITY]));
+    }
+
+    #[test]
+    fn blocks_of_a_generation_follow_each_other_and_waking_leaves_no_trace() {
+        let model = ModelScript {
+            load_ns: 0,
+            prefill_ns_per_token: 10,
+            decode_ns_per_token: 1000,
+            answer: String::new(),
+            logit_noise: 0.0,
+            fail: None,
+        };
+        let clock = Virtual::default();
+        let script = Script { models: BTreeMap::from([("m".into(), model)]), noise: None };
+        let settings = Settings::defaults(1);
+        let engine = ScriptedEngine::on_clock(script, clock.clone());
+        let model = engine.load(Path::new("m"), &settings).unwrap();
+        let facts = model.facts();
+        let session = Some(model.open(200).unwrap());
+        let mut held = Held { session, model, facts, settings };
+        let mut took = |n_depth, n_before, n_wake| {
+            let before = clock.now_ns();
+            let call = Decode { n_tokens: 4, n_depth, n_before, n_wake, seed: 7 };
+            let timing = decode(&mut held, &call).unwrap();
+            (timing.wall_ns, clock.now_ns() - before)
+        };
+        assert_eq!(took(100, 0, 0), (4000, 5000), "the depth is evaluated untimed");
+        assert_eq!(took(100, 4, 2), (4000, 6000), "waking costs time that is not counted");
+        assert_eq!(took(100, 8, 0), (4000, 4000), "the next block is where the last one ended");
+        assert_eq!(took(100, 0, 0), (4000, 4000), "and a new generation begins after the depth");
     }
 
     #[test]

@@ -99,6 +99,8 @@ impl Worker {
         if self.held.is_some() {
             return Err(failed(Stage::Launch, "a worker loads once"));
         }
+        // Asking a device wakes its driver, which is no part of a load.
+        let devices_free_bytes = self.devices_free_bytes();
         let read_before = (self.host.storage_read_bytes)();
         let model = self.engine.load(path, settings)?;
         let read = (self.host.storage_read_bytes)().zip(read_before);
@@ -106,14 +108,16 @@ impl Worker {
         self.held = Some(Held { session: None, model, facts, settings: settings.clone() });
         let Loaded { model_ns, n_ctx_train, n_vocab: _, bos: _ } = facts;
         let storage_read_bytes = read.and_then(|(now, then)| now.checked_sub(then));
-        Ok(protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes })
+        Ok(protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes, devices_free_bytes })
     }
 
     fn account(&self) -> Closed {
-        Closed {
-            peak_rss_bytes: (self.host.peak_rss_bytes)(),
-            devices_free_bytes: (self.host.devices)().into_iter().map(|d| (d.name, d.memory_free_bytes)).collect(),
-        }
+        Closed { peak_rss_bytes: (self.host.peak_rss_bytes)(), devices_free_bytes: self.devices_free_bytes() }
+    }
+
+    /// Of devices with memory of their own or shared with the CPU's; asking costs nothing where there is none.
+    fn devices_free_bytes(&self) -> Vec<(String, u64)> {
+        (self.host.devices)().into_iter().map(|d| (d.name, d.memory_free_bytes)).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::support::{Bench, quants};
 fn an_original_and_two_quants_are_measured_and_reported() {
     let [q8, _, q2] = quants();
     let ran = Bench::new(
-        "compare {pocket} --quick --pp 64,32 --tg 16 --inner 2 --prompts two.txt --max-new-tokens 8 --no-quality --out out",
+        "compare {pocket} --rounds 2 --pp 64,32 --tg 16 --inner 2 --prompts two.txt --max-new-tokens 8 --no-quality --out out",
     )
     .file("two.txt", b"And it came to pass\n\nhacker: n. A person who enjoys\n")
     .arg(q8)

@@ -1,4 +1,4 @@
-//! How long a run lasts and what it does with its time: stopping, budgets, samples, arrangement, workers, self-check.
+//! How long a run lasts and what it does with its time: stopping, budgets, samples, arrangement, self-check.
 
 use serde_json::Value;
 
@@ -69,38 +69,43 @@ fn every_prompt_has_its_turn_and_long_ones_come_least_often() {
     assert!(of(longest) < of(shortest), "{longest} {shortest}");
 }
 
-#[test]
-fn a_budget_ends_a_run_after_a_whole_pair_and_the_report_says_so() {
-    let line = "compare {pocket} --prompts none --no-quality --pp 64 --tg 16 --budget 1s --out out --json out.json";
-    let ran = Bench::new(line).arg(&quants()[0]).run().ok();
-    let analysis = ran.json("out.json");
-    assert_eq!(analysis["ended"], "budget");
-    let rounds = analysis["rounds"].as_u64().unwrap();
-    assert!(rounds >= 2 && rounds.is_multiple_of(2), "{rounds}");
-    assert!(ran.stdout.contains("budget"), "{}", ran.stdout);
+/// Seconds from the beginning of a run to the end of the last thing that was measured.
+fn elapsed_s(record: &Value) -> f64 {
+    let end = |v: &Value| v["started_ns"].as_f64().unwrap() + v["duration_ns"].as_f64().unwrap();
+    let probes = record["probes"].as_array().into_iter().flatten().map(end);
+    let workers = record["quality"]["workers"].as_array().into_iter().flatten();
+    let compared = workers.filter_map(|worker| worker["ended_ns"].as_f64());
+    probes.chain(visits(record).map(end)).chain(compared).fold(0.0, f64::max) / 1e9
 }
 
 #[test]
-fn when_the_time_is_spent_the_fewest_windows_are_enough_and_the_report_says_so() {
-    let line = "compare {pocket} --prompts none --pp 64 --tg 16 --budget 1s --quality-precision 0.1% --out out";
-    let ran = Bench::new(line).arg(&quants()[0]).run().ok();
-    let quality = &record(&ran)["quality"];
-    assert_eq!(quality["results"][0]["stopped"], "time_spent");
-    let worker = &quality["workers"][0];
-    let n_windows = worker["n_windows"].as_u64().unwrap();
-    let in_all: u64 = quality["texts"].as_array().unwrap().iter().map(|text| text["n_windows"].as_u64().unwrap()).sum();
-    assert!((20..in_all).contains(&n_windows), "{n_windows} of {in_all}");
-    let page = ran.read("out/report.md");
-    assert!(page.contains(&format!("compared on {n_windows} windows only, for the time was spent")), "{page}");
-    assert!(ran.read("out/report.html").contains("the time of the run was spent (--budget gives it more)"));
+fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand() {
+    // A sample takes a tenth of a second here, a load less.
+    const SAMPLE_S: f64 = 1.5;
+    for (budget_s, is_quick_look) in [(1, true), (3, true), (40, false)] {
+        let line = format!(
+            "compare {{pocket}} --prompts none --pp 256 --tg 64 --budget {budget_s}s --out out --json out.json"
+        );
+        let ran = Bench::new(&line).arg(&quants()[0]).run();
+        let record = record(&ran);
+        let took_s = elapsed_s(&record);
+        assert!(took_s <= f64::from(budget_s) + SAMPLE_S, "{budget_s} s: {took_s}");
+        assert!(ran.stderr.contains(&format!("of the {budget_s} s allowed (--budget)")), "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains("a quick look, without intervals"), is_quick_look, "{}", ran.stderr);
+        assert_eq!(ran.json("out.json")["quick"], is_quick_look);
+        let time = &ran.json("out.json")["time"];
+        assert_eq!(time["asked_s"], budget_s);
+        assert!(time["planned"]["rounds_ns"].as_u64().unwrap() > 0 && time["taken"]["probe_ns"].as_u64().unwrap() > 0);
+        assert!(ran.stdout.contains(&format!("{budget_s} s allowed")), "{}", ran.stdout);
+    }
 }
 
 #[test]
-fn the_pilot_chooses_the_samples_of_the_rounds_after_it_and_the_record_says_why() {
+fn the_plan_chooses_the_samples_of_a_round_by_what_it_costs_once() {
     let line = "compare {pocket} --prompts none --no-quality --pp 32 --tg 8 --rounds 6 --out out";
     let ran = Bench::new(line).arg(&quants()[0]).run().ok();
     let record = record(&ran);
-    let chosen = record["adaptation"]["samples_per_round"].as_array().unwrap();
+    let chosen = record["time_plan"]["samples"].as_array().unwrap();
     assert_eq!(chosen.len(), 2, "{chosen:?}");
     let count = |round: usize, workload: u64| {
         let samples = record["rounds"][round]["visits"][0]["samples"].as_array().unwrap();
@@ -108,14 +113,36 @@ fn the_pilot_chooses_the_samples_of_the_rounds_after_it_and_the_record_says_why(
     };
     for choice in chosen {
         let workload = choice["workload"].as_u64().unwrap();
-        assert_eq!(count(0, workload), 2);
-        assert_eq!(count(5, workload), choice["samples"].as_u64().unwrap());
-        assert!(choice["within"].as_f64().unwrap() > 0.0);
+        let samples = choice["samples"].as_u64().unwrap();
+        assert_eq!([count(0, workload), count(5, workload)], [samples; 2]);
+        assert!(samples >= 2, "a load takes longer than eight tokens: {choice}");
+        assert!(choice["sample_ns"].as_u64().unwrap() > 0 && choice["round_ns"].as_u64().unwrap() > 0);
     }
     let fixed = Bench::new(&format!("{line} --inner 3")).arg(&quants()[0]).run().ok();
     let record = self::record(&fixed);
-    assert!(record["adaptation"]["samples_per_round"].as_array().unwrap().is_empty());
+    assert!(record["time_plan"]["samples"].as_array().unwrap().is_empty());
     assert_eq!(record["rounds"][5]["visits"][1]["samples"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn every_visit_is_a_fresh_process_and_long_generations_alternate_in_blocks() {
+    let line = "compare {pocket} --prompts none --no-quality --pp 8 --tg 70 --rounds 2 --inner 1 --out out";
+    let record = record(&Bench::new(line).arg(&quants()[0]).run().ok());
+    assert!(visits(&record).all(|v| v["load"].is_object()), "each loads");
+    for sample in visits(&record).flat_map(|v| v["samples"].as_array().unwrap()).filter(|s| s["workload"] == 1) {
+        assert_eq!(sample["n_tokens"], 70, "the blocks of a sample add up");
+        let (native, wall) = (sample["native_ns"].as_u64().unwrap(), sample["wall_ns"].as_u64().unwrap());
+        assert!(native > 0 && native <= wall, "{sample}");
+    }
+    // Both begin before either is done: a sample ends after the other's began.
+    let spans = |model: usize| {
+        let sample = record["rounds"][0]["visits"].as_array().unwrap().iter().find(|v| v["model"] == model).unwrap();
+        let sample = sample["samples"].as_array().unwrap().iter().find(|s| s["workload"] == 1).unwrap().clone();
+        (sample["at_ns"].as_u64().unwrap(), sample["wall_ns"].as_u64().unwrap())
+    };
+    let (first, second) = (spans(0), spans(1));
+    let gap = first.0.abs_diff(second.0);
+    assert!(gap < first.1.min(second.1), "they alternate within a sample: {first:?} {second:?}");
 }
 
 /// The models of the samples of a round, in time order.
@@ -150,19 +177,6 @@ fn samples_alternate_forwards_and_backwards_or_models_follow_each_other() {
     let first = order(&sequential, 0);
     assert_eq!(first[..4], [first[0]; 4]);
     assert_eq!(first[4..], [1 - first[0]; 4]);
-}
-
-#[test]
-fn resident_workers_load_once_and_the_record_says_from_when() {
-    let line =
-        "compare {pocket} --prompts none --no-quality --pp 8 --tg 4 --rounds 4 --inner 2 --workers resident --out out";
-    let record = record(&Bench::new(line).arg(&quants()[0]).run().ok());
-    let loads = |round: usize| {
-        record["rounds"][round]["visits"].as_array().unwrap().iter().filter(|v| v["load"].is_object()).count()
-    };
-    assert_eq!([loads(0), loads(1), loads(2), loads(3)], [2, 0, 0, 0]);
-    assert_eq!(record["adaptation"]["resident_from_round"], 0);
-    assert!(visits(&record).all(|v| v["samples"].as_array().unwrap().len() == 4));
 }
 
 #[test]

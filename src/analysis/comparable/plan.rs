@@ -1,7 +1,7 @@
 //! What differs between what was to be done: parameters, workloads, prompts, protocol, texts.
 
 use super::difference::{Found, Scope, Weight, named, or_unknown};
-use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, Settings, Workers, WorkloadKind};
+use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, Settings, WorkloadKind};
 
 /// Enough of a prompt to know it by.
 const SHOWN_CHARACTERS: usize = 30;
@@ -87,13 +87,7 @@ fn protocol(found: &mut Found, old: &Protocol, new: &Protocol) {
         Arrangement::Sequential => "sequential".into(),
         Arrangement::Alternating => "alternating".into(),
     });
-    note("workers", &|p| match p.workers {
-        Workers::Fresh => "fresh".into(),
-        Workers::Resident => "resident".into(),
-        Workers::Auto => "auto".into(),
-    });
     note("rounds with prompts", &|p| p.prompt_rounds.to_string());
-    note("warm-up", &|p| format!("{} ms", p.warmup_ms));
     note("confidence", &|p| p.confidence.to_string());
     note("region of equivalence", &|p| p.equivalence.to_string());
 }

@@ -92,6 +92,7 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
 pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
     let visits: Vec<_> =
         round_value::visits(run, model).filter_map(|(round, v)| Some((round + 1, v.retried.as_ref()?))).collect();
+    let probed = run.probes.iter().find(|probe| probe.model == model).and_then(|probe| probe.retried.as_deref());
     let workers = run.quality.iter().flat_map(|quality| &quality.workers);
     let compared = workers.filter(|worker| worker.candidates.contains(&model)).find_map(|w| w.retried.as_deref());
     let mut lost: Vec<String> = Vec::new();
@@ -100,6 +101,7 @@ pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
         let word = if rounds.len() == 1 { "round" } else { "rounds" };
         lost.push(format!("the visit made again in {word} {}: {}", rounds.join(", "), first.reason));
     }
+    lost.extend(probed.map(|reason| format!("the first look taken again: {reason}")));
     lost.extend(compared.map(|reason| format!("its output compared again: {reason}")));
     (!lost.is_empty()).then(|| {
         of_model(

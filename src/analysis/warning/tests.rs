@@ -164,6 +164,7 @@ fn a_visit_that_was_made_again() {
     assert!(twice.evidence.contains("in rounds 3, 5: "), "{}", twice.evidence);
     let compared = one(|r| {
         let worker = QualityWorker {
+            ended_ns: None,
             candidates: vec![1],
             wall_ns: 1,
             evaluate_ns: 1,

@@ -46,7 +46,7 @@ pub(super) struct VisualizeBenchmark {
 /// What is benchmarked. Some options of `compare` have another word, or another default, in the guide.
 #[derive(Debug, Args)]
 #[command(
-    mut_arg(speed::PROMPTS, |arg| arg.long("prompts-file").alias("prompts")),
+    mut_arg(speed::PROMPTS, |arg| arg.long("prompts-file").alias("prompts").default_value("suite")),
     mut_arg(speed::MAX_NEW_TOKENS, |arg| arg.visible_alias("max-tokens").default_value("100")),
     // The guide's word for prompts side by side is llama.cpp's for tokens evaluated together.
     mut_arg(engine::BATCH_SIZE, |arg| arg.long("n-batch")),

@@ -59,12 +59,13 @@ impl MeasureArgs {
         let texts = Texts { quick: texts.quick || precision.quick, ..texts };
         let compared = if no_quality { None } else { Some(quality.into_plan(texts)?) };
         let (quality, inputs) = compared.map(|OutputComparison { plan, inputs }| (plan, inputs)).unzip();
+        let prompts = speed.prompt_policy();
         let (workloads, sampling) = speed.into_work()?;
         if workloads.is_empty() && quality.is_none() {
             bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
         }
         let (settings, threads) = engine.into_settings(environment.threads);
-        let protocol = precision.into_protocol(scale, &workloads);
+        let protocol = precision.into_protocol(scale, &workloads, prompts);
         Ok(Request {
             plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality, threads: Some(threads) },
             settings,

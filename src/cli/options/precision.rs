@@ -4,48 +4,41 @@ use anyhow::Result;
 use clap::{Args, Command, FromArgMatches};
 
 use super::values::{Rounds, confidence, duration_s, percentage};
-use crate::record::{Arrangement, Budget, InnerPolicy, PromptTurns, Protocol, Workers, Workload};
+use crate::record::{Arrangement, Budget, InnerPolicy, PromptPolicy, PromptTurns, Protocol, Workload};
 
-/// Rounds when nothing is said.
-const ROUNDS: Rounds = Rounds { min: 10, max: 40 };
-/// Rounds of a quick look: one mirrored pair.
-const QUICK_ROUNDS: u32 = 2;
-/// Samples of a round of the pilot: the fewest that have a spread.
-const PILOT_INNER: u32 = 2;
-/// Wall time a model is given when nothing is said: five minutes for an original and a candidate.
-const BUDGET_S_PER_MODEL: u64 = 150;
-/// Untimed work before the first sample of a visit.
-const WARMUP_MS: u64 = 300;
+/// Rounds when nothing is said: as many as an interval needs, and as many as narrow one further.
+const ROUNDS: Rounds = Rounds { min: 6, max: 40 };
+/// A quick look is one sample of everything.
+const QUICK_ROUNDS: u32 = 1;
+/// Wall time that a run aims at when nothing is said: what a person waits for.
+const AIM_S: u64 = 300;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Precision")]
 pub(crate) struct PrecisionArgs {
-    /// Rounds, at least and at most, or exactly; an interval needs 6 [default: 10..40]
+    /// Rounds, at least and at most, or exactly; an interval needs 6 [default: 6..40]
     #[arg(long, value_name = "MIN..MAX|N", value_parser = Rounds::parse)]
     pub(crate) rounds: Option<Rounds>,
-    /// Stop when every speed ratio is known this well
-    #[arg(long, default_value = "1%", value_name = "P%", value_parser = percentage)]
-    pub(crate) precision: f64,
-    /// Time budget, e.g. 90s, 10m, 1h. A step that cannot finish in time is not started [default: an aim of 150s a model]
+    /// Stop when every speed ratio is known this well, at the level of its verdict [default: half of --equivalence]
+    #[arg(long, value_name = "P%", value_parser = percentage)]
+    pub(crate) precision: Option<f64>,
+    /// Time limit for measuring, e.g. 90s, 10m, 1h: it ends in time, and says beforehand what it can't do [default: about 5m]
     #[arg(long, value_name = "TIME", value_parser = duration_s)]
     pub(crate) budget: Option<u64>,
     /// Confidence of every interval
     #[arg(long, default_value = "0.95", value_name = "P", value_parser = confidence)]
     pub(crate) confidence: f64,
     /// Differences up to this are not relevant
-    #[arg(long, default_value = "1%", value_name = "P%", value_parser = percentage)]
+    #[arg(long, default_value = "3%", value_name = "P%", value_parser = percentage)]
     pub(crate) equivalence: f64,
-    /// Samples of each workload in a round, whose median is the round's value [default: what the first rounds find best]
+    /// Samples of each workload in a round, whose median is the round's value [default: as many as are worth their time]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) inner: Option<u32>,
     // The winner of the experiment in benches/design.rs; METHODOLOGY.md has its table.
     /// How the models of a round share its time
     #[arg(long, value_enum, default_value_t = Arrangement::Alternating, value_name = "HOW")]
     pub(crate) arrangement: Arrangement,
-    /// How long a worker process lives
-    #[arg(long, value_enum, default_value_t = Workers::Auto, value_name = "HOW")]
-    pub(crate) workers: Workers,
-    /// Two rounds: a quick look without intervals, labelled as such
+    /// One round: a quick look without intervals, labelled as such
     #[arg(long, conflicts_with_all = ["rounds", "budget"])]
     pub(crate) quick: bool,
 }
@@ -61,8 +54,8 @@ pub(crate) struct Scale {
 
 impl Scale {
     /// Of models whose samples last a second or so.
-    pub(crate) fn of(n_models: usize) -> Self {
-        Self { quick_inner: 1, aim_s: Some(BUDGET_S_PER_MODEL * n_models as u64) }
+    pub(crate) fn usual() -> Self {
+        Self { quick_inner: 1, aim_s: Some(AIM_S) }
     }
 }
 
@@ -72,8 +65,8 @@ impl PrecisionArgs {
         Ok(Self::from_arg_matches(&Self::augment_args(Command::default()).try_get_matches_from([""])?)?)
     }
 
-    pub(crate) fn into_protocol(self, scale: Scale, workloads: &[Workload]) -> Protocol {
-        let Self { rounds, precision, budget, confidence, equivalence, inner, arrangement, workers, quick } = self;
+    pub(crate) fn into_protocol(self, scale: Scale, workloads: &[Workload], prompts: PromptPolicy) -> Protocol {
+        let Self { rounds, precision, budget, confidence, equivalence, inner, arrangement, quick } = self;
         let (min_rounds, max_rounds) = match rounds {
             // Only output is compared.
             _ if workloads.is_empty() => (0, 0),
@@ -84,7 +77,7 @@ impl PrecisionArgs {
         let (inner_samples, inner) = match inner {
             Some(typed) => (typed, InnerPolicy::Fixed),
             None if quick => (scale.quick_inner, InnerPolicy::Fixed),
-            None => (PILOT_INNER, InnerPolicy::Pilot),
+            None => (1, InnerPolicy::Planned),
         };
         let (budget_s, budget) = match budget {
             Some(typed) => (Some(typed), Budget::Limit),
@@ -98,11 +91,12 @@ impl PrecisionArgs {
             inner_samples,
             inner,
             arrangement,
-            workers,
+            block_tokens: None,
             prompt_rounds: min_rounds,
+            prompts,
             prompt_turns: PromptTurns::InTurn,
-            warmup_ms: WARMUP_MS,
-            precision,
+            // Half: an interval at the verdict's own level then fits into the region, so that "the same" can be said.
+            precision: precision.unwrap_or(equivalence / 2.0),
             confidence,
             equivalence,
             budget_s,

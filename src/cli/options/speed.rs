@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{
     prompts::{self, Prompt},
-    record::{PromptText, Sampling, Workload, WorkloadKind},
+    record::{PromptPolicy, PromptText, Sampling, Workload, WorkloadKind},
 };
 
 // By these the guide's commands and selfcheck give options other words or defaults.
@@ -28,8 +28,8 @@ pub(crate) struct SpeedArgs {
     /// Generation lengths to time, in tokens (0 = none)
     #[arg(short = 'n', long, value_delimiter = ',', default_value = "128", value_name = "N,...")]
     pub(crate) tg: Vec<u32>,
-    /// Prompts to answer: a file (JSON, JSON Lines or text), or none [default: the built-in suite]
-    #[arg(id = PROMPTS, long, value_name = "FILE|none")]
+    /// Prompts to answer: a file (JSON, JSON Lines or text), suite, or none [default: the built-in suite, where time is left]
+    #[arg(id = PROMPTS, long, value_name = "FILE|suite|none")]
     pub(crate) prompts: Option<String>,
     /// Most tokens of an answer
     #[arg(id = MAX_NEW_TOKENS, long, default_value_t = 64, value_name = "N")]
@@ -69,6 +69,12 @@ pub(crate) struct SpeedArgs {
 }
 
 impl SpeedArgs {
+    /// Whoever says which prompts, or how many, wants them.
+    pub(crate) fn prompt_policy(&self) -> PromptPolicy {
+        let are_asked_for = self.prompts.is_some() || self.num_prompts.is_some();
+        if are_asked_for { PromptPolicy::Always } else { PromptPolicy::IfTimeAllows }
+    }
+
     /// The work of a plan, and how answers are sampled.
     pub(crate) fn into_work(self) -> Result<(Vec<Workload>, Sampling)> {
         let Self { pp, tg, prompts, max_new_tokens, temperature, top_p, num_prompts, depth, parallel } = self;
@@ -130,7 +136,7 @@ fn some_of(prompts: Vec<Prompt>, most: Option<u32>) -> Vec<Prompt> {
 fn prompts_of(typed: Option<&str>) -> Result<Vec<Prompt>> {
     match typed {
         // The suite's prompts are grouped by length; files have categories of their own.
-        None => Ok(prompts::suite().into_iter().map(by_length).collect()),
+        None | Some("suite") => Ok(prompts::suite().into_iter().map(by_length).collect()),
         Some("none") => Ok(Vec::new()),
         Some(path) => prompts::read(Path::new(path)).with_context(|| format!("read the prompts of {path}")),
     }

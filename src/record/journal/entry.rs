@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    Adaptation, CandidateQuality, Ended, Outcome, Quality, QualityText, QualityWorker, Resumed, Round, Run,
+    Adaptation, CandidateQuality, Ended, Outcome, Probe, Quality, QualityText, QualityWorker, Resumed, Round, Run,
+    TimePlan,
 };
 
 /// A line of a journal.
@@ -12,6 +13,10 @@ use crate::record::{
 pub enum Entry {
     /// The first line, and only that.
     Begun(Box<Begun>),
+    /// A first look at a subject was taken.
+    Probe(Box<Probe>),
+    /// What is done in which time, by what the probes found.
+    TimePlan(Box<TimePlan>),
     /// What was decided of how rounds are run, replacing what was decided before.
     Adaptation(Adaptation),
     /// A round was finished.
@@ -56,6 +61,13 @@ impl Run {
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::Begun(begun) => self.clone_from(&begun.run),
+            Entry::Probe(probe) => {
+                if let Some(model) = self.subjects.get_mut(probe.model) {
+                    model.outcome.clone_from(&probe.outcome);
+                }
+                self.probes.push((**probe).clone());
+            }
+            Entry::TimePlan(plan) => self.time_plan = Some((**plan).clone()),
             Entry::Adaptation(adaptation) => self.adaptation = Some(adaptation.clone()),
             Entry::Round(round) | Entry::CutRound(round) => {
                 for visit in &round.visits {
@@ -97,11 +109,14 @@ impl Run {
         taken
     }
 
-    /// When the last visit ended, since the run began; 0 before there is one.
+    /// When the last thing that was recorded ended, since the run began; 0 before there is one.
     #[must_use]
     pub fn elapsed_ns(&self) -> u64 {
+        let probes = self.probes.iter().map(|probe| probe.started_ns.saturating_add(probe.duration_ns));
         let visits = self.rounds.iter().flat_map(|round| &round.visits);
-        visits.map(|visit| visit.started_ns.saturating_add(visit.duration_ns)).max().unwrap_or(0)
+        let visits = visits.map(|visit| visit.started_ns.saturating_add(visit.duration_ns));
+        let compared = self.quality.iter().flat_map(|quality| &quality.workers).filter_map(|worker| worker.ended_ns);
+        probes.chain(visits).chain(compared).max().unwrap_or(0)
     }
 
     /// Whether nothing is left to be done of it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::entry::{Begun, Entry};
-use crate::record::{FORMAT, Run, check::check, error::ReadError, format1};
+use crate::record::{FORMAT, Run, check::check, error::ReadError, format1, retired};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Journal {
@@ -31,13 +31,13 @@ impl Journal {
         let mut journal = Self { run, inputs, next_round: 0, whole_bytes: whole as u64 };
         for (text, line) in lines {
             let wrong = |what: String| ReadError::Line { path: path.into(), line, what };
-            let entry = match format {
-                Some(1) => serde_json::from_slice(text).and_then(|mut entry| {
+            let entry = serde_json::from_slice(text).and_then(|mut entry| {
+                if format == Some(1) {
                     format1::upgrade_entry(&mut entry, &ids);
-                    serde_json::from_value(entry)
-                }),
-                _ => serde_json::from_slice(text),
-            };
+                }
+                retired::upgrade(&mut entry);
+                serde_json::from_value(entry)
+            });
             journal.add(&entry.map_err(|error| wrong(error.to_string()))?).map_err(wrong)?;
         }
         check(&journal.run).map_err(|what| ReadError::Inconsistent { path: path.into(), what })?;
@@ -59,7 +59,12 @@ impl Journal {
             }
             Entry::CutRound(round) => in_turn("broken-off round", round.index)?,
             Entry::Resumed(resumed) => in_turn("a resumption at round", resumed.from_round)?,
-            Entry::Adaptation(_) | Entry::Quality(_) | Entry::Compared(_) | Entry::Ended(_) => {}
+            Entry::Probe(_)
+            | Entry::TimePlan(_)
+            | Entry::Adaptation(_)
+            | Entry::Quality(_)
+            | Entry::Compared(_)
+            | Entry::Ended(_) => {}
         }
         self.run.apply(entry);
         Ok(())
@@ -76,6 +81,7 @@ fn begun(path: &Path, line: &[u8]) -> Result<(Begun, Option<u64>), ReadError> {
     }
     if let Some(run) = value.pointer_mut("/begun/run") {
         format1::upgrade(run);
+        retired::upgrade(run);
     }
     match serde_json::from_value(value).map_err(|error| wrong(error.to_string()))? {
         Entry::Begun(begun) if begun.run.rounds.is_empty() => Ok((*begun, format)),
@@ -166,7 +172,7 @@ mod tests {
         let mut begun = entries(&run);
         begun.truncate(1);
         let whole = run.rounds[0].clone();
-        let mut cut = Round { index: 1, visits: run.rounds[1].visits.clone() };
+        let mut cut = Round { index: 1, calibration_ns: None, visits: run.rounds[1].visits.clone() };
         let model = cut.visits[0].model;
         cut.visits[0].outcome = Outcome::Failed { stage: Stage::Decode, reason: "killed with the others".into() };
         let failed = cut.visits[0].outcome.clone();

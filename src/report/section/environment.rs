@@ -95,7 +95,6 @@ fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
         ("Samples a visit", method::samples(context)),
         ("Arrangement", arrangement(context)),
         ("Stopped", format!("{}; ±{} was asked for", names::ended(analysis.ended), percent(p.precision))),
-        ("Warm-up", format!("{} ms a visit at least", p.warmup_ms)),
         ("Seed", context.plan.seed.to_string()),
     ]);
     rows
@@ -142,14 +141,9 @@ fn arrangement(context: &Context) -> String {
         Arrangement::Sequential => "one model after the other",
         Arrangement::Alternating => "all models side by side, samples alternating",
     };
-    let workers = match adaptation.and_then(|a| a.resident_from_round) {
-        None => ", a fresh worker for each visit".to_owned(),
-        Some(0) => ", the same workers throughout".to_owned(),
-        Some(round) => format!(", the same workers from round {} on", round + 1),
-    };
     let decisions = adaptation.iter().flat_map(|a| &a.decisions);
     let why = decisions.map(|decision| format!("; {}", inert_line(&decision.to_string())));
-    format!("{shared}{workers}{}", why.collect::<String>())
+    format!("{shared}{}", why.collect::<String>())
 }
 
 fn model(m: &Model) -> Vec<(&'static str, String)> {

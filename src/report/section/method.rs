@@ -34,7 +34,7 @@ fn texts(context: &Context) -> Vec<String> {
             Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
             Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
         },
-        format!("A visit loads the model (timed), works untimed for at least {} ms and until it gets no faster, then takes {} of each workload; its value in the round is their median.", p.warmup_ms, samples(context)),
+        format!("A visit loads the model (timed), works untimed until two repetitions take about as long, then takes {} of each workload; its value in the round is their median.", samples(context)),
         "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
         "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
         format!("Rounds are the independent units. The original's figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the original's times its ratio.", percent(p.confidence)),
@@ -48,10 +48,9 @@ fn texts(context: &Context) -> Vec<String> {
     ]
 }
 
-/// Samples in a visit, as planned and as the pilot chose: `2 samples, after the pilot 6 (pp512) and 14 (tg128)`.
+/// Samples in a visit, as typed or as chosen: `6 samples of pp512 and 14 of tg128`.
 pub(super) fn samples(context: &Context) -> String {
     let Protocol { inner_samples: n, .. } = context.plan.protocol;
-    let planned = format!("{n} sample{}", if n == 1 { "" } else { "s" });
     let chosen: Vec<String> = context
         .adaptation
         .iter()
@@ -60,7 +59,11 @@ pub(super) fn samples(context: &Context) -> String {
         .filter(|(_, Workload { kind, .. })| round_value::synthetic_phase(kind).is_some())
         .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))
         .collect();
-    if chosen.is_empty() { planned } else { format!("{planned}, after the pilot {}", chosen.join(" and ")) }
+    if chosen.is_empty() {
+        format!("{n} sample{}", if n == 1 { "" } else { "s" })
+    } else {
+        format!("{} samples", chosen.join(" and "))
+    }
 }
 
 #[cfg(test)]

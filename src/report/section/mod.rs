@@ -17,6 +17,7 @@ pub(crate) mod prompts;
 pub(crate) mod quality;
 mod speed;
 pub(crate) mod summary;
+pub(crate) mod time;
 pub(crate) mod votes;
 
 use super::{document::Section, draw::canvas::DrawError};
@@ -25,7 +26,7 @@ use crate::analysis::Analysis;
 type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
-const SECTIONS: [Make; 12] = [
+const SECTIONS: [Make; 13] = [
     choice::section,
     speed::section,
     depth::section,
@@ -38,6 +39,7 @@ const SECTIONS: [Make; 12] = [
     |analysis| Ok(votes::section(analysis)),
     |analysis| Ok(guide::section(analysis)),
     |analysis| Ok(files::section(analysis)),
+    |analysis| Ok(time::section(analysis)),
 ];
 
 /// Every section with a table or a figure, in order.

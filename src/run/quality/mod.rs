@@ -17,15 +17,14 @@ use super::{
     bench::{Bench, Save, note},
     exit::WorkerExit,
     memory_budget::{self, MemoryBudget},
-    stopping,
 };
 use crate::{
     event::{Event, Observer},
     gguf::tokenizer_difference,
     protocol::{Base, Compare, CompareEvent, Compared, Hold, Statistics, StopRule},
     record::{
-        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
-        Stage, Subject, TextQuality, WindowMeans,
+        Budget, CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run,
+        Sharing, Stage, Subject, TextQuality, WindowMeans,
         journal::{Compared as Finished, Entry},
     },
     units::whole_ns,
@@ -59,6 +58,10 @@ pub(crate) fn execute<E>(
     save: &mut Save<'_, E>,
 ) -> Result<(), E> {
     let Some(plan) = bench.plan.quality.clone() else { return Ok(()) };
+    let has_no_time = bench.stops() || run.time_plan.as_ref().is_some_and(|time| time.windows == Some(0));
+    if run.quality.is_none() && has_no_time {
+        return Ok(());
+    }
     if run.quality.is_none() {
         let quality = at_start(bench, inputs, run, &plan);
         note(run, &Entry::Quality(Box::new(quality)), save)?;
@@ -75,7 +78,7 @@ pub(crate) fn execute<E>(
     };
     groups.reverse();
     while let Some(Group { candidates: group, first_exit }) = groups.pop() {
-        if bench.interrupted() {
+        if bench.stops() {
             break;
         }
         let mut attempt = Attempt { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
@@ -109,22 +112,37 @@ pub(crate) fn execute<E>(
     Ok(())
 }
 
-/// Which models can be compared, and how many are held in memory together.
-fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -> Quality {
-    let needs: Vec<u64> = run
-        .subjects
-        .iter()
-        .zip(bench.files)
-        .map(|(subject, file)| MemoryBudget::to_score(subject, file, plan.n_ctx).total())
-        .collect();
-    let original = run.original();
-    let mut results = candidates(run, original, inputs);
-    let demand = Demand {
-        original_bytes: original.filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
-        candidates_bytes: left(&results).into_iter().map(|candidate| needs[candidate]).collect(),
+/// How often the original is evaluated: once for all candidates, or once for each where they do not fit beside each other.
+pub(super) fn original_passes(files: &[PathBuf], run: &Run) -> u64 {
+    let Some(plan) = &run.plan.quality else { return 1 };
+    let inputs = Inputs::default();
+    let candidates = left(&candidates(run, run.original(), &inputs));
+    match memory::sharing(plan, &demand(&needs(files, run, plan), &inputs, run, plan, &candidates)) {
+        Sharing::Repeated { .. } => candidates.len().max(1) as u64,
+        Sharing::Shared { .. } | Sharing::Cached { .. } => 1,
+    }
+}
+
+fn needs(files: &[PathBuf], run: &Run, plan: &QualityPlan) -> Vec<u64> {
+    let subjects = run.subjects.iter().zip(files);
+    subjects.map(|(subject, file)| MemoryBudget::to_score(subject, file, plan.n_ctx).total()).collect()
+}
+
+/// What comparing these candidates takes, by what each subject needs.
+fn demand(needs: &[u64], inputs: &Inputs, run: &Run, plan: &QualityPlan, candidates: &[usize]) -> Demand {
+    Demand {
+        original_bytes: run.original().filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
+        candidates_bytes: candidates.iter().map(|&candidate| needs[candidate]).collect(),
         cache_bytes: memory::cache_bytes(plan),
         available_bytes: memory_budget::available_bytes(&run.machine, run.base_settings()),
-    };
+    }
+}
+
+/// Which models can be compared, and how many are held in memory together.
+fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -> Quality {
+    let needs = needs(bench.files, run, plan);
+    let mut results = candidates(run, run.original(), inputs);
+    let demand = demand(&needs, inputs, run, plan, &left(&results));
     let sharing = memory::sharing(plan, &demand);
     for result in results.iter_mut().filter(|result| result.outcome == Outcome::Done) {
         if let Some(reason) = memory::too_large(plan, &demand, sharing, needs[result.candidate]) {
@@ -275,7 +293,7 @@ impl Attempt<'_, '_> {
                 precision: self.plan.precision,
                 confidence: bench.plan.protocol.confidence,
                 min_windows: self.plan.min_windows,
-                max_windows: self.plan.max_windows,
+                max_windows: self.max_windows(),
                 time_ns: self.left_ns(),
             },
             hold: match self.sharing {
@@ -294,11 +312,16 @@ impl Attempt<'_, '_> {
         }
     }
 
-    /// What the rounds and the workers before left of the time that is aimed at.
+    /// What is left of the time that is allowed; what is only aimed at was planned for.
     fn left_ns(&self) -> Option<u64> {
-        let workers = self.run.quality.iter().flat_map(|quality| &quality.workers);
-        let compared_ns: u64 = workers.map(|worker| worker.wall_ns).sum();
-        stopping::left_ns(self.run, self.run.elapsed_ns() + compared_ns).map(whole_ns)
+        let is_limit = self.bench.plan.protocol.budget == Budget::Limit;
+        self.bench.left_ns().filter(|_| is_limit).map(|left_ns| whole_ns(left_ns.max(0.0)))
+    }
+
+    /// The most windows, by the plan of the comparison and by that of the time.
+    fn max_windows(&self) -> Option<usize> {
+        let planned = self.run.time_plan.as_ref().and_then(|plan| plan.windows);
+        self.plan.max_windows.into_iter().chain(planned).min()
     }
 
     /// Shows that another window was scored after `scored` of them; returns how many it is now, counting the original alone and
@@ -320,7 +343,7 @@ impl Attempt<'_, '_> {
     fn windows_ahead(&self) -> usize {
         let texts = self.run.quality.iter().flat_map(|quality| &quality.texts);
         let all: usize = texts.map(|text| text.n_windows).sum();
-        self.plan.max_windows.map_or(all, |most| most.min(all))
+        self.max_windows().map_or(all, |most| most.min(all))
     }
 
     /// The same, counted as [`Self::show`] does.
@@ -347,6 +370,7 @@ impl Attempt<'_, '_> {
             n_windows: compared.n_windows,
             n_evaluated: Some(compared.n_evaluated),
             peak_rss_bytes: compared.peak_rss_bytes,
+            ended_ns: Some(self.bench.now_ns()),
             retried: None,
         }
     }

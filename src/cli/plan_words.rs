@@ -1,0 +1,111 @@
+//! A plan of time in words: what will be done in which time, what is given up for want of it, and what more would give.
+
+use crate::record::{Budget, GivenUp, Protocol, TimePlan, time_plan::in_words};
+
+/// Lines for a person, `subjects` of whom will be measured.
+pub(super) fn plan_words(protocol: &Protocol, plan: &TimePlan) -> Vec<String> {
+    let total_ns = plan.planned.total_ns();
+    let whole = in_words(total_ns);
+    let mut lines = vec![match (protocol.budget_s, protocol.budget) {
+        _ if protocol.quick => format!("A quick look: about {whole}, without intervals or a recommendation"),
+        (None, _) => format!("About {whole}"),
+        (Some(s), Budget::Limit) => format!("About {whole} of the {} allowed (--budget)", in_words(s * NS)),
+        (Some(s), Budget::Aim) if total_ns > s * NS => {
+            format!("About {whole}: the least that gives intervals, although {} are aimed at", in_words(s * NS))
+        }
+        (Some(s), Budget::Aim) => format!("About {whole}, and up to {} until ratios are precise", in_words(s * NS)),
+    }];
+    let models = plan.costs.iter().filter(|cost| cost.round_ns > 0).count();
+    let mut parts = Vec::new();
+    if plan.rounds > 0 {
+        let rounds = if plan.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", plan.rounds) };
+        parts.push(format!("{rounds} of {models} models {}", in_words(plan.planned.rounds_ns)));
+    }
+    if plan.prompts {
+        parts.push(format!("prompts {}", in_words(plan.planned.prompts_ns)));
+    }
+    match plan.windows {
+        Some(0) | None if plan.planned.outputs_ns == 0 => {}
+        Some(windows) => {
+            parts.push(format!("outputs on {windows} windows of text {}", in_words(plan.planned.outputs_ns)));
+        }
+        None => parts.push(format!("outputs at most {}", in_words(plan.planned.outputs_ns))),
+    }
+    if !parts.is_empty() {
+        lines.push(parts.join(", "));
+    }
+    for given_up in &plan.given_up {
+        lines.push(match given_up {
+            GivenUp::Intervals { needs_ns, .. } => {
+                format!("{given_up}, and no recommendation; those take {}", budget(*needs_ns))
+            }
+            _ => format!("Short of time: {given_up}; all would take {}", budget(given_up.needs_ns())),
+        });
+    }
+    lines
+}
+
+/// Nanoseconds in a second.
+const NS: u64 = 1_000_000_000;
+
+/// A time, and the option that gives it, rounded up.
+fn budget(needs_ns: u64) -> String {
+    let seconds = needs_ns.div_ceil(NS);
+    let option = if seconds <= 120 {
+        format!("{}s", seconds.next_multiple_of(10))
+    } else {
+        format!("{}m", seconds.div_ceil(60))
+    };
+    format!("{} (--budget {option})", in_words(needs_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{SubjectCost, TimeParts};
+
+    fn plan(given_up: Vec<GivenUp>) -> TimePlan {
+        let cost = SubjectCost { round_ns: NS, samples_ns: vec![NS], window_ns: NS };
+        TimePlan {
+            costs: vec![cost.clone(), cost],
+            rounds: 6,
+            samples: Vec::new(),
+            prompts: false,
+            windows: Some(8),
+            planned: TimeParts { probe_ns: 2 * NS, rounds_ns: 24 * NS, prompts_ns: 0, outputs_ns: 16 * NS },
+            given_up,
+            intervals_ns: 42 * NS,
+        }
+    }
+
+    fn protocol(budget_s: Option<u64>, budget: Budget) -> Protocol {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let run = crate::record::read_run(&path).expect("the fixture is a record");
+        Protocol { budget_s, budget, quick: false, ..run.plan.protocol }
+    }
+
+    #[test]
+    fn a_plan_says_its_minutes_and_what_more_time_would_give() {
+        let lines = plan_words(&protocol(Some(300), Budget::Aim), &plan(Vec::new()));
+        assert_eq!(
+            lines,
+            [
+                "About 42 s, and up to 5 min until ratios are precise",
+                "6 rounds of 2 models 24 s, outputs on 8 windows of text 16 s"
+            ]
+        );
+        let short = vec![GivenUp::Prompts { needs_ns: 150 * NS }, GivenUp::Intervals { rounds: 2, needs_ns: 42 * NS }];
+        let lines = plan_words(&protocol(Some(20), Budget::Limit), &plan(short));
+        assert_eq!(lines[0], "About 42 s of the 20 s allowed (--budget)");
+        assert_eq!(
+            lines[2..],
+            [
+                "Short of time: prompts are not asked; all would take 2 min 30 s (--budget 3m)",
+                "2 rounds: a quick look, without intervals, and no recommendation; those take 42 s (--budget 50s)"
+            ]
+        );
+        assert!(
+            plan_words(&protocol(Some(30), Budget::Aim), &plan(Vec::new()))[0].contains("although 30 s are aimed at")
+        );
+    }
+}

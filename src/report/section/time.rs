@@ -1,0 +1,70 @@
+//! Time: what was planned and what it took, by part, and what was given up for want of it.
+
+use crate::{
+    analysis::{Analysis, TimeSpent},
+    record::{TimeParts, time_plan::in_words},
+    report::document::{Cell, Column, Section, Table},
+};
+
+pub(super) fn section(analysis: &Analysis) -> Section {
+    Section {
+        id: "time",
+        title: "Time",
+        lead: "A first look at each model prices the plan. Whatever does not fit the time is given up, least needed first.",
+        tables: vec![table(&analysis.time)],
+        figures: Vec::new(),
+    }
+}
+
+/// What it is called, and where it stands.
+type Part = (&'static str, fn(&TimeParts) -> u64);
+
+fn table(spent: &TimeSpent) -> Table {
+    let TimeSpent { planned, taken, given_up, .. } = spent;
+    let columns = vec![Column::text("part"), Column::number("planned", ""), Column::number("taken", "")];
+    let parts: [Part; 4] = [
+        ("first look", |parts| parts.probe_ns),
+        ("rounds", |parts| parts.rounds_ns),
+        ("prompts", |parts| parts.prompts_ns),
+        ("outputs", |parts| parts.outputs_ns),
+    ];
+    let cell = |ns: u64| Cell::number(in_words(ns), ns as f64);
+    let row = |(name, of): &Part| {
+        let (planned, taken) = (planned.as_ref().map(of), of(taken));
+        let any = taken > 0 || planned.is_some_and(|ns| ns > 0);
+        any.then(|| vec![Cell::text(*name), planned.map_or_else(|| Cell::text("not planned"), cell), cell(taken)])
+    };
+    let mut table = Table::new("time-table", "Planned and taken", columns, parts.iter().filter_map(row).collect());
+    table.notes = given_up
+        .iter()
+        .map(|given_up| {
+            format!("Given up for want of time: {given_up}. All would take {}.", in_words(given_up.needs_ns()))
+        })
+        .chain(spoilt(spent))
+        .collect();
+    table
+}
+
+/// Rounds beside which the machine was another.
+fn spoilt(TimeSpent { spoilt_rounds, spoilt_left_out, .. }: &TimeSpent) -> Option<String> {
+    let rounds: Vec<String> = spoilt_rounds.iter().map(|round| (round + 1).to_string()).collect();
+    let what = match &rounds[..] {
+        [] => return None,
+        [one] => format!("Beside round {one} the machine itself was slower or faster than usual"),
+        several => format!("Beside rounds {} the machine itself was slower or faster than usual", several.join(", ")),
+    };
+    let then =
+        if *spoilt_left_out { "left out of every figure" } else { "too many rounds were, so they count all the same" };
+    Some(format!("{what}: {then}."))
+}
+
+/// One line: `taken 1 min 50 s; planned 1 min 45 s; aimed at 5 min`.
+pub(crate) fn line(TimeSpent { asked_s, is_limit, planned, taken, .. }: &TimeSpent) -> String {
+    let planned = planned.as_ref().map(|planned| format!(", planned {}", in_words(planned.total_ns())));
+    let asked = asked_s.map(|seconds| {
+        let what = if *is_limit { "allowed" } else { "aimed at" };
+        format!(", {} {what}", in_words(seconds.saturating_mul(1_000_000_000)))
+    });
+    let taken = in_words(taken.total_ns());
+    format!("taken {taken}{}{}", planned.unwrap_or_default(), asked.unwrap_or_default())
+}

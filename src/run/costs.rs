@@ -1,0 +1,220 @@
+//! What a subject's work costs: from a probe of it, or from its header and assumed speeds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{schedule::prompts_in, warmup};
+use crate::{
+    record::{ModelFacts, Phase, Plan, Probe, PromptText, Settings, SubjectCost, WorkloadKind},
+    units::{NS_PER_S, whole_ns},
+};
+
+/// Memory bandwidth a generation reaches, in bytes a second.
+const ASSUMED_BANDWIDTH: f64 = 12e9;
+/// Arithmetic a prompt evaluation reaches on one CPU, in operations a second.
+const ASSUMED_OPERATIONS_PER_CPU: f64 = 4e10;
+/// Starting a worker, loading a small file and ending it, seconds.
+const ASSUMED_START_S: f64 = 0.3;
+/// Characters of a token.
+pub(super) const CHARS_PER_TOKEN: f64 = 4.2;
+/// Over evaluating a window: reading its logits, and holding them against others'. Measured with 135 M parameters, where it weighs most.
+const SCORING: f64 = 1.1;
+
+/// How fast a subject is, in seconds; the source is whoever made it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Speeds {
+    /// Start of a process, load and first context, to its end.
+    pub(crate) start_s: f64,
+    /// Evaluating a token of a prompt.
+    pub(crate) prefill_s: f64,
+    /// Generating a token.
+    pub(crate) decode_s: f64,
+}
+
+/// What grows with the tokens before: seconds a token, for each token before it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Depth {
+    /// In a prompt: scores, and what they weigh.
+    attend_s: f64,
+    /// Generating: reading it from memory.
+    cached_s: f64,
+}
+
+impl Speeds {
+    /// From the header alone.
+    pub(crate) fn assumed(facts: &ModelFacts, settings: &Settings) -> Self {
+        let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(settings.n_threads_batch.max(1));
+        Self {
+            start_s: ASSUMED_START_S,
+            prefill_s: 2.0 * facts.n_params as f64 / operations_per_s,
+            decode_s: facts.weights_bytes as f64 / ASSUMED_BANDWIDTH,
+        }
+    }
+
+    /// As a probe found it; `None` of one that did not come to its end.
+    pub(crate) fn of_probe(probe: &Probe) -> Option<Self> {
+        let token_s =
+            |timing: &crate::record::Timing| timing.wall_ns as f64 / NS_PER_S / f64::from(timing.n_tokens.max(1));
+        let (prefill, decode) = (probe.prefill.as_ref(), probe.decode.as_ref());
+        let load = probe.load.as_ref()?;
+        // A cold load is not repeated: the rounds after it find the file in the page cache, when there is room for it.
+        let loaded_s = (load.model_ns + load.context_ns) as f64 / NS_PER_S;
+        let prefill_s = prefill.map(token_s);
+        let decode_s = decode.map(token_s);
+        Some(Self {
+            start_s: ASSUMED_START_S / 3.0 + loaded_s,
+            // Of a phase that is not asked nothing is needed.
+            prefill_s: prefill_s.or(decode_s)?,
+            decode_s: decode_s.or(prefill_s)?,
+        })
+    }
+
+    /// What a plan's work costs a subject of this speed.
+    pub(crate) fn cost(self, plan: &Plan, facts: Option<&ModelFacts>, settings: &Settings) -> SubjectCost {
+        let depth = facts.map_or(Depth::default(), |facts| Depth::of(plan, facts, settings));
+        let n_ctx_train = facts.and_then(|facts| facts.n_ctx_train);
+        let mut cost = SubjectCost { round_ns: 0, samples_ns: Vec::new(), window_ns: 0 };
+        let mut round_s = self.start_s;
+        for workload in &plan.workloads {
+            let (once_s, sample_s) = match &workload.kind {
+                kind if kind.is_too_deep(n_ctx_train) => (0.0, 0.0),
+                WorkloadKind::Prompt(prompt) => (0.0, self.answer_s(prompt)),
+                kind => self.synthetic_s(kind, depth),
+            };
+            round_s += once_s;
+            cost.samples_ns.push(whole_ns(sample_s * NS_PER_S));
+        }
+        cost.round_ns = whole_ns(round_s * NS_PER_S);
+        if let Some(quality) = &plan.quality {
+            cost.window_ns = whole_ns(self.prompt_s(quality.n_ctx, 0, depth) * SCORING * NS_PER_S);
+        }
+        cost
+    }
+
+    fn prompt_s(self, n_tokens: u32, n_depth: u32, depth: Depth) -> f64 {
+        let n = f64::from(n_tokens);
+        n * (self.prefill_s + depth.attend_s * (f64::from(n_depth) + n / 2.0))
+    }
+
+    fn answer_s(self, prompt: &PromptText) -> f64 {
+        prompt.text.len() as f64 / CHARS_PER_TOKEN * self.prefill_s + f64::from(prompt.max_new_tokens) * self.decode_s
+    }
+
+    /// What a round costs once, and each sample.
+    fn synthetic_s(self, kind: &WorkloadKind, depth: Depth) -> (f64, f64) {
+        let warm_s = |phase| {
+            let tokens = f64::from(warmup::expected_tokens(phase));
+            tokens * if phase == Phase::Prefill { self.prefill_s } else { self.decode_s }
+        };
+        match *kind {
+            // The tokens before are evaluated once for each context, and read again with each token generated.
+            WorkloadKind::Pp { n_tokens, n_depth } => {
+                (warm_s(Phase::Prefill) + self.prompt_s(n_depth, 0, depth), self.prompt_s(n_tokens, n_depth, depth))
+            }
+            WorkloadKind::Tg { n_tokens, n_depth } => (
+                warm_s(Phase::Decode) + self.prompt_s(n_depth, 0, depth),
+                f64::from(n_tokens) * (self.decode_s + depth.cached_s * f64::from(n_depth)),
+            ),
+            WorkloadKind::PpParallel { n_tokens, n_seq } => {
+                let sample_s = f64::from(n_tokens) * f64::from(n_seq) * self.prefill_s;
+                (sample_s, sample_s)
+            }
+            // Up to some sequences, reading the weights once for all of them is what takes the time.
+            WorkloadKind::TgParallel { n_tokens, n_depth, n_seq } => {
+                let before_s = f64::from(n_depth) * f64::from(n_seq) * self.prefill_s;
+                (before_s, f64::from(n_tokens) * self.decode_s + before_s)
+            }
+            WorkloadKind::Prompt(_) => (0.0, 0.0),
+        }
+    }
+}
+
+impl Depth {
+    fn of(plan: &Plan, facts: &ModelFacts, settings: &Settings) -> Self {
+        let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(settings.n_threads_batch.max(1));
+        let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
+        let largest = f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1));
+        Self {
+            attend_s: 4.0 * width / operations_per_s,
+            cached_s: facts.expected_kv_bytes.unwrap_or(0) as f64 / largest / ASSUMED_BANDWIDTH,
+        }
+    }
+}
+
+impl SubjectCost {
+    /// The synthetic samples of a round, with so many of each workload.
+    pub(super) fn samples_ns(&self, plan: &Plan, samples: impl Fn(usize) -> u32) -> u64 {
+        let synthetic = plan.workloads.iter().enumerate().filter(|(_, w)| !matches!(w.kind, WorkloadKind::Prompt(_)));
+        synthetic
+            .map(|(workload, _)| self.sample_ns(workload).saturating_mul(u64::from(samples(workload))))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// The prompts of so many rounds.
+    pub(super) fn prompts_ns(&self, plan: &Plan, rounds: u32) -> u64 {
+        let asked = (0..rounds).flat_map(|round| prompts_in(plan, round));
+        asked.map(|workload| self.sample_ns(workload)).fold(0, u64::saturating_add)
+    }
+
+    pub(super) fn sample_ns(&self, workload: usize) -> u64 {
+        self.samples_ns.get(workload).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        record::{Load, Outcome, Timing},
+        run::testing::{plan, quality, run_of_rates},
+    };
+
+    fn probe(prefill: Option<Timing>, decode: Option<Timing>) -> Probe {
+        Probe {
+            model: 0,
+            started_ns: 0,
+            duration_ns: 0,
+            outcome: Outcome::Done,
+            load: Some(Load {
+                model_ns: 200_000_000,
+                context_ns: 0,
+                file_bytes: 1,
+                storage_read_bytes: Some(0),
+                cache: crate::record::CacheState::Warm,
+            }),
+            peak_rss_bytes: None,
+            devices: Vec::new(),
+            buffers: Vec::new(),
+            prefill,
+            decode,
+            retried: None,
+        }
+    }
+
+    fn timing(n_tokens: u32, wall_ns: u64) -> Timing {
+        Timing { n_tokens, wall_ns, native_ns: None }
+    }
+
+    #[test]
+    fn a_probe_prices_every_part_of_the_plan() {
+        let mut plan = plan();
+        plan.workloads.push(crate::run::testing::prompt("short", "p", 420));
+        plan.quality = Some(quality(8));
+        // 100 and 10 tokens a second.
+        let speeds = Speeds::of_probe(&probe(Some(timing(50, 500_000_000)), Some(timing(10, 1_000_000_000))))
+            .expect("it is whole");
+        let run = run_of_rates(&[], &[]);
+        let cost = speeds.cost(&plan, None, run.base_settings());
+        assert_eq!(cost.samples_ns[0], 1_000_000_000, "100 tokens of a prompt");
+        assert_eq!(cost.samples_ns[1], 1_800_000_000, "100 tokens of a prompt and 8 of an answer");
+        assert_eq!(cost.window_ns, 5_632_000_000, "512 tokens, and their logits");
+        assert!(cost.round_ns > 200_000_000, "the load and a warm-up");
+        assert_eq!(cost.samples_ns(&plan, |_| 3), 3_000_000_000, "prompts are no synthetic samples");
+    }
+
+    #[test]
+    fn a_phase_that_was_not_probed_is_taken_for_the_other_and_none_is_no_speed() {
+        let only = Speeds::of_probe(&probe(Some(timing(50, 500_000_000)), None)).expect("one is enough");
+        assert!((only.decode_s - only.prefill_s).abs() < 1e-12);
+        assert_eq!(Speeds::of_probe(&probe(None, None)), None);
+    }
+}
