@@ -96,7 +96,7 @@ pub(super) fn make(
     let mut sources = vec![Source::found(request.original)];
     for &to in request.types {
         observer.on(Event::Quantizing { to: to.name });
-        let path = folder.path().join(format!("{}-{}.gguf", stem_without(&stem, quant), to.name));
+        let path = folder.path().join(file_name(&stem, quant, to.name));
         let failed = make_one(&original, &path, to, request)
             .err()
             .map(|e| Outcome::Failed { stage: Stage::Quantize, reason: format!("{e:#}") });
@@ -170,13 +170,14 @@ fn same_file(a: &Path, b: &Path) -> bool {
     std::fs::canonicalize(a).ok().zip(std::fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
 }
 
-/// `model-F16` becomes `model`: the new type takes the old one's place.
-fn stem_without<'a>(stem: &'a str, quant: &str) -> &'a str {
+/// `model-F16` becomes `model-Q8_0.gguf`: the new type takes the old one's place.
+fn file_name(stem: &str, quant: &str, to: &str) -> String {
     let cut = stem.len().checked_sub(quant.len()).filter(|&at| stem.is_char_boundary(at));
-    match cut {
+    let stem = match cut {
         Some(at) if stem[at..].eq_ignore_ascii_case(quant) => stem[..at].trim_end_matches(['-', '.', '_']),
         _ => stem,
-    }
+    };
+    if stem.is_empty() { format!("{to}.gguf") } else { format!("{stem}-{to}.gguf") }
 }
 
 #[cfg(test)]
@@ -185,10 +186,12 @@ mod tests {
 
     #[test]
     fn the_new_type_takes_the_old_ones_place() {
-        assert_eq!(stem_without("pocket-4m-f16", "F16"), "pocket-4m");
-        assert_eq!(stem_without("SmolLM2.Q4_1", "Q4_1"), "SmolLM2");
-        assert_eq!(stem_without("model", "F16"), "model");
-        assert_eq!(stem_without("é", "F16"), "é");
+        assert_eq!(file_name("pocket-4m-f16", "F16", "Q8_0"), "pocket-4m-Q8_0.gguf");
+        assert_eq!(file_name("SmolLM2.Q4_1", "Q4_1", "Q8_0"), "SmolLM2-Q8_0.gguf");
+        assert_eq!(file_name("model", "F16", "Q8_0"), "model-Q8_0.gguf");
+        assert_eq!(file_name("é", "F16", "Q8_0"), "é-Q8_0.gguf");
+        // A name that began with a dash would be an option to the next program.
+        assert_eq!(file_name("F16", "F16", "Q8_0"), "Q8_0.gguf");
     }
 
     #[test]
