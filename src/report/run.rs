@@ -234,6 +234,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         | WarningKind::TokenizersDiffer
         | WarningKind::Drift
         | WarningKind::Outliers
+        | WarningKind::TooNoisy
         | WarningKind::WarmupTooShort
         | WarningKind::Throttling => Some("speed"),
         WarningKind::MemoryNearFull | WarningKind::Swapping => Some("memory"),

@@ -42,6 +42,8 @@ pub enum WarningKind {
     WarmupTooShort,
     /// Rounds that lie far from the others.
     Outliers,
+    /// Timings scatter too far for the differences that were asked for.
+    TooNoisy,
     /// llama.cpp's timings and ours are not the same.
     ClocksDisagree,
     /// Some loads came from storage and others from memory.
@@ -79,6 +81,7 @@ impl WarningKind {
             Self::Drift => "drift",
             Self::WarmupTooShort => "warmup_too_short",
             Self::Outliers => "outliers",
+            Self::TooNoisy => "too_noisy",
             Self::ClocksDisagree => "clocks_disagree",
             Self::CacheMixed => "cache_mixed",
             Self::TokenizersDiffer => "tokenizers_differ",

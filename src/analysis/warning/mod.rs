@@ -25,6 +25,7 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(machine::throttling(run));
     found.extend(samples::drift(run, series));
     found.extend(samples::outliers(run, series));
+    found.extend(samples::too_noisy(run, models));
     found.extend(models::tokenizers(run));
     found.extend(answers::forms(run, models));
     for (index, model) in models.iter().enumerate() {

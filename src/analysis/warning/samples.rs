@@ -5,7 +5,11 @@ use super::{
     machine::TREND_P,
 };
 use crate::{
-    analysis::series::{Series, visits},
+    analysis::{
+        model::ModelAnalysis,
+        series::{Series, visits},
+        verdict::Comparison,
+    },
     record::{Phase, Run, Sample, Visit, round_value},
     stats::{self, Trend},
 };
@@ -18,6 +22,8 @@ const WARMUP: f64 = 0.01;
 const RESOLUTION: f64 = 0.001;
 /// Outliers named one by one.
 const NAMED: usize = 4;
+/// Of the region of equivalence: from so many times on a difference must be seen.
+const FAR: f64 = 2.0;
 /// Native and wall clocks must agree this well.
 const CLOCKS_AGREE: f64 = 0.01;
 
@@ -133,11 +139,62 @@ pub(super) fn warmup_too_short(run: &Run, model: usize, own: &[Series]) -> Optio
 
 /// ln(time of the first / median time of the rest), per token.
 fn first_over_rest(visit: &Visit, workload: usize) -> Option<f64> {
-    let per_token = |s: &Sample| round_value::time_ns(s) as f64 / f64::from(s.n_tokens.max(1));
     let own: Vec<&Sample> = visit.samples.iter().filter(|s| s.workload == workload).collect();
     let (first, rest) = own.split_first()?;
     let rest: Vec<f64> = rest.iter().map(|s| per_token(s)).collect();
     Some((per_token(first) / stats::median(&rest).ok()?).ln()).filter(|d| d.is_finite())
+}
+
+/// Speeds of which not even twice the region of equivalence could be called, where single samples scatter by more than the region. A run that
+/// became as precise as it should can call two thirds beyond the region.
+pub(super) fn too_noisy(run: &Run, models: &[ModelAnalysis]) -> Option<Warning> {
+    let asked = run.plan.protocol.equivalence;
+    let mut compared = 0;
+    let mut missed: Vec<(f64, f64, &Comparison, &ModelAnalysis)> = Vec::new();
+    for (index, model) in models.iter().enumerate() {
+        for comparison in &model.vs_original {
+            let Some((detectable, workload)) = comparison.detectable.zip(run.plan.workload_of(&comparison.id)) else {
+                continue;
+            };
+            compared += 1;
+            let either = [index, original(run)].map(|model| scatter(run, model, workload).unwrap_or(0.0));
+            let scatter = either[0].max(either[1]);
+            if detectable.ln_1p() > FAR * asked.ln_1p() && scatter > asked {
+                missed.push((detectable, scatter, comparison, model));
+            }
+        }
+    }
+    let (detectable, scatter, comparison, model) = missed.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let evidence = format!(
+        "single samples of {} scatter by {} (robust standard deviation), so that of {} and {} only differences from {} on could be called; \
+         with a region of equivalence of {} that is too far in {} of {compared} comparisons of speed",
+        comparison.id,
+        percent(*scatter),
+        model.name,
+        run.subjects[original(run)].name,
+        percent(*detectable),
+        percent(asked),
+        missed.len()
+    );
+    Some(of_run(
+        WarningKind::TooNoisy,
+        evidence,
+        "give it more time (--budget), end what else runs, or accept a wider --equivalence; doctor shows how steady the machine is",
+    ))
+}
+
+/// Spread of ln of the time of single samples over the whole run, as the standard deviation that most of them would have: a few that lie far
+/// off are outliers and not noise.
+fn scatter(run: &Run, model: usize, workload: usize) -> Option<f64> {
+    let own = visits(run, model).flat_map(|v| &v.samples).filter(|s| s.workload == workload);
+    let logs: Vec<f64> = own.map(|s| per_token(s).max(f64::MIN_POSITIVE).ln()).collect();
+    let middle = stats::median(&logs).ok()?;
+    let away: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
+    stats::median(&away).ok().map(|away| away * 1.4826)
+}
+
+fn per_token(sample: &Sample) -> f64 {
+    round_value::time_ns(sample) as f64 / f64::from(sample.n_tokens.max(1))
 }
 
 pub(super) fn clocks(run: &Run, model: usize) -> Option<Warning> {

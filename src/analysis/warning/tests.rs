@@ -233,6 +233,28 @@ fn rounds_far_from_the_others() {
 }
 
 #[test]
+fn samples_that_scatter_too_far_for_what_was_asked() {
+    // From one sample of a visit to the next, or from round to round.
+    let scattered = |r: &mut Run, by_round: [u64; 5], after_the_first: u64| {
+        for (round, by_round) in r.rounds.iter_mut().zip(by_round.into_iter().cycle()) {
+            let own = round.visits.iter_mut().filter(|v| v.model == 1).flat_map(|v| &mut v.samples);
+            for sample in own.filter(|s| s.workload == 1) {
+                let later = if sample.inner > 0 { after_the_first } else { 0 };
+                slow([sample].into_iter(), by_round + later);
+            }
+        }
+        r.plan.protocol.equivalence = 0.03;
+    };
+    let noisy = one(|r| scattered(r, [0, 16, 4, 12, 8], 0));
+    assert_eq!((noisy.kind, noisy.model), (WarningKind::TooNoisy, None));
+    assert!(noisy.evidence.starts_with("single samples of tg128 scatter by "), "{}", noisy.evidence);
+    assert!(noisy.evidence.contains("of Q8_0 and F16 only differences from"), "{}", noisy.evidence);
+    let mut steady = clean();
+    scattered(&mut steady, [0; 5], 12);
+    assert_eq!(warnings(&steady), []);
+}
+
+#[test]
 fn clocks_that_disagree() {
     let clocks = one(|r| {
         each_visit(r, |_, v| {
