@@ -10,6 +10,10 @@ pub enum Event<'a> {
         done_bytes: u64,
         total_bytes: u64,
     },
+    /// Something a person should know, on a terminal as well as in a log.
+    Note {
+        words: &'a str,
+    },
     /// A file is coming from the Hub: bytes here, bytes in all (0 while unknown).
     Downloading {
         file: &'a str,

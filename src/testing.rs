@@ -19,7 +19,7 @@ pub mod metric {
 }
 pub mod models {
     pub mod hub {
-        pub use crate::models::hub::{HubError, HubName, HubSettings, Network, fetch};
+        pub use crate::models::hub::{Fetched, HubError, HubName, HubSettings, Network, News, Token, fetch};
     }
 }
 pub mod probe {

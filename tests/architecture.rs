@@ -56,7 +56,6 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // Records of several days are put in order by theirs.
     ("jiff", &["probe/clock.rs", "report/history/by_date.rs"]),
     ("SystemTime", &[]),
-    ("hf_hub", &["models/hub/"]),
     ("ureq", &["models/hub/"]),
     ("open", &["cli/guide/browser.rs"]),
     ("saphyr", &["report/card/"]),

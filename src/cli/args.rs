@@ -11,6 +11,7 @@ use super::{
     diff::DiffArgs,
     doctor::DoctorArgs,
     inspect::InspectArgs,
+    models::ModelsArgs,
     quality::QualityCommand,
     report::ReportArgs,
     resume::ResumeArgs,
@@ -57,6 +58,8 @@ pub(super) enum Command {
     Diff(DiffArgs),
     /// Show what a GGUF file holds, from its header alone
     Inspect(InspectArgs),
+    /// List the models of this machine, from every store and the folders named, and what can be compared
+    Models(ModelsArgs),
     /// Check whether numbers from this machine and build can be trusted
     Doctor(DoctorArgs),
     /// Print the JSON Schema of a record, or of what is printed as JSON

@@ -16,7 +16,7 @@ use super::{
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs, Outputs, ResultArgs},
     preview,
-    progress::{PlanOnly, Progress},
+    progress::{Log, Progress},
     quantize::{self, CheckpointDir, QuantizeRequest},
     session::{self, Finished, ResumeState, Session},
     subjects::{self, Found},
@@ -44,7 +44,7 @@ pub(super) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
-    /// The original: a GGUF file, the first part of a split one, or a folder holding one model
+    /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     original: String,
     /// Types to make of it, by llama-quantize's names
     #[arg(long, value_delimiter = ',', default_value = "Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q3_K_M,Q2_K", value_name = "TYPE,...")]
@@ -96,7 +96,7 @@ pub(super) fn compare_models(
     let Request { plan, settings, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
-    let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
+    let sources = fetch::sources(names, Role::Original, execution.downloads(), observer(&output.results).as_mut());
     let subjects = subjects::find(sources, &settings);
     reported(Job {
         purpose: Purpose::Comparison,
@@ -118,7 +118,8 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     let types = quantize::types(&types)?;
     if execution.dry_run {
-        let sources = fetch::sources([&*original], execution.downloads(), &mut Silent);
+        let sources =
+            fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
         return preview::show(subjects::find(sources, &settings), &plan, &environment, &types, execution.force);
     }
     let original = fetch::path(&original, Role::Original, observer(&output.results).as_mut())?;
@@ -169,6 +170,7 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
     subjects::expect_kv_cache(&mut subjects, &plan);
     if !execution.force {
         fits::refuse(&mut subjects, &machine, &plan);
+        check_original(&subjects)?;
     }
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs)?;
@@ -229,11 +231,31 @@ fn check_some_can_run(subjects: &[Found]) -> Result<()> {
     let reasons: Vec<String> = subjects
         .iter()
         .filter_map(|s| match &s.subject.outcome {
-            Outcome::Failed { reason, .. } => Some(format!("{}: {reason}", s.path.display())),
+            Outcome::Failed { reason, .. } => Some(told(&s.path, reason)),
             Outcome::Done => None,
         })
         .collect();
     bail!("{}", reasons.join("\n       "))
+}
+
+/// Quantizations without their original answer nothing, and measuring them takes minutes to hours.
+fn check_original(subjects: &[Found]) -> Result<()> {
+    match subjects.first() {
+        Some(Found { subject, path, .. }) if subjects.len() > 1 => match &subject.outcome {
+            Outcome::Failed { reason, .. } => bail!(
+                "the original can't be measured, and without it the others answer nothing (--force measures them all the same): {}",
+                told(path, reason)
+            ),
+            Outcome::Done => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// A reason with the path that it is about, which many say themselves.
+fn told(path: &Path, reason: &str) -> String {
+    let path = path.display().to_string();
+    if reason.contains(&path) { reason.to_owned() } else { format!("{path}: {reason}") }
 }
 
 /// Rounds in which every workload is too deep for every model would measure nothing.
@@ -249,12 +271,12 @@ fn check_some_work_fits(subjects: &[Found], plan: &Plan) -> Result<()> {
     )
 }
 
-/// The progress display, when someone is looking; in a log, the plan alone.
+/// The progress display, when someone is looking; in a log, the plan and notes.
 pub(super) fn observer(results: &ResultArgs) -> Box<dyn Observer> {
     if results.quiet {
         return Box::new(Silent);
     }
-    Progress::on_stderr().map_or(Box::new(PlanOnly), |progress| Box::new(progress) as _)
+    Progress::on_stderr().map_or(Box::new(Log), |progress| Box::new(progress) as _)
 }
 
 /// The command line, without the folder of this program: records are published.

@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::{
     console::{Exit, print_json, print_text, size},
-    fetch,
+    fetch::{self, Header},
+    progress::Log,
 };
 use crate::{
-    event::Silent,
     gguf::{self, Contradiction, Facts, FileType, FileTypeSource, Heads},
     models,
     record::Role,
@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// A GGUF file, the first part of a split one, or a folder holding one model
+    /// A GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     model: String,
     /// As JSON
     #[arg(long)]
@@ -27,13 +27,18 @@ pub(super) struct InspectArgs {
 }
 
 pub(super) fn run(args: &InspectArgs) -> Result<Exit> {
-    let file = models::resolve(&fetch::path(&args.model, Role::Candidate, &mut Silent)?)?.file;
-    let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
-    let facts = model.facts();
+    let (file, facts) = match fetch::header(&args.model, Role::Candidate, &mut Log)? {
+        Header::At(path) => {
+            let file = models::resolve(&path)?.file;
+            let model = gguf::Model::read(&file).with_context(|| format!("read {}", file.display()))?;
+            (file.display().to_string(), model.facts())
+        }
+        Header::Read { file, facts } => (file, *facts),
+    };
     if args.json {
         return print_json(&facts);
     }
-    print_text(&describe(&file.display().to_string(), &facts)?)
+    print_text(&describe(&file, &facts)?)
 }
 
 fn describe(file: &str, facts: &Facts) -> Result<String> {

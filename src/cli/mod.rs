@@ -14,6 +14,7 @@ mod guide;
 mod inspect;
 mod judge;
 mod machine;
+mod models;
 mod options;
 mod outputs;
 mod past_speeds;
@@ -35,12 +36,16 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
-use console::{Exit, finish, print_stdout};
+use console::{Exit, finish, print_stdout, usage_error};
 use options::engine::llama_spelling;
 
 /// Runs the program on the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(word) = std::env::args_os().find(|word| word.to_str().is_none()) {
+        let word = word.display();
+        return usage_error(&format!("{word} is not UTF-8, and llama.cpp can open no such path: rename it")).into();
+    }
     let cli = Cli::parse_from(llama_spelling(std::env::args_os()));
     finish(run(cli.command))
 }
@@ -83,6 +88,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Card(args) => card::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema { of } => print_stdout(&of.schema()?),
         Command::Completions { shell } => {

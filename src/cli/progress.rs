@@ -118,6 +118,7 @@ impl Observer for Progress {
                 let (done, total) = (size(done_bytes), size(total_bytes));
                 self.say(&format!("downloading {file}: {done} of {total}"));
             }
+            Event::Note { words } => self.bar.println(inert_line(words)),
             Event::Quantizing { to } => self.say(&format!("quantizing to {to}")),
             Event::Planned { protocol, plan } => {
                 self.expected = Expected::of(plan);
@@ -140,17 +141,20 @@ impl Drop for Progress {
     }
 }
 
-/// Says the plan and nothing else: for logs.
-pub(super) struct PlanOnly;
+/// Says the plan and what a person should know besides, and nothing else: for logs.
+pub(super) struct Log;
 
-impl Observer for PlanOnly {
+impl Observer for Log {
     fn on(&mut self, event: Event<'_>) {
-        if let Event::Planned { protocol, plan } = event {
-            for line in plan_words(protocol, plan) {
-                #[expect(clippy::print_stderr, reason = "results go to stdout")]
-                {
-                    eprintln!("{}", inert_line(&line));
-                }
+        let lines = match event {
+            Event::Planned { protocol, plan } => plan_words(protocol, plan),
+            Event::Note { words } => vec![words.to_owned()],
+            _ => return,
+        };
+        for line in lines {
+            #[expect(clippy::print_stderr, reason = "results go to stdout")]
+            {
+                eprintln!("{}", inert_line(&line));
             }
         }
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     prompts,
-    record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Sampling, TextPlan},
+    record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Role, Sampling, TextPlan},
     run::quality::Inputs,
 };
 
@@ -101,7 +101,8 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         threads: Some(threads),
     };
     let names = models.iter().map(String::as_str);
-    let sources = fetch::sources(names, execution.downloads(), observer(&output.results).as_mut());
+    let first = if logits.is_some() { Role::Candidate } else { Role::Original };
+    let sources = fetch::sources(names, first, execution.downloads(), observer(&output.results).as_mut());
     let mut found = subjects::find(sources, &settings);
     if let Some(file) = &logits {
         subjects::compare_with_file(&mut found, file, &settings);

@@ -6,6 +6,7 @@ use clap::{Arg, Args};
 use super::{
     bench::{self, Job},
     console::{Exit, print_text},
+    fetch,
     machine::Environment,
     options::{
         engine::EngineArgs,
@@ -14,11 +15,11 @@ use super::{
         speed::{self, SpeedArgs},
     },
     outputs::{Layout, OutputArgs, Stdout},
-    subjects::{self, Source},
+    subjects,
 };
 use crate::{
     analysis::{self, Analysis, Finding},
-    record::{Plan, Purpose, Run},
+    record::{Plan, Purpose, Role, Run},
     report,
     run::quality::Inputs,
 };
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(mut_arg(speed::PROMPTS, no_prompts))]
 pub(super) struct SelfcheckArgs {
-    /// A GGUF file, the first part of a split one, or a folder holding one model
+    /// A GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     model: String,
     #[command(flatten)]
     output: OutputArgs,
@@ -56,10 +57,13 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     }
     let protocol = precision.into_protocol(Scale::usual(), &workloads, prompts);
     let results = output.results.clone();
+    let mut sources =
+        fetch::sources([&*model], Role::Candidate, execution.downloads(), bench::observer(&results).as_mut());
+    sources.extend(sources.first().cloned());
     let job = Job {
         purpose: Purpose::SelfCheck,
         plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality: None, threads: Some(threads) },
-        subjects: subjects::find(vec![Source::found(&model), Source::found(&model)], &settings),
+        subjects: subjects::find(sources, &settings),
         inputs: Inputs::default(),
         constraints: None,
         execution,

@@ -42,6 +42,7 @@ pub(super) enum Recipe {
 }
 
 /// What is known of a model before its header is read.
+#[derive(Clone)]
 pub(super) struct Source {
     /// Path as typed or as made.
     pub(super) path: String,

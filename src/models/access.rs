@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Why a path can't be used, though it is, or may be, there.
 #[derive(Debug, Error)]
-pub(crate) enum AccessError {
+pub enum AccessError {
     #[error("not allowed to read {path}: {remedy}", path = path.display(), remedy = remedy(path))]
     Forbidden { path: PathBuf },
     #[error("{path} is a link to {to}, which does not exist", path = path.display(), to = to.display())]

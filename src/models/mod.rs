@@ -1,8 +1,10 @@
 //! A name or a path becomes local files, with their hashes and short names. Nothing here opens a model.
 
 pub(crate) mod access;
+pub(crate) mod address;
 pub(crate) mod hash;
 pub(crate) mod hub;
+pub(crate) mod inventory;
 pub(crate) mod names;
 pub(crate) mod near;
 pub(crate) mod ollama;

@@ -98,10 +98,9 @@ pub(crate) fn resolve(name: &str) -> Result<Resolved, ResolveError> {
 
 /// The one model of a folder. What lies beside a model is none, by its name or by its header; the parts of a split one are one.
 fn only_model(folder: &Path) -> Result<PathBuf, ResolveError> {
-    let Gathered { models, sides, pieces, unreadable } = gather(folder)?;
-    let named: Vec<String> = models.keys().filter(|name| Kind::by_name(name).is_none()).cloned().collect();
-    // A model may be named like what lies beside one; then its header is what is left to ask.
-    let candidates = if named.is_empty() { models.into_keys().collect() } else { named };
+    let gathered = gather(folder)?;
+    let candidates = gathered.candidates();
+    let Gathered { sides, pieces, unreadable, .. } = gathered;
     match &candidates[..] {
         [one] => Ok(folder.join(one)),
         [] => Err(if let Some(piece) = pieces.first().and_then(|name| BytePiece::parse(name)) {
@@ -128,6 +127,15 @@ pub(crate) struct Gathered {
     pieces: Vec<String>,
     /// A GGUF file whose name is no UTF-8.
     unreadable: Option<PathBuf>,
+}
+
+impl Gathered {
+    /// The models that are meant: those that are not named like what lies beside one, if there are any. Otherwise the header is what is
+    /// left to ask.
+    pub(crate) fn candidates(&self) -> Vec<String> {
+        let named: Vec<String> = self.models.keys().filter(|name| Kind::by_name(name).is_none()).cloned().collect();
+        if named.is_empty() { self.models.keys().cloned().collect() } else { named }
+    }
 }
 
 /// Sorts the files of a folder. Hidden files are nothing: some systems keep such a one beside each.

@@ -22,6 +22,7 @@ pub(crate) use format::{Colour, Error, Format, Options, Report, render, render_t
 pub(crate) use run::{RunReport, schema};
 pub(crate) use section::guide::metrics as guide_metrics;
 pub(crate) use selfcheck::selfcheck;
+pub(crate) use text::shell;
 
 use crate::analysis::Analysis;
 

@@ -34,7 +34,7 @@ pub(super) fn list(items: &[String]) -> String {
 }
 
 /// Words for a shell: quoted when they have to be.
-pub(super) fn shell(words: &[String]) -> String {
+pub(crate) fn shell(words: &[String]) -> String {
     // shlex would quote these signs, too, but inside a word no shell minds them, and options with lists stay readable.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     let quoted = |word: &String| {

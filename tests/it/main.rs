@@ -23,6 +23,8 @@ mod interrupt;
 #[cfg(unix)]
 mod kinds;
 mod memory;
+#[cfg(unix)]
+mod models;
 mod mutated;
 mod network;
 mod prompts;

@@ -17,7 +17,7 @@ pub(crate) struct ExecutionArgs {
     /// 60; 1800 for what was not seen before]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
-    /// Load even what is expected not to fit in memory
+    /// Load even what is expected not to fit in memory, and measure candidates without an original that can be measured
     #[arg(long)]
     pub(crate) force: bool,
     /// Follow a script instead of llama.cpp (internal)

@@ -1,346 +1,283 @@
-//! Models on the Hugging Face Hub: found by name, downloaded into its cache, checked against its checksums.
+//! Models on the Hugging Face Hub: found by name, announced, downloaded into its cache, checked against its checksums.
 
+mod ask;
+mod cache;
 mod choose;
-mod download;
 mod error;
 mod name;
+mod settings;
+mod transfer;
 
-pub(crate) use download::Progress;
+pub(crate) use cache::{called, repositories, walk};
 pub use error::HubError;
 pub use name::HubName;
-pub(crate) use name::Pick;
+pub(crate) use name::{Pick, decoded, stays_inside};
+pub(crate) use settings::ENDPOINT;
+pub use settings::{HubSettings, Network, Token};
+pub(crate) use transfer::Progress;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
+use std::path::{Path, PathBuf};
+
+use ask::{Asker, RemoteReader};
+use cache::{Shelf, cached, here};
+use choose::{Choice, RemoteFile, choose};
+use transfer::Order;
+
+use crate::{
+    gguf::{Facts, Header},
+    record::Role,
 };
 
-use hf_hub::{
-    Cache,
-    api::sync::{Api, ApiBuilder},
-};
-use serde::Deserialize;
-
-use choose::{RemoteFile, choose};
-use name::is_word;
-
-use crate::record::Role;
-
-pub(crate) const ENDPOINT: &str = "https://huggingface.co";
-/// Longest time to get a connection: without a network a person should not wait.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Longest time of a question about a repository. The answer lists every file of it.
-const ASK: Duration = Duration::from_secs(30);
-/// GGUF repositories to propose: what fits a line or two.
-const NEARBY: usize = 5;
-
-/// Which Hub, and how to use it.
+/// A file that is not here yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubSettings {
-    /// Its address, `ENDPOINT` unless `HF_ENDPOINT` says otherwise.
-    pub endpoint: String,
-    /// The folder `hub` of `HF_HOME`.
-    pub cache: PathBuf,
-    /// A token; the one of the cache is used when there is none.
-    pub token: Option<String>,
-    /// Whether the network may be used.
-    pub network: Network,
-}
-
-/// Whether the network may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    Allowed,
-    /// It may not: the cache is all there is.
-    Forbidden,
-}
-
-/// A repository as the Hub describes it.
-#[derive(Debug, Deserialize)]
-struct Repository {
-    sha: String,
-    siblings: Vec<Sibling>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Sibling {
-    rfilename: String,
-    #[serde(default)]
-    size: Option<u64>,
-    #[serde(default)]
-    lfs: Option<Lfs>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Lfs {
-    sha256: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Listed {
-    id: String,
-}
-
-/// Where a model of the Hub is before anything is fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Whereabouts {
-    /// In the cache: its first part.
-    Here(PathBuf),
-    /// On the Hub: the files that would be fetched.
-    There(Vec<Missing>),
-}
-
-/// A file that is not in the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Missing {
+pub struct Missing {
     pub file: String,
-    /// Its size, when the Hub says.
+    /// Bytes that are still to come, when the Hub says.
     pub bytes: Option<u64>,
 }
 
-/// Brings the model here, all of its parts, and says where the first one lies.
+/// Where a model is before anything is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// In the cache, its first file here.
+    Here(Fetched),
+    /// On the Hub, in these files that are not here.
+    There(Vec<Missing>),
+}
+
+/// What a person hears while a model is fetched.
+pub enum News<'a> {
+    /// What will be fetched, before it is.
+    Announced(Announcement<'a>),
+    /// How far a file is.
+    Transfer(Progress<'a>),
+}
+
+/// What will be fetched.
+#[derive(Debug)]
+pub struct Announcement<'a> {
+    pub endpoint: &'a str,
+    pub repo: &'a str,
+    pub files: &'a [Missing],
+    pub cache: &'a Path,
+    /// Bytes free on the cache's disk, where the system says.
+    pub free_bytes: Option<u64>,
+}
+
+/// A model of the Hub that is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its first file.
+    pub path: PathBuf,
+    /// What a person should know about how it was chosen or found.
+    pub notes: Vec<String>,
+}
+
+/// Finds a model of the Hub in the cache or downloads it, with all of its parts, and says where the first one lies.
 ///
-/// What is in the cache is not asked for again, and a transfer that broke off is taken up where it ended.
+/// What is in a cache is not asked for again, and a transfer that broke off is taken up where it ended.
 ///
 /// # Errors
-/// When it is not in the cache and can't be had; see [`HubError`].
+/// When it is not in a cache and can't be had; see [`HubError`].
 pub fn fetch(
     asked: &HubName,
     role: Role,
     hub: &HubSettings,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<PathBuf, HubError> {
-    let client = Client::of(hub);
-    match client.find(asked, role)? {
-        Found::Cached(path) => Ok(path),
-        Found::Listed { revision, parts } => {
-            let api = client.api()?;
-            let mut paths = Vec::with_capacity(parts.len());
-            for part in &parts {
-                paths.push(client.part(&api, &asked.repo, &revision, part, progress)?);
-            }
-            Ok(paths.swap_remove(0))
+    news: &mut dyn FnMut(News<'_>),
+) -> Result<Fetched, HubError> {
+    let client = Asker::of(hub);
+    let listed = match find(&client, asked, role, hub)? {
+        Found::Cached(fetched) => return Ok(fetched),
+        Found::Listed(listed) => listed,
+    };
+    let Listed { commit, choice: Choice { parts, .. }, notes } = &listed;
+    let missing = missing(asked, hub, &listed)?;
+    let Some(cache) = hub.caches.first() else { return Err(no_cache()) };
+    let shelf = Shelf::of(cache, &asked.repo);
+    if !missing.is_empty() {
+        let free_bytes = free_bytes(cache);
+        let needed: Option<u64> = missing.iter().map(|missing| missing.bytes).sum();
+        if let (Some(free_bytes), Some(needed_bytes)) = (free_bytes, needed)
+            && needed_bytes > free_bytes
+        {
+            return Err(HubError::NoRoom { path: cache.clone(), free_bytes, needed_bytes });
         }
+        let (endpoint, repo) = (&hub.endpoint, &asked.repo);
+        news(News::Announced(Announcement { endpoint, repo, files: &missing, cache, free_bytes }));
     }
+    let mut paths = Vec::with_capacity(parts.len());
+    for file in parts {
+        paths.push(if let Some(path) = here(hub, &asked.repo, commit, file)? {
+            path
+        } else {
+            let order = Order { client: &client, asked, commit, file, shelf: &shelf };
+            order.fetch(&mut |progress| news(News::Transfer(progress)))?
+        });
+    }
+    // Other programs find the snapshot by it; this one does without.
+    if name::is_revision(commit) && commit != asked.revision() {
+        let _ = shelf.note_revision(asked.revision(), commit);
+    }
+    let path = together(paths, &shelf, commit, parts)?;
+    Ok(Fetched { path, notes: notes.clone() })
+}
+
+/// The first of these files, all of which lie in one folder: llama.cpp looks for the others beside it.
+fn together(mut paths: Vec<PathBuf>, shelf: &Shelf, commit: &str, parts: &[RemoteFile]) -> Result<PathBuf, HubError> {
+    let folder = |path: &PathBuf| path.parent().map(Path::to_owned);
+    if paths.iter().all(|path| folder(path) == folder(&paths[0])) {
+        return Ok(paths.swap_remove(0));
+    }
+    let first = shelf.pointer(commit, &parts[0].name);
+    Err(HubError::Header {
+        file: parts[0].name.clone(),
+        reason: format!("its parts lie in several folders; delete {} to have them fetched together", first.display()),
+    })
 }
 
 /// Says what fetching the model would bring, by the Hub's description of it alone.
 pub(crate) fn look(asked: &HubName, role: Role, hub: &HubSettings) -> Result<Whereabouts, HubError> {
-    let client = Client::of(hub);
-    let (revision, parts) = match client.find(asked, role)? {
-        Found::Cached(path) => return Ok(Whereabouts::Here(path)),
-        Found::Listed { revision, parts } => (revision, parts),
+    let listed = match find(&Asker::of(hub), asked, role, hub)? {
+        Found::Cached(fetched) => return Ok(Whereabouts::Here(fetched)),
+        Found::Listed(listed) => listed,
     };
-    let here = |file: &RemoteFile| client.pointer(&asked.repo, &revision, file);
-    let missing = parts.iter().filter(|file| !here(file).is_file());
-    let missing: Vec<Missing> = missing.map(|f| Missing { file: f.name.clone(), bytes: f.bytes }).collect();
-    Ok(match parts.first() {
-        Some(first) if missing.is_empty() => Whereabouts::Here(here(first)),
-        _ => Whereabouts::There(missing),
-    })
+    let missing = missing(asked, hub, &listed)?;
+    let first = listed.choice.parts.first().filter(|_| missing.is_empty());
+    let first = first.map(|first| here(hub, &asked.repo, &listed.commit, first)).transpose()?.flatten();
+    Ok(first.map_or(Whereabouts::There(missing), |path| Whereabouts::Here(Fetched { path, notes: listed.notes })))
+}
+
+/// A model whose headers were read where it lies.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    /// Its first file, by its name on the Hub.
+    pub file: String,
+    pub facts: Facts,
+    pub notes: Vec<String>,
+}
+
+/// Either the model in a cache, or its headers from the Hub, of which no more than these is fetched.
+pub(crate) fn inspect(asked: &HubName, role: Role, hub: &HubSettings) -> Result<Result<Fetched, Remote>, HubError> {
+    let client = Asker::of(hub);
+    let listed = match find(&client, asked, role, hub)? {
+        Found::Cached(fetched) => return Ok(Ok(fetched)),
+        Found::Listed(listed) => listed,
+    };
+    let Listed { commit, choice: Choice { parts, .. }, notes } = &listed;
+    if missing(asked, hub, &listed)?.is_empty()
+        && let Some(path) = parts.first().map(|first| here(hub, &asked.repo, commit, first)).transpose()?.flatten()
+    {
+        return Ok(Ok(Fetched { path, notes: notes.clone() }));
+    }
+    let mut headers = Vec::with_capacity(parts.len());
+    for file in parts {
+        let mut reader = RemoteReader::new(&client, asked, commit, file);
+        let total = reader.total()?;
+        let header = Header::parse(&mut reader, total);
+        if let Some(failure) = reader.failure {
+            return Err(failure);
+        }
+        headers.push(header.map_err(|e| HubError::Header { file: file.name.clone(), reason: e.to_string() })?);
+    }
+    let rest: Vec<&Header> = headers.iter().skip(1).collect();
+    let Some(first) = headers.first() else { return Err(no_cache()) };
+    let facts = Facts::of(first, &rest);
+    Ok(Err(Remote { file: format!("{}/{}", asked.repo, parts[0].name), facts, notes: notes.clone() }))
 }
 
 /// A model that was asked for.
 enum Found {
-    /// The Hub was not asked, or could not be reached: the cache has it.
-    Cached(PathBuf),
-    /// The Hub has it, in these files of this revision; never none.
-    Listed { revision: String, parts: Vec<RemoteFile> },
+    /// The Hub was not asked, or did not answer as it should: a cache has it.
+    Cached(Fetched),
+    /// The Hub has it.
+    Listed(Listed),
 }
 
-/// A Hub with its cache.
-struct Client<'a> {
-    hub: &'a HubSettings,
-    cache: Cache,
-    token: Option<String>,
+/// A model of the Hub in these files of this commit.
+struct Listed {
+    commit: String,
+    choice: Choice,
+    notes: Vec<String>,
 }
 
-impl<'a> Client<'a> {
-    fn of(hub: &'a HubSettings) -> Self {
-        let cache = Cache::new(hub.cache.clone());
-        let token = hub.token.clone().or_else(|| cache.token());
-        Self { hub, cache, token }
+/// Where the model is: by the Hub's description, by the cache where the Hub may not or can't be asked.
+fn find(client: &Asker<'_>, asked: &HubName, role: Role, hub: &HubSettings) -> Result<Found, HubError> {
+    if hub.network == Network::Forbidden {
+        let found = cached(asked, role, hub);
+        let found = found.map_err(|absent| HubError::Offline { asked: asked.clone(), absent })?;
+        return Ok(Found::Cached(Fetched { path: found, notes: Vec::new() }));
     }
-
-    /// Where the model is: by the Hub's description, by the cache where the Hub may not or can't be asked.
-    fn find(&self, asked: &HubName, role: Role) -> Result<Found, HubError> {
-        if self.hub.network == Network::Forbidden {
-            let offline = || HubError::Offline { repo: asked.repo.clone(), cache: self.hub.cache.clone() };
-            return cached(asked, role, &self.cache).map(Found::Cached).ok_or_else(offline);
-        }
-        let repository = match self.describe(&self.api()?, &asked.repo) {
-            Err(error @ HubError::Unreachable { .. }) => {
-                return cached(asked, role, &self.cache).map(Found::Cached).ok_or(error);
+    let repository = match client.describe(asked) {
+        Ok(repository) => repository,
+        Err(error) => {
+            if let Ok(path) = cached(asked, role, hub) {
+                let note = format!("{asked}: {error}. The cached model is used: {}", path.display());
+                return Ok(Found::Cached(Fetched { path, notes: vec![note] }));
             }
-            Err(HubError::NoSuchRepo { repo, endpoint, .. }) => {
-                return Err(HubError::NoSuchRepo { nearby: self.nearby(&repo), repo, endpoint });
-            }
-            described => described?,
-        };
-        let file = |s: Sibling| RemoteFile { name: s.rfilename, sha256: s.lfs.map(|l| l.sha256), bytes: s.size };
-        match choose(asked, role, repository.siblings.into_iter().map(file).collect()) {
-            Err(HubError::NoGguf { repo, .. }) => Err(HubError::NoGguf { nearby: self.nearby(&repo), repo }),
-            chosen => Ok(Found::Listed { revision: repository.sha, parts: chosen?.parts }),
-        }
-    }
-
-    /// Where the cache keeps a file of a revision.
-    fn pointer(&self, repo: &str, revision: &str, file: &RemoteFile) -> PathBuf {
-        self.cache.model(repo.into()).pointer_path(revision).join(&file.name)
-    }
-
-    fn api(&self) -> Result<Api, HubError> {
-        ApiBuilder::from_cache(self.cache.clone())
-            .with_endpoint(self.hub.endpoint.clone())
-            .with_token(self.token.clone())
-            .with_progress(false)
-            .with_retries(download::RETRIES)
-            .with_user_agent(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-            .build()
-            .map_err(|e| self.strange(e.to_string()))
-    }
-
-    fn describe(&self, api: &Api, repo: &str) -> Result<Repository, HubError> {
-        let request = api.model(repo.into()).info_request().query("blobs", "true");
-        let request = request.config().timeout_connect(Some(CONNECT)).timeout_global(Some(ASK)).build();
-        let mut answer = request.call().map_err(|e| self.failure(repo, &e))?;
-        let repository: Repository =
-            answer.body_mut().read_json().map_err(|e| self.strange(format!("about {repo}: {e}")))?;
-        if is_word(&repository.sha) { Ok(repository) } else { Err(self.strange(format!("{repo} has no revision"))) }
-    }
-
-    /// One file, from the cache when this revision of it is there.
-    fn part(
-        &self,
-        api: &Api,
-        repo: &str,
-        revision: &str,
-        file: &RemoteFile,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<PathBuf, HubError> {
-        let here = self.pointer(repo, revision, file);
-        if here.is_file() {
-            return Ok(here);
-        }
-        let url = api.model(repo.into()).url(&file.name);
-        let metadata = api.metadata(&url).map_err(|e| self.api_failure(repo, &file.name, e))?;
-        // Both become names of files in the cache.
-        if !is_word(metadata.etag()) || !is_word(metadata.commit_hash()) {
-            return Err(self.strange(format!("{} has the checksum {:?}", file.name, metadata.etag())));
-        }
-        let expected = file.sha256.clone().or_else(|| is_sha256(metadata.etag()).then(|| metadata.etag().to_owned()));
-        self.forget_overlong(repo, metadata.etag(), metadata.size() as u64)?;
-        let path = download::download(api, repo, &file.name, progress)
-            .map_err(|e| self.download_failure(repo, &file.name, e))?;
-        match expected {
-            Some(expected) => download::verify(&path, &file.name, &expected, progress),
-            None => Ok(()),
-        }?;
-        Ok(path)
-    }
-
-    /// A partial download can only be gone on with while something is missing: one that was cut off after its last byte is begun anew.
-    fn forget_overlong(&self, repo: &str, etag: &str, size: u64) -> Result<(), HubError> {
-        let partial = self.cache.model(repo.into()).blob_path(etag).with_extension("part");
-        if fs::metadata(&partial).is_ok_and(|meta| meta.len() >= size) {
-            fs::remove_file(&partial).map_err(|source| HubError::Cache { path: partial, source })?;
-        }
-        Ok(())
-    }
-
-    /// GGUF repositories of a similar name; none when the Hub does not say.
-    fn nearby(&self, repo: &str) -> Vec<String> {
-        let name = repo.rsplit('/').next().unwrap_or(repo);
-        let url = format!("{}/api/models", self.hub.endpoint);
-        let mut request = ureq::get(url)
-            .query("search", name)
-            .query("filter", "gguf")
-            .query("sort", "downloads")
-            .query("limit", NEARBY.to_string());
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        let request = request.config().timeout_connect(Some(CONNECT)).timeout_global(Some(ASK)).build();
-        let listed = request.call().ok().and_then(|mut answer| answer.body_mut().read_json::<Vec<Listed>>().ok());
-        let names = listed.into_iter().flatten().map(|listed| listed.id);
-        names.filter(|id| HubName::parse(id).is_some()).take(NEARBY).collect()
-    }
-
-    fn strange(&self, what: String) -> HubError {
-        HubError::Strange { endpoint: self.hub.endpoint.clone(), what }
-    }
-
-    fn failure(&self, repo: &str, error: &ureq::Error) -> HubError {
-        let endpoint = self.hub.endpoint.clone();
-        let repo = repo.to_owned();
-        match error {
-            ureq::Error::StatusCode(401 | 403) => HubError::Refused { repo, endpoint, had_token: self.token.is_some() },
-            ureq::Error::StatusCode(404) => HubError::NoSuchRepo { repo, endpoint, nearby: Vec::new() },
-            ureq::Error::StatusCode(429) => HubError::TooMany { endpoint },
-            ureq::Error::StatusCode(code) => HubError::Strange { endpoint, what: format!("status {code}") },
-            other => HubError::Unreachable { repo, endpoint, reason: other.to_string() },
-        }
-    }
-
-    fn api_failure(&self, repo: &str, file: &str, error: hf_hub::api::sync::ApiError) -> HubError {
-        use hf_hub::api::sync::ApiError;
-        match error {
-            ApiError::RequestError(error) => self.failure(repo, &error),
-            ApiError::TooManyRetries(error) => match *error {
-                ApiError::RequestError(error) if matches!(*error, ureq::Error::StatusCode(_)) => {
-                    self.failure(repo, &error)
+            return Err(match error {
+                HubError::NoSuchRepo { repo, endpoint, token, .. } => {
+                    HubError::NoSuchRepo { nearby: client.nearby(&repo), repo, endpoint, token }
                 }
-                ApiError::IoError(source) => self.io_failure(file, source),
-                other => HubError::Cut { file: file.into(), reason: other.to_string() },
-            },
-            ApiError::LockAcquisition(path) => HubError::Busy { file: file.into(), lock: path },
-            ApiError::IoError(source) => self.io_failure(file, source),
-            other => self.strange(format!("{file}: {other}")),
+                other => other,
+            });
         }
-    }
-
-    /// The client does not say whether it was the disk or the network.
-    fn io_failure(&self, file: &str, source: io::Error) -> HubError {
-        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        if [StorageFull, QuotaExceeded, FileTooLarge, ReadOnlyFilesystem, PermissionDenied].contains(&source.kind()) {
-            HubError::Cache { path: self.hub.cache.clone(), source }
-        } else {
-            HubError::Cut { file: file.into(), reason: source.to_string() }
-        }
-    }
-
-    fn download_failure(&self, repo: &str, file: &str, error: download::Failure) -> HubError {
-        match error {
-            download::Failure::Silent => HubError::Cut { file: file.into(), reason: "the Hub fell silent".into() },
-            download::Failure::Api(error) => self.api_failure(repo, file, error),
-        }
-    }
+    };
+    let choice = match choose(asked, role, repository.files) {
+        Err(HubError::NoGguf { repo, .. }) => return Err(HubError::NoGguf { nearby: client.nearby(&repo), repo }),
+        chosen => chosen?,
+    };
+    let notes = told(asked, &choice).into_iter().collect();
+    Ok(Found::Listed(Listed { commit: repository.commit, choice, notes }))
 }
 
-fn is_sha256(etag: &str) -> bool {
-    etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit())
+/// Which of several models is taken.
+fn told(asked: &HubName, choice: &Choice) -> Option<String> {
+    let taken = &choice.parts.first()?.name;
+    let one = called(&asked.repo, choice.left.first()?);
+    let of = choice.left.len() + 1;
+    Some(format!("{asked}: {taken} is taken, of {of} models there; another is named like {one}"))
 }
 
-/// The model as the cache has it, of the revision it saw last.
-fn cached(asked: &HubName, role: Role, cache: &Cache) -> Option<PathBuf> {
-    let repo = cache.model(asked.repo.clone());
-    // An empty name leads to the folder of the revision.
-    let folder = repo.get("")?;
-    let mut files = Vec::new();
-    walk(&folder, &folder, &mut files);
-    let files = files.into_iter().map(|name| RemoteFile { name, sha256: None, bytes: None }).collect();
-    Some(folder.join(&choose(asked, role, files).ok()?.parts.first()?.name))
-}
-
-/// Paths of the files below a folder, as the Hub would write them.
-fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
-        let path = entry.path();
-        if path.is_dir() {
-            walk(root, &path, found);
-        } else if let Ok(relative) = path.strip_prefix(root) {
-            found.push(relative.to_string_lossy().replace('\\', "/"));
+/// The files that are not here, with what is still to come of each.
+fn missing(asked: &HubName, hub: &HubSettings, listed: &Listed) -> Result<Vec<Missing>, HubError> {
+    let Some(cache) = hub.caches.first() else { return Err(no_cache()) };
+    let shelf = Shelf::of(cache, &asked.repo);
+    let mut missing = Vec::new();
+    for file in &listed.choice.parts {
+        if here(hub, &asked.repo, &listed.commit, file)?.is_none() {
+            let partial = std::fs::metadata(Order::partial(&shelf, file)).map_or(0, |meta| meta.len());
+            let bytes = file.bytes.map(|bytes| bytes.saturating_sub(partial));
+            missing.push(Missing { file: file.name.clone(), bytes });
         }
+    }
+    Ok(missing)
+}
+
+fn no_cache() -> HubError {
+    HubError::Cache { path: PathBuf::new(), reason: std::io::Error::other("there is no folder for it") }
+}
+
+/// Bytes that may be written where the cache is, or will be.
+#[cfg(unix)]
+fn free_bytes(cache: &Path) -> Option<u64> {
+    let found = cache.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
+/// The file of a quantization in a folder, by the rule for repositories; `None` where the folder has none.
+pub(crate) fn of_quant(folder: &Path, called: &str, quant: &str) -> Result<Option<PathBuf>, HubError> {
+    let mut names = Vec::new();
+    walk(folder, folder, &mut names);
+    let asked = HubName { repo: called.to_owned(), revision: None, pick: Pick::Quant(quant.to_owned()) };
+    let files = names.into_iter().map(|name| RemoteFile { name, sha256: None, bytes: None }).collect();
+    match choose(&asked, Role::Candidate, files) {
+        Ok(choice) => Ok(choice.parts.first().map(|part| folder.join(&part.name))),
+        Err(HubError::NoGguf { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Repo {
     pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(crate) manner: Manner,
+    commit: String,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -23,8 +24,12 @@ pub(crate) enum Manner {
     Good,
     /// Every question about it is answered with this status.
     Status(u16),
+    /// It is described, and its files are answered with this status.
+    FileStatus(u16),
     /// It wants a token.
     Gated,
+    /// It wants a token that was let in, and says so.
+    NotEntitled,
     /// A transfer from the start ends in the middle.
     CutOnce,
     /// Every transfer ends after some bytes.
@@ -33,9 +38,31 @@ pub(crate) enum Manner {
     WrongChecksum,
     /// The header that names the blob leads out of the cache.
     HostileTag,
+    /// Files are answered with a redirect that names no place.
+    RedirectNowhere,
+    /// Questions about it lead to the repository of this name, as after a renaming.
+    Renamed(&'static str),
+    /// A mirror that leaves out what headers say.
+    Bare,
+    /// Every transfer begins at the beginning, whatever was asked for.
+    NoRanges,
+    /// Every question is answered with a page.
+    Page,
+    /// The description knows checksums of no file, and has entries of other shapes.
+    Loose,
 }
 
-type State = Arc<Mutex<(BTreeMap<String, Repo>, Vec<String>)>>;
+#[derive(Default)]
+struct Kept {
+    repos: BTreeMap<String, Repo>,
+    requests: Vec<String>,
+    /// Bytes of files that were sent.
+    sent_bytes: usize,
+    /// Whether it answers 401 to the anonymous who ask for what is not there, as the real one does.
+    guarded: bool,
+}
+
+type State = Arc<Mutex<Kept>>;
 
 /// A Hub that lives as long as the test process.
 #[derive(Clone)]
@@ -65,17 +92,38 @@ impl Hub {
 
     pub(crate) fn with(self, name: &str, manner: Manner, files: &[(&str, &[u8])]) -> Self {
         let files = files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
-        self.state.lock().unwrap().0.insert(name.into(), Repo { files, manner });
+        let repo = Repo { files, manner, commit: COMMIT.into() };
+        self.state.lock().unwrap().repos.insert(name.into(), repo);
+        self
+    }
+
+    /// What is not there is hidden from the anonymous.
+    pub(crate) fn guarded(self) -> Self {
+        self.state.lock().unwrap().guarded = true;
         self
     }
 
     pub(crate) fn heal(&self, name: &str) {
-        self.state.lock().unwrap().0.get_mut(name).unwrap().manner = Manner::Good;
+        self.behave(name, Manner::Good);
+    }
+
+    pub(crate) fn behave(&self, name: &str, manner: Manner) {
+        self.state.lock().unwrap().repos.get_mut(name).unwrap().manner = manner;
+    }
+
+    /// Another commit of the same files.
+    pub(crate) fn commit(&self, name: &str, commit: &str) {
+        self.state.lock().unwrap().repos.get_mut(name).unwrap().commit = commit.into();
     }
 
     /// First line and range of every request so far.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.state.lock().unwrap().1.clone()
+        self.state.lock().unwrap().requests.clone()
+    }
+
+    /// Bytes of files that were sent so far.
+    pub(crate) fn sent_bytes(&self) -> usize {
+        self.state.lock().unwrap().sent_bytes
     }
 }
 
@@ -96,11 +144,12 @@ fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
     }
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let range = headers.get("range").cloned().unwrap_or_default();
-    let repos = {
+    let (repos, guarded) = {
         let mut state = state.lock().unwrap();
-        state.1.push(format!("{path} {range}"));
-        state.0.clone()
+        state.requests.push(format!("{path} {range}"));
+        (state.repos.clone(), state.guarded)
     };
+    let authorized = headers.get("authorization") == Some(&format!("Bearer {TOKEN}"));
     let path = path.split('?').next().unwrap_or_default();
     if path == "/api/models" {
         let ids: Vec<_> =
@@ -109,56 +158,95 @@ fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
     }
     let (name, file) = match path.strip_prefix("/api/models/") {
         Some(rest) => (rest.split("/revision/").next().unwrap_or_default(), None),
-        None => match path[1..].split_once("/resolve/main/") {
-            Some((name, file)) => (name, Some(file)),
+        None => match path[1..].split_once("/resolve/") {
+            Some((name, rest)) => (name, rest.split_once('/').map(|(_, file)| file)),
             None => return send(&mut out, 404, &[], b""),
         },
     };
-    let Some(repo) = repos.get(name) else { return send(&mut out, 404, &[], b"") };
+    let Some(repo) = repos.get(name) else {
+        let code = if guarded && !authorized { 401 } else { 404 };
+        return send(&mut out, code, &[("X-Error-Code", "RepoNotFound".into())], b"");
+    };
     match repo.manner {
         Manner::Status(code) => return send(&mut out, code, &[], b""),
-        Manner::Gated if headers.get("authorization") != Some(&format!("Bearer {TOKEN}")) => {
-            return send(&mut out, 401, &[], b"");
+        Manner::FileStatus(code) if file.is_some() => return send(&mut out, code, &[], b""),
+        Manner::Gated if !authorized => return send(&mut out, 401, &[], b""),
+        Manner::NotEntitled => return send(&mut out, 403, &[("X-Error-Code", "GatedRepo".into())], b""),
+        Manner::RedirectNowhere if file.is_some() => return send(&mut out, 302, &[], b""),
+        Manner::Renamed(to) => {
+            return send(&mut out, 308, &[("Location", path.replacen(name, to, 1))], b"");
         }
+        Manner::Page => return send(&mut out, 200, &[], b"<!doctype html><html>We will be back soon</html>"),
         _ => {}
     }
-    let Some(file) = file else { return send(&mut out, 200, &[], describe(repo).as_bytes()) };
-    let Some((_, content)) = repo.files.iter().find(|(name, _)| name == file) else {
-        return send(&mut out, 404, &[], b"");
+    let Some(file) = file.map(decoded) else { return send(&mut out, 200, &[], describe(repo).as_bytes()) };
+    let Some((_, content)) = repo.files.iter().find(|(name, _)| *name == file) else {
+        return send(&mut out, 404, &[("X-Error-Code", "EntryNotFound".into())], b"");
     };
-    serve(&mut out, repo.manner, content, &range)
+    let sent = serve(&mut out, repo, content, &range)?;
+    state.lock().unwrap().sent_bytes += sent;
+    Ok(())
+}
+
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn describe(repo: &Repo) -> String {
     let sibling = |(name, content): &(String, Vec<u8>)| {
         let sha256 = if repo.manner == Manner::WrongChecksum { "0".repeat(64) } else { sha256(content) };
+        if repo.manner == Manner::Loose {
+            return serde_json::json!({ "rfilename": name, "lfs": { "size": content.len() }, "new": [1] });
+        }
         serde_json::json!({ "rfilename": name, "size": content.len(), "lfs": { "sha256": sha256, "size": content.len() } })
     };
-    let siblings: Vec<_> = repo.files.iter().map(sibling).collect();
-    serde_json::json!({ "sha": COMMIT, "siblings": siblings }).to_string()
+    let mut siblings: Vec<_> = repo.files.iter().map(sibling).collect();
+    if repo.manner == Manner::Loose {
+        siblings.extend([serde_json::json!(7), serde_json::json!({ "size": 3 }), serde_json::json!(null)]);
+    }
+    let mut description = serde_json::json!({ "siblings": siblings });
+    if repo.manner != Manner::Bare {
+        description["sha"] = repo.commit.clone().into();
+    }
+    description.to_string()
 }
 
-fn serve(out: &mut TcpStream, manner: Manner, content: &[u8], range: &str) -> std::io::Result<()> {
+/// Says how many bytes were sent.
+fn serve(out: &mut TcpStream, repo: &Repo, content: &[u8], range: &str) -> std::io::Result<usize> {
+    let manner = repo.manner;
+    let range = if manner == Manner::NoRanges { "" } else { range };
     let (from, to) = range.trim_start_matches("bytes=").split_once('-').unwrap_or(("0", ""));
     let from: usize = from.parse().unwrap_or(0);
-    let to = to.parse().unwrap_or(content.len().saturating_sub(1));
-    let body = &content[from.min(content.len())..=to.min(content.len() - 1)];
+    let to = to.parse().unwrap_or(usize::MAX).min(content.len().saturating_sub(1));
+    let body = &content[from.min(content.len())..=to];
     let etag = if manner == Manner::HostileTag { "../../../escaped".to_owned() } else { sha256(content) };
     let headers = [
         ("ETag", format!("\"{etag}\"")),
         ("X-Linked-Etag", format!("\"{etag}\"")),
-        ("X-Repo-Commit", COMMIT.to_owned()),
+        ("X-Repo-Commit", repo.commit.clone()),
         ("Content-Range", format!("bytes {from}-{to}/{}", content.len())),
     ];
+    let headers = if manner == Manner::Bare || range.is_empty() { &headers[..0] } else { &headers[..] };
     let sent = match manner {
-        _ if body.len() == 1 => body.len(),
         Manner::CutOnce if from == 0 => body.len() / 2,
         Manner::CutAlways => body.len().min(1000),
         _ => body.len(),
     };
-    head(out, 206, &headers, body.len())?;
+    head(out, if range.is_empty() { 200 } else { 206 }, headers, body.len())?;
     out.write_all(&body[..sent])?;
-    out.flush()
+    out.flush()?;
+    Ok(sent)
 }
 
 fn send(out: &mut TcpStream, code: u16, headers: &[(&str, String)], body: &[u8]) -> std::io::Result<()> {
