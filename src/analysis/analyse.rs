@@ -72,6 +72,7 @@ pub fn analyse(run: &Run) -> Analysis {
     let of_model = |model| {
         let mut own = series::of_model(run, model);
         own.extend(series::overall(run, &own));
+        own.extend(series::request(run, &own));
         own
     };
     let series: Vec<Vec<Series>> = (0..run.subjects.len()).map(of_model).collect();
@@ -115,16 +116,15 @@ pub fn analyse(run: &Run) -> Analysis {
 
 fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
     let field = pareto::Field::of(run, series, models);
-    let tg = pareto::first(run, Phase::Decode);
+    let timed = recommend::Timed { pp: pareto::first(run, Phase::Prefill), tg: pareto::first(run, Phase::Decode) };
     let original = run.original().map(|original| &run.subjects[original]);
     let is_copy = |subject: &Subject| {
         subject.role == Role::Candidate && original.is_some_and(|o| subject.model.holds_the_bytes_of(&o.model))
     };
-    let candidates: Vec<_> = run
-        .subjects
-        .iter()
-        .zip(models)
-        .map(|(model, own)| recommend::Candidate::of(own, is_copy(model), tg.as_ref()))
-        .collect();
+    let candidate = |(model, own): (usize, &ModelAnalysis)| {
+        let weights = pareto::weights_in(run, model);
+        recommend::Candidate::of(own, is_copy(&run.subjects[model]), &timed, &weights)
+    };
+    let candidates: Vec<_> = models.iter().enumerate().map(candidate).collect();
     recommend::advise(recommend::rule(run, &field), &candidates, &field)
 }

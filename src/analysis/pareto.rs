@@ -9,8 +9,8 @@ use super::{
     verdict::{self, Verdict},
 };
 use crate::{
-    metric::{MetricId, Verdicts},
-    record::{Phase, Role, Run, WindowMeans},
+    metric::{MetricId, adjusted},
+    record::{Phase, Prefer, Role, Run, WindowMeans, round_value::log_ratios},
     stats,
 };
 
@@ -18,13 +18,15 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
-    /// Mean KLD from the original.
+    /// Mean KLD from the original. A respect only where quality is preferred: elsewhere a limit on it excludes, and that is all.
     Divergence,
+    /// Time of a request: its prompt and its answer.
+    Request,
     /// Tokens a second of the first generation workload.
     Generation,
     /// Tokens a second of the first prompt workload.
     Prompt,
-    /// Peak of resident memory.
+    /// Memory where the weights lie: the device's where one computes, else the peak of resident memory.
     Memory,
     /// Size of the file; counts where no memory was measured.
     File,
@@ -72,17 +74,23 @@ impl Field {
         let table = |of: &dyn Fn(usize, usize) -> Relation| -> Vec<Vec<Relation>> {
             (0..models.len()).map(|a| (0..models.len()).map(|b| of(a, b)).collect()).collect()
         };
-        if models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
+        let prefers_quality = run.constraints.as_ref().is_some_and(|c| c.prefer == Prefer::Quality);
+        if prefers_quality && models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
             axes.push((Axis::Divergence, table(&|a, b| divergence(run, a, b))));
         }
         let timed = [
+            (Axis::Request, Some(MetricId::Request)),
             (Axis::Generation, first(run, Phase::Decode)),
             (Axis::Prompt, first(run, Phase::Prefill)),
-            (Axis::Memory, Some(MetricId::PeakMemory)),
         ];
         for (axis, id) in timed {
             let Some(id) = id.filter(|id| series.iter().flatten().any(|s| s.id == *id)) else { continue };
-            axes.push((axis, table(&|a, b| by_round(run, &series[a], &series[b], &id))));
+            let of = |model: usize| series[model].iter().find(|s| s.id == id);
+            axes.push((axis, table(&|a, b| by_round(run, of(a), of(b)))));
+        }
+        let weights = |model: usize| series[model].iter().find(|s| s.id == weights_in(run, model));
+        if (0..models.len()).any(|model| weights(model).is_some()) {
+            axes.push((Axis::Memory, table(&|a, b| memory(run, weights(a), weights(b)))));
         }
         if axes.iter().all(|(axis, _)| *axis != Axis::Memory) && models.iter().any(|m| m.size_bytes.is_some()) {
             let equal = run.plan.protocol.equivalence;
@@ -114,18 +122,48 @@ pub(super) fn first(run: &Run, phase: Phase) -> Option<MetricId> {
     alone.filter_map(|w| w.kind.metric()).find(|id| id.is_of(phase))
 }
 
-/// Paired by round at the plan's confidence.
-fn by_round(run: &Run, own: &[Series], other: &[Series], id: &MetricId) -> Relation {
-    let of = |list: &[Series]| list.iter().filter(|s| s.id == *id).cloned().collect::<Vec<_>>();
-    let compared = verdict::compare(&of(own), &of(other), Verdicts::default(), &run.plan.protocol);
-    Relation::of(compared.first().and_then(|c| c.verdict))
+/// The memory that a model's weights take: a device's where one computes for it.
+pub(super) fn weights_in(run: &Run, model: usize) -> MetricId {
+    let on_device = run.machine.lends_device_to(&run.subjects[model].settings);
+    if on_device { MetricId::DeviceMemory } else { MetricId::PeakMemory }
+}
+
+/// Pairs of models that are compared in each respect. Their intervals are adjusted for that many (Bonferroni).
+fn n_pairs(models: usize) -> usize {
+    models * models.saturating_sub(1) / 2
+}
+
+/// Paired by round, at a confidence adjusted for the pairs of models.
+fn by_round(run: &Run, own: Option<&Series>, other: Option<&Series>) -> Relation {
+    let Some((own, other)) = own.zip(other) else { return Relation::Open };
+    let protocol = &run.plan.protocol;
+    let d = log_ratios(&own.by_round, &other.by_round);
+    let level = adjusted(protocol.confidence, n_pairs(run.subjects.len()));
+    let judged = stats::paired_effect(&d, level).ok().map(|e| verdict::judge(&e, protocol.equivalence, &own.id));
+    Relation::of(judged)
+}
+
+/// A device's memory is read once, alone, in the probe: that is exact, as a file's size is. Resident memory varies by round.
+fn memory(run: &Run, own: Option<&Series>, other: Option<&Series>) -> Relation {
+    let once = |series: Option<&Series>| match series?.by_round[..] {
+        [(_, bytes)] if series?.id == MetricId::DeviceMemory => Some(bytes),
+        _ => None,
+    };
+    match once(own).zip(once(other)) {
+        Some((own, other)) => exact(own / other.max(1.0), run.plan.protocol.equivalence),
+        None => by_round(run, own, other),
+    }
 }
 
 fn file(own: Option<u64>, other: Option<u64>, equivalence: f64) -> Relation {
     let (Some(own), Some(other)) = (own, other) else { return Relation::Open };
-    let ratio = (own as f64 / other.max(1) as f64).ln();
-    let border = (1.0 + equivalence).ln();
-    if ratio < -border {
+    exact(own as f64 / other.max(1) as f64, equivalence)
+}
+
+/// Of what has no uncertainty; less is better.
+fn exact(ratio: f64, equivalence: f64) -> Relation {
+    let border = 1.0 + equivalence;
+    if ratio < border.recip() {
         Relation::Better
     } else if ratio > border {
         Relation::Worse
@@ -141,7 +179,8 @@ fn divergence(run: &Run, a: usize, b: usize) -> Relation {
     if differences.iter().flatten().all(|d| d.abs() <= 0.0) {
         return Relation::Same;
     }
-    match stats::macro_mean(&differences, run.plan.protocol.confidence) {
+    let level = adjusted(run.plan.protocol.confidence, n_pairs(run.subjects.len()));
+    match stats::macro_mean(&differences, level) {
         Ok(e) if e.high < 0.0 => Relation::Better,
         Ok(e) if e.low > 0.0 => Relation::Worse,
         _ => Relation::Open,
@@ -213,6 +252,24 @@ mod tests {
     fn a_respect_that_was_not_measured_is_open() {
         assert_eq!(two(&[(Axis::File, Better)]).relation(Axis::Memory, 0, 1), Open);
         assert_eq!(two(&[(Axis::File, Better)]).relation(Axis::File, 1, 0), Worse);
+    }
+
+    #[test]
+    fn memory_of_a_device_is_compared_exactly_where_the_probe_read_it() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let run = crate::record::read_run(&path).expect("the fixture is a record");
+        let read = |id: MetricId, bytes: &[f64]| Series {
+            id,
+            by_round: (0..).zip(bytes.iter().copied()).collect(),
+            best: None,
+            cost_s: None,
+            cache: None,
+        };
+        let of = |id: MetricId, own: f64| memory(&run, Some(&read(id.clone(), &[own])), Some(&read(id, &[4e9])));
+        let device = |own| of(MetricId::DeviceMemory, own);
+        assert_eq!([device(2e9), device(4.001e9), device(5e9)], [Better, Same, Worse]);
+        assert_eq!(of(MetricId::PeakMemory, 2e9), Open, "one round of what varies");
+        assert_eq!(memory(&run, None, Some(&read(MetricId::DeviceMemory, &[4e9]))), Open);
     }
 
     #[test]

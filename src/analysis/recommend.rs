@@ -2,8 +2,11 @@
 //!
 //! 1. A model must keep every limit with its whole interval: mean KLD, generation speed, memory.
 //! 2. It must not be dominated: by another model that is nowhere worse and somewhere better.
-//! 3. Of the rest the preferred respect decides. Those that can't be told from the best in it are equals there, and of equals the
-//!    one with the least divergence is taken.
+//! 3. Of the rest the preferred respect decides: the time of a request, unless the person prefers another. Those that can't be told
+//!    from the best in it are equals there, and of equals the one with the smallest file is taken.
+//!
+//! Divergence excludes and does not rank: within the limit a smaller KLD says nothing of usefulness, so it decides only for who asked
+//! for quality.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -101,7 +104,7 @@ pub enum NoRecommendation {
 pub struct Standing {
     /// Each limit that applies.
     pub limits: Vec<Check>,
-    /// The models that dominate it.
+    /// The models within the limits that dominate it.
     pub dominated_by: Vec<usize>,
     /// What became of it.
     pub place: Rank,
@@ -175,20 +178,30 @@ pub(super) struct Observation {
     interval: Option<(f64, f64)>,
 }
 
+/// The work by whose speed models are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Timed {
+    pub(super) pp: Option<MetricId>,
+    pub(super) tg: Option<MetricId>,
+}
+
 /// What is known of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Candidate {
     role: Role,
     is_copy: bool,
     kld_nats: Option<Observation>,
+    request_s: Option<Observation>,
+    pp_tps: Option<Observation>,
     tg_tps: Option<Observation>,
+    /// Where its weights lie.
     memory_bytes: Option<Observation>,
     file_bytes: Option<f64>,
 }
 
 impl Candidate {
-    /// `is_copy`: a candidate of the original's bytes.
-    pub(super) fn of(model: &ModelAnalysis, is_copy: bool, tg: Option<&MetricId>) -> Self {
+    /// `is_copy`: a candidate of the original's bytes; `weights`: the memory that its weights take.
+    pub(super) fn of(model: &ModelAnalysis, is_copy: bool, timed: &Timed, weights: &MetricId) -> Self {
         let metric = |id: &MetricId| {
             let m = model.metric(id)?;
             Some(Observation { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
@@ -205,8 +218,16 @@ impl Candidate {
                 Role::Original => Some(own),
                 Role::Candidate => kld.map(|f| Observation { value: f.value, interval: f.low.zip(f.high) }),
             },
-            tg_tps: tg.and_then(metric).filter(|_| alive),
-            memory_bytes: metric(&MetricId::PeakMemory).filter(|_| alive),
+            request_s: metric(&MetricId::Request).filter(|_| alive),
+            pp_tps: timed.pp.as_ref().and_then(metric).filter(|_| alive),
+            tg_tps: timed.tg.as_ref().and_then(metric).filter(|_| alive),
+            memory_bytes: metric(weights).filter(|_| alive).map(|observed| Observation {
+                // What a device holds is read once, alone, in the probe: that is exact.
+                interval: observed
+                    .interval
+                    .or_else(|| (*weights == MetricId::DeviceMemory).then_some((observed.value, observed.value))),
+                ..observed
+            }),
             file_bytes: model.size_bytes.filter(|_| alive).map(|b| b as f64),
         }
     }
@@ -220,7 +241,9 @@ impl Candidate {
     fn on(&self, axis: Axis) -> Option<Observation> {
         match axis {
             Axis::Divergence => self.kld_nats,
-            Axis::Generation | Axis::Prompt => self.tg_tps,
+            Axis::Request => self.request_s,
+            Axis::Generation => self.tg_tps,
+            Axis::Prompt => self.pp_tps,
             Axis::Memory | Axis::File => self.size(axis),
         }
     }
@@ -238,7 +261,10 @@ pub(super) fn rule(run: &Run, field: &Field) -> Rule {
         max_memory_bytes,
         prefer,
         by: match prefer {
-            Prefer::Speed => Axis::Generation,
+            Prefer::Speed => {
+                let measured = |axis: &Axis| field.axes().any(|own| own == *axis);
+                [Axis::Request, Axis::Generation, Axis::Prompt].into_iter().find(measured).unwrap_or(Axis::Request)
+            }
             Prefer::Quality => Axis::Divergence,
             Prefer::Size if field.axes().any(|a| a == Axis::Memory) => Axis::Memory,
             Prefer::Size => Axis::File,
@@ -249,10 +275,13 @@ pub(super) fn rule(run: &Run, field: &Field) -> Rule {
 /// Applies the rule.
 pub(super) fn advise(rule: Rule, candidates: &[Candidate], field: &Field) -> Advice {
     let size = if field.axes().any(|a| a == Axis::Memory) { Axis::Memory } else { Axis::File };
+    let limits: Vec<Vec<Check>> = candidates.iter().map(|candidate| checks(&rule, candidate, size)).collect();
+    // What breaks a limit is nothing to be had, so it takes nobody's place.
+    let dominates = |other: usize, model| worst(&limits[other]) == LimitCheck::Within && field.dominates(other, model);
     let mut standings: Vec<Standing> = (0..candidates.len())
         .map(|model| Standing {
-            limits: checks(&rule, &candidates[model], size),
-            dominated_by: (0..candidates.len()).filter(|&other| field.dominates(other, model)).collect(),
+            limits: limits[model].clone(),
+            dominated_by: (0..candidates.len()).filter(|&other| dominates(other, model)).collect(),
             place: Rank::Unplaced,
         })
         .collect();
@@ -265,7 +294,9 @@ pub(super) fn advise(rule: Rule, candidates: &[Candidate], field: &Field) -> Adv
 
 fn no_recommendation(rule: &Rule, candidates: &[Candidate]) -> Option<NoRecommendation> {
     let candidates = || candidates.iter().filter(|c| c.role == Role::Candidate);
-    let measured = |c: &Candidate| c.kld_nats.is_some() || c.tg_tps.is_some() || c.size(Axis::Memory).is_some();
+    let measured = |c: &Candidate| {
+        c.kld_nats.is_some() || c.tg_tps.is_some() || c.pp_tps.is_some() || c.size(Axis::Memory).is_some()
+    };
     if !candidates().any(measured) {
         Some(NoRecommendation::NoCandidate)
     } else if candidates().all(|c| c.is_copy) {
@@ -303,7 +334,7 @@ fn choose(rule: &Rule, candidates: &[Candidate], field: &Field, standings: &mut 
     let left = if left(false).is_empty() { left(true) } else { left(false) };
     let key = |model: usize, axis: Axis| {
         let observed = candidates[model].on(axis).map_or(f64::INFINITY, |observed| observed.value);
-        if axis == Axis::Generation { -observed } else { observed }
+        if matches!(axis, Axis::Generation | Axis::Prompt) { -observed } else { observed }
     };
     let by = |axis: Axis| move |a: &&usize, b: &&usize| key(**a, axis).total_cmp(&key(**b, axis));
     let Some(&best) = left.iter().min_by(by(rule.by)) else {
@@ -312,7 +343,7 @@ fn choose(rule: &Rule, candidates: &[Candidate], field: &Field, standings: &mut 
     };
     let told = |model: usize| field.relation(rule.by, best, model) == Relation::Better;
     let equals: Vec<usize> = left.iter().copied().filter(|&model| model == best || !told(model)).collect();
-    let chosen = equals.iter().min_by(by(Axis::Divergence)).copied().unwrap_or(best);
+    let chosen = equals.iter().min_by(by(Axis::File)).copied().unwrap_or(best);
     let equals: Vec<usize> = equals.into_iter().filter(|&model| model != chosen).collect();
     for &model in &equals {
         standings[model].place = Rank::Equal;
@@ -325,7 +356,7 @@ fn choose(rule: &Rule, candidates: &[Candidate], field: &Field, standings: &mut 
 /// The original is what the others are measured by; it has a place of its own unless it is the one to take, or as good.
 fn place_original(candidates: &[Candidate], standings: &mut [Standing]) {
     for (candidate, standing) in candidates.iter().zip(standings) {
-        if candidate.role == Role::Original && standing.place == Rank::Behind {
+        if candidate.role == Role::Original && matches!(standing.place, Rank::Behind | Rank::Dominated) {
             standing.place = Rank::Original;
         }
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    metric::{Better, MetricId, Unit},
+    metric::{self, Better, MetricId, Unit},
     record::{CacheState, DeviceMemory, Load, MemorySeries, Protocol, Run, Sample, Visit, round_value},
     stats,
     units::{NS_PER_S, tokens_per_second},
@@ -134,6 +134,7 @@ fn measured(run: &Run, model: usize, id: MetricId) -> Option<Series> {
             series(run, model, id, rate).costing(total(spent))
         }
         MetricId::Overall
+        | MetricId::Request
         | MetricId::Perplexity
         | MetricId::MeanKld { .. }
         | MetricId::P99Kld { .. }
@@ -154,6 +155,25 @@ pub(super) fn overall(run: &Run, own: &[Series]) -> Option<Series> {
     };
     let by_round = first.by_round.iter().filter_map(|&(round, _)| Some((round, mean(round)?))).collect();
     Some(Series { id: MetricId::Overall, by_round, best: None, cost_s: None, cache: None })
+}
+
+/// The time of the plan's request, seconds: in each round that has both, its prompt's tokens over their rate and its answer's over
+/// theirs.
+pub(super) fn request(run: &Run, own: &[Series]) -> Option<Series> {
+    let request = metric::request(&run.plan.workloads)?;
+    let part = |workload: usize| {
+        let id = run.plan.workloads[workload].kind.metric()?;
+        let (_, shape) = id.synthetic()?;
+        own.iter().find(|s| s.id == id).map(|series| (f64::from(shape.n_tokens), series))
+    };
+    let ((n_prompt, prompt), (n_answer, answer)) = part(request.prefill).zip(part(request.decode))?;
+    let time = |&(round, rate): &(u32, f64)| {
+        let (_, of_answer) = answer.by_round.iter().find(|(other, _)| *other == round)?;
+        Some((round, n_prompt / rate + n_answer / of_answer))
+    };
+    let by_round: Vec<(u32, f64)> = prompt.by_round.iter().filter_map(time).collect();
+    let best = by_round.iter().map(|(_, seconds)| *seconds).reduce(f64::min)?;
+    Some(Series { id: MetricId::Request, by_round, best: Some(best), cost_s: None, cache: None })
 }
 
 /// The categories of the prompts, in the order of the suite.

@@ -25,6 +25,8 @@ pub enum MetricId {
     Category { category: String, phase: Phase },
     /// One line over all primary synthetic work.
     Overall,
+    /// Time of one request: the prompt of the first primary prompt processing, then the answer of the first primary generation.
+    Request,
     /// Perplexity over the texts.
     Perplexity,
     /// Mean KLD from the original. A bound has another name, so that no script takes it for the value.
@@ -78,6 +80,7 @@ impl MetricId {
             | Self::DeviceMemory
             | Self::Category { .. }
             | Self::Overall
+            | Self::Request
             | Self::Perplexity
             | Self::MeanKld { .. }
             | Self::P99Kld { .. }
@@ -114,6 +117,7 @@ impl fmt::Display for MetricId {
             Self::DeviceMemory => f.write_str("device_memory"),
             Self::Category { category, phase } => write!(f, "{category}/{}", phase.name()),
             Self::Overall => f.write_str("all_workloads"),
+            Self::Request => f.write_str("request"),
             Self::Perplexity => f.write_str("ppl"),
             Self::MeanKld { lower_bound } => kld(f, "kld_mean", *lower_bound),
             Self::P99Kld { lower_bound } => kld(f, "kld_p99", *lower_bound),
@@ -159,6 +163,7 @@ impl FromStr for MetricId {
             "memory_peak" | "peak" => Self::PeakMemory,
             "device_memory" => Self::DeviceMemory,
             "all_workloads" => Self::Overall,
+            "request" => Self::Request,
             "ppl" => Self::Perplexity,
             "kld_mean" | "kld" => Self::MeanKld { lower_bound: false },
             "kld_mean_lower_bound" => Self::MeanKld { lower_bound: true },

@@ -9,9 +9,9 @@ mod verdicts;
 
 pub(crate) use id::Layout;
 pub use id::MetricId;
-pub(crate) use plan::of_workloads;
 #[cfg(test)]
 pub(crate) use plan::tests::{all_work, every_metric};
+pub(crate) use plan::{of_workloads, request};
 pub use spec::Word;
 pub(crate) use spec::{Better, Family, Section, Unit};
 #[cfg(test)]

@@ -41,6 +41,25 @@ fn of_category(category: &str) -> impl Iterator<Item = MetricId> + use<> {
         .map(move |phase| MetricId::Category { category: category.clone(), phase })
 }
 
+/// A person's request, as a plan describes it: where its prompt and its answer stand among the work. Both are the first of one
+/// sequence at the least depth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) prefill: usize,
+    pub(crate) decode: usize,
+}
+
+/// The request that work of this kind describes; `None` where it lacks the prompt or the answer.
+pub(crate) fn request(workloads: &[Workload]) -> Option<Request> {
+    let first = |phase: Phase| {
+        workloads.iter().position(|w| {
+            let alone = is_primary(workloads, &w.kind) && w.kind.depth().is_some();
+            alone && w.kind.metric().is_some_and(|id| id.is_of(phase))
+        })
+    };
+    Some(Request { prefill: first(Phase::Prefill)?, decode: first(Phase::Decode)? })
+}
+
 /// Everything that work of this kind measures of a model, in the order people read it. Memory of a device is among it, whether there is
 /// one or not.
 pub(crate) fn of_workloads(workloads: &[Workload]) -> Vec<MetricId> {
@@ -55,6 +74,9 @@ pub(crate) fn of_workloads(workloads: &[Workload]) -> Vec<MetricId> {
     workloads.iter().filter_map(|w| w.kind.category()).flat_map(of_category).for_each(&mut add);
     if workloads.iter().filter(|w| is_primary(workloads, &w.kind)).count() > 1 {
         add(MetricId::Overall);
+    }
+    if request(workloads).is_some() {
+        add(MetricId::Request);
     }
     all
 }
@@ -113,7 +135,10 @@ pub(crate) mod tests {
         let mut work = all_work();
         work.extend(all_work());
         let all: Vec<String> = of_workloads(&work).iter().map(ToString::to_string).collect();
-        assert_eq!(all[6..], ["load", "memory_peak", "device_memory", "short/pp", "short/tg", "all_workloads"]);
+        assert_eq!(
+            all[6..],
+            ["load", "memory_peak", "device_memory", "short/pp", "short/tg", "all_workloads", "request"]
+        );
         assert!(!of_workloads(&work[..1]).contains(&MetricId::Overall), "a line over one is no line over all");
         assert_eq!(id("tg128x8"), of_workloads(&work)[1]);
     }

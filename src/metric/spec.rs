@@ -92,7 +92,7 @@ pub(crate) enum Family {
     Depth,
     /// Speed by category of prompts.
     Category,
-    /// One line over all work.
+    /// One line over all work, and the time of a request.
     Overall,
     /// What quantizing did to the output. It is compared by windows, not by rounds, and gets no verdict of this kind.
     Quality,
@@ -211,6 +211,16 @@ impl MetricId {
                 None,
                 &[(Output::Csv, "a mean over different work is a ratio only, and a row of CSV is a value")],
             ),
+            Self::Request => MetricSpec {
+                unit: Unit::Seconds,
+                better: Better::Lower,
+                family: Family::Overall,
+                section: Section::Speed,
+                more: Word::Slower,
+                less: Word::Faster,
+                column: None,
+                left_out: OWN_SECTION,
+            },
             Self::Perplexity => quality(Unit::Perplexity, Better::Lower, column("ΔPPL", 5)),
             Self::MeanKld { .. } => quality(Unit::Nats, Better::Lower, column("mean KLD", 3)),
             Self::P99Kld { .. } => quality(Unit::Nats, Better::Lower, column("99 % KLD", 6)),

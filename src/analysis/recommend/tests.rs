@@ -14,6 +14,8 @@ fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Candidate {
         role,
         is_copy: false,
         kld_nats,
+        request_s: Some(observed(100.0 / tg, 2.0 / tg)),
+        pp_tps: Some(observed(tg * 10.0, tg * 0.2)),
         tg_tps: Some(observed(tg, tg * 0.02)),
         memory_bytes: Some(observed(bytes, 1e6)),
         file_bytes: Some(bytes),
@@ -30,12 +32,13 @@ fn ladder() -> Vec<Candidate> {
     ]
 }
 
-/// Relations by central values, which stand for intervals that tell; `open` names the pairs that don't.
-fn field(models: &[Candidate], open: &[(Axis, usize, usize)]) -> Field {
+/// Relations by central values, which stand for intervals that tell; `open` names the pairs that don't. Divergence is a respect only
+/// where it is preferred.
+fn field(models: &[Candidate], prefer: Prefer, open: &[(Axis, usize, usize)]) -> Field {
     let table = |axis: Axis| {
         let of = |a: usize, b: usize| {
             let value = |m: usize| models[m].on(axis).map_or(0.0, |s| s.value);
-            let sign = if axis == Axis::Generation { -1.0 } else { 1.0 };
+            let sign = if matches!(axis, Axis::Generation | Axis::Prompt) { -1.0 } else { 1.0 };
             let d = sign * (value(a) - value(b));
             match d {
                 _ if open.contains(&(axis, a, b)) || open.contains(&(axis, b, a)) => Open,
@@ -46,12 +49,14 @@ fn field(models: &[Candidate], open: &[(Axis, usize, usize)]) -> Field {
         };
         (axis, (0..models.len()).map(|a| (0..models.len()).map(|b| of(a, b)).collect()).collect())
     };
-    Field::new([Axis::Divergence, Axis::Generation, Axis::Memory].into_iter().map(table).collect())
+    let divergence = (prefer == Prefer::Quality).then_some(Axis::Divergence);
+    let others = [Axis::Request, Axis::Generation, Axis::Prompt, Axis::Memory];
+    Field::new(divergence.into_iter().chain(others).map(table).collect())
 }
 
 fn rule_of(prefer: Prefer) -> Rule {
     let by = match prefer {
-        Prefer::Speed => Axis::Generation,
+        Prefer::Speed => Axis::Request,
         Prefer::Quality => Axis::Divergence,
         Prefer::Size => Axis::Memory,
     };
@@ -60,7 +65,7 @@ fn rule_of(prefer: Prefer) -> Rule {
 }
 
 fn advice(models: &[Candidate], rule: Rule, open: &[(Axis, usize, usize)]) -> Advice {
-    advise(rule, models, &field(models, open))
+    advise(rule, models, &field(models, rule.prefer, open))
 }
 
 fn places(advice: &Advice) -> Vec<Rank> {
@@ -75,7 +80,7 @@ fn take(model: usize) -> Choice {
 fn the_fastest_within_the_limit_is_taken() {
     let advice = advice(&ladder(), rule_of(Prefer::Speed), &[]);
     assert_eq!(advice.choice, take(2));
-    assert_eq!(places(&advice), [Rank::Original, Rank::Behind, Rank::Chosen, Rank::OutsideLimits]);
+    assert_eq!(places(&advice), [Rank::Original, Rank::Dominated, Rank::Chosen, Rank::OutsideLimits]);
 }
 
 #[test]
@@ -87,10 +92,31 @@ fn the_preference_decides() {
 }
 
 #[test]
-fn of_those_not_told_apart_the_least_divergent_is_taken() {
-    let advice = advice(&ladder(), rule_of(Prefer::Speed), &[(Axis::Generation, 1, 2)]);
-    assert_eq!(advice.choice, Choice::Take { model: 1, equals: vec![2] });
-    assert_eq!(advice.standings[2].place, Rank::Equal);
+fn of_those_not_told_apart_the_smaller_file_is_taken() {
+    let mut models = ladder();
+    // The larger file is a little faster, which no interval tells, and needs less memory.
+    models[1] = Candidate { memory_bytes: Some(observed(1.3e9, 1e6)), ..model(Role::Candidate, 0.001, 26.0, 2.2) };
+    let told = advice(&models, rule_of(Prefer::Speed), &[]);
+    assert_eq!(told.choice, take(1), "told apart, the faster one");
+    let open = [(Axis::Request, 1, 2), (Axis::Generation, 1, 2)];
+    let untold = advice(&models, rule_of(Prefer::Speed), &open);
+    assert_eq!(untold.choice, Choice::Take { model: 2, equals: vec![1] });
+    assert_eq!(untold.standings[1].place, Rank::Equal);
+}
+
+#[test]
+fn within_the_limit_divergence_never_decides() {
+    let mut models = ladder();
+    let with = |models: &[Candidate]| advice(models, rule_of(Prefer::Speed), &[]).choice;
+    for (one, other) in [(0.001, 0.049), (0.044, 0.0), (0.02, 0.02)] {
+        models[1].kld_nats = Some(observed(one, one * 0.01));
+        models[2].kld_nats = Some(observed(other, other * 0.01));
+        assert_eq!(with(&models), take(2), "{one} {other}");
+    }
+    assert_eq!(
+        advice(&models, rule_of(Prefer::Quality), &[(Axis::Divergence, 1, 2)]).choice,
+        Choice::Take { model: 2, equals: vec![1] }
+    );
 }
 
 #[test]
@@ -124,7 +150,7 @@ fn where_no_candidate_keeps_the_limits_the_original_does() {
 fn a_candidate_that_is_not_faster_than_the_original_is_not_taken_for_its_speed() {
     let mut models = ladder();
     for m in &mut models[1..] {
-        m.tg_tps = Some(observed(9.0, 0.1));
+        (m.tg_tps, m.request_s) = (Some(observed(9.0, 0.1)), Some(observed(11.0, 0.1)));
     }
     assert_eq!(advice(&models, rule_of(Prefer::Speed), &[]).choice, take(0));
 }
@@ -134,9 +160,9 @@ fn the_dominated_are_named_with_what_dominates_them_and_only_when_resolved() {
     let mut models = ladder();
     models.push(model(Role::Candidate, 0.03, 20.0, 1.6));
     let told = advice(&models, rule_of(Prefer::Speed), &[]);
-    assert_eq!(told.standings[4].dominated_by, [2]);
+    assert_eq!(told.standings[4].dominated_by, [2], "not by what breaks a limit");
     assert_eq!(told.standings[4].place, Rank::Dominated);
-    let open = advice(&models, rule_of(Prefer::Speed), &[(Axis::Divergence, 2, 4)]);
+    let open = advice(&models, rule_of(Prefer::Speed), &[(Axis::Memory, 2, 4)]);
     assert!(open.standings[4].dominated_by.is_empty());
     assert_eq!(open.standings[4].place, Rank::Behind);
 }
@@ -155,8 +181,8 @@ fn what_it_cannot_say_it_says() {
     assert_eq!(nothing(&ladder()[..1], Prefer::Speed), NoRecommendation::NoCandidate);
     assert_eq!(nothing(&change(|m| m.is_copy = true), Prefer::Size), NoRecommendation::OnlyCopies);
     assert_eq!(nothing(&change(|m| m.kld_nats = None), Prefer::Size), NoRecommendation::OutputsNotCompared);
-    assert_eq!(nothing(&change(|m| m.tg_tps = None), Prefer::Speed), NoRecommendation::NotMeasured);
-    let quick = change(|m| m.tg_tps = Some(Observation { value: 20.0, interval: None }));
+    assert_eq!(nothing(&change(|m| m.request_s = None), Prefer::Speed), NoRecommendation::NotMeasured);
+    let quick = change(|m| m.request_s = Some(Observation { value: 5.0, interval: None }));
     assert_eq!(nothing(&quick, Prefer::Speed), NoRecommendation::NoIntervals);
     assert_eq!(advice(&quick, rule_of(Prefer::Quality), &[]).choice, take(1), "which needs no speed");
 }
@@ -164,7 +190,15 @@ fn what_it_cannot_say_it_says() {
 #[test]
 fn a_model_that_failed_has_no_place() {
     let mut models = ladder();
-    models[2] = Candidate { kld_nats: None, tg_tps: None, memory_bytes: None, file_bytes: None, ..models[2].clone() };
+    models[2] = Candidate {
+        kld_nats: None,
+        request_s: None,
+        pp_tps: None,
+        tg_tps: None,
+        memory_bytes: None,
+        file_bytes: None,
+        ..models[2].clone()
+    };
     let advice = advice(&models, rule_of(Prefer::Speed), &[]);
     assert_eq!((advice.choice.clone(), advice.standings[2].place), (take(1), Rank::NotMeasured));
 }

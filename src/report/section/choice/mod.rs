@@ -12,13 +12,13 @@ use crate::{
         Advice as Findings, Analysis, Axis, Choice, Comparison, Figure as Estimate, Limit, LimitCheck, ModelAnalysis,
         NoRecommendation, Rank, Source, Unit, Verdict,
     },
-    metric::MetricId,
+    metric::{self, MetricId},
     record::{Phase, Role},
     report::{
         document::{Advice, Cell, Column, Section, Table},
         draw::canvas::DrawError,
         number::{Scale, bytes, comparison, fixed, nats, percent, rate},
-        text::list,
+        text::{inert_line, list},
     },
 };
 
@@ -68,17 +68,58 @@ fn take(analysis: &Analysis, model: usize, equals: &[usize]) -> String {
             format!("Keep {}: no candidate is shown to keep the limits.", name(chosen))
         };
     };
+    let (request, memory_id) = (request(analysis), weights(analysis, model));
     let mut gains = Vec::new();
+    gains.extend(request.and_then(|tokens| request_time(chosen.comparison(&MetricId::Request)?, &name(base), &tokens)));
     gains.extend(first_tg(analysis).and_then(|id| speed(chosen.comparison(&id)?, &name(base))));
-    gains.extend(memory(chosen, base));
+    gains.extend(memory(chosen, base, &memory_id));
     gains.extend(agreement(chosen));
     let rivals: Vec<String> = equals.iter().map(|&m| name(&analysis.models[m])).collect();
+    let respect = respect(analysis.advice.rule.by);
     let rivals = match rivals.as_slice() {
         [] => String::new(),
-        [one] => format!("; {one} is not distinguishably {}", better_words(analysis.advice.rule.by)),
-        all => format!("; {} are not distinguishably {}", list(all), better_words(analysis.advice.rule.by)),
+        [one] => format!("; {one} can't be told from it in {respect} and has the larger file"),
+        all => format!("; {} can't be told from it in {respect} and have the larger files", list(all)),
     };
-    format!("Take {}: {}{rivals}.", name(chosen), gains.join(", "))
+    format!("Take {}: {}{rivals}.{}", name(chosen), gains.join(", "), losses(chosen))
+}
+
+/// Everything in which a model is relevantly worse than the original, as a sentence with a space before it.
+fn losses(m: &ModelAnalysis) -> String {
+    let lost = |c: &Comparison| {
+        let Verdict::Worse(word) = c.verdict? else { return None };
+        let s = comparison(c)?;
+        let interval = s.brackets.map_or(String::new(), |b| format!(" {b}"));
+        Some(format!("{} {} ({}{interval})", inert_line(&c.id.to_string()), word.text(), s.value))
+    };
+    // The line over all work is made of the others.
+    let all: Vec<String> = m.vs_original.iter().filter(|c| c.id != MetricId::Overall).filter_map(lost).collect();
+    if all.is_empty() { String::new() } else { format!(" It loses: {}.", list(&all)) }
+}
+
+/// Tokens of the request that the plan describes, in words; `None` where it describes none.
+fn request(analysis: &Analysis) -> Option<String> {
+    let work = &analysis.context.plan.workloads;
+    let request = metric::request(work)?;
+    let n = |workload: usize| work[workload].kind.metric().and_then(|id| Some(id.synthetic()?.1.n_tokens));
+    Some(format!("a request of {} + {} tokens", n(request.prefill)?, n(request.decode)?))
+}
+
+fn request_time(c: &Comparison, base: &str, request: &str) -> Option<String> {
+    let s = comparison(c)?;
+    let interval = s.brackets.map_or(String::new(), |b| format!(" {b}"));
+    Some(match c.verdict? {
+        Verdict::NoRelevantDifference => format!("{request} takes as long as with {base}{interval}"),
+        Verdict::NotResolved => format!("the time of {request} is not told from {base}'s: {}{interval}", s.value),
+        Verdict::Better(_) | Verdict::Worse(_) => format!("{request} takes {} the time of {base}{interval}", s.value),
+    })
+}
+
+/// The memory that a model's weights take: a device's where one computes for it.
+fn weights(analysis: &Analysis, model: usize) -> MetricId {
+    let context = &analysis.context;
+    let on_device = context.subjects.get(model).is_some_and(|s| context.machine.lends_device_to(&s.settings));
+    if on_device { MetricId::DeviceMemory } else { MetricId::PeakMemory }
 }
 
 /// Generation, the first that the summary shows.
@@ -88,9 +129,21 @@ fn first_tg(analysis: &Analysis) -> Option<MetricId> {
 
 fn better_words(by: Axis) -> &'static str {
     match by {
-        Axis::Generation | Axis::Prompt => "faster",
+        Axis::Request | Axis::Generation | Axis::Prompt => "faster",
         Axis::Divergence => "closer to the original",
         Axis::Memory | Axis::File => "smaller",
+    }
+}
+
+/// A respect in words.
+fn respect(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Request => "the time of a request",
+        Axis::Generation => "generation",
+        Axis::Prompt => "prompt processing",
+        Axis::Divergence => "divergence",
+        Axis::Memory => "memory",
+        Axis::File => "size",
     }
 }
 
@@ -105,7 +158,7 @@ fn speed(c: &Comparison, base: &str) -> Option<String> {
 }
 
 /// Memory saved, or the size of the file where no memory was measured.
-fn memory(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
+fn memory(m: &ModelAnalysis, base: &ModelAnalysis, id: &MetricId) -> Option<String> {
     let less = |ratio: f64, what: &str| {
         if ratio <= 1.0 {
             format!("{} less {what}", percent(1.0 - ratio))
@@ -113,10 +166,14 @@ fn memory(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
             format!("{} more {what}", percent(ratio - 1.0))
         }
     };
-    let Some(c) = m.comparison(&MetricId::PeakMemory) else {
+    let Some(c) = m.comparison(id) else {
         let (own, other) = (m.size_bytes?, base.size_bytes?);
         return (own != other && other > 0).then(|| less(own as f64 / other as f64, "file"));
     };
+    // A device's memory is read once, so that it has a ratio and no interval.
+    if *id == MetricId::DeviceMemory && c.verdict.is_none() {
+        return c.ratio.filter(|r| r.is_finite()).map(|r| less(r, "device memory"));
+    }
     match c.verdict? {
         Verdict::NoRelevantDifference => Some("the same memory".into()),
         Verdict::NotResolved => None,
@@ -149,7 +206,7 @@ fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
         }
         NoRecommendation::NotMeasured => {
             let (what, other) = match by {
-                Axis::Generation | Axis::Prompt => ("generation", "quality or --prefer size"),
+                Axis::Request | Axis::Generation | Axis::Prompt => ("speed", "quality or --prefer size"),
                 Axis::Divergence => ("divergence", "speed or --prefer size"),
                 Axis::Memory | Axis::File => ("size", "speed or --prefer quality"),
             };
@@ -171,15 +228,22 @@ fn rule(findings: &Findings) -> String {
     let mut limits = vec![format!("mean KLD at most {} nats (--max-kld{from})", limit_nats(r.max_kld_nats))];
     limits.extend(r.min_tg_tps.map(|tps| format!("generation at least {} (--min-tg)", rate(tps))));
     limits.extend(r.max_memory_bytes.map(|most| format!("memory at most {} (--max-memory)", bytes(most))));
+    let models = findings.standings.len();
+    let pairs = match models * models.saturating_sub(1) / 2 {
+        1 => "one pair".to_owned(),
+        n => format!("{n} pairs"),
+    };
     let by = match r.by {
-        Axis::Generation | Axis::Prompt => "the fastest generation (--prefer speed)",
+        Axis::Request => "the least time for a request (--prefer speed)",
+        Axis::Generation => "the fastest generation (--prefer speed)",
+        Axis::Prompt => "the fastest prompt processing (--prefer speed)",
         Axis::Divergence => "the least divergence (--prefer quality)",
-        Axis::Memory => "the least peak memory (--prefer size)",
+        Axis::Memory => "the least memory (--prefer size)",
         Axis::File => "the smallest file (--prefer size)",
     };
     format!(
-        "Rule: {}, each with its whole interval; not worse than another model in every respect; then {by}, and of those not \
-         distinguishable in that the least divergent.",
+        "Rule: {}, each with its whole interval; not worse than another model within the limits in every respect; then {by}, and \
+         of those not distinguishable in that the smaller file. Intervals between models are adjusted for the {pairs} compared.",
         list(&limits)
     )
 }
@@ -205,12 +269,14 @@ fn why(analysis: &Analysis, model: usize) -> String {
     match standing.place {
         Rank::Chosen => "recommended".into(),
         Rank::Equal => match advice.rule.by {
-            Axis::Generation | Axis::Prompt => format!("not distinguishably faster or slower than {chosen}"),
-            Axis::Divergence => format!("not distinguishably closer or farther than {chosen}"),
+            Axis::Request | Axis::Generation | Axis::Prompt => {
+                format!("not distinguishably faster or slower than {chosen}, in a larger file")
+            }
+            Axis::Divergence => format!("not distinguishably closer or farther than {chosen}, in a larger file"),
             Axis::Memory | Axis::File => format!("not relevantly smaller or larger than {chosen}"),
         },
         Rank::Behind => match advice.rule.by {
-            Axis::Generation | Axis::Prompt => format!("slower than {chosen}"),
+            Axis::Request | Axis::Generation | Axis::Prompt => format!("slower than {chosen}"),
             Axis::Divergence => format!("diverges more than {chosen}"),
             Axis::Memory | Axis::File => format!("larger than {chosen}"),
         },
@@ -239,13 +305,19 @@ fn limit(advice: &Findings, limit: Limit) -> String {
 fn table(analysis: &Analysis) -> Table {
     let tg = first_tg(analysis);
     let tg = tg.as_ref();
-    let (speed, memory) = (tg.map(|id| scale(analysis, id)), scale(analysis, &MetricId::PeakMemory));
+    let is_weights = |id: &MetricId| (0..analysis.models.len()).any(|model| weights(analysis, model) == *id);
+    let on_device = is_weights(&MetricId::DeviceMemory);
+    let memory_id = if on_device { MetricId::DeviceMemory } else { MetricId::PeakMemory };
+    let (speed, memory) = (tg.map(|id| scale(analysis, id)), scale(analysis, &memory_id));
+    let request = analysis.models.iter().any(|m| m.metric(&MetricId::Request).is_some());
+    let request = request.then(|| scale(analysis, &MetricId::Request));
     let mut columns = vec![Column::text("model"), Column::number("mean KLD", "nats")];
+    columns.extend(request.map(|scale| Column::number("request", scale.suffix)));
     columns.extend(tg.zip(speed).map(|(id, scale)| Column::number(&id.to_string(), scale.suffix)));
-    let by_memory = analysis.models.iter().any(|m| m.metric(&MetricId::PeakMemory).is_some());
+    let by_memory = (0..).zip(&analysis.models).any(|(i, m)| m.metric(&weights(analysis, i)).is_some());
     let sizes = Scale::for_all(Unit::Bytes, analysis.models.iter().filter_map(|m| m.size_bytes).map(|b| b as f64));
     columns.push(if by_memory {
-        Column::number("peak memory", memory.suffix)
+        Column::number(if on_device { "device memory" } else { "peak memory" }, memory.suffix)
     } else {
         Column::number("file", sizes.suffix)
     });
@@ -258,9 +330,11 @@ fn table(analysis: &Analysis) -> Table {
             None if m.role == Role::Original => Cell::text("—"),
             None => Cell::unknown(NOT_COMPARED),
         });
-        cells.extend(tg.zip(speed).map(|(key, scale)| Cell::metric(m.metric(key), None, scale, why_missing(m))));
+        let of = |key: &MetricId, scale| Cell::metric(m.metric(key), None, scale, why_missing(m));
+        cells.extend(request.map(|scale| of(&MetricId::Request, scale)));
+        cells.extend(tg.zip(speed).map(|(key, scale)| of(key, scale)));
         cells.push(if by_memory {
-            Cell::metric(m.metric(&MetricId::PeakMemory), None, memory, why_missing(m))
+            of(&weights(analysis, i), memory)
         } else {
             Cell::maybe(m.size_bytes.map(|b| b as f64), |b| sizes.number(b), "file not read")
         });
@@ -284,22 +358,25 @@ fn table(analysis: &Analysis) -> Table {
         analysis.models.iter().enumerate().map(row).collect(),
     );
     table.notes.push(format!(
-        "A model is dominated when another is nowhere relevantly worse and somewhere better ({}), every respect resolved by its own paired {} interval.",
-        list(&axes(analysis, tg, by_memory)),
-        percent(analysis.confidence)
+        "A model is dominated when another within the limits is nowhere relevantly worse and somewhere better ({}), every respect \
+         resolved by an interval of its own, paired by round and adjusted for the pairs of models.",
+        list(&axes(analysis, tg, by_memory))
     ));
     table
 }
 
 fn axes(analysis: &Analysis, tg: Option<&MetricId>, by_memory: bool) -> Vec<String> {
     let mut all = Vec::new();
-    if analysis.models.iter().any(|m| m.quality.is_some()) {
+    if analysis.advice.rule.by == Axis::Divergence {
         all.push("mean KLD".to_owned());
+    }
+    if analysis.advice.rule.by == Axis::Request {
+        all.push("request".to_owned());
     }
     all.extend(tg.map(|_| "generation".to_owned()));
     if analysis.models.iter().any(|m| m.metrics.iter().any(|metric| metric.id.is_of(Phase::Prefill))) {
         all.push("prompt processing".into());
     }
-    all.push(if by_memory { "peak memory" } else { "size of the file" }.into());
+    all.push(if by_memory { "memory where the weights lie" } else { "size of the file" }.into());
     all
 }
