@@ -14,20 +14,35 @@ const NUMBERS: usize = 1 << 20;
 
 /// Time of the calculation: arithmetic, then memory, on one thread.
 pub(crate) fn calibration_ns(clock: &dyn Clock) -> u64 {
-    let memory = vec![1_u64; NUMBERS];
+    let calculation = Calculation::new();
     let once = || {
         let start_ns = clock.now_ns();
-        let mut x = 1.0_f64;
-        for _ in 0..STEPS {
-            x = black_box(x).mul_add(1.000_000_1, 1e-9);
-        }
-        black_box(x);
-        black_box(memory.iter().copied().fold(0_u64, u64::wrapping_add));
+        calculation.calculate();
         (clock.now_ns() - start_ns) as f64
     };
     once();
     let times: Vec<f64> = (0..REPETITIONS).map(|_| once()).collect();
     crate::units::whole_ns(stats::median(&times).unwrap_or(0.0))
+}
+
+/// The calculation, with the memory it reads.
+pub(super) struct Calculation {
+    numbers: Vec<u64>,
+}
+
+impl Calculation {
+    pub(super) fn new() -> Self {
+        Self { numbers: vec![1; NUMBERS] }
+    }
+
+    pub(super) fn calculate(&self) {
+        let mut x = 1.0_f64;
+        for _ in 0..STEPS {
+            x = black_box(x).mul_add(1.000_000_1, 1e-9);
+        }
+        black_box(x);
+        black_box(self.numbers.iter().copied().fold(0_u64, u64::wrapping_add));
+    }
 }
 
 #[cfg(test)]

@@ -1,30 +1,30 @@
-//! How steadily this machine calculates: the same piece of work timed again and again, on as many threads as generate.
+//! How steadily this machine calculates: the calculation of the calibration, timed again and again on as many threads as generate.
 //!
 //! Whatever scatters here scatters in a measurement too, and no model is to blame: neighbours, interrupts, a frequency that wanders.
 
 use std::{
-    hint,
     sync::{Barrier, Mutex, PoisonError},
     thread,
 };
 
-use super::clock::Clock;
+use super::{calibration::Calculation, clock::Clock};
 use crate::stats::{self, Moments};
 
-/// Steps of a calculation of each thread: some ten milliseconds, as long as a few tokens.
-const STEPS: u32 = 4_000_000;
+/// Calculations of each thread in one: together some ten milliseconds, as long as a few tokens.
+const REPEATED: usize = 4;
 
-/// How long the calculation took, from the first thread's start to the last one's end: one number of nanoseconds for each of `times`.
+/// How long it took, from the first thread's start to the last one's end: one number of nanoseconds for each of `times`.
 /// The first of all is made for nothing, which wakes the threads.
 pub(crate) fn calculation_ns(clock: &dyn Clock, n_threads: u32, times: usize) -> Vec<u64> {
     let threads = n_threads.max(1);
     let barrier = Barrier::new(threads as usize);
     let spans = Mutex::new(vec![(u64::MAX, 0_u64); times + 1]);
     let calculate = || {
+        let calculation = Calculation::new();
         for time in 0..=times {
             barrier.wait();
             let begin_ns = clock.now_ns();
-            hint::black_box(steps(hint::black_box(1)));
+            (0..REPEATED).for_each(|_| calculation.calculate());
             let end_ns = clock.now_ns();
             let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
             spans[time] = (spans[time].0.min(begin_ns), spans[time].1.max(end_ns));
@@ -37,16 +37,6 @@ pub(crate) fn calculation_ns(clock: &dyn Clock, n_threads: u32, times: usize) ->
     });
     let spans = spans.into_inner().unwrap_or_else(PoisonError::into_inner);
     spans.into_iter().skip(1).map(|(begin, end)| end.saturating_sub(begin)).collect()
-}
-
-/// Each step waits for the one before, so that the time is the CPU's and not the memory's.
-fn steps(mut value: u64) -> u64 {
-    for _ in 0..STEPS {
-        value ^= value << 13;
-        value ^= value >> 7;
-        value ^= value << 17;
-    }
-    value
 }
 
 /// What the times of equal work say.
@@ -91,13 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn more_work_is_not_left_out() {
-        let clock = Monotonic::start();
-        let times = calculation_ns(&clock, 2, 3);
+    fn every_time_is_of_all_the_work() {
+        let times = calculation_ns(&Monotonic::start(), 2, 3);
         assert_eq!(times.len(), 3);
-        // Three operations a step, one after the other, at most four thousand million a second.
-        assert!(times.iter().all(|&ns| ns > u64::from(STEPS) * 3 / 4), "{times:?}");
-        assert_eq!(steps(0), 0);
-        assert_ne!(steps(1), 1);
+        // Two million steps that wait for each other, at a thousand million a second and more.
+        assert!(times.iter().all(|&ns| ns > 1_000_000), "{times:?}");
     }
 }
