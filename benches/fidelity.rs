@@ -26,7 +26,10 @@ use gguf_bench::testing::{
     stats::{self, Estimate},
     units::{MIB, NS_PER_S},
 };
-use support::Ran;
+use support::{
+    Ran,
+    llama_cpp::{self, Test},
+};
 
 /// `compare` wants two models: the bundled one is the cheapest.
 const COMPANION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/models/pocket-4m-f16.gguf");
@@ -150,7 +153,7 @@ fn ours(model: &Path, timed: Timed, flags: &[String], samples: usize) -> Result<
     words.extend(["-p", timed.n_prompt, "-n", timed.n_gen].map(Into::into));
     words.extend(["--rounds", "1", "--inner", &samples.to_string()].map(Into::into));
     // As llama-bench, which has nothing else loaded.
-    words.extend(["--arrangement", "sequential", "--workers", "fresh"].map(Into::into));
+    words.extend(["--arrangement", "sequential"].map(Into::into));
     words.extend(["--prompts", "none", "--no-quality", "--quiet", "--seed"].map(Into::into));
     words.extend([seed.to_string(), "--out".into(), folder.path().display().to_string()]);
     words.extend_from_slice(flags);
@@ -193,14 +196,6 @@ fn theirs(program: &Path, model: &Path, timed: Timed, flags: &[String], samples:
     })
 }
 
-/// A test of llama-bench, by its own account.
-struct Test {
-    mean_tps: f64,
-    deviation_tps: f64,
-    total_ns: f64,
-    samples_tps: Vec<f64>,
-}
-
 fn llama_bench(
     program: &Path,
     model: &Path,
@@ -208,21 +203,11 @@ fn llama_bench(
     flags: &[String],
     repetitions: usize,
 ) -> Result<(Ran, Test)> {
-    let mut words: Vec<String> = ["-p", timed.n_prompt, "-n", timed.n_gen, "-o", "jsonl", "-m"].map(Into::into).into();
-    words.extend([model.display().to_string(), "-r".into(), repetitions.to_string()]);
+    let mut words: Vec<String> = ["-p", timed.n_prompt, "-n", timed.n_gen, "-r"].map(Into::into).into();
+    words.push(repetitions.to_string());
     words.extend_from_slice(flags);
-    let ran = support::run(program, &words)?;
-    let line = ran.stdout.lines().find(|line| line.starts_with('{')).context("llama-bench gave no row")?;
-    let json: serde_json::Value = serde_json::from_str(line)?;
-    let number = |key: &str| json[key].as_f64().with_context(|| format!("llama-bench gave no {key}"));
-    let samples = json["samples_ts"].as_array().into_iter().flatten();
-    let test = Test {
-        mean_tps: number("avg_ts")?,
-        deviation_tps: number("stddev_ts")?,
-        total_ns: number("avg_ns")? * repetitions as f64,
-        samples_tps: samples.filter_map(serde_json::Value::as_f64).collect(),
-    };
-    Ok((ran, test))
+    let (ran, mut tests) = llama_cpp::bench(program, model, &words)?;
+    Ok((ran, tests.pop().context("llama-bench gave no row")?))
 }
 
 /// What `llama-bench -r 5` takes, and how well it then says it knows its value.
@@ -285,19 +270,17 @@ fn cost(what_of: &str, pairs: &[Pair], long: &Long, repetitions: usize) -> Vec<S
         row(
             "wall time to ±1 % (95 %), against one run of -r",
             until_precise(pairs),
-            format!("-r {repetitions}: {:.1} s, {}", long.wall_s, long.test.said(repetitions)),
+            format!("-r {repetitions}: {:.1} s, {}", long.wall_s, said(&long.test, repetitions)),
         ),
     ]
 }
 
-impl Test {
-    /// Its own ±, which is the deviation of samples, and the interval of the mean that would follow were they independent.
-    fn said(&self, repetitions: usize) -> String {
-        let spread = self.deviation_tps / self.mean_tps;
-        let t = stats::window_t(&unit_spread(repetitions), CONFIDENCE).map(|e| e.half_width());
-        let interval = t.map_or_else(|_| "n/a".into(), |factor| percent(factor * spread));
-        format!("σ {}, mean ± {interval}", percent(spread))
-    }
+/// Its own ±, which is the deviation of samples, and the interval of the mean that would follow were they independent.
+fn said(test: &Test, repetitions: usize) -> String {
+    let spread = test.deviation_tps / test.mean_tps;
+    let t = stats::window_t(&unit_spread(repetitions), CONFIDENCE).map(|e| e.half_width());
+    let interval = t.map_or_else(|_| "n/a".into(), |factor| percent(factor * spread));
+    format!("σ {}, mean ± {interval}", percent(spread))
 }
 
 /// So many values of mean 0 and deviation 1: the half-width of their interval is t/√n.

@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gguf_bench::testing::record::{QualityWorker, read_run};
-use support::Ran;
+use support::{Ran, llama_cpp::Perplexity};
 
 struct Asked {
     models: Vec<PathBuf>,
@@ -117,18 +117,16 @@ struct TwoPasses {
 
 fn two_passes(asked: &Asked, tool: &Path) -> Result<TwoPasses> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("base.kld");
-    let pass = |model: &Path, more: &[&str]| {
-        let mut words = vec![OsString::from("-m"), model.into(), "-f".into(), asked.text.clone().into()];
-        words.extend([OsString::from("--kl-divergence-base"), file.clone().into()]);
-        let (windows, threads) = (asked.windows.to_string(), asked.threads.to_string());
-        words.extend(["-c", "512", "--chunks", &windows, "-t", &threads].map(OsString::from));
-        words.extend(more.iter().map(OsString::from));
-        support::run(tool, words)
+    let scoring = Perplexity {
+        program: tool.into(),
+        text: asked.text.clone(),
+        base: folder.path().join("base.kld"),
+        windows: asked.windows,
+        threads: Some(asked.threads),
     };
-    let base = pass(&asked.models[0], &[])?;
-    let disk_bytes = fs::metadata(&file)?.len();
-    let candidate = pass(&asked.models[1], &["--kl-divergence"])?;
+    let base = scoring.of_original(&asked.models[0])?;
+    let disk_bytes = fs::metadata(&scoring.base)?.len();
+    let candidate = scoring.of_candidate(&asked.models[1])?;
     Ok(TwoPasses { wall_s: base.wall_s + candidate.wall_s, base, disk_bytes })
 }
 

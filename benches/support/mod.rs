@@ -12,6 +12,8 @@
 #![allow(dead_code, reason = "each benchmark uses its part")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark starts programs and times them")]
 
+pub(crate) mod llama_cpp;
+
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
