@@ -244,6 +244,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         }
         WarningKind::DepthTooGreat => Some("depth"),
         WarningKind::Requantized => Some("quality"),
+        WarningKind::TypeContradicted | WarningKind::RowsDoNotFill => Some("files"),
         WarningKind::DebugBuild
         | WarningKind::CpuFeaturesUnused
         | WarningKind::MoreThreadsThanCpus

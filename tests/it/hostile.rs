@@ -111,7 +111,7 @@ fn a_header_that_lies_is_a_row_that_says_how() {
         ("metadata string is not UTF-8", pocket().with("a", TEXT, &string(b"\xff\xfe"))),
         ("general.alignment is 3", pocket().with("general.alignment", U32, &3_u32.to_le_bytes())),
         ("shape too large to exist", pocket().entry(EMBEDDING, dims(1, 1 << 62))),
-        ("unknown or removed type 99", pocket().entry(EMBEDDING, |tensor| tensor.ty = 99)),
+        ("unknown or removed type 9999", pocket().entry(EMBEDDING, |tensor| tensor.ty = 9999)),
         ("not a multiple of 32", pocket().entry(EMBEDDING, |tensor| tensor.offset += 1)),
         ("inside the data before it", pocket().entry("output_norm.weight", |tensor| tensor.offset = 0)),
         ("is there twice", pocket().entry("output_norm.weight", |tensor| tensor.name = EMBEDDING.into())),

@@ -64,6 +64,10 @@ pub enum WarningKind {
     Retried,
     /// Made from a file that was itself quantized.
     Requantized,
+    /// The tensors hold another type than the file states.
+    TypeContradicted,
+    /// Rows do not fill the blocks of the type, so that llama.cpp stored them in another.
+    RowsDoNotFill,
 }
 
 impl WarningKind {
@@ -92,6 +96,8 @@ impl WarningKind {
             Self::MemoryNearFull => "memory_near_full",
             Self::Retried => "retried",
             Self::Requantized => "requantized",
+            Self::TypeContradicted => "type_contradicted",
+            Self::RowsDoNotFill => "rows_do_not_fill",
         }
     }
 }

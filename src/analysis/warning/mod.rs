@@ -37,6 +37,8 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
         found.extend(models::memory_near_full(run, model));
         found.extend(models::retried(run, index));
         found.extend(models::requantized(run, index));
+        found.extend(models::type_contradicted(run, index));
+        found.extend(models::rows_do_not_fill(run, index));
     }
     found
 }

@@ -126,3 +126,18 @@ pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {
         )
     })
 }
+
+pub(super) fn type_contradicted(run: &Run, model: usize) -> Option<Warning> {
+    let subject = &run.subjects[model];
+    let evidence = subject.model.facts.as_ref()?.contradiction.clone()?;
+    let remedy = "its tensors decide what it is called here; take what it is from bits per weight, not from its name";
+    Some(of_model(WarningKind::TypeContradicted, &subject.name, evidence, remedy))
+}
+
+pub(super) fn rows_do_not_fill(run: &Run, model: usize) -> Option<Warning> {
+    let subject = &run.subjects[model];
+    let facts = subject.model.facts.as_ref()?;
+    let evidence = format!("{}, so it has {:.2} bits per weight", facts.row_fallback?, facts.bits_per_weight);
+    let remedy = "for this model a type of small blocks (Q4_0, Q5_0, Q8_0, IQ4_NL) is what it says it is";
+    Some(of_model(WarningKind::RowsDoNotFill, &subject.name, evidence, remedy))
+}

@@ -300,4 +300,15 @@ fn caches_tokenizers_memory_and_origin() {
         r.subjects[2].model.facts = Some(changed);
     });
     assert_eq!(requantized.kind, WarningKind::Requantized);
+    let contradicted = one(|r| {
+        let contradiction = Some("F16 by its file type; 31 % of its bytes are MXFP4".into());
+        r.subjects[2].model.facts = Some(crate::record::ModelFacts { contradiction, ..facts(r) });
+    });
+    assert_eq!(contradicted.kind, WarningKind::TypeContradicted);
+    let rows = one(|r| {
+        let row_fallback = Some(crate::record::RowFallback { matrices: 180, of: 211, row: 576, block: 256 });
+        r.subjects[2].model.facts = Some(crate::record::ModelFacts { row_fallback, ..facts(r) });
+    });
+    assert_eq!(rows.kind, WarningKind::RowsDoNotFill);
+    assert!(rows.evidence.starts_with("rows of 576 do not fill blocks of 256"), "{}", rows.evidence);
 }

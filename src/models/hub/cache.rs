@@ -76,6 +76,16 @@ impl Shelf {
 
     /// Gives a blob its name in a snapshot: by a link, or where the system makes none by moving it there.
     pub(super) fn place(&self, blob: &Path, commit: &str, file: &str) -> io::Result<PathBuf> {
+        self.place_by(symlink, blob, commit, file)
+    }
+
+    fn place_by(
+        &self,
+        link: impl Fn(&Path, &Path) -> io::Result<()>,
+        blob: &Path,
+        commit: &str,
+        file: &str,
+    ) -> io::Result<PathBuf> {
         let pointer = self.pointer(commit, file);
         if let Some(parent) = pointer.parent() {
             fs::create_dir_all(parent)?;
@@ -86,7 +96,7 @@ impl Shelf {
         // From the pointer's folder up to the shelf.
         let up = "../".repeat(2 + file.matches('/').count());
         let name = blob.file_name().unwrap_or_default();
-        if symlink(&Path::new(&up).join("blobs").join(name), &pointer).is_err() {
+        if link(&Path::new(&up).join("blobs").join(name), &pointer).is_err() {
             fs::rename(blob, &pointer)?;
         }
         Ok(pointer)
@@ -238,4 +248,43 @@ pub(crate) fn repositories(cache: &Path) -> Result<Vec<(String, PathBuf)>, Acces
             Some((repo, newest))
         })
         .collect())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which write their own fixtures")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_links_a_file_is_moved_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let content = b"GGUF of some length";
+        let hash = {
+            let file = dir.path().join("file");
+            fs::write(&file, content).unwrap();
+            hash::sha256(&[file], None, &mut |_| {}).unwrap()
+        };
+        let shelf = Shelf::of(dir.path(), "o/m");
+        fs::create_dir_all(shelf.folder.join("blobs")).unwrap();
+        fs::write(shelf.blob(&hash), content).unwrap();
+        let refused = |_: &Path, _: &Path| Err(io::ErrorKind::PermissionDenied.into());
+        let placed = shelf.place_by(refused, &shelf.blob(&hash), "aaaa", "Q4/m.gguf").unwrap();
+        assert_eq!(fs::read(&placed).unwrap(), content);
+        assert!(!fs::symlink_metadata(&placed).unwrap().is_symlink() && !shelf.blob(&hash).exists());
+        // Another commit with the same file: nothing tells it but its content.
+        let hub = HubSettings {
+            endpoint: String::new(),
+            caches: vec![dir.path().to_owned()],
+            llama_cache: None,
+            token: None,
+            network: crate::models::hub::Network::Allowed,
+        };
+        let file = |sha256: String| RemoteFile {
+            name: "Q4/m.gguf".into(),
+            sha256: Some(sha256),
+            bytes: Some(content.len() as u64),
+        };
+        assert_eq!(here(&hub, "o/m", "bbbb", &file(hash)).unwrap(), Some(placed));
+        assert_eq!(here(&hub, "o/m", "bbbb", &file("0".repeat(64))).unwrap(), None);
+    }
 }
