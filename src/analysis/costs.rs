@@ -33,6 +33,8 @@ pub struct LoadSummary {
 /// The loads of one model, with the level of its metric; `None` when it was never loaded.
 pub(super) fn load(run: &Run, model: usize, level_s: Option<f64>) -> Option<LoadSummary> {
     let loads: Vec<&Load> = visits(run, model).filter_map(|v| v.load.as_ref()).collect();
+    // The first of all loads, which no round counts.
+    let probed = run.probes.iter().filter(|probe| probe.model == model).filter_map(|probe| probe.load.as_ref());
     let cache = series::counted_cache(run, model)?;
     let counted: Vec<&Load> = loads.iter().copied().filter(|l| l.cache == cache).collect();
     let median =
@@ -45,7 +47,7 @@ pub(super) fn load(run: &Run, model: usize, level_s: Option<f64>) -> Option<Load
         bytes,
         gib_per_s: (cache == CacheState::Cold && model_s > 0.0).then(|| bytes as f64 / GIB / model_s),
         cache,
-        first_cold_s: loads.iter().find(|l| l.cache == CacheState::Cold).map(|l| l.model_ns as f64 / NS_PER_S),
+        first_cold_s: probed.chain(loads).find(|l| l.cache == CacheState::Cold).map(|l| l.model_ns as f64 / NS_PER_S),
         n: counted.len(),
     })
 }
@@ -110,6 +112,8 @@ pub(super) fn memory(run: &Run, model: usize, level_bytes: Option<f64>) -> Optio
     let peak_bytes = level_bytes.map_or_else(|| stats::median(&peaks).ok(), Some)?;
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;
+    let of_round = last.memory.as_ref()?;
+    let alone = run.probes.iter().find(|probe| probe.model == model);
     let sum = |of: fn(&Buffer) -> u64| total(last.buffers.iter().map(of));
     let facts = run.subjects[model].model.facts.as_ref();
     Some(MemorySummary {
@@ -130,7 +134,7 @@ pub(super) fn memory(run: &Run, model: usize, level_bytes: Option<f64>) -> Optio
             compute_bytes: sum(|b| b.compute_bytes),
         },
         expected_bytes: facts.and_then(|f| Some(f.weights_bytes.saturating_add(f.expected_kv_bytes?))),
-        devices: last.memory.as_ref()?.devices.clone(),
+        devices: alone.map_or_else(|| of_round.devices.clone(), |probe| probe.devices.clone()),
         readings_per_s: readings_per_second(&visits)?,
         sampling_cpu_share: sampling_share(&visits),
     })

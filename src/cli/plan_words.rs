@@ -2,19 +2,44 @@
 
 use crate::record::{Budget, GivenUp, Protocol, TimePlan, time_plan::in_words};
 
-/// Lines for a person, `subjects` of whom will be measured.
+/// Lines for a person.
 pub(super) fn plan_words(protocol: &Protocol, plan: &TimePlan) -> Vec<String> {
+    let mut lines = vec![whole(protocol, plan), parts(plan)];
+    let needs = |given_up: &GivenUp| budget(given_up.needs_ns());
+    let without_intervals = plan.given_up.iter().find(|given_up| matches!(given_up, GivenUp::Intervals { .. }));
+    if let Some(given_up) = without_intervals {
+        lines.push(format!("{given_up}, and no recommendation: those take {}", needs(given_up)));
+    } else if let Some(first) = plan.given_up.first() {
+        let left: Vec<String> = plan.given_up.iter().map(ToString::to_string).collect();
+        lines.push(format!("For want of time {}; everything would take {}", left.join(", "), needs(first)));
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+/// How long it will be, beside what was asked.
+fn whole(protocol: &Protocol, plan: &TimePlan) -> String {
     let total_ns = plan.planned.total_ns();
     let whole = in_words(total_ns);
-    let mut lines = vec![match (protocol.budget_s, protocol.budget) {
+    match (protocol.budget_s.map(|seconds| seconds.saturating_mul(NS)), protocol.budget) {
         _ if protocol.quick => format!("A quick look: about {whole}, without intervals or a recommendation"),
         (None, _) => format!("About {whole}"),
-        (Some(s), Budget::Limit) => format!("About {whole} of the {} allowed (--budget)", in_words(s * NS)),
-        (Some(s), Budget::Aim) if total_ns > s * NS => {
-            format!("About {whole}: the least that gives intervals, although {} are aimed at", in_words(s * NS))
+        (Some(asked_ns), Budget::Limit) if total_ns > asked_ns => format!(
+            "One look at everything would take about {whole}: it ends after {}, with what there is by then (--budget)",
+            in_words(asked_ns)
+        ),
+        (Some(asked_ns), Budget::Limit) => format!("About {whole} of the {} allowed (--budget)", in_words(asked_ns)),
+        (Some(asked_ns), Budget::Aim) if total_ns > asked_ns => {
+            format!("About {whole}: the least that gives intervals, although {} are aimed at", in_words(asked_ns))
         }
-        (Some(s), Budget::Aim) => format!("About {whole}, and up to {} until ratios are precise", in_words(s * NS)),
-    }];
+        (Some(asked_ns), Budget::Aim) => {
+            format!("About {whole}, and up to {} until ratios are precise", in_words(asked_ns))
+        }
+    }
+}
+
+/// What it is spent on.
+fn parts(plan: &TimePlan) -> String {
     let models = plan.costs.iter().filter(|cost| cost.round_ns > 0).count();
     let mut parts = Vec::new();
     if plan.rounds > 0 {
@@ -25,24 +50,13 @@ pub(super) fn plan_words(protocol: &Protocol, plan: &TimePlan) -> Vec<String> {
         parts.push(format!("prompts {}", in_words(plan.planned.prompts_ns)));
     }
     match plan.windows {
-        Some(0) | None if plan.planned.outputs_ns == 0 => {}
+        _ if plan.planned.outputs_ns == 0 => {}
         Some(windows) => {
             parts.push(format!("outputs on {windows} windows of text {}", in_words(plan.planned.outputs_ns)));
         }
         None => parts.push(format!("outputs at most {}", in_words(plan.planned.outputs_ns))),
     }
-    if !parts.is_empty() {
-        lines.push(parts.join(", "));
-    }
-    for given_up in &plan.given_up {
-        lines.push(match given_up {
-            GivenUp::Intervals { needs_ns, .. } => {
-                format!("{given_up}, and no recommendation; those take {}", budget(*needs_ns))
-            }
-            _ => format!("Short of time: {given_up}; all would take {}", budget(given_up.needs_ns())),
-        });
-    }
-    lines
+    parts.join(", ")
 }
 
 /// Nanoseconds in a second.
@@ -94,15 +108,21 @@ mod tests {
                 "6 rounds of 2 models 24 s, outputs on 8 windows of text 16 s"
             ]
         );
+        let limit = protocol(Some(60), Budget::Limit);
+        let fewer = vec![GivenUp::Prompts { needs_ns: 150 * NS }, GivenUp::Windows { windows: 8, needs_ns: 90 * NS }];
+        let lines = plan_words(&limit, &plan(fewer));
+        assert_eq!(lines[0], "About 42 s of the 60 s allowed (--budget)");
+        assert_eq!(
+            lines[2],
+            "For want of time prompts are not asked, outputs are compared on 8 windows of text; everything would take \
+             2 min 30 s (--budget 3m)"
+        );
         let short = vec![GivenUp::Prompts { needs_ns: 150 * NS }, GivenUp::Intervals { rounds: 2, needs_ns: 42 * NS }];
         let lines = plan_words(&protocol(Some(20), Budget::Limit), &plan(short));
-        assert_eq!(lines[0], "About 42 s of the 20 s allowed (--budget)");
+        assert!(lines[0].ends_with("it ends after 20 s, with what there is by then (--budget)"), "{lines:?}");
         assert_eq!(
-            lines[2..],
-            [
-                "Short of time: prompts are not asked; all would take 2 min 30 s (--budget 3m)",
-                "2 rounds: a quick look, without intervals, and no recommendation; those take 42 s (--budget 50s)"
-            ]
+            lines[2],
+            "2 rounds: a quick look, without intervals, and no recommendation: those take 42 s (--budget 50s)"
         );
         assert!(
             plan_words(&protocol(Some(30), Budget::Aim), &plan(Vec::new()))[0].contains("although 30 s are aimed at")

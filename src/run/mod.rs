@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::{ModelScript, Script, ScriptedEngine},
-        probe::Virtual,
+        probe::{Clock, Virtual},
         record::InnerPolicy,
         testing::run::SimulatedLauncher,
     };
@@ -263,5 +263,58 @@ mod tests {
         let mut full = |run: &Run, _: &Entry| if run.rounds.len() == 3 { Err("the disk is full") } else { Ok(()) };
         assert_eq!(measure(&mut run, &mut full), Err("the disk is full"));
         assert_eq!((run.rounds.len(), run.ended), (3, Ended::Unfinished));
+    }
+
+    /// Puts a subject out of the race from the sixth round on.
+    struct Drops(usize);
+
+    impl Judge for Drops {
+        fn out_of_the_race(&self, run: &Run) -> Vec<(usize, DropReason)> {
+            assert!(run.rounds.len() >= 6, "nobody is out before there are intervals");
+            vec![(self.0, DropReason::Dominated { by: "candidate".into() })]
+        }
+    }
+
+    #[test]
+    fn who_is_out_of_the_race_is_measured_no_further_and_keeps_its_figures() {
+        let mut run = before_the_first_round();
+        let third = crate::record::Subject { name: "third".into(), ..run.subjects[1].clone() };
+        run.subjects.push(third);
+        (run.plan.protocol.precision, run.plan.protocol.max_rounds) = (-1.0, 8);
+        let clock = Virtual::default();
+        let mut script = script();
+        script.models.insert("third.gguf".into(), script.models["candidate.gguf"].clone());
+        let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script, clock.clone()));
+        let files = ["original.gguf", "candidate.gguf", "third.gguf"];
+        let mut nothing = |_: &Run, _: &Entry| Ok::<(), Infallible>(());
+        testing::judged(&launcher, clock, &files, &Drops(2), &mut run, &mut nothing).unwrap();
+        let visited = |round: &crate::record::Round| round.visits.iter().any(|visit| visit.model == 2);
+        assert_eq!(run.rounds.iter().map(visited).collect::<Vec<_>>(), [[true; 6].as_slice(), &[false; 2]].concat());
+        let decisions = &run.adaptation.as_ref().expect("it was decided").decisions;
+        assert!(matches!(&decisions[..], [Decision::Dropped { subject: 2, from_round: 6, .. }]), "{decisions:?}");
+        assert_eq!(run.subjects[2].outcome, Outcome::Done);
+    }
+
+    #[test]
+    fn a_limit_is_passed_by_one_sample_at_most() {
+        // A sample takes 3 s of the one and 2 s of the other; a look at both and the least work far more than is allowed.
+        for seconds in [1, 4, 9, 20, 31] {
+            let mut run = before_the_first_round();
+            let protocol = &mut run.plan.protocol;
+            (protocol.budget_s, protocol.budget) = (Some(seconds), crate::record::Budget::Limit);
+            let clock = Virtual::default();
+            let mut script = script();
+            for model in script.models.values_mut() {
+                model.prefill_ns_per_token *= 1000;
+            }
+            let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script, clock.clone()));
+            let mut nothing = |_: &Run, _: &Entry| Ok::<(), Infallible>(());
+            testing::measure(&launcher, clock.clone(), ["original.gguf", "candidate.gguf"], &mut run, &mut nothing)
+                .unwrap();
+            let passed = clock.now_ns();
+            assert!(passed <= seconds * 1_000_000_000 + 3_100_000_000, "{seconds} s: {passed} ns");
+            assert_eq!(run.ended, Ended::Budget, "{seconds} s");
+            assert!(run.time_plan.is_some_and(|plan| plan.is_quick_look()), "{seconds} s");
+        }
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn next(bench: &Bench<'_>, run: &Run, part: Part) -> Next {
     match part {
         Part::Least => least(bench, run, done),
         // Decisions fall between mirrored pairs: half a pair is not balanced.
-        Part::Rest if !done.is_multiple_of(2) => Next::Round,
+        Part::Rest if !done.is_multiple_of(2) && fits(bench, run, 1.0) => Next::Round,
+        Part::Rest if !done.is_multiple_of(2) => Next::Over(Ended::Budget),
         Part::Rest => rest(bench, run, done),
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    bench::{Bench, NoJudge, Save},
+    bench::{Bench, Judge, NoJudge, Save},
     connection::{Connection, Launcher},
     execute,
     exit::WorkerExit,
@@ -33,10 +33,22 @@ pub(super) fn measure<E>(
     run: &mut Run,
     save: &mut Save<'_, E>,
 ) -> Result<(), E> {
-    let (plan, files, interrupt) = (run.plan.clone(), files.map(PathBuf::from), AtomicBool::new(false));
+    judged(launcher, clock, &files, &NoJudge, run, save)
+}
+
+/// The same of any number of subjects, with somebody to ask.
+pub(super) fn judged<E>(
+    launcher: &dyn Launcher,
+    clock: Virtual,
+    files: &[&str],
+    judge: &dyn Judge,
+    run: &mut Run,
+    save: &mut Save<'_, E>,
+) -> Result<(), E> {
+    let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    let (plan, interrupt) = (run.plan.clone(), AtomicBool::new(false));
     let clock = Arc::new(clock);
-    let bench =
-        Bench { plan: &plan, files: &files, launcher, clock, devices: &[], interrupt: &interrupt, judge: &NoJudge };
+    let bench = Bench { plan: &plan, files: &files, launcher, clock, devices: &[], interrupt: &interrupt, judge };
     execute(&bench, run, &mut Silent, save)
 }
 

@@ -74,7 +74,7 @@ fn the_analysis_has_the_shape_scripts_rely_on() {
         .run()
         .ok();
     let analysis = ran.stdout_json();
-    assert_eq!(analysis["format"], 1);
+    assert_eq!(analysis["format"], 2);
     let models = analysis["models"].as_array().unwrap();
     assert_eq!((models[0]["role"].as_str(), models[1]["role"].as_str()), (Some("original"), Some("candidate")));
     for key in ["pp16", "tg8", "load", "memory_peak"] {

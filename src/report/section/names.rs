@@ -72,7 +72,7 @@ pub(crate) fn ended(ended: Ended) -> &'static str {
     match ended {
         Ended::RoundsDone => "every planned round was run",
         Ended::Precise => "every primary metric was as precise as asked",
-        Ended::Budget => "the next pair of rounds would not have fitted the time budget",
+        Ended::Budget => "the time was spent",
         Ended::Interrupted => "it was interrupted",
         Ended::NothingLeft => "no model was left that could be measured",
         Ended::Unfinished => "the record is unfinished",
