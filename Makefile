@@ -30,7 +30,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser deny hostile fuzz build models example bench answer tools clean
+.PHONY: help demo test test-browser deny hostile mutations fuzz build models example bench answer tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ deny: ## check licences, sources and versions of what this depends on, with carg
 
 hostile: tools ## run 200 damaged models, rather than the few of `make test`, and say what came of them
 	MUTATED_RUNS=200 $(CARGO) test $(FLAGS) --test it mutated -- --nocapture --test-threads 1
+
+mutations: tools ## show that tests/coverage.rs fails for each fault of the method, which is built in a copy
+	$(PYTHON) -B tests/mutations.py
 
 fuzz: $(addprefix fuzz-,$(FUZZED)) ## fuzz what reads others' files, each for SECONDS (60), with cargo-fuzz and a nightly compiler
 

@@ -107,6 +107,7 @@ impl Engine for ScriptedEngine {
             .get(file.as_ref())
             .ok_or_else(|| Error::Load { reason: format!("the script has no model {file}") })?;
         let process = Process {
+            subject: file.to_string(),
             script: script.clone(),
             clock: self.clock.clone(),
             machine: self.machine.clone(),
@@ -126,6 +127,8 @@ impl Engine for ScriptedEngine {
 /// A model of the script in a process that is as slow as it happens to be.
 #[derive(Debug)]
 struct Process {
+    /// The file it is of: subjects are told apart by it.
+    subject: String,
     script: ModelScript,
     clock: Virtual,
     machine: Option<Rc<RefCell<Machine>>>,
@@ -137,10 +140,9 @@ struct Process {
 impl Process {
     /// Lets work of `ns` on a steady machine pass, and says how long it took on this one.
     fn pass(&self, ns: u64) -> u64 {
-        let slowness = self
-            .machine
-            .as_ref()
-            .map_or(1.0, |machine| self.slowness * machine.borrow_mut().slowness_at(self.clock.now_ns()));
+        let slowness = self.machine.as_ref().map_or(1.0, |machine| {
+            self.slowness * machine.borrow_mut().slowness_at(self.clock.now_ns(), &self.subject)
+        });
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive time")]
         let took_ns = (ns as f64 * slowness) as u64;
         self.clock.advance(took_ns);
