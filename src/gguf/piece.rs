@@ -141,6 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn a_stem_has_neither_extension_nor_part() {
+        for (name, expected) in [
+            ("x-F16-00001-of-00002.gguf", "x-F16"),
+            ("x-F16.GGUF", "x-F16"),
+            ("x.v1-Q8_0.gguf", "x.v1-Q8_0"),
+            ("sha256-0a1b", "sha256-0a1b"),
+            (".gguf", ".gguf"),
+        ] {
+            assert_eq!(stem(name), expected);
+        }
+    }
+
+    #[test]
     fn pieces_of_bytes_are_known_by_what_follows_the_extension() {
         for name in [
             "x.gguf.part1of2",

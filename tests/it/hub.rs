@@ -395,6 +395,29 @@ fn without_a_network_the_cache_serves_or_an_error_comes_at_once() {
     assert!(matches!(error, HubError::Unreachable { .. }), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_large_file_that_is_no_model_is_refused_by_its_header() {
+    use crate::support::gguf::{Gguf, TEXT, string};
+    let large = |file: Gguf| {
+        let mut bytes = file.bytes();
+        bytes.resize(40 << 20, 0);
+        bytes
+    };
+    let embeds = large(Gguf::pocket().set("general.architecture", TEXT, &string("bert")));
+    let foreign = large(Gguf::pocket().entry("blk.0.attn_q.weight", |tensor| tensor.ty = 156));
+    let whole = large(Gguf::pocket());
+    let hub = Hub::start()
+        .with("o/embeds", Manner::Good, &[("m.gguf", &embeds)])
+        .with("o/foreign", Manner::Good, &[("m.gguf", &foreign)])
+        .with("o/m", Manner::Good, &[("m.gguf", &whole)]);
+    let person = Person::at(&hub);
+    assert!(person.fails("o/embeds").contains("o/embeds/m.gguf: an embedding model: it generates nothing"));
+    assert!(person.fails("o/foreign").contains("IQ3_KS (156) of ik_llama.cpp"));
+    assert!(hub.sent_bytes() <= 2 * (4 << 20), "{}", hub.sent_bytes());
+    assert_eq!(fs::metadata(person.asks("o/m").unwrap()).unwrap().len(), whole.len() as u64);
+}
+
 /// A person with this Hub and a home of their own.
 fn run(hub: &Hub, line: &str, prepare: impl FnOnce(&Path)) -> Ran {
     let bench = Bench::new(line);

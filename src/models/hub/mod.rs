@@ -102,6 +102,7 @@ pub fn fetch(
         {
             return Err(HubError::NoRoom { path: cache.clone(), free_bytes, needed_bytes });
         }
+        refuse_early(&client, asked, commit, parts)?;
         let (endpoint, repo) = (&hub.endpoint, &asked.repo);
         news(News::Announced(Announcement { endpoint, repo, files: &missing, cache, free_bytes }));
     }
@@ -120,6 +121,24 @@ pub fn fetch(
     }
     let path = together(paths, &shelf, commit, parts)?;
     Ok(Fetched { path, notes: notes.clone() })
+}
+
+/// A file from here on is worth a look at its header before the rest is fetched, in bytes.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// Refuses by its header what could not be measured once it is here.
+fn refuse_early(client: &Asker<'_>, asked: &HubName, commit: &str, parts: &[RemoteFile]) -> Result<(), HubError> {
+    // The first part of several need not have the tensors that say what it is.
+    let [file] = parts else { return Ok(()) };
+    let Some(total) = file.bytes.filter(|bytes| *bytes >= LARGE_BYTES) else { return Ok(()) };
+    let mut reader = RemoteReader::new(client, asked, commit, file);
+    let header = Header::parse(&mut reader, total);
+    if let Some(failure) = reader.failure {
+        return Err(failure);
+    }
+    let refused = |reason| HubError::Header { file: format!("{}/{}", asked.repo, file.name), reason };
+    let header = header.map_err(|error| refused(error.to_string()))?;
+    Facts::of(&header, &[]).refusal().map_or(Ok(()), |reason| Err(refused(reason)))
 }
 
 /// The first of these files, all of which lie in one folder: llama.cpp looks for the others beside it.
