@@ -16,6 +16,7 @@ fn main() {
         println!("cargo:rerun-if-changed={path}");
     }
 
+    list_documents();
     record("GIT_REVISION", git_revision());
     record("TARGET", env::var("TARGET").ok());
     record("PROFILE", env::var("PROFILE").ok());
@@ -43,6 +44,40 @@ fn main() {
     record("GGML_VERSION", options.get("GGML_VERSION").cloned());
     record("LLAMA_VERSION", upstream.get("LLAMA_VERSION").cloned());
     println!("cargo:rustc-env=GGUF_BENCH_LLAMA_OPTIONS={}", json_object(&options));
+}
+
+/// Writes the list of evaluation documents, `prompts/quality/documents/<domain>/<name>.txt`, for `src/prompts/texts.rs`: what is
+/// there is compiled in.
+fn list_documents() {
+    const FOLDER: &str = "prompts/quality/documents";
+    println!("cargo:rerun-if-changed={FOLDER}");
+    let mut lines = Vec::new();
+    for domain in entries(Path::new(FOLDER)).into_iter().filter(|path| path.is_dir()) {
+        for file in entries(&domain).into_iter().filter(|path| path.extension().is_some_and(|is| is == "txt")) {
+            let words = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let file_in_tree = file.display().to_string().replace('\\', "/");
+            lines.push(format!(
+                "    ({:?}, {:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?}))),\n",
+                words(&domain),
+                words(&file),
+                format!("/{file_in_tree}"),
+            ));
+        }
+    }
+    let list = lines.concat();
+    let code = format!(
+        "/// Domain, name and text of every document.\nconst DOCUMENTS: &[(&str, &str, &str)] = &[\n{list}];\n"
+    );
+    let folder = env::var("OUT_DIR").expect("cargo sets it");
+    fs::write(Path::new(&folder).join("documents.rs"), code).expect("cargo makes the folder");
+}
+
+/// What a folder holds, sorted; nothing when there is none.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = found.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 /// Hands `GGUF_BENCH_<name>` to the crate's `env!`.

@@ -35,7 +35,7 @@ pub(crate) use costs::MemorySummary;
 pub(crate) use costs::{BufferTotals, LoadSummary};
 pub(crate) use model::ModelAnalysis;
 pub(crate) use pareto::Axis;
-pub(crate) use quality::{Figure, Figures, KldKind, QualityAnalysis, QualityVerdict, TextFigures};
+pub(crate) use quality::{DomainFigures, Figure, Figures, KldKind, QualityAnalysis, QualityVerdict};
 pub(crate) use race::out_of_the_race;
 pub(crate) use recommend::{Advice, Choice, Limit, LimitCheck, NoRecommendation, Rank, Source};
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     model::ModelAnalysis,
+    quality,
     series::Series,
     verdict::{self, Verdict},
 };
@@ -172,17 +173,18 @@ fn exact(ratio: f64, equivalence: f64) -> Relation {
     }
 }
 
-/// Mean KLD, paired by window; the original's own is 0.
+/// Mean KLD, paired by window and document; the original's own is 0.
 fn divergence(run: &Run, a: usize, b: usize) -> Relation {
     let (Some(own), Some(other)) = (klds(run, a), klds(run, b)) else { return Relation::Open };
     let Some(differences) = differences(&own, &other) else { return Relation::Open };
     if differences.iter().flatten().all(|d| d.abs() <= 0.0) {
         return Relation::Same;
     }
+    let Some(plan) = &run.plan.quality else { return Relation::Open };
     let level = adjusted(run.plan.protocol.confidence, n_pairs(run.subjects.len()));
-    match stats::macro_mean(&differences, level) {
-        Ok(e) if e.high < 0.0 => Relation::Better,
-        Ok(e) if e.low > 0.0 => Relation::Worse,
+    match quality::mean_interval(&differences, plan.unit(), level) {
+        Some(e) if e.high < 0.0 => Relation::Better,
+        Some(e) if e.low > 0.0 => Relation::Worse,
         _ => Relation::Open,
     }
 }
@@ -201,7 +203,7 @@ fn klds(run: &Run, model: usize) -> Option<Vec<Text<'_>>> {
     (!scored.is_empty()).then_some(scored)
 }
 
-/// Window by window, the texts apart; `None` when they were not scored on the same windows.
+/// Window by window, the texts apart, as far as both were scored on the same; `None` when that is nowhere.
 fn differences(own: &[Text<'_>], other: &[Text<'_>]) -> Option<Vec<Vec<f64>>> {
     let signed = |scored: &[Text<'_>], sign: f64| -> Vec<Vec<f64>> {
         scored.iter().map(|(_, windows)| windows.iter().map(|w| sign * w.kld_nats).collect()).collect()
@@ -210,15 +212,15 @@ fn differences(own: &[Text<'_>], other: &[Text<'_>]) -> Option<Vec<Vec<f64>>> {
         (true, true) => return Some(vec![vec![0.0]]),
         (false, true) => return Some(signed(own, 1.0)),
         (true, false) => return Some(signed(other, -1.0)),
-        (false, false) if own.len() != other.len() => return None,
         (false, false) => {}
     }
-    let pair = |((text, own), (other_text, other)): (&Text<'_>, &Text<'_>)| {
+    let pair = |(text, own): &Text<'_>| {
+        let (_, other) = other.iter().find(|(other, _)| other == text)?;
         let of = |w: &WindowMeans| Some(w.kld_nats - other.iter().find(|o| o.window == w.window)?.kld_nats);
-        let same = text == other_text && own.len() == other.len();
-        same.then(|| own.iter().map(of).collect::<Option<Vec<f64>>>())?
+        Some(own.iter().filter_map(of).collect::<Vec<f64>>()).filter(|windows| !windows.is_empty())
     };
-    own.iter().zip(other).map(pair).collect()
+    let pairs: Vec<Vec<f64>> = own.iter().filter_map(pair).collect();
+    (!pairs.is_empty()).then_some(pairs)
 }
 
 #[cfg(test)]
@@ -303,8 +305,10 @@ mod tests {
         assert!((paired[0][0] - 0.2).abs() < 1e-12 && paired[0][1].abs() < 1e-12);
         let mut moved = windows(&[0.1, 0.1]);
         moved[1].window = 7;
-        assert!(differences(&one, &[(0, &moved[..])]).is_none(), "other windows");
-        assert!(differences(&one, &[(0, &b[..1])]).is_none(), "fewer windows");
+        for fewer in [&moved[..], &b[..1]] {
+            let common = differences(&one, &[(0, fewer)]).expect("a window in common");
+            assert!(common.len() == 1 && common[0].len() == 1 && (common[0][0] - 0.2).abs() < 1e-12, "{common:?}");
+        }
         assert!(differences(&one, &[(1, &b[..])]).is_none(), "another text");
         assert_eq!(differences(&[], &one), Some(vec![vec![-0.3, -0.1]]), "the original has none");
     }

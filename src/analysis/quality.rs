@@ -1,7 +1,12 @@
-//! What quantizing did to a candidate's output, with intervals over windows.
+//! What quantizing did to a candidate's output, with intervals over documents, or over windows where the texts are few.
 //!
-//! Texts count equally (macro-average). Intervals are t intervals of the stratified mean, paired by window where two models
-//! are compared; for KLD, which is skewed, a seeded bootstrap that draws windows within each text stands beside it.
+//! Windows of one text resemble each other, so a document is one value: the mean over its windows. Documents count equally. With
+//! fewer texts than documents are needed, windows are the unit and what is found holds for these texts alone. Candidates are held
+//! against each other on the windows that all of them were scored on. The coverage test below holds the intervals to what they
+//! promise, on windows of real models.
+
+#[cfg(test)]
+mod coverage;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,8 +15,8 @@ use super::series::MetricSummary;
 use crate::{
     metric::MetricId,
     record::{
-        CandidateQuality, Outcome, Quality, QualityStop, Reference, Role, Run, Sharing, Summary, TextQuality,
-        WindowMeans,
+        CandidateQuality, FEWEST_DOCUMENTS, Outcome, Quality, QualityPlan, QualityStop, QualityUnit, Reference, Role,
+        Run, Sharing, Summary, TextBits, TextQuality, WindowMeans,
     },
     stats::{self, Estimate},
 };
@@ -33,36 +38,61 @@ pub struct QualityAnalysis {
     pub precision_reached: Option<f64>,
     /// Tokens a window, of which the second half is scored.
     pub n_ctx: u32,
-    /// Windows scored, over all texts.
+    /// What the intervals are over: documents, or windows of these texts alone.
+    pub unit: QualityUnit,
+    /// Documents there must be for an interval over them.
+    pub fewest_documents: usize,
+    /// Texts with a scored window.
+    pub documents: usize,
+    /// Windows scored, over all texts, of those that all candidates have in common.
     pub windows: usize,
     /// All texts, each counting equally; `None` when no window was scored.
     pub overall: Option<Figures>,
+    /// All scored tokens together; `None` when the comparison was cut off, and in records of before documents.
+    pub summary: Option<Summary>,
+    /// By domain, in the plan's order; only those with a scored window.
+    pub domains: Vec<DomainFigures>,
     /// By text, in the plan's order; only those with a scored window.
     pub texts: Vec<TextFigures>,
     /// The overall mean KLD held against what the person accepts, when they said.
     pub verdict: Option<QualityVerdict>,
+    /// In what its tokenizer differs from the original's although both read the texts as the same tokens.
+    pub note: Option<String>,
+    /// In place of KLD, where the candidate reads the texts as other tokens than the original.
+    pub bits_per_byte: Option<BitsFigures>,
 }
 
-/// The figures of one text or of all.
+/// How well a candidate and the original each predict the same bytes. It says nothing of how alike their outputs are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct BitsFigures {
+    /// The candidate's, in bits for each byte of the text; texts count equally.
+    pub candidate: Figure,
+    /// The original's.
+    pub original: Figure,
+    /// The candidate's less the original's, paired by text.
+    pub difference: Figure,
+    /// Texts that both predicted.
+    pub documents: usize,
+}
+
+/// The figures of one text, of a domain or of all.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
     /// PPL(Q); over texts the geometric mean.
     pub ppl: Figure,
     /// PPL(base).
     pub ppl_original: Figure,
-    /// PPL(Q) / PPL(base), paired by window.
+    /// PPL(Q) / PPL(base), paired by window and document.
     pub ppl_ratio: Figure,
     /// Mean KLD, in nats.
     pub kld_mean_nats: Figure,
-    /// The same with the bootstrap's interval.
-    pub kld_mean_bootstrap_nats: Figure,
-    /// 99 % of tokens have a smaller KLD, in nats; the interval is the bootstrap's. Over texts the mean of theirs.
+    /// 99 % of all tokens have a smaller KLD, in nats. No interval that was tried held at the counts that are scored, so it has none.
     pub kld_p99_nats: Figure,
     /// Tokens with equal first choices, as a fraction.
     pub top1_agreement: Figure,
 }
 
-/// A value with its interval at the plan's confidence; `None` under the windows it needs.
+/// A value with its interval at the plan's confidence; `None` under the documents or windows it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Figure {
     /// The value.
@@ -86,7 +116,24 @@ pub struct TextFigures {
     pub n_windows: usize,
     /// Its figures.
     pub figures: Figures,
-    /// Everything else under llama-perplexity's names; `None` when the comparison was cut off.
+    /// Everything else under llama-perplexity's names; `None` when the comparison was cut off, and where the domain has it.
+    pub summary: Option<Summary>,
+}
+
+/// A candidate's output on the texts of a domain.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DomainFigures {
+    /// The domain.
+    pub domain: String,
+    /// Its texts with a scored window.
+    pub documents: usize,
+    /// Their scored windows.
+    pub windows: usize,
+    /// Windows there are.
+    pub n_windows: usize,
+    /// Its figures, documents counting equally.
+    pub figures: Figures,
+    /// All its tokens together; `None` when the comparison was cut off.
     pub summary: Option<Summary>,
     /// KLD of the tokens above the 95th percentile that the record is sure to hold all of, ascending.
     #[serde(skip)]
@@ -171,11 +218,23 @@ pub struct Absent {
 pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
     let (quality, plan) = (run.quality.as_ref()?, run.plan.quality.as_ref()?);
     let result = quality.results.iter().find(|result| result.candidate == model)?;
-    let scored: Vec<&[WindowMeans]> =
-        result.texts.iter().map(|text| &text.windows[..]).filter(|windows| !windows.is_empty()).collect();
-    let overall = (!scored.is_empty()).then(|| figures(&scored, run));
+    let scored = in_common(quality, result);
+    let figures = |texts: &[&[WindowMeans]], unit| figures(texts, unit, run.plan.protocol.confidence);
+    let all: Vec<&[WindowMeans]> = scored.iter().map(|(_, windows)| *windows).collect();
+    let overall = (!all.is_empty()).then(|| figures(&all, plan.unit()));
     let kld = KldKind::of(quality);
     let verdict = plan.max_kld_nats.zip(overall.as_ref()).map(|(most, f)| verdict(f.kld_mean_nats, kld, most));
+    let texts = scored.iter().map(|(text, windows)| {
+        let planned = plan.texts.get(text.text);
+        TextFigures {
+            name: planned.map_or_else(String::new, |text| text.name.clone()),
+            domain: planned.map_or_else(String::new, |text| text.domain.clone()),
+            windows: windows.len(),
+            n_windows: quality.texts[text.text].n_windows,
+            figures: figures(&[windows], QualityUnit::Window),
+            summary: text.summary.clone(),
+        }
+    });
     Some(QualityAnalysis {
         outcome: result.outcome.clone(),
         kld,
@@ -184,38 +243,124 @@ pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
         precision_reached: overall.as_ref().and_then(|f| f.kld_mean_nats.relative_half_width()),
         stopped: result.stopped,
         n_ctx: plan.n_ctx,
-        windows: scored.iter().map(|windows| windows.len()).sum(),
+        unit: plan.unit(),
+        fewest_documents: FEWEST_DOCUMENTS,
+        documents: all.len(),
+        windows: all.iter().map(|windows| windows.len()).sum(),
         overall,
-        texts: texts(result, quality, run),
+        summary: result.overall.clone().or_else(|| only(&result.texts)?.summary.clone()),
+        domains: domains(&scored, result, quality, plan, &figures),
+        texts: texts.collect(),
         verdict,
+        note: result.note.clone(),
+        bits_per_byte: bits_per_byte(quality, result, plan.unit(), run.plan.protocol.confidence),
     })
 }
 
-fn texts(result: &CandidateQuality, quality: &Quality, run: &Run) -> Vec<TextFigures> {
-    let plan = run.plan.quality.iter().flat_map(|plan| &plan.texts);
-    let names: Vec<(&str, &str)> = plan.map(|text| (text.name.as_str(), text.domain.as_str())).collect();
-    let scored = result.texts.iter().filter(|text| !text.windows.is_empty());
-    scored
-        .map(|text| {
-            let (name, domain) = names.get(text.text).copied().unwrap_or_default();
-            TextFigures {
-                name: name.into(),
-                domain: domain.into(),
-                windows: text.windows.len(),
-                n_windows: quality.texts[text.text].n_windows,
-                figures: figures(&[&text.windows], run),
-                summary: text.summary.clone(),
-                kld_tail_nats: text.summary.as_ref().map_or_else(Vec::new, |summary| kld_tail(text, summary)),
-            }
+fn bits_per_byte(
+    quality: &Quality,
+    result: &CandidateQuality,
+    unit: QualityUnit,
+    confidence: f64,
+) -> Option<BitsFigures> {
+    let (own, original) = (result.bits_per_byte.as_ref()?, quality.original_bits_per_byte.as_ref()?);
+    let bits = |text: &TextBits| text.nll_nats / std::f64::consts::LN_2 / (text.bytes as f64);
+    let pair = |own: &TextBits| {
+        let other = original.texts.iter().find(|other| other.text == own.text)?;
+        (own.bytes > 0 && other.bytes > 0).then(|| (bits(own), bits(other)))
+    };
+    let pairs: Vec<(f64, f64)> = own.texts.iter().filter_map(pair).collect();
+    // A text is one value, so without documents there is nothing an interval could be over.
+    let figure = |of: fn(&(f64, f64)) -> f64| {
+        let values: Vec<Vec<f64>> = pairs.iter().map(|pair| vec![of(pair)]).collect();
+        Figure::of(&values, mean_interval(&values, unit, confidence))
+    };
+    (!pairs.is_empty()).then(|| BitsFigures {
+        candidate: figure(|pair| pair.0),
+        original: figure(|pair| pair.1),
+        difference: figure(|pair| pair.0 - pair.1),
+        documents: pairs.len(),
+    })
+}
+
+/// A text of a candidate, and those of its windows that count.
+type Scored<'a> = (&'a TextQuality, &'a [WindowMeans]);
+
+/// What was scored of a candidate, as far as every other candidate that was done was scored on it too: windows are scored in one
+/// order, so what they have in common is where the shortest ends.
+fn in_common<'a>(quality: &Quality, result: &'a CandidateQuality) -> Vec<Scored<'a>> {
+    let is_done = |result: &&CandidateQuality| {
+        result.outcome == Outcome::Done && !matches!(result.stopped, None | Some(QualityStop::Interrupted))
+    };
+    let windows_of = |result: &CandidateQuality, text: usize| {
+        result.texts.iter().find(|own| own.text == text).map_or(0, |own| own.windows.len())
+    };
+    let common = |text: &TextQuality| {
+        let others = quality.results.iter().filter(is_done).map(|other| windows_of(other, text.text));
+        others.min().unwrap_or(usize::MAX).min(text.windows.len())
+    };
+    // One that was cut off says what it can, on its own windows.
+    let own = |text: &TextQuality| if is_done(&result) { common(text) } else { text.windows.len() };
+    let scored = result.texts.iter().map(|text| (text, &text.windows[..own(text)]));
+    scored.filter(|(_, windows)| !windows.is_empty()).collect()
+}
+
+fn only<T>(list: &[T]) -> Option<&T> {
+    match list {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+fn domains(
+    scored: &[Scored<'_>],
+    result: &CandidateQuality,
+    quality: &Quality,
+    plan: &QualityPlan,
+    figures: &impl Fn(&[&[WindowMeans]], QualityUnit) -> Figures,
+) -> Vec<DomainFigures> {
+    let mut names: Vec<&str> = Vec::new();
+    for text in &plan.texts {
+        if !names.contains(&&*text.domain) {
+            names.push(&text.domain);
+        }
+    }
+    let of = |name: &str| {
+        let in_domain = |text: usize| plan.texts.get(text).is_some_and(|text| text.domain == name);
+        let own: Vec<&Scored<'_>> = scored.iter().filter(|(text, _)| in_domain(text.text)).collect();
+        let windows: Vec<&[WindowMeans]> = own.iter().map(|(_, windows)| *windows).collect();
+        if windows.is_empty() {
+            return None;
+        }
+        let planned = (0..plan.texts.len()).filter(|&text| in_domain(text)).count();
+        let together = result.domains.iter().find(|domain| domain.domain == name).map(|domain| &domain.summary);
+        // A domain of one text has that text's; one of several, in a record of before documents, has none.
+        let summary = together.or_else(|| own.first().filter(|_| planned == 1)?.0.summary.as_ref());
+        let unit = if planned == 1 { QualityUnit::Window } else { QualityUnit::Document };
+        let of_domain = quality.texts.iter().enumerate().filter(|(text, _)| in_domain(*text));
+        Some(DomainFigures {
+            domain: name.into(),
+            documents: windows.len(),
+            windows: windows.iter().map(|windows| windows.len()).sum(),
+            n_windows: of_domain.map(|(_, text)| text.n_windows).sum(),
+            figures: figures(&windows, unit),
+            summary: summary.cloned(),
+            kld_tail_nats: summary.map_or_else(Vec::new, |summary| kld_tail(&windows, summary)),
         })
-        .collect()
+    };
+    names.into_iter().filter_map(of).collect()
 }
 
 /// Each window keeps its largest: what lies above the least kept of every window is complete.
-fn kld_tail(text: &TextQuality, summary: &Summary) -> Vec<f64> {
+fn kld_tail(texts: &[&[WindowMeans]], summary: &Summary) -> Vec<f64> {
+    let windows = || texts.iter().flat_map(|windows| *windows);
+    if windows().count() != summary.windows {
+        // The summary counts windows that others were not scored on.
+        return Vec::new();
+    }
     let least_kept = |w: &WindowMeans| w.kld_largest_nats.last().map_or(f64::INFINITY, |v| f64::from(*v));
-    let sure = text.windows.iter().map(least_kept).fold(summary.kld_percentiles_nats.p95, f64::max);
-    let kept = text.windows.iter().flat_map(|w| &w.kld_largest_nats).map(|v| f64::from(*v));
+    let sure = windows().map(least_kept).fold(summary.kld_percentiles_nats.p95, f64::max);
+    let kept = windows().flat_map(|w| &w.kld_largest_nats).map(|v| f64::from(*v));
     let mut tail: Vec<f64> = kept.filter(|v| *v > sure).collect();
     tail.sort_by(f64::total_cmp);
     tail
@@ -262,40 +407,59 @@ fn verdict(kld: Figure, kind: KldKind, max_kld_nats: f64) -> QualityVerdict {
     }
 }
 
-fn figures(texts: &[&[WindowMeans]], run: &Run) -> Figures {
-    let (confidence, seed) = (run.plan.protocol.confidence, run.plan.seed);
-    let mean = |of: fn(&WindowMeans) -> f64| {
-        let values: Vec<Vec<f64>> = texts.iter().map(|windows| windows.iter().map(of).collect()).collect();
-        Figure::of_mean(&values, confidence)
+/// The figures of texts, each with its windows.
+fn figures(texts: &[&[WindowMeans]], unit: QualityUnit, confidence: f64) -> Figures {
+    let values = |of: fn(&WindowMeans) -> f64| -> Vec<Vec<f64>> {
+        texts.iter().map(|windows| windows.iter().map(of).collect()).collect()
     };
-    let kld_mean = |drawn: &[Vec<usize>]| {
-        let of_text = |(windows, drawn): (&&[WindowMeans], &Vec<usize>)| {
-            drawn.iter().map(|&at| windows[at].kld_nats).sum::<f64>() / drawn.len() as f64
-        };
-        texts.iter().zip(drawn).map(of_text).sum::<f64>() / texts.len() as f64
-    };
-    let kld_p99 = |drawn: &[Vec<usize>]| {
-        texts.iter().zip(drawn).map(|(windows, drawn)| p99(windows, drawn)).sum::<f64>() / texts.len() as f64
-    };
-    let sizes: Vec<usize> = texts.iter().map(|windows| windows.len()).collect();
+    let mean = |of: fn(&WindowMeans) -> f64| Figure::of_mean(&values(of), unit, confidence);
+    let kld = values(|window| window.kld_nats);
     Figures {
         ppl: mean(|window| window.nll_candidate_nats).exp(),
         ppl_original: mean(|window| window.nll_base_nats).exp(),
         ppl_ratio: mean(|window| window.nll_candidate_nats - window.nll_base_nats).exp(),
-        kld_mean_nats: mean(|window| window.kld_nats),
-        kld_mean_bootstrap_nats: bootstrapped(&sizes, seed, confidence, kld_mean),
-        kld_p99_nats: bootstrapped(&sizes, seed, confidence, kld_p99),
+        kld_mean_nats: Figure::of(&kld, positive_mean(&kld, unit, confidence)),
+        kld_p99_nats: Figure { value: p99(texts), low: None, high: None },
         top1_agreement: mean(|window| window.same_top_fraction),
     }
 }
 
+/// The interval of a mean that may have any sign, over the unit.
+pub(super) fn mean_interval(texts: &[Vec<f64>], unit: QualityUnit, confidence: f64) -> Option<Estimate> {
+    match unit {
+        QualityUnit::Document if texts.len() < FEWEST_DOCUMENTS => None,
+        QualityUnit::Document => stats::window_t(&stats::means(texts), confidence).ok(),
+        QualityUnit::Window => stats::macro_mean(texts, confidence).ok().filter(|_| enough_windows(texts)),
+    }
+}
+
+/// The interval of a mean of what is never negative, over the unit.
+fn positive_mean(texts: &[Vec<f64>], unit: QualityUnit, confidence: f64) -> Option<Estimate> {
+    match (unit, texts) {
+        (QualityUnit::Document, _) if texts.len() < FEWEST_DOCUMENTS => None,
+        (QualityUnit::Document, _) => stats::positive_mean(&stats::means(texts), confidence).ok(),
+        (QualityUnit::Window, [one]) => stats::positive_mean(one, confidence).ok().filter(|_| enough_windows(texts)),
+        (QualityUnit::Window, _) => mean_interval(texts, unit, confidence),
+    }
+}
+
+/// Windows there must be for an interval over them.
+const FEWEST_WINDOWS: usize = 8;
+
+fn enough_windows(texts: &[Vec<f64>]) -> bool {
+    texts.iter().map(Vec::len).sum::<usize>() >= FEWEST_WINDOWS
+}
+
 impl Figure {
-    fn of_mean(texts: &[Vec<f64>], confidence: f64) -> Self {
-        if let Ok(Estimate { value, low, high }) = stats::macro_mean(texts, confidence) {
-            return Self { value, low: Some(low), high: Some(high) };
-        }
-        let means: f64 = texts.iter().map(|windows| windows.iter().sum::<f64>() / windows.len() as f64).sum();
-        Self { value: means / texts.len() as f64, low: None, high: None }
+    fn of_mean(texts: &[Vec<f64>], unit: QualityUnit, confidence: f64) -> Self {
+        Self::of(texts, mean_interval(texts, unit, confidence))
+    }
+
+    /// The mean of the texts' means, with this interval.
+    fn of(texts: &[Vec<f64>], interval: Option<Estimate>) -> Self {
+        let means = stats::means(texts);
+        let value = means.iter().sum::<f64>() / means.len() as f64;
+        Self { value, low: interval.map(|i| i.low), high: interval.map(|i| i.high) }
     }
 
     fn relative_half_width(self) -> Option<f64> {
@@ -308,11 +472,12 @@ impl Figure {
     }
 }
 
-/// The 99th percentile of KLD over the tokens of these windows, interpolated as llama-perplexity does. It needs the largest
-/// hundredth of all; each window brings its largest tenth.
-fn p99(windows: &[WindowMeans], drawn: &[usize]) -> f64 {
-    let tokens: usize = drawn.iter().map(|&at| windows[at].tokens).sum();
-    let mut largest: Vec<f32> = drawn.iter().flat_map(|&at| &windows[at].kld_largest_nats).copied().collect();
+/// The 99th percentile of KLD over all tokens, interpolated as llama-perplexity does. It needs the largest hundredth of all; each
+/// window brings its largest tenth.
+fn p99(texts: &[&[WindowMeans]]) -> f64 {
+    let windows = || texts.iter().flat_map(|windows| *windows);
+    let tokens: usize = windows().map(|window| window.tokens).sum();
+    let mut largest: Vec<f32> = windows().flat_map(|window| &window.kld_largest_nats).copied().collect();
     let place = 0.99 * tokens.saturating_sub(1) as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of tokens")]
     let below = place.floor() as usize;
@@ -324,15 +489,6 @@ fn p99(windows: &[WindowMeans], drawn: &[usize]) -> f64 {
     let own = f64::from(*own);
     let next = above.iter().copied().min_by(f32::total_cmp).map_or(own, f64::from);
     own + (place - below as f64) * (next - own)
-}
-
-/// Value and percentile interval of a statistic of windows; the value alone where the windows are too few for the bootstrap.
-fn bootstrapped(sizes: &[usize], seed: u64, confidence: f64, statistic: impl Fn(&[Vec<usize>]) -> f64) -> Figure {
-    if let Ok(Estimate { value, low, high }) = stats::stratified_bootstrap(sizes, seed, confidence, &statistic) {
-        return Figure { value, low: Some(low), high: Some(high) };
-    }
-    let whole: Vec<Vec<usize>> = sizes.iter().map(|&size| (0..size).collect()).collect();
-    Figure { value: statistic(&whole), low: None, high: None }
 }
 
 #[cfg(test)]
@@ -361,12 +517,8 @@ mod tests {
         let all: Vec<f64> = (0..1000).map(f64::from).collect();
         let windows: Vec<WindowMeans> =
             (0..10).map(|w| window(w, &all.iter().copied().skip(w).step_by(10).collect::<Vec<_>>())).collect();
-        let drawn: Vec<usize> = (0..10).collect();
         let expected = stats::quantile(&all, 0.99).expect("values");
-        assert!((p99(&windows, &drawn) - expected).abs() < 1e-9);
-        let figure = bootstrapped(&[10], 1, 0.95, |drawn| p99(&windows, &drawn[0]));
-        assert!(figure.low.is_some_and(|low| low <= expected) && figure.high.is_some_and(|high| high >= expected));
-        assert!(bootstrapped(&[9], 1, 0.95, |_| 1.0).low.is_none());
+        assert!((p99(&[&windows]) - expected).abs() < 1e-9);
     }
 
     #[test]
@@ -391,7 +543,14 @@ mod tests {
     }
 
     fn quality(reference: Reference, sharing: Sharing) -> Quality {
-        Quality { texts: Vec::new(), reference, sharing, workers: Vec::new(), results: Vec::new() }
+        Quality {
+            texts: Vec::new(),
+            reference,
+            sharing,
+            workers: Vec::new(),
+            results: Vec::new(),
+            original_bits_per_byte: None,
+        }
     }
 
     #[test]

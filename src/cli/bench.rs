@@ -76,7 +76,7 @@ pub(super) struct Job {
 }
 
 /// Texts of every measurement but the demo's.
-const TEXTS: Texts = Texts { defaults: prompts::builtin_texts, quick: false };
+const TEXTS: Texts = Texts { defaults: prompts::documents, quick: false, most_windows: None };
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
     let CompareArgs { original, quantized, output, measure } = args;

@@ -23,6 +23,8 @@ const POCKET_FILE: &str = "pocket-4m-f16.gguf";
 const TYPES: [&str; 3] = ["Q8_0", "Q4_K_M", "Q2_K"];
 /// Its samples last milliseconds, so a round takes many.
 const QUICK_INNER: u32 = 8;
+/// Of as many documents: a second's work.
+const WINDOWS: usize = 16;
 /// A minute, so that a person watches to the end.
 const BUDGET_S: u64 = 60;
 
@@ -38,7 +40,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let DemoArgs { output, measure } = args;
     let environment = Environment::read()?;
     let scale = Scale { quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
-    let texts = Texts { defaults: prompts::pocket_texts, quick: true };
+    let texts = Texts { defaults: prompts::pocket_documents, quick: false, most_windows: Some(WINDOWS) };
     let Request { plan, settings, inputs, constraints, execution } =
         measure.into_request(scale, texts, &environment)?;
     let types = quantize::types(&TYPES.map(String::from))?;

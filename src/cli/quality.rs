@@ -45,7 +45,7 @@ pub(super) struct QualityCommand {
     execution: ExecutionArgs,
     #[command(flatten)]
     quality: QualityArgs,
-    /// Score 16 windows: a quick look, labelled as such
+    /// Score 8 windows, one of each document: a quick look, labelled as such
     #[arg(long, help_heading = "Quality")]
     quick: bool,
     /// Confidence of every interval
@@ -70,7 +70,8 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         recommendation,
         engine,
     } = args;
-    let OutputComparison { plan, inputs } = quality.into_plan(Texts { defaults: prompts::builtin_texts, quick })?;
+    let OutputComparison { plan, inputs } =
+        quality.into_plan(Texts { defaults: prompts::documents, quick, most_windows: None })?;
     if logits.is_some() && plan.memory == QualityMemory::Cached {
         bail!("--quality-memory cached keeps a part of the original's output; with --logits all of it is there");
     }

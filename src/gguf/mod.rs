@@ -32,6 +32,6 @@ pub(crate) use kind::{Kind, begins_quant};
 pub(crate) use model::Model;
 pub(crate) use piece::{BytePiece, SplitName, stem};
 pub(crate) use stated::Contradiction;
-pub(crate) use tokenizer::tokenizer_difference;
+pub(crate) use tokenizer::{differing_keys, tokenizer_difference};
 pub use types::GgmlType;
 pub(crate) use types::{FileType, FileTypeSource};

@@ -1,5 +1,6 @@
 //! What a header says about the tokenizer, and a fingerprint that tells two tokenizers apart.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -91,6 +92,21 @@ pub(crate) fn tokenizer_difference(original: &TokenizerFacts, candidate: &Tokeni
         return Some(named("BOS rule", rule(b.add_bos), rule(a.add_bos)));
     }
     (a.fingerprint != b.fingerprint).then(|| "its tokens, merges or special ids differ from the original's".into())
+}
+
+/// The keys in which two files' tokenizers differ, chat templates aside, alphabetically.
+pub(crate) fn differing_keys(original: &Metadata, candidate: &Metadata) -> Vec<String> {
+    let of = |metadata: &Metadata| -> BTreeMap<String, String> {
+        let kept = metadata.iter().filter(|(key, _)| key.starts_with("tokenizer.") && !key.contains("chat_template"));
+        let identity = |value: &Value| match value {
+            Value::Text(text) => text.sha256.clone(),
+            other => other.summary(),
+        };
+        kept.map(|(key, value)| (key.to_owned(), identity(value))).collect()
+    };
+    let (a, b) = (of(original), of(candidate));
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).cloned().collect()
 }
 
 #[cfg(test)]

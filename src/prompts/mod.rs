@@ -10,4 +10,4 @@ mod texts;
 pub(crate) use file::read;
 pub(crate) use suite::Prompt;
 pub use suite::{LengthClass, suite};
-pub(crate) use texts::{Text, builtin_texts, pocket_texts, read_text};
+pub(crate) use texts::{Text, documents, pocket_documents, read_text};

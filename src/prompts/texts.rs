@@ -1,5 +1,6 @@
 //! Evaluation texts: what perplexity and KL divergence are measured on, by domain.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::Error;
@@ -22,37 +23,68 @@ impl Text {
     }
 }
 
-macro_rules! text_files {
-    ($folder:literal: $($name:literal),+ $(,)?) => {
-        [$(($name, include_str!(concat!("../../prompts/quality/", $folder, $name, ".txt")))),+]
-    };
-}
+include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 
-const BUILTIN: [(&str, &str); 8] = text_files!["":
-    "narrative",
-    "technical",
-    "dialogue",
-    "code",
-    "arithmetic",
-    "german",
-    "spanish",
-    "french",
+const POCKET: [(&str, &str); 3] = [
+    ("scripture", include_str!("../../prompts/quality/pocket/scripture.txt")),
+    ("hacker-lexicon", include_str!("../../prompts/quality/pocket/hacker-lexicon.txt")),
+    ("satire", include_str!("../../prompts/quality/pocket/satire.txt")),
 ];
 
-const POCKET: [(&str, &str); 3] = text_files!["pocket/": "scripture", "hacker-lexicon", "satire"];
+/// A document of the bundled model's texts has at least so many bytes: a window of 512 tokens and some to spare.
+const POCKET_DOCUMENT_BYTES: usize = 2_600;
+/// And there are at most so many of each, spread over the text: more would resemble each other.
+const POCKET_DOCUMENTS: usize = 12;
 
-/// The default texts, one a domain, written for this project.
-pub(crate) fn builtin_texts() -> Vec<Text> {
-    BUILTIN.into_iter().map(text).collect()
+/// The default documents, written for this project, their domains taking turns.
+pub(crate) fn documents() -> Vec<Text> {
+    let text = |&(domain, name, body): &(&str, &str, &str)| Text {
+        name: format!("{domain}/{name}"),
+        domain: domain.to_owned(),
+        body: body.to_owned(),
+    };
+    in_turns(DOCUMENTS.iter().map(text).collect())
 }
 
-/// What was held out from the bundled model's training; other models have likely read it.
-pub(crate) fn pocket_texts() -> Vec<Text> {
-    POCKET.into_iter().map(text).collect()
+/// What was held out from the bundled model's training, in documents; other models have likely read it.
+pub(crate) fn pocket_documents() -> Vec<Text> {
+    let of = |(name, body): (&str, &str)| {
+        let all = pieces(body, POCKET_DOCUMENT_BYTES);
+        let step = all.len().div_ceil(POCKET_DOCUMENTS).max(1);
+        let document = |(number, body): (usize, String)| Text {
+            name: format!("{name}/{:02}", number + 1),
+            domain: name.to_owned(),
+            body,
+        };
+        all.into_iter().enumerate().step_by(step).map(document).collect::<Vec<_>>()
+    };
+    in_turns(POCKET.into_iter().flat_map(of).collect())
 }
 
-fn text((name, body): (&str, &str)) -> Text {
-    Text { name: name.to_owned(), domain: name.to_owned(), body: body.to_owned() }
+/// One document of each domain before any domain has a second.
+fn in_turns(texts: Vec<Text>) -> Vec<Text> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let turn = |text: Text| {
+        let turn = seen.entry(text.domain.clone()).or_default();
+        *turn += 1;
+        (*turn, text)
+    };
+    let mut turns: Vec<(usize, Text)> = texts.into_iter().map(turn).collect();
+    turns.sort_by_key(|(turn, _)| *turn);
+    turns.into_iter().map(|(_, text)| text).collect()
+}
+
+/// A text in pieces of at least so many bytes that end with a paragraph; a shorter rest is left out.
+fn pieces(text: &str, bytes: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    for paragraph in text.split_inclusive("\n\n") {
+        piece.push_str(paragraph);
+        if piece.len() >= bytes {
+            pieces.push(std::mem::take(&mut piece));
+        }
+    }
+    pieces
 }
 
 /// Reads a text given as `FILE`, named after the file, or as `NAME=FILE`; the name is the domain too.
@@ -91,28 +123,40 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_no_long_line_occurs_twice() {
-        let texts = [builtin_texts(), pocket_texts()].concat();
+        let texts = [documents(), pocket_documents()].concat();
         let names: BTreeSet<_> = texts.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names.len(), texts.len());
-        for text in texts {
-            let mut seen = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        for text in &texts {
             for line in text.body.lines().filter(|l| l.len() > 80) {
                 assert!(seen.insert(line), "{}: {line}", text.name);
             }
         }
     }
 
-    /// A tokenizer makes at most one token of four bytes of such prose; five windows of 512 need 2,560 tokens.
+    /// 3,000 bytes are 512 tokens by common tokenizers, whatever the language; a document of the domain `long` has two windows.
     #[test]
-    fn builtin_texts_are_long_enough_for_five_windows() {
-        for text in builtin_texts() {
-            assert!(text.scored().len() > 9_000, "{}", text.name);
+    fn documents_of_eight_domains_take_turns_and_are_long_enough() {
+        let texts = documents();
+        let domains: BTreeSet<_> = texts.iter().map(|t| t.domain.as_str()).collect();
+        let first: BTreeSet<_> = texts.iter().take(domains.len()).map(|t| t.domain.as_str()).collect();
+        assert_eq!(first, domains, "one of each domain before any has a second");
+        for text in &texts {
+            let least = if text.domain == "long" { 6_000 } else { 3_000 };
+            assert!(text.scored().len() >= least, "{}: {} bytes", text.name, text.scored().len());
         }
     }
 
     #[test]
+    fn the_bundled_models_texts_are_documents_too() {
+        let texts = pocket_documents();
+        assert!((16..=3 * POCKET_DOCUMENTS).contains(&texts.len()), "{}", texts.len());
+        assert!(texts.iter().all(|text| text.body.len() >= POCKET_DOCUMENT_BYTES));
+    }
+
+    #[test]
     fn only_one_final_newline_is_left_out() {
-        let text = text(("t", "a\n\n"));
+        let text = Text { name: "t".into(), domain: "t".into(), body: "a\n\n".into() };
         assert_eq!(text.scored(), "a\n");
         assert_eq!(text.body, "a\n\n");
     }

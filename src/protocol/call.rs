@@ -86,6 +86,8 @@ pub(crate) enum Operation {
         max_new_tokens: u32,
     },
     Compare,
+    /// Texts scored by one model alone.
+    Score,
     /// One more window of a comparison.
     Window,
     Close,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Operation};
-use crate::record::{QualityStop, QualityText, Settings, Summary, WindowMeans};
+use crate::record::{DomainQuality, QualityStop, QualityText, QualityUnit, Settings, Summary, WindowMeans};
 
 /// Compare the outputs of candidates with those of an original; the only call but [`super::Hello`] that its worker gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub(crate) struct Compare {
     pub(crate) n_ctx: u32,
     /// The texts; none with a file of log-probabilities, which holds tokens.
     pub(crate) texts: Vec<String>,
+    /// The domain of each text, a file's included.
+    pub(crate) domains: Vec<String>,
     pub(crate) stop: StopRule,
     /// Which models are in memory at the same time.
     pub(crate) hold: Hold,
@@ -88,12 +90,24 @@ pub(crate) struct StopRule {
     /// The mean KLD is known to this fraction of itself; 0 = never.
     pub(crate) precision: f64,
     pub(crate) confidence: f64,
-    /// Not before so many windows.
+    /// What the mean KLD's interval is over.
+    pub(crate) unit: QualityUnit,
+    /// Precision is not looked at before so many windows.
     pub(crate) min_windows: usize,
     /// Not after so many.
     pub(crate) max_windows: Option<usize>,
-    /// Precision is not waited for past this time, nanoseconds from the first window on.
+    /// What another candidate was scored on, when one was before.
+    pub(crate) bound: Option<Bound>,
+    /// No window is begun past this time, nanoseconds from the call on.
     pub(crate) time_ns: Option<u64>,
+}
+
+/// Windows that were scored of a candidate before: as many are scored of the next, and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bound {
+    pub(crate) windows: usize,
+    /// Why it were no more.
+    pub(crate) stopped: QualityStop,
 }
 
 /// What is done with logits.
@@ -137,8 +151,14 @@ pub(crate) struct Compared {
 pub(crate) struct CandidateResult {
     /// Why it could not be compared, or no further.
     pub(crate) failed: Option<String>,
+    /// Whether that is because it reads the texts as other tokens than the original.
+    pub(crate) other_tokens: bool,
     /// Why no more windows were scored; absent after a failure.
     pub(crate) stopped: Option<QualityStop>,
-    /// (Text, all its tokens together); texts without a scored window are left out.
+    /// (Text, all its tokens together); only texts that are alone in their domain and have a scored window.
     pub(crate) summaries: Vec<(usize, Summary)>,
+    /// The domains of several texts.
+    pub(crate) domains: Vec<DomainQuality>,
+    /// All tokens together, of several texts.
+    pub(crate) overall: Option<Summary>,
 }

@@ -1,12 +1,16 @@
 //! What a run and its workers say to each other: typed calls, one a line as JSON, each answered by a line of its own type; and the log.
 
+mod bits;
 mod call;
 mod compare;
 mod log;
 mod request;
 
+pub(crate) use bits::ScoreBytes;
 pub(crate) use call::{Call, Failure, Message, Never, Operation};
-pub(crate) use compare::{Base, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, Statistics, StopRule};
+pub(crate) use compare::{
+    Base, Bound, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, Statistics, StopRule,
+};
 pub(crate) use log::{buffers, telling_lines};
 pub(crate) use request::{
     Answer, Answered, Close, Closed, Count, Decode, Hello, Load, Loaded, OpenContext, Prefill, Request, Sequences,

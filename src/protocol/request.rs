@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bits::ScoreBytes,
     call::{Call, Never, Operation},
     compare::Compare,
 };
@@ -23,6 +24,7 @@ pub(crate) enum Request {
     Count(Count),
     Answer(Answer),
     Compare(Box<Compare>),
+    ScoreBytes(ScoreBytes),
     Close(Close),
 }
 
@@ -36,7 +38,7 @@ macro_rules! travels {
     };
 }
 
-travels!(Hello, Load, OpenContext, Prefill, Decode, TimeSequences, Count, Answer, Close);
+travels!(Hello, Load, OpenContext, Prefill, Decode, TimeSequences, Count, Answer, ScoreBytes, Close);
 
 impl From<Compare> for Request {
     fn from(call: Compare) -> Self {

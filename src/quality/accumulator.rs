@@ -31,12 +31,15 @@ pub(crate) enum AccumulatorError {
     Empty,
 }
 
-/// The scored tokens of one candidate on one text.
+/// The scored tokens of one candidate, by (text, window).
 #[derive(Debug, Clone)]
 pub(crate) struct Accumulator {
     shape: WindowShape,
-    windows: BTreeMap<usize, Vec<TokenComparison>>,
+    windows: BTreeMap<Place, Vec<TokenComparison>>,
 }
+
+/// A text, and a window of it; both from 0.
+type Place = (usize, usize);
 
 impl Accumulator {
     /// An empty one for windows of this shape.
@@ -50,12 +53,12 @@ impl Accumulator {
     /// A position that is not scored or not the next one of its window; nothing is added then.
     pub(crate) fn extend(
         &mut self,
-        window: usize,
+        (text, window): Place,
         position: usize,
         tokens: &[TokenComparison],
     ) -> Result<(), AccumulatorError> {
         let scored = self.shape.scored();
-        let kept = self.windows.entry(window).or_default();
+        let kept = self.windows.entry((text, window)).or_default();
         let expected = scored.start + kept.len();
         if let Some(position) = (position..position + tokens.len()).find(|position| !scored.contains(position)) {
             return Err(AccumulatorError::NotScored { position });
@@ -68,14 +71,16 @@ impl Accumulator {
     }
 
     /// Means of one window; none before all its positions have come.
-    pub(crate) fn window(&self, window: usize) -> Option<WindowMeans> {
-        let tokens = self.windows.get(&window).filter(|tokens| tokens.len() == self.shape.scored().len())?;
-        Some(window_means(window, tokens))
+    pub(crate) fn window(&self, place: Place) -> Option<WindowMeans> {
+        let tokens = self.windows.get(&place).filter(|tokens| tokens.len() == self.shape.scored().len())?;
+        Some(window_means(place.1, tokens))
     }
 
-    /// Sums up all tokens so far.
-    pub(crate) fn summary(&self) -> Result<Summary, AccumulatorError> {
-        let tokens: Tokens<'_> = self.windows.values().flatten().collect();
+    /// Sums up all tokens so far of the texts that are wanted.
+    pub(crate) fn summary(&self, wanted: impl Fn(usize) -> bool) -> Result<Summary, AccumulatorError> {
+        let windows: Windows<'_> =
+            self.windows.iter().filter(|((text, _), tokens)| wanted(*text) && !tokens.is_empty()).collect();
+        let tokens: Tokens<'_> = windows.iter().flat_map(|(_, tokens)| *tokens).collect();
         if tokens.is_empty() {
             return Err(AccumulatorError::Empty);
         }
@@ -84,7 +89,7 @@ impl Accumulator {
         let delta_p = column(&tokens, |token| token.p_candidate() - token.p_base());
         Ok(Summary {
             tokens: tokens.len(),
-            windows: self.windows.values().filter(|tokens| !tokens.is_empty()).count(),
+            windows: windows.len(),
             ppl_base: perplexity.base,
             ppl_candidate: perplexity.candidate,
             ppl_ratio: perplexity.ratio,
@@ -100,26 +105,30 @@ impl Accumulator {
             same_top_fraction: same_top(&tokens),
             top5_overlap_fraction: mean(&column(&tokens, |token| f64::from(token.top5_overlap) / TOP as f64)),
             flips: flips(&tokens),
-            kld_by_position: by_position(&self.windows, self.shape),
+            kld_by_position: by_position(&windows, self.shape),
             kld_by_base_entropy: by_base_entropy(&tokens),
-            worst_tokens: self.worst_tokens(),
+            worst_tokens: worst_tokens(&windows, self.shape),
         })
-    }
-
-    fn worst_tokens(&self) -> Vec<WorstToken> {
-        let first = self.shape.scored().start;
-        let places = self.windows.iter().flat_map(|(&window, tokens)| {
-            tokens.iter().enumerate().map(move |(index, token)| (window, first + index, token))
-        });
-        let mut places: Vec<_> = places.collect();
-        places.sort_by(|a, b| b.2.kld_nats.total_cmp(&a.2.kld_nats));
-        let worst = places.into_iter().take(WORST_TOKENS);
-        worst.map(|(window, position, token)| worst_token(window, position, token)).collect()
     }
 }
 
-fn worst_token(window: usize, position: usize, token: &TokenComparison) -> WorstToken {
+/// Windows to sum up, in order of their texts.
+type Windows<'a> = Vec<(&'a Place, &'a Vec<TokenComparison>)>;
+
+fn worst_tokens(windows: &Windows<'_>, shape: WindowShape) -> Vec<WorstToken> {
+    let first = shape.scored().start;
+    let places = windows.iter().flat_map(|&(&place, tokens)| {
+        tokens.iter().enumerate().map(move |(index, token)| (place, first + index, token))
+    });
+    let mut places: Vec<_> = places.collect();
+    places.sort_by(|a, b| b.2.kld_nats.total_cmp(&a.2.kld_nats));
+    let worst = places.into_iter().take(WORST_TOKENS);
+    worst.map(|(place, position, token)| worst_token(place, position, token)).collect()
+}
+
+fn worst_token((text, window): Place, position: usize, token: &TokenComparison) -> WorstToken {
     WorstToken {
+        text: Some(text),
         window,
         position,
         kld_nats: token.kld_nats,
@@ -274,13 +283,13 @@ const POSITION_BINS: usize = 5;
 const ENTROPY_EDGES_NATS: [f64; 6] = [0.0, 0.5, 1.0, 2.0, 3.0, 4.0];
 
 /// Mean KLD for each part of the window, in order; fewer parts where there are fewer positions.
-fn by_position(windows: &BTreeMap<usize, Vec<TokenComparison>>, shape: WindowShape) -> Vec<PositionBin> {
+fn by_position(windows: &Windows<'_>, shape: WindowShape) -> Vec<PositionBin> {
     let scored = shape.scored();
     let bins = POSITION_BINS.min(scored.len());
     let edge = |bin: usize| bin * scored.len() / bins;
     let bin = |bin| {
         let range = edge(bin)..edge(bin + 1);
-        let within = windows.values().flat_map(|tokens| tokens.iter().take(range.end).skip(range.start));
+        let within = windows.iter().flat_map(|(_, tokens)| tokens.iter().take(range.end).skip(range.start));
         let klds: Vec<f64> = within.map(|token| token.kld_nats).collect();
         PositionBin {
             from_position: scored.start + range.start,
@@ -338,7 +347,7 @@ mod tests {
         let mut accumulator = Accumulator::new(shape);
         for &(window, position) in order {
             let index = window * 15 + position - 16;
-            accumulator.extend(window, position, &tokens[index..=index]).expect("in order");
+            accumulator.extend((0, window), position, &tokens[index..=index]).expect("in order");
         }
         accumulator
     }
@@ -352,7 +361,7 @@ mod tests {
         let mut random = Random::new(8);
         let tokens: Vec<TokenComparison> = (0..60).map(|_| token(&mut random)).collect();
         let order: Vec<_> = (0..4).flat_map(|window| (16..31).map(move |position| (window, position))).collect();
-        let summary = filled(&tokens, &order).summary().expect("not empty");
+        let summary = filled(&tokens, &order).summary(|_| true).expect("not empty");
         let n = 60.0;
         let total = |f: &dyn Fn(&TokenComparison) -> f64| tokens.iter().map(f).sum::<f64>();
         let unc = |sum: f64, sum2: f64| (sum / n, ((sum2 / n - (sum / n) * (sum / n)) / (n - 1.0)).sqrt());
@@ -391,14 +400,14 @@ mod tests {
         let interleaved: Vec<_> =
             (16..31).flat_map(|position| (0..4).rev().map(move |window| (window, position))).collect();
         let (a, b) = (filled(&tokens, &by_window), filled(&tokens, &interleaved));
-        assert_eq!(a.summary(), b.summary());
+        assert_eq!(a.summary(|_| true), b.summary(|_| true));
         let window_means =
-            |accumulator: &Accumulator| (0..4).map_while(|at| accumulator.window(at)).collect::<Vec<_>>();
+            |accumulator: &Accumulator| (0..4).map_while(|at| accumulator.window((0, at))).collect::<Vec<_>>();
         let means = window_means(&a);
         assert_eq!((means.len(), &means), (4, &window_means(&b)));
         close(
             means.iter().map(|window| window.kld_nats).sum::<f64>() / 4.0,
-            a.summary().expect("not empty").kld_mean_nats.value,
+            a.summary(|_| true).expect("not empty").kld_mean_nats.value,
         );
         assert_eq!(window_means(&filled(&tokens, &by_window[..59])), means[..3]);
     }
@@ -419,9 +428,9 @@ mod tests {
                 }
             };
             let tokens: Vec<_> = (0..15).map(same).collect();
-            accumulator.extend(window, 16, &tokens).expect("in order");
+            accumulator.extend((0, window), 16, &tokens).expect("in order");
         }
-        let summary = accumulator.summary().expect("not empty");
+        let summary = accumulator.summary(|_| true).expect("not empty");
         let exact = |actual: f64, expected: f64| assert_eq!(actual.to_bits(), expected.to_bits());
         exact(summary.ppl_ratio.value, 1.0);
         exact(summary.ln_ppl_ratio_nats.value, 0.0);
@@ -438,7 +447,7 @@ mod tests {
         let mut tokens: Vec<TokenComparison> = (0..60).map(|_| token(&mut random)).collect();
         tokens[15 * 2 + 4].kld_nats = 9.0;
         let order: Vec<_> = (0..4).flat_map(|window| (16..31).map(move |position| (window, position))).collect();
-        let worst = filled(&tokens, &order).summary().expect("not empty").worst_tokens;
+        let worst = filled(&tokens, &order).summary(|_| true).expect("not empty").worst_tokens;
         assert_eq!((worst.len(), worst[0].window, worst[0].position), (WORST_TOKENS, 2, 20));
         assert!(worst.is_sorted_by(|a, b| a.kld_nats >= b.kld_nats));
     }
@@ -448,13 +457,13 @@ mod tests {
         let shape = WindowShape::new(32).expect("long enough");
         let mut accumulator = Accumulator::new(shape);
         let one = [token(&mut Random::new(12))];
-        assert_eq!(accumulator.summary(), Err(AccumulatorError::Empty));
-        accumulator.extend(5, 16, &one).expect("in order");
+        assert_eq!(accumulator.summary(|_| true), Err(AccumulatorError::Empty));
+        accumulator.extend((0, 5), 16, &one).expect("in order");
         let twice = AccumulatorError::OutOfOrder { window: 5, position: 16, expected: 17 };
-        assert_eq!(accumulator.extend(5, 16, &one), Err(twice));
-        assert_eq!(accumulator.extend(5, 15, &one), Err(AccumulatorError::NotScored { position: 15 }));
-        assert_eq!(accumulator.extend(6, 31, &one), Err(AccumulatorError::NotScored { position: 31 }));
-        assert_eq!(accumulator.summary().expect("one token").windows, 1);
+        assert_eq!(accumulator.extend((0, 5), 16, &one), Err(twice));
+        assert_eq!(accumulator.extend((0, 5), 15, &one), Err(AccumulatorError::NotScored { position: 15 }));
+        assert_eq!(accumulator.extend((0, 6), 31, &one), Err(AccumulatorError::NotScored { position: 31 }));
+        assert_eq!(accumulator.summary(|_| true).expect("one token").windows, 1);
     }
 
     #[test]
@@ -506,7 +515,7 @@ mod tests {
     fn positions_fall_in_equal_parts() {
         let shape = WindowShape::new(512).expect("long enough");
         let window: Vec<TokenComparison> = (0..255_u8).map(|i| scored(f64::from(i / 51), 1.0)).collect();
-        let bins = by_position(&BTreeMap::from([(0, window.clone()), (3, window)]), shape);
+        let bins = by_position(&vec![(&(0, 0), &window), (&(0, 3), &window)], shape);
         assert_eq!(bins.iter().map(|bin| bin.from_position).collect::<Vec<_>>(), [256, 307, 358, 409, 460]);
         assert_eq!(bins[4].to_position, 511);
         assert!(bins.iter().all(|bin| bin.tokens == 102));
@@ -514,7 +523,7 @@ mod tests {
             assert!((bin.kld_mean_nats.expect("tokens") - f64::from(expected)).abs() < 1e-12);
         }
         let short = WindowShape::new(5).expect("long enough");
-        assert_eq!(by_position(&BTreeMap::new(), short).len(), 2);
+        assert_eq!(by_position(&Vec::new(), short).len(), 2);
     }
 
     #[test]

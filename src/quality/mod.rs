@@ -7,8 +7,8 @@
 //!                            a TokenComparison each, logits forgotten ─accumulator→ Summary, WindowMeans
 //! ```
 //!
-//! It evaluates no model and gives no interval: windows are the independent unit, and intervals over them belong to the
-//! analysis. Divergences are in nats.
+//! It evaluates no model and gives no interval: intervals over documents and windows belong to the analysis. Divergences are in
+//! nats.
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
@@ -17,6 +17,7 @@ pub(crate) mod compare;
 mod divergence;
 pub(crate) mod logits_file;
 pub(crate) mod row;
+pub(crate) mod share;
 mod softmax;
 pub(crate) mod stored;
 #[cfg(test)]

@@ -155,6 +155,13 @@ impl<'a> Row<'a> {
     }
 }
 
+/// −log p of a token under a row of logits, in nats.
+pub(crate) fn nll_nats(logits: &[f32], token: i32) -> Result<f64, RowError> {
+    let row = Row::new(logits)?;
+    let logit = logits[token_index(token, logits.len())?];
+    if logit.is_infinite() { Err(RowError::MaskedToken { token }) } else { Ok(row.softmax.nll_nats(logit)) }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "a few nats, for bins and lists")]
 pub(super) fn entropy(softmax: &Softmax) -> f32 {
     softmax.entropy_nats() as f32

@@ -12,8 +12,8 @@ pub(crate) enum WindowError {
     /// The window is too short to score anything.
     #[error("a window of {n_ctx} tokens has no scored position, the shortest is 3")]
     TooShort { n_ctx: usize },
-    /// The text is too short for two windows.
-    #[error("the text has {actual} tokens, two windows need {required}")]
+    /// The text is too short for a window.
+    #[error("the text has {actual} tokens, a window needs {required}")]
     TooFewTokens { required: usize, actual: usize },
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Windows<'a> {
 impl<'a> Windows<'a> {
     /// Cuts a text, with BOS at its start when the tokenizer adds one.
     pub(crate) fn new(tokens: &'a [i32], shape: WindowShape, first: FirstToken) -> Result<Self, WindowError> {
-        let (required, actual) = (shape.n_ctx.saturating_mul(2), tokens.len());
+        let (required, actual) = (shape.n_ctx, tokens.len());
         if actual < required {
             Err(WindowError::TooFewTokens { required, actual })
         } else {
@@ -176,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn two_windows_are_needed() {
+    fn a_window_is_enough() {
         let shape = WindowShape::new(8).expect("long enough");
-        let short = Windows::new(&[0; 15], shape, FirstToken::Keep).expect_err("too short");
-        assert_eq!(short, WindowError::TooFewTokens { required: 16, actual: 15 });
-        assert_eq!(Windows::new(&[0; 16], shape, FirstToken::Keep).expect("long enough").count(), 2);
+        let short = Windows::new(&[0; 7], shape, FirstToken::Keep).expect_err("too short");
+        assert_eq!(short, WindowError::TooFewTokens { required: 8, actual: 7 });
+        assert_eq!(Windows::new(&[0; 15], shape, FirstToken::Keep).expect("long enough").count(), 1);
     }
 
     #[test]

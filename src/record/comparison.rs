@@ -30,7 +30,7 @@ pub struct Percentiles {
     pub maximum: f64,
 }
 
-/// Everything known about a candidate's output on one text. KLD is KL(original ‖ candidate).
+/// Everything known about a candidate's output on one text, a domain or all texts. KLD is KL(original ‖ candidate).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Scored tokens.
@@ -115,7 +115,10 @@ pub struct EntropyBin {
 /// A token on which the models disagree most.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorstToken {
-    /// Window, from 0.
+    /// Index of its text; `None` in records of before documents, where it is the summary's.
+    #[serde(default)]
+    pub text: Option<usize>,
+    /// Window of the text, from 0.
     pub window: usize,
     /// Position of the logits in the window; the correct token stands one further.
     pub position: usize,
@@ -148,7 +151,7 @@ pub struct TokenContext {
     pub candidate: String,
 }
 
-/// Means over one window: the independent unit for intervals.
+/// Means over one window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowMeans {
     /// Window, from 0.

@@ -41,8 +41,8 @@ pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
 pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;
 pub(crate) use quality::{
-    CandidateQuality, DEFAULT_TOP_K, Quality, QualityMemory, QualityPlan, QualityStop, QualityText, Reference, Sharing,
-    TextPlan, TextQuality,
+    BitsPerByte, CandidateQuality, DEFAULT_TOP_K, DomainQuality, FEWEST_DOCUMENTS, Quality, QualityMemory, QualityPlan,
+    QualityStop, QualityText, QualityUnit, Reference, Sharing, TextBits, TextPlan, TextQuality,
 };
 #[cfg(test)]
 pub(crate) use read::from_value;

@@ -14,7 +14,7 @@ use super::{
 pub struct QualityPlan {
     /// Tokens a window; the second half is scored.
     pub n_ctx: u32,
-    /// The texts; windows are taken from them in turn.
+    /// The texts; windows are taken from them in turn, in this order.
     pub texts: Vec<TextPlan>,
     /// Stop when the mean KLD is known this well, as a fraction of it; 0 scores everything.
     pub precision: f64,
@@ -30,6 +30,26 @@ pub struct QualityPlan {
     /// The original's most likely tokens that are kept at each position when it is evaluated alone.
     #[serde(default = "default_top_k")]
     pub cache_top_k: usize,
+}
+
+/// What is independent, and so what an interval is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityUnit {
+    /// A text: what is found holds for texts of these domains.
+    Document,
+    /// A window: what is found holds for these texts alone.
+    Window,
+}
+
+/// With fewer texts the spread between them says too little, and windows are the unit.
+pub(crate) const FEWEST_DOCUMENTS: usize = 8;
+
+impl QualityPlan {
+    /// Windows of one text resemble each other, so that texts are the unit wherever there are enough of them.
+    pub(crate) fn unit(&self) -> QualityUnit {
+        if self.texts.len() >= FEWEST_DOCUMENTS { QualityUnit::Document } else { QualityUnit::Window }
+    }
 }
 
 /// Tokens kept at each position of an original that is evaluated alone, when nothing is said: 2 KiB a position.
@@ -80,6 +100,9 @@ pub struct Quality {
     pub workers: Vec<QualityWorker>,
     /// One for each candidate, in the order of models.
     pub results: Vec<CandidateQuality>,
+    /// The original's bits per byte, when a candidate reads other tokens.
+    #[serde(default)]
+    pub original_bits_per_byte: Option<BitsPerByte>,
 }
 
 /// What the candidates are compared with.
@@ -134,7 +157,7 @@ pub enum Sharing {
 pub struct QualityText {
     /// Tokens, BOS included.
     pub n_tokens: usize,
-    /// Whole windows it has; 0 when it is too short for two.
+    /// Whole windows it has; 0 when it is too short for one.
     pub n_windows: usize,
 }
 
@@ -174,6 +197,42 @@ pub struct CandidateQuality {
     pub stopped: Option<QualityStop>,
     /// By text, in the plan's order; texts without a scored window are left out.
     pub texts: Vec<TextQuality>,
+    /// All scored tokens of each domain of more than one text together, in the order in which the plan names the domains.
+    #[serde(default)]
+    pub domains: Vec<DomainQuality>,
+    /// All scored tokens together; `None` with one text, when the worker ended early, and in records of before documents.
+    #[serde(default)]
+    pub overall: Option<Summary>,
+    /// In what its tokenizer differs from the original's although both read the texts as the same tokens.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// Whether it reads the texts as other tokens than the original, or has a vocabulary of another size: then KLD means nothing,
+    /// and bits per byte stand in its place.
+    #[serde(default)]
+    pub other_tokens: bool,
+    /// Its bits per byte, when it reads other tokens.
+    #[serde(default)]
+    pub bits_per_byte: Option<BitsPerByte>,
+}
+
+/// How well a model alone predicts texts, whatever its tokens are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BitsPerByte {
+    /// By text, in the plan's order; the same bytes for every model.
+    pub texts: Vec<TextBits>,
+}
+
+/// How well a model predicts the beginning of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TextBits {
+    /// Index into the texts.
+    pub text: usize,
+    /// Bytes of the tokens that were predicted.
+    pub bytes: u64,
+    /// Tokens that were predicted.
+    pub tokens: u64,
+    /// Σ −log p of these tokens, in nats.
+    pub nll_nats: f64,
 }
 
 /// Why no more windows were scored.
@@ -186,7 +245,7 @@ pub enum QualityStop {
     Precise,
     /// The limit was reached.
     MaxWindows,
-    /// The fewest windows were scored, and the time that the run aims at had passed.
+    /// The time of the run was spent.
     TimeSpent,
     /// The person asked to stop, or the worker ended.
     Interrupted,
@@ -199,6 +258,16 @@ pub struct TextQuality {
     pub text: usize,
     /// Every scored window, in order.
     pub windows: Vec<WindowMeans>,
-    /// All their tokens together; `None` when the worker ended before it could sum up.
+    /// All their tokens together; `None` when the worker ended before it could sum up, and where the domain's summary stands for
+    /// its texts'.
     pub summary: Option<Summary>,
+}
+
+/// A candidate's output on the texts of a domain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DomainQuality {
+    /// The domain.
+    pub domain: String,
+    /// All scored tokens of its texts together.
+    pub summary: Summary,
 }

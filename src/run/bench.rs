@@ -12,7 +12,7 @@ use super::connection::Launcher;
 use crate::{
     probe::Clock,
     record::{Budget, DeviceInfo, DropReason, Plan, Run, journal::Entry},
-    units::NS_PER_S,
+    units::{NS_PER_S, whole_ns},
 };
 
 /// What measuring needs besides the record it fills.
@@ -62,6 +62,12 @@ impl Bench<'_> {
     pub(super) fn left_ns(&self) -> Option<f64> {
         let seconds = self.plan.protocol.budget_s?;
         Some(seconds as f64 * NS_PER_S - self.now_ns() as f64)
+    }
+
+    /// What is left of the time that is allowed, at least 0; what is only aimed at was planned for.
+    pub(super) fn allowed_ns(&self) -> Option<u64> {
+        let is_limit = self.plan.protocol.budget == Budget::Limit;
+        self.left_ns().filter(|_| is_limit).map(|left_ns| whole_ns(left_ns.max(0.0)))
     }
 
     /// Whether the time allowed has passed: nothing more begins.

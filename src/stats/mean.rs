@@ -87,8 +87,7 @@ impl FromIterator<f64> for Moments {
 ///
 /// `windows` holds one mean per window, the unit of independence; tokens inside a window are not
 /// independent. Assumes windows of equal weight, independent, and a mean over them that is about
-/// normal: skewed data (KLD) should be shown with `stratified_bootstrap`
-/// beside it. Ties need no special case. Smallest n: 5.
+/// normal: what is skewed and never negative (KLD) has `positive_mean`. Ties need no special case. Smallest n: 5.
 ///
 /// # Errors
 ///

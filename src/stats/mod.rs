@@ -10,10 +10,10 @@
 //! - Sums are compensated ([`Sum`]) and variances are Welford's ([`Moments`]).
 //! - Randomness comes from [`SplitMix64`] with the caller's seed, so results repeat bit for bit.
 
-mod bootstrap;
 mod check;
 mod dependence;
 mod distribution;
+mod documents;
 mod estimate;
 mod mean;
 mod order;
@@ -30,9 +30,9 @@ mod fixture;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use bootstrap::stratified_bootstrap;
 pub use check::Error;
 pub(crate) use dependence::Dependence;
+pub(crate) use documents::{means, positive_mean};
 pub use estimate::Estimate;
 pub(crate) use mean::{Moments, Sum, macro_mean, mean_of};
 pub use mean::{mean, window_t};

@@ -1,6 +1,7 @@
 //! The child: holds a model and does what it is called for, until it is closed, its input ends, or something fails.
 
 mod answer;
+mod bits;
 mod compare;
 mod held;
 mod measure;
@@ -90,6 +91,10 @@ impl Worker {
                     say::<protocol::Compare>(&Message::Event(event), send)
                 })?;
                 reply(&*call, compared, send).map(|_| ControlFlow::Break(()))
+            }
+            Request::ScoreBytes(call) => {
+                let scored = bits::score(&*self.engine, &call);
+                reply(&call, scored, send).map(|_| ControlFlow::Break(()))
             }
             Request::Close(call) => reply(&call, Ok(self.account()), send).map(|_| ControlFlow::Break(())),
         }

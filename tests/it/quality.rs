@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Write,
     path::Path,
@@ -11,6 +12,8 @@ use std::{
 use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::gguf::{Gguf, Key, U32};
 
 const ORIGINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/models/pocket-4m-f16.gguf");
 
@@ -111,7 +114,8 @@ fn kld_rises_with_compression_and_a_text_may_end_early() {
 
     let analysis: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
     let metric = |model: usize, key: &str, field: &str| analysis["models"][model]["metrics"][key][field].as_f64();
-    for key in ["ppl", "kld_mean", "kld_p99", "top1_agreement"] {
+    assert!(metric(1, "kld_p99", "value").is_some() && metric(1, "kld_p99", "low").is_none(), "no interval holds");
+    for key in ["ppl", "kld_mean", "top1_agreement"] {
         let [low, value, high] = ["low", "value", "high"].map(|field| metric(1, key, field).unwrap());
         assert!(low < value && value < high, "{key}: {low} {value} {high}");
     }
@@ -155,7 +159,7 @@ fn it_stops_when_the_mean_is_precise() {
 }
 
 #[test]
-fn other_tokenizers_are_refused_and_the_difference_is_named() {
+fn other_tokens_have_bits_per_byte_and_the_difference_is_named() {
     let folder = TempDir::new().unwrap();
     let key = b"tokenizer.ggml.add_bos_token";
     // The key is followed by its type, four bytes, and the value.
@@ -164,6 +168,57 @@ fn other_tokenizers_are_refused_and_the_difference_is_named() {
     let run = quality(folder.path(), 5, &[ORIGINAL, &other, ORIGINAL, "--text", &text("satire")]);
     assert!(reason(&run, 0).contains("BOS rule"), "{}", reason(&run, 0));
     assert_eq!(result(&run, 1)["outcome"], "done");
+    // The same weights on the same bytes, of which the first token is not predicted without BOS.
+    let bits = |scored: &Value| {
+        let text = &scored["texts"][0];
+        text["nll_nats"].as_f64().unwrap() / text["bytes"].as_f64().unwrap() / std::f64::consts::LN_2
+    };
+    let (own, original) = (bits(&result(&run, 0)["bits_per_byte"]), bits(&run["quality"]["original_bits_per_byte"]));
+    assert!((1.0..4.0).contains(&original) && (own / original - 1.0).abs() < 0.2, "{own} {original}");
+    assert!(result(&run, 0)["texts"].as_array().unwrap().is_empty(), "no KLD of other tokens");
+    assert!(result(&run, 1)["bits_per_byte"].is_null());
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("bits per byte") && page.contains("This is no KLD"), "{page}");
+}
+
+#[test]
+fn ids_that_touch_no_token_are_a_note() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("padding.gguf");
+    let mut file = Gguf::pocket();
+    let key =
+        |id: u32| Key { name: b"tokenizer.ggml.padding_token_id".to_vec(), ty: U32, value: id.to_le_bytes().to_vec() };
+    file.keys.push(key(7));
+    fs::write(&path, file.bytes()).unwrap();
+    let run = quality(folder.path(), 0, &[ORIGINAL, &path.display().to_string(), "--text", &text("satire")]);
+    bits(figure(&run, 0, "kld_mean_nats"), 0.0);
+    bits(figure(&run, 0, "ppl_ratio"), 1.0);
+    let note = result(&run, 0)["note"].as_str().unwrap();
+    assert!(note.contains("tokenizer.ggml.padding_token_id"), "{note}");
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("the same tokens on these texts"), "{page}");
+}
+
+/// A document of each domain is scored before any domain has a second, and documents are what intervals are over.
+#[test]
+fn documents_take_turns_and_are_the_unit() {
+    let folder = TempDir::new().unwrap();
+    let made = quantized(folder.path(), "Q4_K_M");
+    let json = folder.path().join("a.json").display().to_string();
+    let base = [ORIGINAL, &made, "--ctx", "64", "-t", "1", "--max-windows", "24", "--quality-precision", "0"];
+    let run = quality(folder.path(), 0, &[&base[..], &["--json", &json]].concat());
+    let planned = run["plan"]["quality"]["texts"].as_array().unwrap();
+    let domains = |n: usize| -> BTreeSet<&str> { planned[..n].iter().map(|t| t["domain"].as_str().unwrap()).collect() };
+    assert_eq!((domains(8).len(), planned.len() >= 32), (8, true));
+    let scored = result(&run, 0)["texts"].as_array().unwrap();
+    assert_eq!(scored.len(), 24);
+    assert!(scored.iter().all(|text| text["windows"].as_array().unwrap().len() == 1));
+    assert_eq!(result(&run, 0)["domains"].as_array().unwrap().len(), 8);
+    let analysis: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let own = &analysis["models"][1]["quality"];
+    assert_eq!((own["unit"].as_str(), own["documents"].as_u64()), (Some("document"), Some(24)));
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("over 24 documents of 8 domains"), "{page}");
 }
 
 #[test]
@@ -325,7 +380,7 @@ fn a_plan_says_what_is_held_in_memory_and_why() {
     assert!(plan(&["--quality-memory", "pairs"]).contains("evaluated again for each candidate, as asked"));
     let cached = plan(&["--quality-memory", "cached", "--cache-top-k", "64"]);
     assert!(cached.contains("its 64 most likely tokens") && cached.contains("lower bound"), "{cached}");
-    assert!(!plan(&[]).contains("at most") && plan(&["--quick"]).contains("at most 16"));
+    assert!(!plan(&[]).contains("at most") && plan(&["--quick"]).contains("at most 8"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Two records of the same models, from another day, build or machine: what changed, and how surely.
 //!
 //! Rounds of different runs have nothing in common, so nothing is paired: ratios are shifts of logarithms between independent
-//! samples, and a drift within a run widens them. Outputs are paired, window by window, since the same file reads the same text.
+//! samples, and a drift within a run widens them. Outputs are paired, window by window, since the same file reads the same text;
+//! their interval is over documents where there are enough of them.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use crate::{
     analysis::{
         comparable::{Difference, MatchedBy, Pair, Weight, differences, pair_models},
         model::first_failure,
+        quality,
         series::{self, Series},
         verdict::{self, Verdict},
     },
@@ -334,11 +336,12 @@ fn row(metric: MetricId, (old, new): (f64, f64), change: Change, windows: &Windo
     }
 }
 
-/// The mean difference with its interval over windows, texts counting equally.
+/// The mean difference with its interval over documents or windows, texts counting equally.
 fn change(windows: &Windows<'_>, run: &Run, of: fn(&WindowMeans) -> f64) -> Option<Change> {
     let differences: Vec<Vec<f64>> =
         windows.iter().map(|text| text.iter().map(|(old, new)| of(new) - of(old)).collect()).collect();
-    let interval = stats::macro_mean(&differences, run.plan.protocol.confidence).ok();
+    let unit = run.plan.quality.as_ref()?.unit();
+    let interval = quality::mean_interval(&differences, unit, run.plan.protocol.confidence);
     let value = mean(windows, |(old, new)| of(new) - of(old))?;
     let end = |of: fn(&Estimate) -> f64| interval.as_ref().map(of);
     Some(Change { kind: ChangeKind::Difference, value, low: end(|e| e.low), high: end(|e| e.high) })

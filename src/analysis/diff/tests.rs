@@ -187,7 +187,13 @@ pub(crate) mod outputs {
                 outcome: Outcome::Done,
                 stopped: None,
                 texts: vec![TextQuality { text: 0, windows: (0..12).map(window).collect(), summary: None }],
+                domains: Vec::new(),
+                overall: None,
+                note: None,
+                other_tokens: false,
+                bits_per_byte: None,
             }],
+            original_bits_per_byte: None,
         });
         run
     }

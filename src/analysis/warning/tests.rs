@@ -174,6 +174,7 @@ fn a_visit_that_was_made_again() {
             retried: Some("killed by signal 9".into()),
         };
         r.quality = Some(Quality {
+            original_bits_per_byte: None,
             texts: Vec::new(),
             reference: Reference::Original,
             sharing: Sharing::Shared { needed_bytes: 1, available_bytes: 2 },

@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 use super::values::{not_negative, one_of, percentage};
 use crate::{
     prompts::{self, Text},
-    record::{DEFAULT_TOP_K, QualityMemory, QualityPlan, TextPlan},
+    record::{DEFAULT_TOP_K, FEWEST_DOCUMENTS, QualityMemory, QualityPlan, TextPlan},
     run::quality::{Inputs, Pace},
 };
 
-/// Never stop for precision before so many windows: the estimate of the spread must be one.
+/// Never stop for precision before so many windows of a few texts: the estimate of the spread must be one.
 const MIN_WINDOWS: usize = 20;
-/// Windows of a quick look, two of each of the texts that come with the program.
-const QUICK_WINDOWS: usize = 16;
+/// Windows of a quick look, each of a document of its own.
+const QUICK_WINDOWS: usize = 8;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Quality")]
@@ -23,13 +23,13 @@ pub(crate) struct QualityArgs {
     /// Tokens a window; as in llama-perplexity, the second half is scored
     #[arg(long, visible_alias = "ctx-size", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
     pub(crate) ctx: u32,
-    /// A text to compare on; may be repeated [default: texts of eight domains that come with the program]
+    /// A text to compare on; may be repeated [default: documents of eight domains that come with the program]
     #[arg(long, value_name = "FILE|NAME=FILE")]
     pub(crate) text: Vec<String>,
     /// Stop when the mean KLD is known this well (0 = score all windows)
     #[arg(long, default_value = "5%", value_name = "P%", value_parser = percentage)]
     pub(crate) quality_precision: f64,
-    /// Most windows to score, over all texts (0 = no limit) [default: no limit; 16 in demo and with --quick]
+    /// Most windows to score, over all texts (0 = no limit) [default: no limit; 8 with --quick, 16 in demo]
     #[arg(long, value_name = "N")]
     pub(crate) max_windows: Option<usize>,
     /// The mean KLD you accept, in nats: every candidate is judged by it, and what is above is not recommended
@@ -56,6 +56,8 @@ pub(crate) struct Texts {
     pub(crate) defaults: fn() -> Vec<Text>,
     /// Whether no more than a quick look is taken at them, unless more is asked for.
     pub(crate) quick: bool,
+    /// Most windows without a quick look, unless more is asked for.
+    pub(crate) most_windows: Option<usize>,
 }
 
 /// How outputs are to be compared, and on what.
@@ -78,7 +80,8 @@ impl QualityArgs {
             overlap,
         } = self;
         // Asking for all windows is asking for more than a quick look.
-        let limit = (default.quick && quality_precision > 0.0).then_some(QUICK_WINDOWS);
+        let limit = if default.quick { Some(QUICK_WINDOWS) } else { default.most_windows };
+        let limit = limit.filter(|_| quality_precision > 0.0);
         let texts = if text.is_empty() {
             (default.defaults)()
         } else {
@@ -89,7 +92,8 @@ impl QualityArgs {
             n_ctx: ctx,
             texts: texts.iter().map(text_plan).collect(),
             precision: quality_precision,
-            min_windows: MIN_WINDOWS,
+            // A window of each of the fewest documents, or enough windows where there are no more texts than that.
+            min_windows: if texts.len() >= FEWEST_DOCUMENTS { FEWEST_DOCUMENTS } else { MIN_WINDOWS },
             max_windows: max_windows.map_or(limit, |most| (most > 0).then_some(most)),
             max_kld_nats: max_kld,
             memory: quality_memory,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    Adaptation, CandidateQuality, Ended, Outcome, Probe, Quality, QualityText, QualityWorker, Resumed, Round, Run,
-    TimePlan,
+    Adaptation, BitsPerByte, CandidateQuality, Ended, Outcome, Probe, Quality, QualityText, QualityWorker, Resumed,
+    Round, Run, TimePlan,
 };
 
 /// A line of a journal.
@@ -54,6 +54,9 @@ pub struct Compared {
     pub original: Option<Outcome>,
     /// The candidates it had, each replacing what was known of it before.
     pub results: Vec<CandidateQuality>,
+    /// The original's bits per byte, when they were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_bits_per_byte: Option<BitsPerByte>,
 }
 
 impl Run {
@@ -132,6 +135,9 @@ impl Compared {
             quality.texts.clone_from(&self.texts);
         }
         quality.workers.extend(self.worker.clone());
+        if self.original_bits_per_byte.is_some() {
+            quality.original_bits_per_byte.clone_from(&self.original_bits_per_byte);
+        }
         for result in &self.results {
             if let Some(known) = quality.results.iter_mut().find(|known| known.candidate == result.candidate) {
                 known.clone_from(result);

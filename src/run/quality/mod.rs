@@ -1,9 +1,10 @@
 //! Comparing outputs: an original and its candidates side by side in one worker, window by window, logits forgotten.
 //!
 //! Texts take turns, so that wherever the comparison stops they have had the same number of windows as far as they reach. It
-//! stops when the macro-averaged mean KLD of every candidate is known well enough, over all texts together: a text alone
-//! would need as many windows each, and a person asks for one answer.
+//! stops when the mean KLD of every candidate is known well enough over all texts together, or the time is spent. All candidates
+//! are scored on the same windows: where they have workers of their own, the first one's windows bind the others.
 
+mod bits;
 mod memory;
 
 pub(crate) use crate::protocol::Pace;
@@ -20,14 +21,13 @@ use super::{
 };
 use crate::{
     event::{Event, Observer},
-    gguf::tokenizer_difference,
-    protocol::{Base, Compare, CompareEvent, Compared, Hold, Statistics, StopRule},
+    protocol::{Base, Bound, Compare, CompareEvent, Compared, Hold, Statistics, StopRule},
+    quality::share::fair_share,
     record::{
-        Budget, CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run,
-        Sharing, Stage, Subject, TextQuality, WindowMeans,
+        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
+        Stage, Subject, TextQuality, WindowMeans,
         journal::{Compared as Finished, Entry},
     },
-    units::whole_ns,
 };
 
 /// What a comparison needs besides the bench and the record it fills.
@@ -81,7 +81,18 @@ pub(crate) fn execute<E>(
         if bench.stops() {
             break;
         }
-        let mut attempt = Attempt { bench, inputs, plan: &plan, sharing, group: &group, run, observer };
+        if !group.is_empty() && bench.allowed_ns() == Some(0) {
+            for &candidate in &group {
+                if let Some(result) = result_of(run, candidate) {
+                    result.stopped = Some(QualityStop::TimeSpent);
+                }
+            }
+            let entry = Entry::Compared(Box::new(finished(run, &group, None, None)));
+            note(run, &entry, save)?;
+            continue;
+        }
+        let workers = 1 + groups.len();
+        let mut attempt = Attempt { bench, inputs, plan: &plan, sharing, group: &group, workers, run, observer };
         let (mut worker, mut alone) = (None, None);
         match attempt.make() {
             Ok(done) => worker = done.map(|done| QualityWorker { retried: first_exit, ..done }),
@@ -109,14 +120,14 @@ pub(crate) fn execute<E>(
         let entry = Entry::Compared(Box::new(finished(run, &group, worker, alone)));
         note(run, &entry, save)?;
     }
-    Ok(())
+    if inputs.logits.is_some() { Ok(()) } else { bits::execute(bench, &inputs.texts, run, save) }
 }
 
 /// How often the original is evaluated: once for all candidates, or once for each where they do not fit beside each other.
 pub(super) fn original_passes(files: &[PathBuf], run: &Run) -> u64 {
     let Some(plan) = &run.plan.quality else { return 1 };
     let inputs = Inputs::default();
-    let candidates = left(&candidates(run, run.original(), &inputs));
+    let candidates = left(&candidates(files, run, run.original(), &inputs));
     match memory::sharing(plan, &demand(&needs(files, run, plan), &inputs, run, plan, &candidates)) {
         Sharing::Repeated { .. } => candidates.len().max(1) as u64,
         Sharing::Shared { .. } | Sharing::Cached { .. } => 1,
@@ -141,7 +152,7 @@ fn demand(needs: &[u64], inputs: &Inputs, run: &Run, plan: &QualityPlan, candida
 /// Which models can be compared, and how many are held in memory together.
 fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -> Quality {
     let needs = needs(bench.files, run, plan);
-    let mut results = candidates(run, run.original(), inputs);
+    let mut results = candidates(bench.files, run, run.original(), inputs);
     let demand = demand(&needs, inputs, run, plan, &left(&results));
     let sharing = memory::sharing(plan, &demand);
     for result in results.iter_mut().filter(|result| result.outcome == Outcome::Done) {
@@ -157,6 +168,7 @@ fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -
         sharing,
         workers: Vec::new(),
         results,
+        original_bits_per_byte: None,
     }
 }
 
@@ -169,19 +181,35 @@ fn finished(run: &Run, group: &[usize], worker: Option<QualityWorker>, original:
         worker,
         original,
         results: results.filter(|result| group.contains(&result.candidate)).cloned().collect(),
+        original_bits_per_byte: None,
     }
 }
 
 /// Every candidate, and whether it may be compared.
-fn candidates(run: &Run, original: Option<usize>, inputs: &Inputs) -> Vec<CandidateQuality> {
+fn candidates(files: &[PathBuf], run: &Run, original: Option<usize>, inputs: &Inputs) -> Vec<CandidateQuality> {
     let candidates = run.subjects.iter().enumerate().filter(|(_, model)| model.role == Role::Candidate);
     let one = |(candidate, model): (usize, &Subject)| {
         let failed = |reason| Outcome::Failed { stage: Stage::Quality, reason };
-        let outcome = match &model.outcome {
-            Outcome::Done => unfit(run, original, candidate, inputs).map_or(Outcome::Done, failed),
-            failed @ Outcome::Failed { .. } => failed.clone(),
+        let (outcome, other_tokens) = match &model.outcome {
+            Outcome::Done => match bits::other_vocabulary(run, candidate) {
+                Some(reason) if inputs.logits.is_none() => (failed(reason), true),
+                _ => (unfit(run, original, inputs).map_or(Outcome::Done, failed), false),
+            },
+            failed @ Outcome::Failed { .. } => (failed.clone(), false),
         };
-        CandidateQuality { candidate, outcome, stopped: None, texts: Vec::new() }
+        let (texts, domains) = (Vec::new(), Vec::new());
+        let (note, bits_per_byte) = (bits::note(files, run, candidate), None);
+        CandidateQuality {
+            candidate,
+            outcome,
+            stopped: None,
+            texts,
+            domains,
+            overall: None,
+            note,
+            other_tokens,
+            bits_per_byte,
+        }
     };
     candidates.map(one).collect()
 }
@@ -194,20 +222,18 @@ fn left(results: &[CandidateQuality]) -> Vec<usize> {
     results.iter().filter(waits).map(|result| result.candidate).collect()
 }
 
-/// Why a candidate may not be compared, from the headers.
-fn unfit(run: &Run, original: Option<usize>, candidate: usize, inputs: &Inputs) -> Option<String> {
+/// Why no candidate may be compared.
+fn unfit(run: &Run, original: Option<usize>, inputs: &Inputs) -> Option<String> {
     if inputs.logits.is_some() {
         return None;
     }
     let Some(original) = original.map(|original| &run.subjects[original]) else {
         return Some("there is no original to compare with".into());
     };
-    if let Outcome::Failed { reason, .. } = &original.outcome {
-        return Some(format!("there is no original to compare with: {reason}"));
+    match &original.outcome {
+        Outcome::Failed { reason, .. } => Some(format!("there is no original to compare with: {reason}")),
+        Outcome::Done => None,
     }
-    let (own, others) = (run.subjects[candidate].model.facts.as_ref()?, original.model.facts.as_ref()?);
-    let difference = tokenizer_difference(&others.tokenizer, &own.tokenizer)?;
-    Some(format!("it can't be compared token by token: {difference}"))
 }
 
 fn result_of(run: &mut Run, candidate: usize) -> Option<&mut CandidateQuality> {
@@ -240,6 +266,8 @@ struct Attempt<'a, 'b> {
     plan: &'a QualityPlan,
     sharing: Sharing,
     group: &'a [usize],
+    /// Workers there will be, this one included.
+    workers: usize,
     run: &'b mut Run,
     observer: &'b mut dyn Observer,
 }
@@ -255,7 +283,8 @@ impl Attempt<'_, '_> {
                 CompareEvent::Texts(texts) => {
                     for &candidate in self.group {
                         if let Some(result) = result_of(self.run, candidate) {
-                            (result.texts, result.stopped) = (Vec::new(), Some(QualityStop::Interrupted));
+                            (result.texts, result.domains, result.overall) = (Vec::new(), Vec::new(), None);
+                            result.stopped = Some(QualityStop::Interrupted);
                         }
                     }
                     if let Some(quality) = &mut self.run.quality {
@@ -280,6 +309,7 @@ impl Attempt<'_, '_> {
     fn compare(&self) -> Compare {
         let bench = self.bench;
         let original = self.run.original().unwrap_or(0);
+        let bound = self.bound();
         Compare {
             base: match &self.inputs.logits {
                 Some(path) => Base::Logits(path.clone()),
@@ -289,12 +319,15 @@ impl Attempt<'_, '_> {
             settings: self.run.base_settings().clone(),
             n_ctx: self.plan.n_ctx,
             texts: if self.inputs.logits.is_some() { Vec::new() } else { self.inputs.texts.clone() },
+            domains: self.plan.texts.iter().map(|text| text.domain.clone()).collect(),
             stop: StopRule {
-                precision: self.plan.precision,
+                precision: if bound.is_some() { 0.0 } else { self.plan.precision },
                 confidence: bench.plan.protocol.confidence,
+                unit: self.plan.unit(),
                 min_windows: self.plan.min_windows,
                 max_windows: self.max_windows(),
-                time_ns: self.left_ns(),
+                bound,
+                time_ns: self.share_ns(bound.is_none()),
             },
             hold: match self.sharing {
                 Sharing::Cached { top_k, .. } => Hold::OneAtATime { top_k },
@@ -312,16 +345,26 @@ impl Attempt<'_, '_> {
         }
     }
 
-    /// What is left of the time that is allowed; what is only aimed at was planned for.
-    fn left_ns(&self) -> Option<u64> {
-        let is_limit = self.bench.plan.protocol.budget == Budget::Limit;
-        self.bench.left_ns().filter(|_| is_limit).map(|left_ns| whole_ns(left_ns.max(0.0)))
-    }
-
     /// The most windows, by the plan of the comparison and by that of the time.
     fn max_windows(&self) -> Option<usize> {
         let planned = self.run.time_plan.as_ref().and_then(|plan| plan.windows);
         self.plan.max_windows.into_iter().chain(planned).min()
+    }
+
+    /// Its share of the time that is left; the first worker of several takes less than those which are bound to its windows.
+    fn share_ns(&self, first: bool) -> Option<u64> {
+        self.bench.allowed_ns().map(|left_ns| fair_share(0, left_ns, self.workers, first))
+    }
+
+    /// What candidates before were scored on: the fewest windows any of them came to.
+    fn bound(&self) -> Option<Bound> {
+        let results = self.run.quality.iter().flat_map(|quality| &quality.results);
+        let done = results.filter(|result| result.outcome == Outcome::Done && !self.group.contains(&result.candidate));
+        let bounds = done.filter_map(|result| match result.stopped? {
+            QualityStop::Interrupted => None,
+            stopped => Some(Bound { windows: result.texts.iter().map(|text| text.windows.len()).sum(), stopped }),
+        });
+        bounds.min_by_key(|bound| bound.windows)
     }
 
     /// Shows that another window was scored after `scored` of them; returns how many it is now, counting the original alone and
@@ -356,10 +399,17 @@ impl Attempt<'_, '_> {
         for (&candidate, own) in self.group.iter().zip(compared.results) {
             let Some(result) = result_of(self.run, candidate) else { continue };
             result.stopped = own.stopped;
+            (result.domains, result.overall) = (own.domains, own.overall);
             for (text, summary) in own.summaries {
                 of_text(result, text).summary = Some(summary);
             }
+            result.other_tokens = own.other_tokens;
             if let Some(reason) = own.failed {
+                let reason = match (own.other_tokens, result.note.take()) {
+                    (true, Some(difference)) => format!("it can't be compared token by token: {reason} ({difference})"),
+                    (true, None) => format!("it can't be compared token by token: {reason}"),
+                    (false, _) => reason,
+                };
                 result.outcome = Outcome::Failed { stage: Stage::Quality, reason };
             }
         }

@@ -29,9 +29,11 @@ pub(super) fn compare(
     call: &Compare,
     send: &mut Send<'_>,
 ) -> io::Result<Result<Compared, Failure>> {
+    // Loading counts: the time of a call is all of it.
+    let clock = Monotonic::start();
     let compared = match call.hold {
-        Hold::Together => all_at_once(engine, call, send),
-        Hold::OneAtATime { top_k } => cached::one_at_a_time(engine, call, top_k, send),
+        Hold::Together => all_at_once(engine, call, &clock, send),
+        Hold::OneAtATime { top_k } => cached::one_at_a_time(engine, call, top_k, &clock, send),
     };
     match compared {
         Ok(compared) => Ok(Ok(Compared { peak_rss_bytes: (host.peak_rss_bytes)(), ..compared })),
@@ -44,7 +46,7 @@ pub(super) fn compare(
     }
 }
 
-fn all_at_once(engine: &dyn Engine, call: &Compare, send: &mut Send<'_>) -> Result<Compared, Ended> {
+fn all_at_once(engine: &dyn Engine, call: &Compare, clock: &dyn Clock, send: &mut Send<'_>) -> Result<Compared, Ended> {
     let load = |path| Open::load(engine, path, &call.settings);
     let original = match &call.base {
         Base::Model(path) => Some(load(path).map_err(|error| Ended::no_original(&error))?),
@@ -53,13 +55,13 @@ fn all_at_once(engine: &dyn Engine, call: &Compare, send: &mut Send<'_>) -> Resu
     let candidates = call.candidates.iter().map(|path| load(path).map_err(|error| error.to_string())).collect();
     let Prepared { tokenized, reference, candidates } = prepare(call, original, candidates)?;
     send(CompareEvent::Texts(tokenized.texts.described()))?;
-    let clock = Monotonic::start();
-    let mut pass = pass(call, &tokenized, reference, candidates, &clock)?;
+    let first_ns = clock.now_ns();
+    let mut pass = pass(call, &tokenized, reference, candidates, clock)?;
     pass.stores.extend(store::file(call, &tokenized)?);
     let scored = windows(call.stop, &tokenized, &mut pass, send)?;
-    let wall_ns = clock.now_ns();
+    let wall_ns = clock.now_ns() - first_ns;
     store::finish(std::mem::take(&mut pass.stores))?;
-    let of = |candidate| result(candidate, &pass.reference, &tokenized.texts, scored.stopped);
+    let of = |candidate| result(candidate, &pass.reference, &tokenized, scored.stopped);
     Ok(Compared {
         results: pass.candidates.iter().map(of).collect(),
         wall_ns,

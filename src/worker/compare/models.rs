@@ -51,8 +51,9 @@ pub(super) struct Candidate {
     /// Absent when it could not be loaded or compared.
     pub(super) model: Option<Open>,
     pub(super) failed: Option<String>,
-    /// One for each text.
-    pub(super) collected: Vec<Accumulator>,
+    /// Whether it failed for reading other tokens than the original.
+    pub(super) other_tokens: bool,
+    pub(super) collected: Accumulator,
 }
 
 impl Candidate {
@@ -83,14 +84,19 @@ pub(super) enum BosRule {
 }
 
 impl Needs {
-    /// Why a model can't be scored on these windows, in words.
+    /// Why a model can't be scored on windows of this length, in words.
     pub(super) fn unmet(&self, model: Loaded) -> Option<String> {
-        if model.n_vocab as usize != self.n_vocab {
-            return Some(format!("its vocabulary size is {}, the original's is {}", model.n_vocab, self.n_vocab));
-        }
         if self.n_ctx > model.n_ctx_train {
             let (own, asked) = (model.n_ctx_train, self.n_ctx);
             return Some(format!("it was trained for contexts of {own} tokens, windows of {asked} are longer (--ctx)"));
+        }
+        None
+    }
+
+    /// Why its tokens can't be the original's, in words.
+    pub(super) fn other_tokens(&self, model: Loaded) -> Option<String> {
+        if model.n_vocab as usize != self.n_vocab {
+            return Some(format!("its vocabulary size is {}, the original's is {}", model.n_vocab, self.n_vocab));
         }
         let rule = |bos: Option<i32>| bos.map_or("without BOS".into(), |bos| format!("with BOS {bos}"));
         match self.bos {

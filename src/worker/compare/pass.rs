@@ -149,7 +149,7 @@ impl Pass<'_> {
                     let mut rest = &tokens[..];
                     for run in &layout.runs {
                         let (own, others) = rest.split_at(run.rows);
-                        if let Err(error) = candidate.collected[run.text].extend(run.window, run.position, own) {
+                        if let Err(error) = candidate.collected.extend((run.text, run.window), run.position, own) {
                             candidate.fail(error.to_string());
                             break;
                         }

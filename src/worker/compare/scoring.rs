@@ -13,8 +13,7 @@ use crate::{
     engine::Error,
     probe::Clock,
     protocol::{CandidateResult, Compare, CompareEvent, Failure, Statistics, StopRule},
-    quality::accumulator::Accumulator,
-    record::{QualityStop, Stage, Summary, TokenContext},
+    record::{DomainQuality, QualityStop, QualityUnit, Stage, Summary, TokenContext},
     stats,
 };
 
@@ -88,27 +87,34 @@ pub(super) fn windows(
     pass: &mut Pass<'_>,
     send: &mut Send<'_>,
 ) -> Result<Scored, Ended> {
-    let (texts, order) = (&tokenized.texts, &tokenized.order[..]);
+    let texts = &tokenized.texts;
+    let order = &tokenized.order[..rule.bound.map_or(usize::MAX, |bound| bound.windows).min(tokenized.order.len())];
     let mut klds = vec![vec![Vec::new(); texts.described().len()]; pass.candidates.len()];
     let mut told = 0;
     for group in order.chunks(pass.micro_batches.n_seq) {
         if !pass.candidates.is_empty() && pass.candidates.iter().all(|candidate| candidate.model.is_none()) {
             break;
         }
+        if rule.time_ns.is_some_and(|time_ns| pass.clock.now_ns() >= time_ns) {
+            pass.finish()?;
+            told = tell(pass, order, told, &mut klds, send)?;
+            return Ok(Scored { n_windows: told, stopped: QualityStop::TimeSpent });
+        }
         let group: Vec<Window> = group.iter().filter_map(|&(text, window)| texts.window(text, window)).collect();
         pass.score(&group)?;
         told = tell(pass, order, told, &mut klds, send)?;
         let may_stop = pass.statistics == Statistics::Compare && told >= rule.min_windows && told < order.len();
-        if let Some(stopped) = may_stop.then(|| enough(pass, &klds, rule)).flatten() {
+        if may_stop && is_precise(pass, &klds, rule) {
             pass.finish()?;
             told = tell(pass, order, told, &mut klds, send)?;
-            return Ok(Scored { n_windows: told, stopped });
+            return Ok(Scored { n_windows: told, stopped: QualityStop::Precise });
         }
     }
     pass.finish()?;
     told = tell(pass, order, told, &mut klds, send)?;
     let limited = order.len() < texts.described().iter().map(|text| text.n_windows).sum();
-    let stopped = if limited { QualityStop::MaxWindows } else { QualityStop::TextsDone };
+    let own = if limited { QualityStop::MaxWindows } else { QualityStop::TextsDone };
+    let stopped = rule.bound.map_or(own, |bound| bound.stopped);
     Ok(Scored { n_windows: told, stopped })
 }
 
@@ -131,7 +137,7 @@ fn tell(
         let means: Vec<_> = pass
             .candidates
             .iter()
-            .map(|candidate| candidate.model.as_ref().and(candidate.collected[text].window(window)))
+            .map(|candidate| candidate.model.as_ref().and(candidate.collected.window((text, window))))
             .collect();
         if means.iter().all(Option::is_none) {
             break;
@@ -145,52 +151,62 @@ fn tell(
     Ok(told)
 }
 
-/// Why the fewest windows are enough, if they are: every candidate's mean KLD is known as well as asked, or the time is spent.
-fn enough(pass: &Pass<'_>, klds: &[Vec<Vec<f64>>], rule: StopRule) -> Option<QualityStop> {
+/// Whether every candidate's mean KLD is known as well as asked.
+fn is_precise(pass: &Pass<'_>, klds: &[Vec<Vec<f64>>], rule: StopRule) -> bool {
     if rule.precision <= 0.0 || pass.candidates.is_empty() {
-        return None;
+        return false;
     }
     let mut live = pass.candidates.iter().zip(klds).filter(|(candidate, _)| candidate.model.is_some());
-    let precise = live.all(|(_, klds)| {
+    live.all(|(_, klds)| {
         let scored: Vec<Vec<f64>> = klds.iter().filter(|windows| !windows.is_empty()).cloned().collect();
-        stats::macro_mean(&scored, rule.confidence).is_ok_and(|estimate| estimate.is_precise(rule.precision))
-    });
-    let spent = || rule.time_ns.is_some_and(|time_ns| pass.clock.now_ns() >= time_ns);
-    if precise { Some(QualityStop::Precise) } else { spent().then_some(QualityStop::TimeSpent) }
+        let interval = match rule.unit {
+            QualityUnit::Document => stats::positive_mean(&stats::means(&scored), rule.confidence),
+            QualityUnit::Window => stats::macro_mean(&scored, rule.confidence),
+        };
+        interval.is_ok_and(|estimate| estimate.is_precise(rule.precision))
+    })
 }
 
 /// What became of a candidate whose pass ended for this reason.
 pub(super) fn result(
     candidate: &Candidate,
     reference: &Reference<'_>,
-    texts: &Texts,
+    tokenized: &Tokenized,
     stopped: QualityStop,
 ) -> CandidateResult {
-    let of_text = |(text, collected): (usize, &Accumulator)| {
-        let summary = collected.summary().ok()?;
-        Some((text, with_context(summary, text, candidate, reference, texts)))
+    let (texts, collected) = (&tokenized.texts, &candidate.collected);
+    let summary = |wanted: &dyn Fn(usize) -> bool| {
+        let summary = collected.summary(wanted).ok()?;
+        Some(with_context(summary, candidate, reference, texts))
     };
+    let domains = tokenized.by_domain();
+    let alone = domains.iter().filter(|(_, texts)| texts.len() == 1).filter_map(|(_, texts)| texts.first().copied());
+    let mut alone: Vec<usize> = alone.collect();
+    alone.sort_unstable();
+    let several = domains.iter().filter(|(_, texts)| texts.len() > 1);
     CandidateResult {
         failed: candidate.failed.clone(),
+        other_tokens: candidate.other_tokens,
         stopped: candidate.failed.is_none().then_some(stopped),
-        summaries: candidate.collected.iter().enumerate().filter_map(of_text).collect(),
+        summaries: alone.into_iter().filter_map(|text| Some((text, summary(&|own| own == text)?))).collect(),
+        domains: several
+            .filter_map(|(domain, texts)| {
+                Some(DomainQuality { domain: domain.clone(), summary: summary(&|text| texts.contains(&text))? })
+            })
+            .collect(),
+        overall: (texts.described().len() > 1).then(|| summary(&|_| true)).flatten(),
     }
 }
 
 /// Puts the worst tokens into words.
-fn with_context(
-    mut summary: Summary,
-    text: usize,
-    candidate: &Candidate,
-    reference: &Reference<'_>,
-    texts: &Texts,
-) -> Summary {
+fn with_context(mut summary: Summary, candidate: &Candidate, reference: &Reference<'_>, texts: &Texts) -> Summary {
     let open = match reference {
         Reference::Model(open) => Some(open),
         Reference::File(..) | Reference::Cache(_) => candidate.model.as_ref(),
     };
     let Some(Open { model, .. }) = open else { return summary };
     for worst in &mut summary.worst_tokens {
+        let Some(text) = worst.text else { continue };
         let before = texts.until(text, worst.window, worst.position);
         let before = &before[before.len().saturating_sub(CONTEXT_TOKENS)..];
         worst.context = Some(TokenContext {

@@ -20,6 +20,8 @@ pub(super) struct Tokenized {
     pub(super) micro_batches: MicroBatches,
     /// Every (text, window) that may be scored, in order.
     pub(super) order: Vec<(usize, usize)>,
+    /// Of each text.
+    domains: Vec<String>,
 }
 
 impl Tokenized {
@@ -28,10 +30,22 @@ impl Tokenized {
         let order = window_order(&counts, call.stop.max_windows);
         if order.is_empty() {
             let n_ctx = texts.shape.n_ctx();
-            return Err(format!("every text is shorter than two windows of {n_ctx} tokens (--ctx, --text)"));
+            return Err(format!("every text is shorter than a window of {n_ctx} tokens (--ctx, --text)"));
         }
         let micro_batches = MicroBatches::new(texts.shape, call.settings.n_ubatch as usize);
-        Ok(Self { texts, needs, micro_batches, order })
+        Ok(Self { texts, needs, micro_batches, order, domains: call.domains.clone() })
+    }
+
+    /// The texts of each domain, in the order in which the domains first come.
+    pub(super) fn by_domain(&self) -> Vec<(String, Vec<usize>)> {
+        let mut domains: Vec<(String, Vec<usize>)> = Vec::new();
+        for (text, domain) in self.domains.iter().enumerate() {
+            match domains.iter_mut().find(|(own, _)| own == domain) {
+                Some((_, texts)) => texts.push(text),
+                None => domains.push((domain.clone(), vec![text])),
+            }
+        }
+        domains
     }
 
     /// Opens a model's context for these windows.
@@ -77,13 +91,17 @@ pub(super) fn prepare(
 
 /// A candidate, ready to be compared, or with the reason why it can't be.
 pub(super) fn ready(call: &Compare, tokenized: &Tokenized, candidate: Result<Open, String>) -> Candidate {
-    let n_texts = tokenized.texts.described().len();
     let (model, failed) = match candidate {
         Ok(open) => (Some(open), None),
         Err(reason) => (None, Some(reason)),
     };
-    let mut candidate = Candidate { model, failed, collected: vec![Accumulator::new(tokenized.texts.shape); n_texts] };
-    if let Some(reason) = candidate.model.as_mut().and_then(|open| unfit(call, tokenized, open)) {
+    let mut candidate =
+        Candidate { model, failed, other_tokens: false, collected: Accumulator::new(tokenized.texts.shape) };
+    if let Some(reason) = candidate.model.as_ref().and_then(|open| other_tokens(call, tokenized, open)) {
+        candidate.other_tokens = true;
+        candidate.fail(reason);
+    }
+    if let Some(reason) = candidate.model.as_mut().and_then(|open| unfit(tokenized, open)) {
         candidate.fail(reason);
     }
     candidate
@@ -113,9 +131,14 @@ fn read_texts(
     }
 }
 
-/// Makes a candidate ready, or says why it can't be compared.
-fn unfit(call: &Compare, tokenized: &Tokenized, open: &mut Open) -> Option<String> {
-    if let Some(reason) = tokenized.needs.unmet(open.facts) {
+/// Makes a candidate ready, or says why it can't be scored.
+fn unfit(tokenized: &Tokenized, open: &mut Open) -> Option<String> {
+    tokenized.needs.unmet(open.facts).or_else(|| tokenized.open(open).err())
+}
+
+/// Why a candidate's tokens are not the original's, if they are not.
+fn other_tokens(call: &Compare, tokenized: &Tokenized, open: &Open) -> Option<String> {
+    if let Some(reason) = tokenized.needs.other_tokens(open.facts) {
         return Some(reason);
     }
     for (text, body) in call.texts.iter().enumerate() {
@@ -126,5 +149,5 @@ fn unfit(call: &Compare, tokenized: &Tokenized, open: &mut Open) -> Option<Strin
             return Some(format!("its tokens of text {} differ from the original's, from token {same} on", text + 1));
         }
     }
-    tokenized.open(open).err()
+    None
 }

@@ -65,7 +65,7 @@ fn figure(
     bins: impl Fn(&Summary) -> Vec<Bin>,
 ) -> Result<Option<Figure>, DrawError> {
     let of = |(m, q): (&ModelAnalysis, &QualityAnalysis)| {
-        let texts: Vec<Vec<Bin>> = q.texts.iter().filter_map(|t| Some(bins(t.summary.as_ref()?))).collect();
+        let texts: Vec<Vec<Bin>> = q.domains.iter().filter_map(|d| Some(bins(d.summary.as_ref()?))).collect();
         Some((shorten(&name(m), 24), pooled(&texts)?))
     };
     let series: Vec<(String, Vec<Bin>)> = compared(analysis).filter_map(of).collect();
@@ -106,7 +106,7 @@ fn figure(
     Ok(Some(Figure { id: words.id.into(), title: words.title.into(), note, svg }))
 }
 
-/// The same bins over several texts, every token counting equally; `None` when the texts have different bins.
+/// The same bins over several domains, every token counting equally; `None` when the texts have different bins.
 fn pooled(texts: &[Vec<Bin>]) -> Option<Vec<Bin>> {
     let mut out = texts.first()?.clone();
     for bins in &texts[1..] {

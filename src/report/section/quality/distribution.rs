@@ -2,7 +2,7 @@
 
 use super::cells::compared;
 use crate::{
-    analysis::{Analysis, ModelAnalysis, QualityAnalysis, TextFigures},
+    analysis::{Analysis, DomainFigures, ModelAnalysis, QualityAnalysis},
     record::Percentiles,
     report::{
         document::Figure,
@@ -23,12 +23,12 @@ const FOOT: i32 = 40;
 const LEAST: f64 = 1e-7;
 const MARKED: [(f64, &str); 3] = [(0.5, "median"), (0.9, "90 %"), (0.99, "99 %")];
 
-/// (KLD, share of tokens up to it) of one text, both ascending.
+/// (KLD, share of tokens up to it) of one domain, both ascending.
 type Curve = Vec<(f64, f64)>;
 
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let of = |(m, q): (&ModelAnalysis, &QualityAnalysis)| {
-        let texts: Vec<Curve> = q.texts.iter().filter_map(curve).collect();
+        let texts: Vec<Curve> = q.domains.iter().filter_map(curve).collect();
         (!texts.is_empty()).then(|| (shorten(&name(m), 24), texts))
     };
     let series: Vec<(String, Vec<Curve>)> = compared(analysis).filter_map(of).collect();
@@ -53,14 +53,14 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
             }
         }
     })?;
-    let note = "Share of tokens with at most that KLD; farther left is better. Marks: median, 90 %, 99 %. Texts count equally. Drawn \
+    let note = "Share of tokens with at most that KLD; farther left is better. Marks: median, 90 %, 99 %. Domains count equally. Drawn \
                 through the percentiles in the record, above the 95th through the tokens themselves."
         .into();
     Ok(Some(Figure { id: "chart-kld-distribution".into(), title: title.into(), note, svg }))
 }
 
 /// Percentiles up to the 95th, then every token above it that the record is sure to hold.
-fn curve(text: &TextFigures) -> Option<Curve> {
+fn curve(text: &DomainFigures) -> Option<Curve> {
     let summary = text.summary.as_ref()?;
     let Percentiles { p0_1, p1, p5, p10, p25, median, p75, p90, p95, p99, p99_9, maximum, .. } =
         summary.kld_percentiles_nats;
@@ -76,7 +76,7 @@ fn curve(text: &TextFigures) -> Option<Curve> {
     Some(points)
 }
 
-/// Share of tokens with at most this KLD, texts counting equally.
+/// Share of tokens with at most this KLD, domains counting equally.
 fn share(texts: &[Curve], value: f64) -> f64 {
     texts.iter().map(|curve| share_of_text(curve, value)).sum::<f64>() / texts.len().max(1) as f64
 }

@@ -1,7 +1,7 @@
 //! Output quality: every candidate against the original, by text, how bad it gets, and where answers diverge.
 
 mod bins;
-mod by_text;
+mod by_domain;
 pub(super) mod cells;
 mod distribution;
 pub(crate) mod words;
@@ -11,9 +11,9 @@ use super::{
     names::name,
 };
 use crate::{
-    analysis::{Agreement, Analysis, AnswerRow, ModelAnalysis, QualityAnalysis, QualityVerdict, TextFigures},
+    analysis::{Agreement, Analysis, AnswerRow, DomainFigures, ModelAnalysis, QualityAnalysis, QualityVerdict},
     metric::MetricId,
-    record::{Outcome, QualityStop, Role, Summary},
+    record::{Outcome, QualityStop, QualityUnit, Role, Summary},
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -33,15 +33,22 @@ const KLD: MetricId = MetricId::MeanKld { lower_bound: false };
 pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let mut figures: Vec<Figure> = means(analysis)?.into_iter().collect();
     figures.extend(distribution::figure(analysis)?);
-    figures.extend(by_text::figure(analysis)?);
+    figures.extend(by_domain::figure(analysis)?);
     figures.extend(bins::figures(analysis)?);
     Ok(Section {
         id: "quality",
         title: "Quality",
         lead: "Original and candidate read the same windows side by side; the second half of each is scored, as llama-perplexity does, from exact \
              logits. KLD is the divergence of the candidate's probabilities from the original's; same top is how often both choose the same token. \
-             Intervals are over windows.",
-        tables: vec![overall(analysis), texts(analysis), tails(analysis), answers(analysis)],
+             Documents are the unit of every interval, or windows where there are few texts; the tables say which.",
+        tables: vec![
+            overall(analysis),
+            domains(analysis),
+            bits(analysis),
+            tails(analysis),
+            documents(analysis),
+            answers(analysis),
+        ],
         figures,
     })
 }
@@ -56,6 +63,7 @@ fn overall(analysis: &Analysis) -> Table {
         Column::number("mean KLD", "nats"),
         Column::number("99 % KLD", "nats"),
         Column::number("same top", "%"),
+        Column::number("documents", ""),
         Column::number("windows", ""),
     ];
     let judged = compared(analysis).any(|(_, q)| q.verdict.is_some());
@@ -73,6 +81,7 @@ fn overall(analysis: &Analysis) -> Table {
             ]),
             None => cells.extend(vec![Cell::unknown(NOT_COMPARED); 6]),
         }
+        cells.push(Cell::number(q.documents.to_string(), q.documents as f64));
         cells.push(Cell::number(q.windows.to_string(), q.windows as f64));
         cells.extend(judged.then(|| verdict(q)));
         cells
@@ -83,7 +92,8 @@ fn overall(analysis: &Analysis) -> Table {
         columns,
         rows.collect(),
     );
-    table.notes = compared(analysis).flat_map(|(m, q)| notes(m, q)).collect();
+    table.notes = unit_note(analysis).into_iter().collect();
+    table.notes.extend(compared(analysis).flat_map(|(m, q)| notes(m, q)));
     if !judged && !table.rows.is_empty() {
         table.notes.push("No limit was set: --max-kld says what is acceptable.".into());
     }
@@ -99,11 +109,15 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     if let Outcome::Failed { reason, .. } = &q.outcome {
         notes.push(format!("{}: {}", name(m), shorten(&inert_line(reason), 600)));
     }
+    if let Some(note) = q.note.as_ref().filter(|_| q.windows > 0) {
+        let note = shorten(&inert_line(note), 300);
+        notes.push(format!("{}: the same tokens on these texts as the original's, although {note}", name(m)));
+    }
     if is_wide(q) {
         let why = match q.stopped {
             Some(QualityStop::MaxWindows) => "the limit of windows was reached (--max-windows 0 lifts it)",
             Some(QualityStop::TimeSpent) => "the time of the run was spent (--budget gives it more)",
-            Some(QualityStop::TextsDone) => "the texts have no more windows (--text adds some)",
+            Some(QualityStop::TextsDone) => "the texts have no more windows",
             Some(QualityStop::Interrupted) => "it was interrupted",
             Some(QualityStop::Precise) | None => return notes,
         };
@@ -113,11 +127,33 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     notes
 }
 
-/// One row a candidate and text.
-fn texts(analysis: &Analysis) -> Table {
+/// What the intervals are over, and so what they hold for.
+fn unit_note(analysis: &Analysis) -> Option<String> {
+    let (_, q) = compared(analysis).find(|(_, q)| q.windows > 0)?;
+    let texts = match q.texts.as_slice() {
+        [one] => format!("on this text, {}", shorten(&inert_line(&one.name), 60)),
+        _ => "on these texts".into(),
+    };
+    Some(match q.unit {
+        QualityUnit::Document if q.documents < q.fewest_documents => format!(
+            "Unit: document. {} were reached and {} are needed for an interval.",
+            q.documents, q.fewest_documents
+        ),
+        QualityUnit::Document => {
+            format!("Unit: document. Intervals are over {} documents of {} domains.", q.documents, q.domains.len())
+        }
+        QualityUnit::Window => {
+            format!("Unit: window. The figures hold {texts}; other texts may differ by more than the intervals say.")
+        }
+    })
+}
+
+/// One row a candidate and domain.
+fn domains(analysis: &Analysis) -> Table {
     let columns = vec![
         Column::text("model"),
-        Column::text("text"),
+        Column::text("domain"),
+        Column::number("documents", ""),
         Column::number("windows", ""),
         Column::number("PPL(Q)", ""),
         Column::number("PPL(base)", ""),
@@ -125,27 +161,55 @@ fn texts(analysis: &Analysis) -> Table {
         Column::number("mean KLD", "nats"),
         Column::number("same top", "%"),
     ];
-    let row = |m: &ModelAnalysis, t: &TextFigures| {
+    let row = |m: &ModelAnalysis, d: &DomainFigures| {
         vec![
             Cell::text(name(m)),
-            Cell::text(shorten(&inert_line(&t.name), 40)),
-            Cell::number(format!("{} of {}", t.windows, t.n_windows), t.windows as f64),
-            perplexity(t.figures.ppl),
-            perplexity(t.figures.ppl_original),
-            change(t.figures.ppl_ratio),
-            kld_of(m, t.figures.kld_mean_nats),
-            share(t.figures.top1_agreement),
+            Cell::text(shorten(&inert_line(&d.domain), 40)),
+            Cell::number(d.documents.to_string(), d.documents as f64),
+            Cell::number(format!("{} of {}", d.windows, d.n_windows), d.windows as f64),
+            perplexity(d.figures.ppl),
+            perplexity(d.figures.ppl_original),
+            change(d.figures.ppl_ratio),
+            kld_of(m, d.figures.kld_mean_nats),
+            share(d.figures.top1_agreement),
         ]
     };
-    let rows = compared(analysis).flat_map(|(m, q)| q.texts.iter().map(move |t| row(m, t)));
-    Table::new("quality-texts", "By text", columns, rows.collect())
+    let rows = compared(analysis).flat_map(|(m, q)| q.domains.iter().map(move |d| row(m, d)));
+    Table::new("quality-domains", "By domain", columns, rows.collect())
+}
+
+/// Candidates that read other tokens than the original: each model's bits for a byte, beside the original's.
+fn bits(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model"),
+        Column::number("bits per byte", ""),
+        Column::number("original's", ""),
+        Column::number("difference", ""),
+        Column::number("documents", ""),
+    ];
+    let cell = |f: crate::analysis::Figure| {
+        let brackets = f.low.zip(f.high).map(|(low, high)| format!("[{}, {}]", fixed(low, 4), fixed(high, 4)));
+        Cell { brackets, ..Cell::number(fixed(f.value, 4), f.value) }
+    };
+    let row = |(m, q): (&ModelAnalysis, &QualityAnalysis)| {
+        let bits = q.bits_per_byte?;
+        let documents = Cell::number(bits.documents.to_string(), bits.documents as f64);
+        Some(vec![Cell::text(name(m)), cell(bits.candidate), cell(bits.original), cell(bits.difference), documents])
+    };
+    let rows: Vec<Vec<Cell>> = compared(analysis).filter_map(row).collect();
+    let mut table =
+        Table::new("quality-bits", "Other tokens than the original's: bits per byte of the same texts", columns, rows);
+    if !table.rows.is_empty() {
+        table.notes.push("Each model predicts the same bytes alone. This is no KLD and is not ranked with it.".into());
+    }
+    table
 }
 
 /// The tails: how bad it gets, under llama-perplexity's names.
 fn tails(analysis: &Analysis) -> Table {
     let columns = vec![
         Column::text("model"),
-        Column::text("text"),
+        Column::text("domain"),
         Column::number("median KLD", "nats"),
         Column::number("90 %", "nats"),
         Column::number("99 %", "nats"),
@@ -154,11 +218,11 @@ fn tails(analysis: &Analysis) -> Table {
         Column::number("RMS Δp", "%"),
         Column::number("top-5 overlap", "%"),
     ];
-    let row = |m: &ModelAnalysis, t: &TextFigures, s: &Summary| {
+    let row = |m: &ModelAnalysis, domain: &str, s: &Summary| {
         let nats = |v: f64| Cell::number(nats(v), v);
         vec![
             Cell::text(name(m)),
-            Cell::text(shorten(&inert_line(&t.name), 40)),
+            Cell::text(shorten(&inert_line(domain), 40)),
             nats(s.kld_percentiles_nats.median),
             nats(s.kld_percentiles_nats.p90),
             nats(s.kld_percentiles_nats.p99),
@@ -168,9 +232,35 @@ fn tails(analysis: &Analysis) -> Table {
             Cell::number(fixed(s.top5_overlap_fraction * 100.0, 1), s.top5_overlap_fraction),
         ]
     };
-    let rows =
-        compared(analysis).flat_map(|(m, q)| q.texts.iter().filter_map(move |t| Some(row(m, t, t.summary.as_ref()?))));
-    Table::new("quality-tails", "How bad it gets, by text", columns, rows.collect())
+    let rows = compared(analysis).flat_map(|(m, q)| {
+        let all = q.summary.as_ref().filter(|_| q.domains.len() > 1).map(|summary| ("all", summary));
+        let domains = q.domains.iter().filter_map(|d| Some((&*d.domain, d.summary.as_ref()?)));
+        domains.chain(all).map(move |(domain, summary)| row(m, domain, summary)).collect::<Vec<_>>()
+    });
+    Table::new("quality-tails", "How bad it gets, over tokens", columns, rows.collect())
+}
+
+/// Mean KLD of every document, one column a candidate.
+fn documents(analysis: &Analysis) -> Table {
+    let candidates: Vec<(&ModelAnalysis, &QualityAnalysis)> =
+        compared(analysis).filter(|(_, q)| q.unit == QualityUnit::Document && q.windows > 0).collect();
+    let mut columns = vec![Column::text("document")];
+    columns.extend(candidates.iter().map(|(m, _)| Column::number(&shorten(&name(m), 40), "nats")));
+    let mut names: Vec<&str> = candidates.iter().flat_map(|(_, q)| q.texts.iter().map(|text| &*text.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let row = |document: &&str| {
+        let of = |(m, q): &(&ModelAnalysis, &QualityAnalysis)| {
+            let text = q.texts.iter().find(|text| text.name == *document);
+            let kld = text.map(|text| text.figures.kld_mean_nats.value);
+            kld.map_or(Cell::unknown("not scored"), |kld| Cell::number(format!("{}{}", at_least(m), nats(kld)), kld))
+        };
+        let mut cells = vec![Cell::text(shorten(&inert_line(document), 60))];
+        cells.extend(candidates.iter().map(of));
+        cells
+    };
+    let rows = names.iter().map(row).collect();
+    Table::new("quality-documents", "Mean KLD by document", columns, rows)
 }
 
 /// Where the answers to prompts part.
@@ -217,6 +307,6 @@ fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let candidates = analysis.models.iter().filter(|m| m.role == Role::Candidate);
     let bars = candidates.map(|m| bar(m, m.metric(&KLD), scale, "not compared")).collect();
     let svg = bars::draw("chart-kld", title, &[Group { title: None, bars }])?;
-    let note = "Less is better; the original is 0 from itself. Whiskers: 95 % interval over windows.".into();
+    let note = "Less is better; the original is 0 from itself. Whiskers: the interval over documents, or over windows of few texts.".into();
     Ok(Some(Figure { id: "chart-kld".into(), title: title.into(), note, svg }))
 }

@@ -3,7 +3,7 @@
 use super::cells::{at_least, compared};
 use crate::{
     analysis::{Analysis, KldKind, QualityAnalysis, QualityVerdict},
-    record::QualityStop,
+    record::{QualityStop, QualityUnit},
     report::{
         number::{nats, percent},
         section::names::name,
@@ -52,10 +52,11 @@ fn few_windows_sentence(analysis: &Analysis) -> Option<String> {
     };
     let (q, limit) = compared(analysis).find_map(|(_, q)| Some((q, cut(q)?)))?;
     let asked = percent(q.precision_asked);
-    Some(format!(
-        "Outputs were compared on {} windows only, {limit}: KLD is not yet known to the ±{asked} asked for.",
-        q.windows
-    ))
+    let (n, unit) = match q.unit {
+        QualityUnit::Document => (q.documents, "documents"),
+        QualityUnit::Window => (q.windows, "windows"),
+    };
+    Some(format!("Outputs were compared on {n} {unit} only, {limit}: KLD is not yet known to the ±{asked} asked for."))
 }
 
 /// How the candidates stand against --max-kld; none when no limit was set.

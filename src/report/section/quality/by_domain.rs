@@ -1,4 +1,4 @@
-//! Mean KLD by text, that is by domain, with its interval: where a candidate suffers most.
+//! Mean KLD by domain, with its interval: where a candidate suffers most.
 
 use crate::{
     analysis::{self, Analysis},
@@ -29,16 +29,16 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         .models
         .iter()
         .filter_map(|m| {
-            let texts = &m.quality.as_ref()?.texts;
-            (texts.len() > 1).then(|| {
-                let row = |t: &analysis::TextFigures| {
+            let domains = &m.quality.as_ref()?.domains;
+            (domains.len() > 1).then(|| {
+                let row = |t: &analysis::DomainFigures| {
                     let kld = t.figures.kld_mean_nats;
                     let interval = kld.low.zip(kld.high);
                     let interval = interval.map_or(String::new(), |(l, h)| format!(" [{}, {}]", nats(l), nats(h)));
                     let text = format!("{}{interval}", nats(kld.value));
-                    Row { label: shorten(&inert_line(&t.name), 22), text, kld }
+                    Row { label: shorten(&inert_line(&t.domain), 22), text, kld }
                 };
-                (shorten(&name(m), 40), texts.iter().map(row).collect())
+                (shorten(&name(m), 40), domains.iter().map(row).collect())
             })
         })
         .collect();
@@ -47,14 +47,14 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 12;
     let ends = rows().flat_map(|r| [Some(r.kld.value), r.kld.low, r.kld.high]).flatten();
     let Some(axis) = Axis::holding(ends, (left, (WIDTH - right).max(left + 80))) else { return Ok(None) };
-    let title = "Mean KLD by text";
+    let title = "Mean KLD by domain";
     let say = |(model, rows): &(String, Vec<Row>)| {
         rows.iter().map(|r| format!("{model}, {}: {}", r.label, r.text)).collect::<Vec<_>>().join("; ")
     };
     let desc = groups.iter().map(say).collect::<Vec<_>>().join("; ");
     let len = |n: usize| i32::try_from(n).unwrap_or(0);
     let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows.len()) * ROW).sum::<i32>();
-    let svg = svg("chart-kld-text", title, &desc, height, |canvas| {
+    let svg = svg("chart-kld-domain", title, &desc, height, |canvas| {
         grid_across(canvas, &axis.decades(), 0, height - FOOT);
         let mut y = 0;
         for (head, rows) in &groups {
@@ -73,6 +73,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         }
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (WIDTH - 2, height - 8), "nats, logarithmic");
     })?;
-    let note = "Less is better. Lines: intervals over windows; where a text has too few windows there is none.".into();
-    Ok(Some(Figure { id: "chart-kld-text".into(), title: title.into(), note, svg }))
+    let note =
+        "Less is better. Lines: intervals, where a domain has enough documents, or a text enough windows.".into();
+    Ok(Some(Figure { id: "chart-kld-domain".into(), title: title.into(), note, svg }))
 }
