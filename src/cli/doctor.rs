@@ -1,6 +1,6 @@
 //! doctor: whether numbers from this machine and build can be trusted, each row with a remedy.
 
-use std::{fmt::Write, thread, time::Duration};
+use std::{fmt::Write, path::Path, thread, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -14,6 +14,8 @@ use crate::{
         self, Clock, Monotonic, Watch,
         clock::resolution_ns,
         doctor::{Check, Level, LiveState, checks, worst},
+        energy::{EnergyAtRest, EnergyMeter},
+        nvml::Gpus,
         steadiness::Scatter,
     },
     record::Build,
@@ -35,8 +37,13 @@ pub(super) struct DoctorArgs {
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let Environment { build, machine, threads } = Environment::read()?;
     let clock = Monotonic::start();
+    let nvidia = Gpus::load();
+    let counters = nvidia.as_ref().map_or_else(|_| Vec::new(), Gpus::energy_counters);
+    let meter = EnergyMeter::find(Path::new("/sys"), counters);
     let watch = Watch::start(clock.now_ns(), &[]);
+    let before = meter.now(&clock);
     thread::sleep(WATCHED);
+    let used = meter.between(&before, &meter.now(&clock));
     let conditions = watch.end(clock.now_ns(), &[]);
     let live = LiveState {
         conditions,
@@ -44,6 +51,8 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
         host: probe::host(),
         threads: Some(threads),
         scatter: Scatter::of(&probe::calculation_ns(&clock, threads.n_threads, CALCULATIONS)),
+        energy: EnergyAtRest { used, absent: meter.absent().to_vec() },
+        gpus: nvidia.as_ref().map_or_else(|_| Vec::new(), Gpus::states),
     };
     let checks = checks(&machine, &build, &live);
     if args.json { print_json(&checks) } else { print_text(&describe(&build, &checks)?) }

@@ -22,6 +22,28 @@ pub(super) fn system_info() -> String {
     text.to_string_lossy().into_owned()
 }
 
+/// Where on the PCI bus a device of ggml's list is; `None` when its backend does not say.
+pub(super) fn device_pci_id(index: usize) -> Option<String> {
+    // SAFETY: only asks how long the list is.
+    if index >= unsafe { sys::ggml_backend_dev_count() } {
+        return None;
+    }
+    // SAFETY: the index lies within the list, whose devices live as long as the process. Every field of the properties may be zero, and
+    // the call fills them.
+    let properties = unsafe {
+        let device = sys::ggml_backend_dev_get(index);
+        let mut properties = std::mem::zeroed::<sys::ggml_backend_dev_props>();
+        sys::ggml_backend_dev_get_props(device, &raw mut properties);
+        properties
+    };
+    if properties.device_id.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a NUL-terminated string that belongs to the device.
+    let id = unsafe { CStr::from_ptr(properties.device_id) };
+    Some(id.to_string_lossy().into_owned())
+}
+
 /// Quantizes a file into another; `false` when llama.cpp could not, which is in its log.
 pub(super) fn quantize(
     input: &CStr,

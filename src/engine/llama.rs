@@ -65,6 +65,7 @@ fn describe(device: LlamaBackendDevice) -> DeviceInfo {
         backend: device.backend,
         memory_total_bytes: device.memory_total as u64,
         memory_free_bytes: device.memory_free as u64,
+        pci_id: ffi::device_pci_id(device.index),
     }
 }
 

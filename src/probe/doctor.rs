@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{machine::Host, steadiness::Scatter, threads::DefaultThreads};
+use super::{energy::EnergyAtRest, machine::Host, nvml::GpuState, steadiness::Scatter, threads::DefaultThreads};
 use crate::{
     record::{Build, Conditions, Machine},
     thresholds::{self, AtRest},
@@ -46,11 +46,15 @@ pub(crate) struct LiveState {
     pub threads: Option<DefaultThreads>,
     /// Of [`super::calculation_ns`].
     pub scatter: Option<Scatter>,
+    /// Of an [`super::EnergyMeter`] over the same second.
+    pub energy: EnergyAtRest,
+    /// As NVIDIA's driver sees them; none where there is none.
+    pub gpus: Vec<GpuState>,
 }
 
 /// Every check, in the order to read them: what makes numbers wrong first, what makes them noisy after.
 pub(crate) fn checks(machine: &Machine, build: &Build, live: &LiveState) -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         instructions(machine, build),
         profile(build),
         devices(machine, build),
@@ -65,8 +69,11 @@ pub(crate) fn checks(machine: &Machine, build: &Build, live: &LiveState) -> Vec<
         temperature(&live.conditions),
         steadiness(live.scatter),
         clock_step(live.timer_ns),
+        energy(&live.energy),
         host(&live.host),
-    ]
+    ];
+    checks.extend(live.gpus.iter().map(|gpu| gpu_state(machine, gpu)));
+    checks
 }
 
 pub(crate) fn worst(checks: &[Check]) -> Level {
@@ -304,6 +311,59 @@ fn clock_step(timer_ns: Option<u64>) -> Check {
     let finding = |ns: f64| format!("steps of {ns} ns");
     let remedy = "on Linux see /sys/devices/system/clocksource: tsc is the fine one";
     small("clock", timer_ns.map(|ns| ns as f64), thresholds::CLOCK_STEP_NS, finding, remedy)
+}
+
+/// Which counters of energy can be read, and what they say of a machine at rest.
+fn energy(EnergyAtRest { used, absent }: &EnergyAtRest) -> Check {
+    const NAME: &str = "energy";
+    let watts: Vec<String> = used
+        .iter()
+        .filter(|used| !used.domain.is_part_of_another())
+        .filter_map(|used| Some(format!("{} {:.1} W", used.domain, used.watts()?)))
+        .collect();
+    let absent: Vec<String> = absent.iter().map(ToString::to_string).collect();
+    let absent = absent.join("; ");
+    if watts.is_empty() {
+        let finding = if absent.is_empty() { "not counted here".to_owned() } else { absent };
+        let remedy = "where energy matters, measure outside a virtual machine and let this user read the counters";
+        return not_good(NAME, Level::Unknown, finding, remedy);
+    }
+    let beside = if absent.is_empty() { String::new() } else { format!("; not counted: {absent}") };
+    good(NAME, format!("at rest {}{beside}", watts.join(", ")))
+}
+
+/// A GPU's clocks and what holds them down, under the name that llama.cpp gives it.
+fn gpu_state(machine: &Machine, gpu: &GpuState) -> Check {
+    const NAME: &str = "GPU state";
+    let GpuState { pci_id, watts, power_limit_watts, graphics_mhz, memory_mhz, celsius, slowed_by, processes } = gpu;
+    let device = machine.devices.iter().find(|device| device.pci_id.as_deref() == Some(pci_id));
+    let name = device.map_or(pci_id, |device| &device.name);
+    let power = watts.map(|watts| match power_limit_watts {
+        Some(limit) => format!("{watts:.0} of {limit:.0} W"),
+        None => format!("{watts:.0} W"),
+    });
+    let clocks = graphics_mhz.map(|mhz| match memory_mhz {
+        Some(memory) => format!("{mhz} MHz, its memory {memory} MHz"),
+        None => format!("{mhz} MHz"),
+    });
+    let held = processes.as_ref().filter(|processes| !processes.is_empty()).map(|processes| {
+        let bytes: Option<u64> = processes.iter().map(|(_, bytes)| *bytes).sum();
+        let bytes = bytes.map_or_else(String::new, |bytes| format!(" and hold {:.1} GiB", in_gib(bytes)));
+        format!("{} process(es) compute on it{bytes}", processes.len())
+    });
+    let parts = [power, clocks, celsius.map(|celsius| format!("{celsius} °C")), held];
+    let said: Vec<String> = parts.into_iter().flatten().collect();
+    let said = if said.is_empty() { "its driver says nothing of it".to_owned() } else { said.join(", ") };
+    match slowed_by.as_deref() {
+        Some(reasons) if !reasons.is_empty() => not_good(
+            NAME,
+            Level::Warning,
+            format!("{name}: {said}; slowed by {}", reasons.join(" and ")),
+            "let it cool, end what else computes on it, or raise its power limit",
+        ),
+        Some(_) => good(NAME, format!("{name}: {said}; nothing slows it")),
+        None => good(NAME, format!("{name}: {said}")),
+    }
 }
 
 #[cfg(test)]

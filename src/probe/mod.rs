@@ -1,4 +1,4 @@
-//! What the machine and its processes say of themselves: clock, memory, storage, CPUs, conditions, and `doctor`.
+//! What the machine and its processes say of themselves: clock, memory, storage, CPUs, energy, conditions, and `doctor`.
 //!
 //! Parsers are pure functions over the kernel's text; what cannot be read is `None`, never 0.
 
@@ -9,9 +9,11 @@ pub(crate) mod clock;
 pub(crate) mod conditions;
 pub(crate) mod cpus;
 pub(crate) mod doctor;
+pub(crate) mod energy;
 pub(crate) mod kernel;
 pub(crate) mod machine;
 pub(crate) mod memory;
+pub(crate) mod nvml;
 pub(crate) mod oom;
 pub(crate) mod sampler;
 pub(crate) mod steadiness;

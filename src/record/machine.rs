@@ -86,6 +86,9 @@ pub struct DeviceInfo {
     pub memory_total_bytes: u64,
     /// Free memory at the start.
     pub memory_free_bytes: u64,
+    /// Its place on the PCI bus (`0000:01:00.0`), when its backend says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pci_id: Option<String>,
 }
 
 /// The kinds of devices, as ggml tells them apart.

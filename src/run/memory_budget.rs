@@ -143,6 +143,7 @@ mod tests {
                 backend: "CUDA".into(),
                 memory_total_bytes: 100,
                 memory_free_bytes: 80,
+                pci_id: None,
             };
             Machine { available_bytes: 1000, devices: vec![gpu], ..run.machine.clone() }
         };

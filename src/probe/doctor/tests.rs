@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::probe::energy::{EnergyDomain, EnergyUsed, Unreadable};
 use crate::record::{DeviceInfo, DeviceKind, ThreadsReason};
 
 const FULL: &str = "CPU : SSE3 = 1 | SSSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | AVX512 = 1 | \
@@ -16,6 +17,7 @@ fn device(name: &str, backend: &str) -> DeviceInfo {
         backend: backend.into(),
         memory_total_bytes: 0,
         memory_free_bytes: 0,
+        pci_id: None,
     }
 }
 
@@ -72,6 +74,15 @@ fn live() -> LiveState {
         host: Host::default(),
         threads: Some(DefaultThreads { n_threads: 8, reason: ThreadsReason::PhysicalCores }),
         scatter: Some(Scatter { times: 50, median_ns: 1e7, deviation: 0.004, slowest: 0.02 }),
+        energy: EnergyAtRest {
+            used: vec![EnergyUsed {
+                domain: EnergyDomain::Package { name: "package-0".into() },
+                used_uj: 12_340_000,
+                elapsed_ns: 1_000_000_000,
+            }],
+            absent: Vec::new(),
+        },
+        gpus: Vec::new(),
     }
 }
 
@@ -89,7 +100,7 @@ fn one(name: &str, machine: &Machine, build: &Build, live: &LiveState) -> Check 
 fn a_good_machine_is_good_throughout() {
     let checks = checks(&machine(), &build(), &live());
     assert_eq!(worst(&checks), Level::Good, "{checks:#?}");
-    assert_eq!(checks.len(), 15);
+    assert_eq!(checks.len(), 16);
 }
 
 #[test]
@@ -234,4 +245,48 @@ fn levels_are_written_small() {
     let json = serde_json::to_value(&checks(&machine(), &build(), &live())[0]).unwrap();
     assert_eq!(json["level"], "good");
     assert!(json["remedy"].is_null());
+}
+
+#[test]
+fn energy_says_what_is_counted_and_what_is_not() {
+    let check = one("energy", &machine(), &build(), &live());
+    assert_eq!((check.level, check.finding.as_str()), (Level::Good, "at rest CPU package-0 12.3 W"));
+    let refused = Unreadable::NeedsReadAccess("/sys/class/powercap/intel-rapl:0/energy_uj".into());
+    let EnergyAtRest { used, .. } = live().energy;
+    let cores = EnergyUsed { domain: EnergyDomain::Cores { package: "package-0".into() }, ..used[0].clone() };
+    let with = |used: &[EnergyUsed]| LiveState {
+        energy: EnergyAtRest { used: used.to_vec(), absent: vec![refused.clone()] },
+        ..live()
+    };
+    let said = "needs read access to /sys/class/powercap/intel-rapl:0/energy_uj";
+    // The cores alone are no sum, and a part of the package is not told beside it.
+    let alone = one("energy", &machine(), &build(), &with(std::slice::from_ref(&cores)));
+    assert_eq!((alone.level, alone.finding.as_str()), (Level::Unknown, said));
+    let both = one("energy", &machine(), &build(), &with(&[used[0].clone(), cores]));
+    assert_eq!(both.finding, format!("at rest CPU package-0 12.3 W; not counted: {said}"));
+}
+
+#[test]
+fn a_gpu_is_told_under_llama_cpps_name_and_warned_of_when_slowed() {
+    let here = |device: DeviceInfo| DeviceInfo { pci_id: Some("0000:01:00.0".into()), ..device };
+    let machine = Machine { devices: vec![device("CPU", "CPU"), here(device("CUDA0", "CUDA"))], ..machine() };
+    let gpu = GpuState {
+        pci_id: "0000:01:00.0".into(),
+        watts: Some(71.4),
+        power_limit_watts: Some(700.0),
+        graphics_mhz: Some(345),
+        memory_mhz: Some(3201),
+        celsius: Some(31),
+        slowed_by: Some(Vec::new()),
+        processes: Some(vec![(7, Some(1 << 30)), (8, Some(1 << 29))]),
+    };
+    let check = |gpu: &GpuState| one("GPU state", &machine, &build(), &LiveState { gpus: vec![gpu.clone()], ..live() });
+    let said = "CUDA0: 71 of 700 W, 345 MHz, its memory 3201 MHz, 31 °C, 2 process(es) compute on it and hold 1.5 GiB";
+    assert_eq!((check(&gpu).level, check(&gpu).finding), (Level::Good, format!("{said}; nothing slows it")));
+    let hot = GpuState { slowed_by: Some(vec!["its power limit", "its temperature"]), ..gpu };
+    assert_eq!(check(&hot).level, Level::Warning);
+    assert_eq!(check(&hot).finding, format!("{said}; slowed by its power limit and its temperature"));
+    // One that llama.cpp does not compute on, of which the driver says nothing.
+    let unknown = GpuState { pci_id: "0000:02:00.0".into(), ..GpuState::default() };
+    assert_eq!(check(&unknown).finding, "0000:02:00.0: its driver says nothing of it");
 }
