@@ -16,6 +16,8 @@ BENCHED := $(call of_smollm2,F16 Q8_0 Q4_K_M)
 ANSWERED := $(call of_smollm2,F16 Q8_0 Q6_K Q4_K_M Q2_K)
 MADE := vendor/cache/bench/made/five/run.json
 BENCH_ARGS ?=
+# What `make gpu-check` is told: models, --device, --only.
+GPU_CHECK_ARGS ?=
 SOURCES := build.rs src tests benches fuzz/src fuzz/fuzz_targets templates prompts vendor/*.py
 # Each reads what others wrote; fuzz/seeds/ holds what each begins with.
 FUZZED := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -30,7 +32,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser deny hostile mutations fuzz build models example bench answer tools clean
+.PHONY: help demo test test-browser deny hostile mutations fuzz build models example bench answer gpu-check tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +90,9 @@ answer: build models $(MADE) ## see what five files say in 0.6 of the time that 
 $(MADE): | build models
 	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q6_K,Q4_K_M,Q2_K --keep vendor/cache/bench \
 		--out $(@D) --quick --pp 16 --tg 0 --prompts none --no-quality --quiet
+
+gpu-check: ## check this program on the GPU of this machine, and print a table to paste; LLAMA_BENCH names a llama-bench to compare with
+	$(PYTHON) -B vendor/gpu_check.py $(if $(FEATURES),--features $(FEATURES)) $(GPU_CHECK_ARGS)
 
 tools: # cmake and libclang, installed when they are missing
 	@$(PYTHON) -B vendor/bootstrap.py $(TOOLS)

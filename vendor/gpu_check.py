@@ -292,14 +292,14 @@ class Checks:
             probes = record.get("probes") or []
             if not probes:
                 raise Failed("the record holds no probe")
-            drop, own = device_memory(probes[0], self.device)
+            drop, own = device_memory(next(probe for probe in probes if probe["model"] == 0), self.device)
             if drop is None:
                 yield (f"memory of {self.largest.name}, {what}", "the device's memory is not told", "", None)
                 continue
-            passed = own > 0 and abs(drop / own - 1) <= MEMORY_TOLERANCE
+            ratio = drop / own if own else float("nan")
             yield (f"memory of {self.largest.name}, {what}, on {self.device}",
-                   f"{drop / 2**20:.1f} MiB; llama.cpp's account {own / 2**20:.1f} MiB" + (f", ratio {drop / own:.3f}" if own else ""),
-                   f"within {MEMORY_TOLERANCE:.0%}", passed)
+                   f"{drop / 2**20:.1f} MiB; llama.cpp's account {own / 2**20:.1f} MiB; ratio {ratio:.3f}",
+                   f"within {MEMORY_TOLERANCE:.0%}", abs(ratio - 1) <= MEMORY_TOLERANCE)
 
     def speed(self):
         """Alternating processes of this program and of llama-bench on the same file with the same flags."""
@@ -399,7 +399,7 @@ def main():
         return 1
     named = os.environ.get("LLAMA_BENCH") or shutil.which("llama-bench")
     description = next(check["finding"] for check in listed if check["name"] == "devices")
-    rows = [("devices", description, "a device besides the CPU", bool(found))]
+    rows = [("devices", description, "a device besides the CPU", bool(found) or (None if asked.device else False))]
     with tempfile.TemporaryDirectory() as folder:
         checks = Checks(bench, device, models, Path(named) if named else None, asked.pairs, asked.windows, Path(folder))
         everything = ("memory", "divergence", "overlap", "speed", "energy")
