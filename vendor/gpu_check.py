@@ -399,6 +399,7 @@ def main():
         return 1
     named = os.environ.get("LLAMA_BENCH") or shutil.which("llama-bench")
     description = next(check["finding"] for check in listed if check["name"] == "devices")
+    version = run([bench, "--version"]).strip()
     rows = [("devices", description, "a device besides the CPU", bool(found) or (None if asked.device else False))]
     with tempfile.TemporaryDirectory() as folder:
         checks = Checks(bench, device, models, Path(named) if named else None, asked.pairs, asked.windows, Path(folder))
@@ -409,11 +410,14 @@ def main():
                 for row in getattr(checks, name)():
                     rows.append(row)
                     print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)
+            except KeyboardInterrupt:
+                # What was found until then is worth its table.
+                rows.append((name, "stopped", "", None))
+                break
             except (Failed, KeyError, OSError, json.JSONDecodeError) as error:
                 rows.append((name, f"{type(error).__name__}: {error}".replace("|", "/").replace("\n", " "), "", False))
                 print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
             print(f"  {name}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
-    version = run([bench, "--version"]).strip()
     print(f"{version}, {device}, {platform.platform()}\n\n{table(rows)}")
     return 2 if any(passed is False for *_, passed in rows) else 0
 

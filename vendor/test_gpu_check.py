@@ -104,6 +104,18 @@ class WithoutGpu(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("names no GPU (CPU (a CPU))", said)
 
+    def test_a_check_that_is_stopped_leaves_its_table(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "gguf-bench"
+            program.write_text('#!/bin/sh\necho \'[{"name": "devices", "finding": "CUDA0 (a GPU), CPU (a CPU)"}]\'\n')
+            program.chmod(0o755)
+            stopped = mock.patch.object(gpu_check.Checks, "memory", side_effect=KeyboardInterrupt)
+            printed = io.StringIO()
+            with stopped, contextlib.redirect_stdout(printed):
+                code, _ = self.said({"GGUF_BENCH": str(program)}, [str(program)])
+        self.assertEqual(code, 0)
+        self.assertIn("| memory | stopped |  | n/a |", printed.getvalue())
+
     def test_a_program_that_is_not_there_is_told(self):
         code, said = self.said({"GGUF_BENCH": "/nowhere/gguf-bench"})
         self.assertEqual(code, 1)
