@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Shows that tests/coverage.rs can fail: builds the program with one fault of the method at a time, in a copy, and runs the test.
+"""Shows that tests/coverage.rs can fail: runs it on a copy of the program into which the faults of the method were patched.
 
-Each fault is a replacement in the source. A replacement that no longer applies is an error, so that no fault is tried in name only.
-The copy shares the target folder: only this package is compiled anew. Usage: tests/mutations.py [FAULT ...]
+Each fault is a replacement in the copy's source and acts when the variable FAULT names it, so that one build serves for all. A
+replacement that no longer applies is an error: no fault is tried in name only. Without a fault the copy must pass.
+The copy shares the target folder, so that only this package is compiled anew. Usage: tests/mutations.py [FAULT ...]
 """
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -15,27 +17,49 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
-SHUFFLE = "    SplitMix64::new(seed ^ pair.wrapping_mul(0x9E37_79B9_7F4A_7C15)).shuffle(&mut order);\n"
-MIRROR = "    if round % 2 == 1 {\n        order.reverse();\n    }\n"
-SHOWN = "let interval = stats::paired_effect(&d, protocol.confidence)"
-
-# Name, file, what is replaced by what.
 FAULTS = [
-    ("the same order in every round", "src/run/schedule.rs", [(SHUFFLE, "    let _ = (pair, seed);\n"), (MIRROR, "")]),
-    (
-        "random order, not mirrored",
-        "src/run/schedule.rs",
-        [("u64::from(round / 2)", "u64::from(round)"), (MIRROR, "")],
-    ),
-    ("intervals of 93 %", "src/analysis/verdict.rs", [(SHOWN, SHOWN.replace("protocol.confidence", "0.93"))]),
-    ("intervals of 97 %", "src/analysis/verdict.rs", [(SHOWN, SHOWN.replace("protocol.confidence", "0.97"))]),
-    (
-        "no adjustment for several verdicts",
-        "src/metric/verdicts.rs",
-        [("1.0 - (1.0 - confidence) / verdicts.max(1) as f64", "confidence.min(verdicts.max(1) as f64)")],
-    ),
-    ("no region of equivalence", "src/analysis/verdict.rs", [("let border = equivalence.ln_1p();", "let border = 0.0 * equivalence;")]),
+    "the same order in every round",
+    "random order, not mirrored",
+    "intervals of 93 %",
+    "intervals of 97 %",
+    "no adjustment for several verdicts",
+    "no region of equivalence",
 ]
+SAME, RANDOM, NARROW, WIDE, UNADJUSTED, REGIONLESS = (f'crate::fault("{fault}")' for fault in FAULTS)
+
+# File, what it says, and what it says with the faults.
+PATCHES = [
+    (
+        "src/run/schedule.rs",
+        "    SplitMix64::new(seed ^ pair",
+        f"    if {SAME} {{\n        return order;\n    }}\n    SplitMix64::new(seed ^ pair",
+    ),
+    ("src/run/schedule.rs", "u64::from(round / 2)", f"u64::from(if {RANDOM} {{ round }} else {{ round / 2 }})"),
+    ("src/run/schedule.rs", "    if round % 2 == 1 {", f"    if round % 2 == 1 && !{RANDOM} {{"),
+    (
+        "src/analysis/verdict.rs",
+        "let interval = stats::paired_effect(&d, protocol.confidence)",
+        f"let shown = if {NARROW} {{ 0.93 }} else if {WIDE} {{ 0.97 }} else {{ protocol.confidence }};\n"
+        "        let interval = stats::paired_effect(&d, shown)",
+    ),
+    (
+        "src/metric/verdicts.rs",
+        "    1.0 - (1.0 - confidence) / verdicts.max(1) as f64",
+        f"    if {UNADJUSTED} {{ confidence }} else {{ 1.0 - (1.0 - confidence) / verdicts.max(1) as f64 }}",
+    ),
+    (
+        "src/analysis/verdict.rs",
+        "let border = equivalence.ln_1p();",
+        f"let border = if {REGIONLESS} {{ 0.0 }} else {{ equivalence.ln_1p() }};",
+    ),
+]
+
+HOOK = """
+/// Whether this fault is tried.
+pub(crate) fn fault(name: &str) -> bool {
+    std::env::var("FAULT").as_deref() == Ok(name)
+}
+"""
 
 
 def built_or_fetched(folder, names):
@@ -44,43 +68,44 @@ def built_or_fetched(folder, names):
     return [name for name in names if pathlib.Path(folder) / name in left_out]
 
 
-def mutate(copy, file, replacements):
-    path = copy / file
-    text = path.read_text()
-    for old, new in replacements:
-        if text.count(old) == 0:
-            sys.exit(f"{file} no longer has {old!r}: bring this fault up to date")
-        text = text.replace(old, new)
-    path.write_text(text)
+def patch(copy):
+    for file, old, new in PATCHES:
+        path = copy / file
+        text = path.read_text()
+        if text.count(old) != 1:
+            sys.exit(f"{file} has {old!r} {text.count(old)} times: bring this fault up to date")
+        path.write_text(text.replace(old, new))
+    library = copy / "src" / "lib.rs"
+    library.write_text(library.read_text() + HOOK)
 
 
-def coverage(copy):
-    """The exit code of the test and the assertions that failed."""
-    environment = dict(os.environ, CARGO_TARGET_DIR=str(TARGET))
+def coverage(copy, fault):
+    """The exit code of the test with this fault, and what its assertions said."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=str(TARGET), FAULT=fault, RUST_BACKTRACE="0")
     command = ["cargo", "test", "--release", "--locked", "--test", "coverage"]
     ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    if "running 5 tests" not in ran.stdout:
+    if not re.search(r"running \d+ tests", ran.stdout):
         sys.exit("the test did not run:\n" + ran.stderr[-2000:])
-    lines = ran.stdout.splitlines()
-    said = [lines[i + 1] for i, line in enumerate(lines[:-1]) if "panicked at tests/coverage.rs" in line]
+    said = re.findall(r"panicked at tests/coverage\.rs:\d+:\d+:\n(.*)", ran.stdout)
     return ran.returncode, said
 
 
 def main():
-    wanted = sys.argv[1:]
-    faults = [fault for fault in FAULTS if not wanted or fault[0] in wanted]
+    wanted = sys.argv[1:] or FAULTS
     missed = []
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=built_or_fetched, symlinks=True)
-        for name, file, replacements in faults:
-            whole = (copy / file).read_text()
-            mutate(copy, file, replacements)
-            code, said = coverage(copy)
-            (copy / file).write_text(whole)
-            print(f"{name}: {'red' if code else 'NOT SEEN'}", *said, sep="\n  ", flush=True)
+        patch(copy)
+        code, said = coverage(copy, "")
+        print(f"no fault: {'red' if code else 'green'}", *said, sep="\n  ", flush=True)
+        if code:
+            sys.exit("the test fails without a fault")
+        for fault in wanted:
+            code, said = coverage(copy, fault)
+            print(f"{fault}: {'red' if code else 'NOT SEEN'}", *said, sep="\n  ", flush=True)
             if code == 0:
-                missed.append(name)
+                missed.append(fault)
     if missed:
         sys.exit(f"coverage.rs does not see: {', '.join(missed)}")
 
