@@ -174,11 +174,11 @@ fn other_tokens_have_bits_per_byte_and_the_difference_is_named() {
         text["nll_nats"].as_f64().unwrap() / text["bytes"].as_f64().unwrap() / std::f64::consts::LN_2
     };
     let (own, original) = (bits(&result(&run, 0)["bits_per_byte"]), bits(&run["quality"]["original_bits_per_byte"]));
-    assert!((1.0..4.0).contains(&original) && (own / original - 1.0).abs() < 0.2, "{own} {original}");
+    assert!((1.0..6.0).contains(&original) && (own / original - 1.0).abs() < 0.2, "{own} {original}");
     assert!(result(&run, 0)["texts"].as_array().unwrap().is_empty(), "no KLD of other tokens");
     assert!(result(&run, 1)["bits_per_byte"].is_null());
-    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
-    assert!(page.contains("bits per byte") && page.contains("This is no KLD"), "{page}");
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("bits per byte") && page.contains("This is no KLD"));
 }
 
 #[test]
@@ -195,8 +195,8 @@ fn ids_that_touch_no_token_are_a_note() {
     bits(figure(&run, 0, "ppl_ratio"), 1.0);
     let note = result(&run, 0)["note"].as_str().unwrap();
     assert!(note.contains("tokenizer.ggml.padding_token_id"), "{note}");
-    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
-    assert!(page.contains("the same tokens on these texts"), "{page}");
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("the same tokens on these texts"));
 }
 
 /// A document of each domain is scored before any domain has a second, and documents are what intervals are over.
@@ -217,8 +217,8 @@ fn documents_take_turns_and_are_the_unit() {
     let analysis: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
     let own = &analysis["models"][1]["quality"];
     assert_eq!((own["unit"].as_str(), own["documents"].as_u64()), (Some("document"), Some(24)));
-    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
-    assert!(page.contains("over 24 documents of 8 domains"), "{page}");
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("over 24 documents of 8 domains"));
 }
 
 #[test]
