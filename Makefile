@@ -32,7 +32,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser deny hostile mutations fuzz build models example bench answer gpu-check tools clean
+.PHONY: help demo test test-browser deny hostile mutations fuzz build models tasks example bench answer gpu-check tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ build: tools ## build the program, and before it what llama.cpp needs
 
 models: ## fetch the pinned models to measure, 94 MB
 	$(PYTHON) -B vendor/models.py
+
+tasks: ## fetch the pinned tasks for --task, 3 MB: samples of HellaSwag and TruthfulQA
+	$(PYTHON) -B vendor/tasks.py
 
 example: build models ## make and compare the quantized versions of SmolLM2 that the README shows
 	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_K_M,Q2_K

@@ -56,6 +56,12 @@ pub enum Event<'a> {
         /// At most: it may stop earlier.
         of: usize,
     },
+    /// Questions with right answers are asked of a model.
+    Items {
+        model: &'a str,
+        done: usize,
+        of: usize,
+    },
 }
 
 /// Sees events. Every method call happens outside timed sections.

@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metric", &["units", "record", "settings"]),
     ("event", &["record"]),
     ("gguf", &["units", "text", "record"]),
-    ("prompts", &["units", "record"]),
+    ("prompts", &["units", "stats", "record"]),
     ("probe", &["units", "thresholds", "stats", "record"]),
     // A quality number is a statistic of logits.
     ("quality", &["units", "stats", "record"]),

@@ -16,7 +16,7 @@ fn read(file: &str) -> Table {
     fs::read_to_string(root().join(file)).unwrap().parse().unwrap()
 }
 
-/// The pins of one kind (`crate`, `wheel`, `npm`, `model`), by name.
+/// The pins of one kind (`crate`, `wheel`, `npm`, `model`, `task`), by name.
 fn pins(kind: &str) -> Vec<(String, Table)> {
     let pins = read("vendor/pins.toml");
     let of_kind = pins[kind].as_table().unwrap();
@@ -129,10 +129,10 @@ fn bundled_models_are_the_pinned_ones() {
 
 #[test]
 fn every_pin_has_a_licence_a_use_and_checksums() {
-    for (name, pin) in ["crate", "upstream", "wheel", "npm", "model"].into_iter().flat_map(pins) {
+    for (name, pin) in ["crate", "upstream", "wheel", "npm", "model", "task"].into_iter().flat_map(pins) {
         assert!(!text(&pin, "licence").is_empty() && !text(&pin, "use").is_empty(), "{name}");
     }
-    for (name, pin) in ["crate", "npm", "model"].into_iter().flat_map(pins) {
+    for (name, pin) in ["crate", "npm", "model", "task"].into_iter().flat_map(pins) {
         assert!(is_sha256(text(&pin, "sha256")), "{name}");
     }
     for (name, pin) in pins("wheel") {
@@ -144,9 +144,9 @@ fn every_pin_has_a_licence_a_use_and_checksums() {
 }
 
 #[test]
-fn models_come_from_wheels_that_are_pinned() {
+fn models_and_tasks_come_from_wheels_that_are_pinned() {
     let wheels: Vec<String> = pins("wheel").into_iter().map(|(name, _)| name).collect();
-    for (name, pin) in pins("model") {
+    for (name, pin) in ["model", "task"].into_iter().flat_map(pins) {
         let wheel = pin.get("wheel").map(|_| text(&pin, "wheel").to_owned());
         assert!(wheel.is_none_or(|wheel| wheels.contains(&wheel) && !text(&pin, "member").is_empty()), "{name}");
     }

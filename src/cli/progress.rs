@@ -83,6 +83,18 @@ impl Progress {
         self.say(&format!("round {} of {}, {model}: {what}, about {left} left", self.round + 1, self.rounds));
     }
 
+    /// Questions are asked between the rounds, or instead of them.
+    fn items(&mut self, model: &str, done: usize, of: usize) {
+        let elapsed_s = self.started.elapsed().as_secs_f64();
+        let share = match self.expected.total_s(self.rounds, elapsed_s) {
+            Some(total_s) => elapsed_s / total_s,
+            None => (done as f64 / of.max(1) as f64).min(1.0),
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
+        self.bar.set_position((share * LENGTH) as u64);
+        self.say(&format!("tasks of {model}: text {done} of {of}"));
+    }
+
     /// Outputs are compared between the rounds, or instead of them.
     fn windows(&mut self, model: Option<&str>, done: usize, of: usize) {
         let elapsed_s = self.started.elapsed().as_secs_f64();
@@ -131,6 +143,7 @@ impl Observer for Progress {
             Event::Step { model, what, .. } => self.draw(model, what),
             Event::Round { .. } | Event::StepDone | Event::RoundDone => {}
             Event::Windows { model, done, of } => self.windows(model, done, of),
+            Event::Items { model, done, of } => self.items(model, done, of),
         }
     }
 }
@@ -180,6 +193,7 @@ mod tests {
             Event::Quantizing { to: name },
             Event::Step { model: name, what: name, phase: None },
             Event::Windows { model: Some(name), done: 1, of: 2 },
+            Event::Items { model: name, done: 1, of: 2 },
         ] {
             progress.on(event);
             let shown = progress.bar.message();

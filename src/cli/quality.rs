@@ -16,6 +16,7 @@ use super::{
         precision::{PrecisionArgs, Scale},
         quality::{OutputComparison, QualityArgs, Texts},
         recommendation::RecommendationArgs,
+        task::TaskArgs,
         values::confidence,
     },
     outputs::{Layout, OutputArgs},
@@ -45,6 +46,8 @@ pub(super) struct QualityCommand {
     execution: ExecutionArgs,
     #[command(flatten)]
     quality: QualityArgs,
+    #[command(flatten)]
+    task: TaskArgs,
     /// Score 8 windows, one of each document: a quick look, labelled as such
     #[arg(long, help_heading = "Quality")]
     quick: bool,
@@ -65,11 +68,13 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         output,
         execution,
         quality,
+        task,
         quick,
         confidence,
         recommendation,
         engine,
     } = args;
+    let tasks = task.into_inputs(execution.seed)?;
     let OutputComparison { plan, inputs } =
         quality.into_plan(Texts { defaults: prompts::documents, quick, most_windows: None })?;
     if logits.is_some() && plan.memory == QualityMemory::Cached {
@@ -112,7 +117,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         purpose: Purpose::Comparison,
         plan,
         subjects: found,
-        inputs: Inputs { logits, save_logits, ..inputs },
+        inputs: Inputs { logits, save_logits, tasks, ..inputs },
         constraints: recommendation.constraints(),
         execution,
         environment,

@@ -124,7 +124,9 @@ pub(super) fn claim(outputs: &Outputs) -> Result<JournalFile> {
 }
 
 fn has_results(run: &Run) -> bool {
-    !run.rounds.is_empty() || run.quality.iter().any(|quality| !quality.workers.is_empty())
+    !run.rounds.is_empty()
+        || run.quality.iter().any(|quality| !quality.workers.is_empty())
+        || run.tasks.iter().any(|tasks| !tasks.results.is_empty())
 }
 
 fn rounds(run: &Run) -> String {
@@ -214,6 +216,7 @@ fn measure<E>(
     }
     if over != Some(Ended::Interrupted) {
         run::quality::execute(bench, inputs, run, observer, save)?;
+        run::tasks::execute(bench, &inputs.tasks, run, observer, save)?;
     }
     if has_rounds && over.is_none() {
         over = run::rounds(bench, run, Part::Rest, observer, save)?;

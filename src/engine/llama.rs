@@ -1,6 +1,6 @@
 //! The real engine: llama.cpp through llama-cpp-2.
 
-use std::{num::NonZeroU32, path::Path, rc::Rc, sync::Arc};
+use std::{num::NonZeroU32, ops::Range, path::Path, rc::Rc, sync::Arc};
 
 use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType,
@@ -15,7 +15,7 @@ use llama_cpp_2::{
 };
 
 use super::{
-    BatchToken, Engine, Error, Loaded, Model, PromptTokens, Session, chat_template,
+    BatchToken, BranchToken, Engine, Error, Loaded, Model, PromptTokens, Session, chat_template,
     ffi::{self, OwningContext},
 };
 use crate::{
@@ -285,6 +285,12 @@ impl Model for LoadedModel {
         self.context(params, n_ctx)
     }
 
+    fn open_branches(&self, n_seq: u32, n_ctx: u32) -> Result<Box<dyn Session>, Error> {
+        // One cache for all: a token that sequences have in common is there once.
+        let params = context_params(&self.settings, n_ctx).with_n_seq_max(n_seq).with_kv_unified(true);
+        self.context(params, n_ctx)
+    }
+
     fn tokenize_prompt(&self, text: &str) -> PromptTokens {
         let vocab = self.model.vocab();
         let (shown, form) = self.put(text);
@@ -326,6 +332,29 @@ impl LlamaSession {
         let mut batch = LlamaBatch::get_one(tokens).map_err(|e| reason(e.to_string()))?;
         self.context.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
         self.n_past += i32::try_from(tokens.len()).unwrap_or(i32::MAX);
+        Ok(())
+    }
+
+    /// Evaluates tokens of at most so many sequences each: id, position, sequences, and whether the logits are wanted.
+    fn evaluate_in_sequences(
+        &mut self,
+        most: usize,
+        tokens: impl ExactSizeIterator<Item = (i32, u32, Range<u32>, bool)>,
+    ) -> Result<(), Error> {
+        let n_tokens = tokens.len();
+        let reason = |reason: String| Error::Decode { n_tokens, reason };
+        let mut batch = LlamaBatch::new(n_tokens, i32::try_from(most).unwrap_or(i32::MAX));
+        let mut n_rows = 0;
+        for (id, position, sequences, wanted) in tokens {
+            let position = i32::try_from(position).map_err(|e| reason(e.to_string()))?;
+            let sequences: Result<Vec<i32>, _> = sequences.map(i32::try_from).collect();
+            let sequences = sequences.map_err(|e| reason(e.to_string()))?;
+            batch.add(LlamaToken(id), position, &sequences, wanted).map_err(|e| reason(e.to_string()))?;
+            n_rows += usize::from(wanted);
+        }
+        self.n_rows = 0;
+        self.context.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
+        self.n_rows = n_rows;
         Ok(())
     }
 
@@ -411,17 +440,13 @@ impl Session for LlamaSession {
     }
 
     fn evaluate(&mut self, tokens: &[BatchToken]) -> Result<(), Error> {
-        let reason = |reason: String| Error::Decode { n_tokens: tokens.len(), reason };
-        let mut batch = LlamaBatch::new(tokens.len(), 1);
-        for token in tokens {
-            let position = i32::try_from(token.position).map_err(|e| reason(e.to_string()))?;
-            let sequence = i32::try_from(token.sequence).map_err(|e| reason(e.to_string()))?;
-            batch.add(LlamaToken(token.id), position, &[sequence], token.wanted).map_err(|e| reason(e.to_string()))?;
-        }
-        self.n_rows = 0;
-        self.context.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
-        self.n_rows = tokens.iter().filter(|t| t.wanted).count();
-        Ok(())
+        let own = |t: &BatchToken| (t.id, t.position, t.sequence..t.sequence + 1, t.wanted);
+        self.evaluate_in_sequences(1, tokens.iter().map(own))
+    }
+
+    fn evaluate_branches(&mut self, tokens: &[BranchToken]) -> Result<(), Error> {
+        let most = tokens.iter().map(|t| t.sequences.len()).max().unwrap_or(1);
+        self.evaluate_in_sequences(most, tokens.iter().map(|t| (t.id, t.position, t.sequences.clone(), t.wanted)))
     }
 
     fn time_batches(&mut self, batches: &[Vec<BatchToken>]) -> Result<Timing, Error> {

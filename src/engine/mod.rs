@@ -48,6 +48,12 @@ pub trait Model {
     /// As [`Model::open`].
     fn open_sequences(&self, n_seq: u32, n_ctx: u32, n_tokens: u32) -> Result<Box<dyn Session>, Error>;
 
+    /// A context of `n_ctx` tokens for up to `n_seq` sequences that may have tokens in common.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    fn open_branches(&self, n_seq: u32, n_ctx: u32) -> Result<Box<dyn Session>, Error>;
+
     /// The tokens of a prompt: through the model's chat template when it has one, plain otherwise. One BOS at most begins them, and no
     /// EOS ends them, after which there would be nothing to say.
     fn tokenize_prompt(&self, text: &str) -> PromptTokens;
@@ -102,6 +108,12 @@ pub trait Session {
     /// When llama.cpp fails to decode.
     fn evaluate(&mut self, tokens: &[BatchToken]) -> Result<(), Error>;
 
+    /// Evaluates tokens that several sequences may have in common; the context is one of [`Model::open_branches`].
+    ///
+    /// # Errors
+    /// When llama.cpp fails to decode.
+    fn evaluate_branches(&mut self, tokens: &[BranchToken]) -> Result<(), Error>;
+
     /// Evaluates such batches, a synchronize after each.
     ///
     /// # Errors
@@ -119,6 +131,17 @@ pub struct BatchToken {
     /// Its place in its sequence.
     pub(crate) position: u32,
     pub(crate) sequence: u32,
+    /// Whether its logits will be read.
+    pub(crate) wanted: bool,
+}
+
+/// A token that neighbouring sequences have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchToken {
+    pub(crate) id: i32,
+    /// Its place in each of them.
+    pub(crate) position: u32,
+    pub(crate) sequences: std::ops::Range<u32>,
     /// Whether its logits will be read.
     pub(crate) wanted: bool,
 }

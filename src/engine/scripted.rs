@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchToken, Engine, Error, Loaded, Model, PromptTokens, Session,
+    BatchToken, BranchToken, Engine, Error, Loaded, Model, PromptTokens, Session,
     noise::{Machine, Noise},
 };
 use crate::{
@@ -231,6 +231,10 @@ impl Model for ScriptedModel {
         Ok(Box::new(self.context(n_seq.saturating_mul(n_ctx))?))
     }
 
+    fn open_branches(&self, n_seq: u32, n_ctx: u32) -> Result<Box<dyn Session>, Error> {
+        self.open_sequences(n_seq, n_ctx, n_ctx)
+    }
+
     fn tokenize_prompt(&self, text: &str) -> PromptTokens {
         let words = text.split_whitespace().count();
         PromptTokens { tokens: (0..).take(words).collect(), form: PromptForm::Plain { reason: None } }
@@ -320,6 +324,16 @@ impl Session for ScriptedSession {
             self.logits.extend((0..N_VOCAB).map(|_| logit()));
         }
         Ok(())
+    }
+
+    fn evaluate_branches(&mut self, tokens: &[BranchToken]) -> Result<(), Error> {
+        let alone = |t: &BranchToken| BatchToken {
+            id: t.id,
+            position: t.position,
+            sequence: t.sequences.start,
+            wanted: t.wanted,
+        };
+        self.evaluate(&tokens.iter().map(alone).collect::<Vec<_>>())
     }
 
     fn time_batches(&mut self, batches: &[Vec<BatchToken>]) -> Result<Timing, Error> {

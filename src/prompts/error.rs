@@ -35,6 +35,13 @@ pub(crate) enum Error {
         entry: usize,
         fault: EntryFault,
     },
+    #[error("{}, line {line}: {reason}", path.display())]
+    Line {
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        reason: String,
+    },
     /// `NAME=FILE` without a name or without a file.
     #[error("\"{spec}\" names no {missing}: write FILE or NAME=FILE")]
     Spec { spec: String, missing: &'static str },

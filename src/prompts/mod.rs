@@ -4,10 +4,18 @@
 
 mod error;
 mod file;
+mod recall;
 mod suite;
+mod task;
 mod texts;
 
 pub(crate) use file::read;
 pub(crate) use suite::Prompt;
 pub use suite::{LengthClass, suite};
+#[cfg(test)]
+pub(crate) use task::Ending;
 pub(crate) use texts::{Text, documents, pocket_documents, read_text};
+pub(crate) use {
+    recall::{LEAST_TOKENS, MOST_TOKENS, recall},
+    task::{Passage, Question, Task, read_task},
+};

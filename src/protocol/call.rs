@@ -85,6 +85,10 @@ pub(crate) enum Operation {
         prompt_bytes: usize,
         max_new_tokens: u32,
     },
+    /// Texts of another order of length take another time.
+    Choose {
+        bytes_log2: u32,
+    },
     Compare,
     /// Texts scored by one model alone.
     Score,

@@ -2,12 +2,14 @@
 
 mod bits;
 mod call;
+mod choose;
 mod compare;
 mod log;
 mod request;
 
 pub(crate) use bits::ScoreBytes;
 pub(crate) use call::{Call, Failure, Message, Never, Operation};
+pub(crate) use choose::{Alternatives, Choose, Likelihoods, Weighed};
 pub(crate) use compare::{
     Base, Bound, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, Statistics, StopRule,
 };

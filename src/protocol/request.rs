@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     bits::ScoreBytes,
     call::{Call, Never, Operation},
+    choose::Choose,
     compare::Compare,
 };
 use crate::record::{Phase, PromptForm, Sampling, Settings, Timing};
@@ -23,6 +24,7 @@ pub(crate) enum Request {
     TimeSequences(TimeSequences),
     Count(Count),
     Answer(Answer),
+    Choose(Choose),
     Compare(Box<Compare>),
     ScoreBytes(ScoreBytes),
     Close(Close),
@@ -38,7 +40,7 @@ macro_rules! travels {
     };
 }
 
-travels!(Hello, Load, OpenContext, Prefill, Decode, TimeSequences, Count, Answer, ScoreBytes, Close);
+travels!(Hello, Load, OpenContext, Prefill, Decode, TimeSequences, Count, Answer, Choose, ScoreBytes, Close);
 
 impl From<Compare> for Request {
     fn from(call: Compare) -> Self {

@@ -1,6 +1,6 @@
 //! Whether the parts of a record fit each other.
 
-use super::{Decision, Quality, Run};
+use super::{Decision, Quality, Run, TaskItem, Tasks};
 
 /// Rounds are counted from 1 where people read them: numbers past any run's stay away from the largest there is.
 const MOST_ROUNDS: u32 = 1 << 24;
@@ -41,7 +41,41 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             return Err(format!("a sample names workload {workload} of {}", run.plan.workloads.len()));
         }
     }
-    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.subjects.len()))
+    run.quality.as_ref().map_or(Ok(()), |quality| check_quality(quality, run.subjects.len()))?;
+    run.tasks.as_ref().map_or(Ok(()), |tasks| check_tasks(tasks, run.subjects.len()))
+}
+
+fn check_tasks(tasks: &Tasks, models: usize) -> Result<(), String> {
+    for plan in &tasks.plans {
+        let wrong = |item: &&TaskItem| {
+            item.answer >= item.choices || item.group.is_some_and(|group| usize::from(group) >= plan.groups.len())
+        };
+        if let Some(item) = plan.items.iter().find(wrong) {
+            return Err(format!(
+                "a task names answer {} of {}, or a group that is not there",
+                item.answer, item.choices
+            ));
+        }
+    }
+    for result in &tasks.results {
+        if result.subject >= models {
+            return Err(format!("a task names model {} of {models}", result.subject));
+        }
+        if result.tasks.len() > tasks.plans.len() {
+            return Err(format!("a model answered {} of {} tasks", result.tasks.len(), tasks.plans.len()));
+        }
+        for (plan, scores) in tasks.plans.iter().zip(&result.tasks) {
+            if scores.choices_nats.len() > plan.items.len() {
+                return Err(format!("a model answered {} of {} items", scores.choices_nats.len(), plan.items.len()));
+            }
+            let wrong =
+                |(item, nats): (&TaskItem, &Vec<f32>)| !nats.is_empty() && nats.len() != usize::from(item.choices);
+            if plan.items.iter().zip(&scores.choices_nats).any(wrong) {
+                return Err("a model weighed other choices than an item has".into());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_quality(quality: &Quality, models: usize) -> Result<(), String> {

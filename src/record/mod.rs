@@ -20,6 +20,7 @@ mod retired;
 pub(crate) mod round_value;
 mod run;
 pub(crate) mod schema;
+mod task;
 pub(crate) mod time_plan;
 mod visit;
 mod write;
@@ -50,6 +51,7 @@ pub(crate) use read::locate;
 pub use read::read_run;
 pub use run::{Ended, Run};
 pub(crate) use run::{FORMAT, Purpose};
+pub(crate) use task::{TaskItem, TaskKind, TaskPlan, TaskResult, TaskScores, TaskSource, TaskStop, Tasks};
 pub(crate) use time_plan::{GivenUp, Probe, SubjectCost, TimeParts, TimePlan};
 pub use visit::Outcome;
 pub(crate) use visit::{

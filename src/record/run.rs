@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Adaptation, Build, Constraints, Machine, Outcome, Plan, Probe, Quality, Resumed, Role, Round, Settings, Subject,
-    TimePlan,
+    Tasks, TimePlan,
 };
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
@@ -47,6 +47,9 @@ pub struct Run {
     /// What quantizing did to the output, when that was measured.
     #[serde(default)]
     pub quality: Option<Quality>,
+    /// Tasks with right answers, when any were asked; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Tasks>,
     /// When and where the run was taken up again after it had ended too early.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumed>,

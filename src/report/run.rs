@@ -18,13 +18,15 @@ use super::{
         guide::{self, Metrics},
         method, names,
         prompts::{answers, behaviour},
-        summary,
+        summary, tasks,
         votes::ballot,
     },
     text::{clip, inert_line, shell, shorten},
 };
 use crate::{
-    analysis::{Analysis, Context, MetricSummary, ModelAnalysis, Warning, WarningKind},
+    analysis::{
+        Analysis, Context, MetricSummary, ModelAnalysis, TaskAnalysis, TaskStanding, TaskVerdict, Warning, WarningKind,
+    },
     record::{Role, Run, schema},
 };
 
@@ -56,7 +58,7 @@ impl<'a> RunReport<'a> {
             cards: cards(analysis, &summary, &advice),
             advice: Some(advice),
             summary: Some(summary),
-            beside: behaviour::telling(analysis).into_iter().collect(),
+            beside: tasks::beside(analysis).into_iter().chain(behaviour::telling(analysis)).collect(),
             sections: section::all(analysis)?,
             warnings: analysis.warnings.iter().map(caution).collect(),
             gates: Vec::new(),
@@ -88,7 +90,8 @@ impl Report for RunReport<'_> {
     fn rows(&self) -> Rows {
         let models = self.analysis.models.iter();
         let own = |model| [metric_rows(model), behaviour_rows(model)].concat();
-        let rows = models.flat_map(own).collect();
+        let mut rows: Vec<Vec<Field>> = models.flat_map(own).collect();
+        rows.extend(task_rows(self.analysis));
         let head = &[
             "model",
             "metric",
@@ -132,6 +135,53 @@ pub(crate) fn schema() -> Result<String, serde_json::Error> {
 
 fn metric_rows(model: &ModelAnalysis) -> Vec<Vec<Field>> {
     model.metrics.iter().map(|metric| row(model, metric)).collect()
+}
+
+/// A task's share of right answers, and its difference from the original's.
+fn task_rows(analysis: &Analysis) -> Vec<Vec<Field>> {
+    let row = |task: &TaskAnalysis, own: &TaskStanding| {
+        let c = own.vs_original.as_ref();
+        vec![
+            Field::Text(own.model.clone()),
+            Field::Text(format!("task {}", task.name)),
+            Field::Number(own.score.map(|s| s.value)),
+            Field::Number(own.score.map(|s| s.low)),
+            Field::Number(own.score.map(|s| s.high)),
+            Field::Number(None),
+            Field::Word("share_right"),
+            Field::Count(own.answered),
+            Field::Number(None),
+            Field::Number(None),
+            Field::Number(None),
+            Field::Word(c.map_or("", |c| match c.verdict {
+                TaskVerdict::Better => "more_right",
+                TaskVerdict::Worse => "fewer_right",
+                TaskVerdict::NotShown => "no_difference_shown",
+            })),
+            Field::Number(c.and_then(|c| c.smallest_difference)),
+        ]
+    };
+    let flips = |task: &TaskAnalysis, own: &TaskStanding, what: &str, count: u32, of: u32| {
+        let mut fields = row(task, own);
+        fields[1] = Field::Text(format!("task {} {what}", task.name));
+        fields[2] = Field::Count(count as usize);
+        (fields[3], fields[4]) = (Field::Number(None), Field::Number(None));
+        (fields[6], fields[7]) = (Field::Word("items"), Field::Count(of as usize));
+        fields[12] = Field::Number(None);
+        fields
+    };
+    let of = |task: &TaskAnalysis| -> Vec<Vec<Field>> {
+        let own = |own: &TaskStanding| {
+            let mut rows = vec![row(task, own)];
+            if let Some(c) = &own.vs_original {
+                rows.push(flips(task, own, "lost", c.lost, c.items));
+                rows.push(flips(task, own, "gained", c.gained, c.items));
+            }
+            rows
+        };
+        task.models.iter().flat_map(own).collect()
+    };
+    analysis.tasks.iter().flat_map(of).collect()
 }
 
 /// Answers that have a defect, of all answers.

@@ -13,6 +13,7 @@ pub(crate) mod quality;
 mod round;
 mod schedule;
 mod stopping;
+pub(crate) mod tasks;
 #[cfg(test)]
 mod testing;
 mod time_planning;
@@ -32,6 +33,7 @@ pub(crate) use launcher::run_to_end;
 pub(crate) use memory_budget::{MemoryBudget, available_bytes};
 pub use schedule::order;
 pub(crate) use stopping::Part;
+pub(crate) use tasks::TaskInputs;
 pub(crate) use time_planning::{Situation, plan_time};
 pub use timeout::Deadline;
 pub(crate) use timeout::{Patience, Timeout};

@@ -218,5 +218,6 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         resumed: Vec::new(),
         constraints: None,
         quality: None,
+        tasks: None,
     }
 }

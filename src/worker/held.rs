@@ -17,6 +17,8 @@ pub(crate) struct Host {
 
 pub(super) struct Held {
     pub(super) session: Option<Box<dyn Session>>,
+    /// A context for texts that begin alike, and for how many.
+    pub(super) branches: Option<(usize, Box<dyn Session>)>,
     pub(super) model: Box<dyn Model>,
     pub(super) facts: Loaded,
     pub(super) settings: Settings,

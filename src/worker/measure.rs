@@ -173,7 +173,7 @@ mod tests {
         let model = engine.load(Path::new("m"), &settings).unwrap();
         let facts = model.facts();
         let session = Some(model.open(200).unwrap());
-        let mut held = Held { session, model, facts, settings };
+        let mut held = Held { session, branches: None, model, facts, settings };
         let mut took = |n_depth, n_before, n_wake| {
             let before = clock.now_ns();
             let call = Decode { n_tokens: 4, n_depth, n_before, n_wake, seed: 7 };

@@ -5,6 +5,7 @@ mod bits;
 mod compare;
 mod held;
 mod measure;
+mod task;
 
 pub(crate) use held::Host;
 
@@ -86,6 +87,10 @@ impl Worker {
                 let answered = held(&mut self.held).and_then(|held| answer::answer(held, clock, &call));
                 reply(&call, answered, send)
             }
+            Request::Choose(call) => {
+                let chosen = held(&mut self.held).and_then(|held| task::choose(held, &call));
+                reply(&call, chosen, send)
+            }
             Request::Compare(call) => {
                 let compared = compare::compare(&*self.engine, self.host, &call, &mut |event| {
                     say::<protocol::Compare>(&Message::Event(event), send)
@@ -110,7 +115,7 @@ impl Worker {
         let model = self.engine.load(path, settings)?;
         let read = (self.host.storage_read_bytes)().zip(read_before);
         let facts = model.facts();
-        self.held = Some(Held { session: None, model, facts, settings: settings.clone() });
+        self.held = Some(Held { session: None, branches: None, model, facts, settings: settings.clone() });
         let Loaded { model_ns, n_ctx_train, n_vocab: _, bos: _ } = facts;
         let storage_read_bytes = read.and_then(|(now, then)| now.checked_sub(then));
         Ok(protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes, devices_free_bytes })

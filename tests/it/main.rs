@@ -34,6 +34,7 @@ mod resume;
 mod rounds;
 mod schema;
 mod sweep;
+mod tasks;
 mod untrusted;
 mod votes;
 mod workers;

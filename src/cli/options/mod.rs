@@ -6,6 +6,7 @@ pub(super) mod precision;
 pub(super) mod quality;
 pub(super) mod recommendation;
 pub(super) mod speed;
+pub(super) mod task;
 pub(super) mod values;
 
 use anyhow::{Result, bail};
@@ -22,6 +23,7 @@ use precision::{PrecisionArgs, Scale};
 use quality::{OutputComparison, QualityArgs, Texts};
 use recommendation::RecommendationArgs;
 use speed::SpeedArgs;
+use task::TaskArgs;
 
 /// Options of every command that measures speed and compares outputs.
 #[derive(Debug, Args)]
@@ -37,6 +39,8 @@ pub(super) struct MeasureArgs {
     pub(super) no_quality: bool,
     #[command(flatten)]
     pub(super) quality: QualityArgs,
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
     #[command(flatten)]
     pub(super) recommendation: RecommendationArgs,
     #[command(flatten)]
@@ -55,21 +59,22 @@ pub(super) struct Request {
 
 impl MeasureArgs {
     pub(crate) fn into_request(self, scale: Scale, texts: Texts, environment: &Environment) -> Result<Request> {
-        let Self { speed, precision, execution, no_quality, quality, recommendation, engine } = self;
+        let Self { speed, precision, execution, no_quality, quality, task, recommendation, engine } = self;
+        let tasks = task.into_inputs(execution.seed)?;
         let texts = Texts { quick: texts.quick || precision.quick, ..texts };
         let compared = if no_quality { None } else { Some(quality.into_plan(texts)?) };
         let (quality, inputs) = compared.map(|OutputComparison { plan, inputs }| (plan, inputs)).unzip();
         let prompts = speed.prompt_policy();
         let (workloads, sampling) = speed.into_work()?;
-        if workloads.is_empty() && quality.is_none() {
-            bail!("nothing to measure: --pp, --tg and --prompts are all none, and --no-quality was given");
+        if workloads.is_empty() && quality.is_none() && tasks.tasks.is_empty() {
+            bail!("nothing to measure: --pp, --tg and --prompts are all none, --no-quality was given, and no --task");
         }
         let (settings, threads) = engine.into_settings(environment.threads);
         let protocol = precision.into_protocol(scale, &workloads, prompts);
         Ok(Request {
             plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality, threads: Some(threads) },
             settings,
-            inputs: inputs.unwrap_or_default(),
+            inputs: Inputs { tasks, ..inputs.unwrap_or_default() },
             constraints: recommendation.constraints(),
             execution,
         })

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{
     Adaptation, BitsPerByte, CandidateQuality, Ended, Outcome, Probe, Quality, QualityText, QualityWorker, Resumed,
-    Round, Run, TimePlan,
+    Round, Run, TaskResult, Tasks, TimePlan,
 };
 
 /// A line of a journal.
@@ -27,6 +27,10 @@ pub enum Entry {
     Quality(Box<Quality>),
     /// A worker that compared outputs is done.
     Compared(Box<Compared>),
+    /// Tasks are going to be asked; no model was yet.
+    Tasks(Box<Tasks>),
+    /// A model was asked all tasks, or as far as it came: in place of what was known of it.
+    Asked(Box<TaskResult>),
     /// The run was taken up again.
     Resumed(Resumed),
     /// The run is over.
@@ -88,6 +92,13 @@ impl Run {
                 }
                 if let Some(quality) = &mut self.quality {
                     compared.add_to(quality);
+                }
+            }
+            Entry::Tasks(tasks) => self.tasks = Some((**tasks).clone()),
+            Entry::Asked(result) => {
+                if let Some(tasks) = &mut self.tasks {
+                    tasks.results.retain(|known| known.subject != result.subject);
+                    tasks.results.push((**result).clone());
                 }
             }
             Entry::Resumed(resumed) => {

@@ -64,6 +64,8 @@ impl Journal {
             | Entry::Adaptation(_)
             | Entry::Quality(_)
             | Entry::Compared(_)
+            | Entry::Tasks(_)
+            | Entry::Asked(_)
             | Entry::Ended(_) => {}
         }
         self.run.apply(entry);

@@ -3,7 +3,7 @@
 use super::{
     metric::synthetic,
     names::{name, original},
-    quality, votes,
+    quality, tasks, votes,
 };
 use crate::{
     analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
@@ -33,6 +33,7 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
         None => out.extend(absolute(analysis)),
     }
     out.extend(quality::words::sentences(analysis));
+    out.extend(tasks::sentences(analysis));
     out.extend(votes::sentences(analysis));
     out.extend(failures(analysis));
     out.extend(not_measured(analysis));

@@ -17,6 +17,7 @@ pub(crate) mod prompts;
 pub(crate) mod quality;
 mod speed;
 pub(crate) mod summary;
+pub(crate) mod tasks;
 pub(crate) mod time;
 pub(crate) mod votes;
 
@@ -26,7 +27,7 @@ use crate::analysis::Analysis;
 type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
-const SECTIONS: [Make; 13] = [
+const SECTIONS: [Make; 14] = [
     choice::section,
     speed::section,
     depth::section,
@@ -35,6 +36,7 @@ const SECTIONS: [Make; 13] = [
     memory::section,
     load::section,
     quality::section,
+    |analysis| Ok(tasks::section(analysis)),
     prompts::section,
     |analysis| Ok(votes::section(analysis)),
     |analysis| Ok(guide::section(analysis)),

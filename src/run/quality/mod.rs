@@ -18,6 +18,7 @@ use super::{
     bench::{Bench, Save, note},
     exit::WorkerExit,
     memory_budget::{self, MemoryBudget},
+    tasks::TaskInputs,
 };
 use crate::{
     event::{Event, Observer},
@@ -43,6 +44,9 @@ pub(crate) struct Inputs {
     pub skip_statistics: bool,
     /// Compare at this pace instead of the device's.
     pub pace: Option<Pace>,
+    /// What is asked of every model besides.
+    #[serde(default)]
+    pub tasks: TaskInputs,
 }
 
 /// Compares the output of every candidate that can be compared and was not yet, and adds what came out to `run`; what each worker
