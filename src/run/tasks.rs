@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn where_the_time_ends_for_the_original_it_ends_for_all() {
         let mut run = run_of_rates(&[], &[]);
-        (run.plan.protocol.budget_s, run.plan.protocol.budget) = (Some(300), Budget::Limit);
+        (run.plan.protocol.budget_s, run.plan.protocol.budget) = (Some(150), Budget::Limit);
         asked(&mut run, &inputs([20, 3]), 99);
         let answered = answered(&run);
         let [(0, Some(TaskStop::TimeSpent), first), (1, Some(_), second)] = answered.as_slice() else {

@@ -6,7 +6,7 @@ use super::held::{Held, failed, not_a_number};
 use crate::{
     engine::{BranchToken, Model, Session},
     protocol::{Alternatives, Choose, Failure, Likelihoods, Weighed},
-    quality,
+    quality::{self, row::RowError},
     record::{CONTEXT_STEP, Stage},
 };
 
@@ -160,9 +160,13 @@ fn weigh(held: &mut Held, passages: &[&Tries]) -> Result<Vec<Vec<f32>>, Failure>
         session.evaluate_branches(batch)?;
         for (row, targets) in session.batch_logits().chunks(n_vocab).zip(targets.by_ref()) {
             for (text, token) in targets {
-                let nll = quality::row::nll_nats(row, token)
-                    .map_err(|_| not_a_number(Stage::Quality, u32::try_from(tokens.len()).unwrap_or(u32::MAX)))?;
-                sums[text] += (-nll).max(IMPOSSIBLE_NATS);
+                sums[text] += match quality::row::nll_nats(row, token) {
+                    Ok(nll) => -nll,
+                    Err(RowError::MaskedToken { .. }) => IMPOSSIBLE_NATS,
+                    Err(_) => {
+                        return Err(not_a_number(Stage::Quality, u32::try_from(tokens.len()).unwrap_or(u32::MAX)));
+                    }
+                };
             }
         }
     }
