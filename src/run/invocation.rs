@@ -6,7 +6,7 @@ use super::{
     bench::Bench,
     connection::Connection,
     exit::WorkerExit,
-    warmup::WarmUpEnd,
+    warmup::{self, WarmUpEnd},
     workload::{Block, Synthetic, Timed, shared_context},
 };
 use crate::{
@@ -316,20 +316,27 @@ impl<'a> Invocation<'a> {
         let repetition = work.for_warmup();
         let mut end = WarmUpEnd::default();
         for number in 0.. {
-            let at_ns = self.bench.now_ns();
-            let timing =
-                self.evaluate(repetition, repetition.whole(), 0, self.seed(work.workload, u32::MAX - number))?;
-            let taken = sample(work.workload, work.phase, number, timing, at_ns);
-            let done = end.is_reached_after(taken.wall_ns);
-            let warmup = self.visit.warmup.get_or_insert(Warmup { duration_ns: 0, samples: Vec::new() });
-            warmup.duration_ns += taken.wall_ns;
-            warmup.samples.push(taken);
-            if done {
+            let taken = self.repeat_untimed(repetition, number)?;
+            if end.is_reached_after(taken.wall_ns) {
+                if work.phase == Phase::Prefill && warmup::is_short(work.n_tokens(), taken.n_tokens, taken.wall_ns) {
+                    self.repeat_untimed(work, number + 1)?;
+                }
                 break;
             }
         }
         observer.on(Event::StepDone);
         Ok(())
+    }
+
+    /// A repetition that counts in no result.
+    fn repeat_untimed(&mut self, work: Synthetic<'_>, number: u32) -> Result<Sample, Stop> {
+        let at_ns = self.bench.now_ns();
+        let timing = self.evaluate(work, work.whole(), 0, self.seed(work.workload, u32::MAX - number))?;
+        let taken = sample(work.workload, work.phase, number, timing, at_ns);
+        let warmup = self.visit.warmup.get_or_insert(Warmup { duration_ns: 0, samples: Vec::new() });
+        warmup.duration_ns += taken.wall_ns;
+        warmup.samples.push(taken.clone());
+        Ok(taken)
     }
 
     fn answered(&mut self, workload: usize, answered: Answered, at_ns: u64) {

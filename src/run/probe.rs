@@ -2,7 +2,8 @@
 //! plan, and no figure of speed is reported from it.
 
 use super::{
-    bench::Bench, connection::Connection, exit::WorkerExit, invocation::Task, round::task, workload::shared_context,
+    bench::Bench, connection::Connection, exit::WorkerExit, invocation::Task, round::task, warmup,
+    workload::shared_context,
 };
 use crate::{
     event::{Event, Observer},
@@ -95,7 +96,14 @@ impl Look<'_, '_> {
             let prompt = |seed| Prefill { n_tokens: PROMPT_TOKENS.min(n_ctx), n_depth: 0, seed };
             // The first touches the weights.
             caller.make(&Prefill { n_tokens: 1, ..prompt(0) })?;
-            probe.prefill = Some(caller.make(&prompt(1))?);
+            let mut timing = caller.make(&prompt(1))?;
+            // Where that is short a whole batch tells more: a device is fast only when it is full.
+            let whole = Prefill { n_tokens: task.settings.n_ubatch.min(n_ctx), ..prompt(2) };
+            if warmup::is_short(whole.n_tokens, timing.n_tokens, timing.wall_ns) {
+                caller.make(&Prefill { seed: 3, ..whole.clone() })?;
+                timing = caller.make(&whole)?;
+            }
+            probe.prefill = Some(timing);
         }
         if is_asked(Phase::Decode) {
             let mut caller = Caller { bench, worker: &mut worker, stage: Stage::Decode };

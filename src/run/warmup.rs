@@ -40,6 +40,15 @@ pub(super) fn tokens_to_wake(phase: Phase, n_tokens: u32) -> u32 {
     }
 }
 
+/// The whole work is repeated as well where that is short: a device prepares kernels and buffers for each size of a batch, and llama.cpp's
+/// first full batch on a GPU was seen to take four times as long as the next. On a CPU, where it is long, nothing of the kind was seen.
+const SHORT_NS: u64 = 300_000_000;
+
+/// Whether the whole work of `n_tokens` is short, when `taken` tokens of it took so long.
+pub(super) fn is_short(n_tokens: u32, taken: u32, took_ns: u64) -> bool {
+    took_ns.saturating_mul(u64::from(n_tokens)) / u64::from(taken.max(1)) <= SHORT_NS
+}
+
 /// Where a warm-up ends.
 #[derive(Debug, Default)]
 pub(super) struct WarmUpEnd {
@@ -67,6 +76,12 @@ mod tests {
     fn repetitions(times: &[u64]) -> usize {
         let mut end = WarmUpEnd::default();
         times.iter().position(|&t| end.is_reached_after(t)).map_or(usize::MAX, |last| last + 1)
+    }
+
+    #[test]
+    fn what_is_short_is_repeated_whole() {
+        assert!(is_short(512, 64, 4_000_000), "32 ms on a GPU");
+        assert!(!is_short(512, 64, 70_000_000), "more than half a second on two cores");
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn a_page_of_ten_models_with_everything_is_quick_and_small() {
     };
     let (_, page) = once("html");
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
-    assert!(page.contains("id=\"chart-memory-time\"") && page.contains("id=\"chart-kld-text\""));
+    assert!(page.contains("id=\"chart-memory-time\"") && page.contains("id=\"chart-kld-domain\""));
     assert_eq!(page.matches("<li class=\"card").count(), 10);
     let best = |format: &str| (0..7).map(|_| once(format).0).min().unwrap();
     let (drawn, read) = (best("html"), best("csv"));
