@@ -84,6 +84,7 @@ mod tests {
             costs: vec![cost.clone(), cost],
             rounds: 6,
             samples: Vec::new(),
+            one_block: false,
             prompts: false,
             windows: Some(8),
             planned: TimeParts { probe_ns: 2 * NS, rounds_ns: 24 * NS, prompts_ns: 0, outputs_ns: 16 * NS },

@@ -101,4 +101,32 @@ mod tests {
         assert_eq!(log_ratios(&own, &other), [0.0, 0.0]);
         assert_eq!(log_ratios(&own, &[(1, 0.0)]), [0.0; 0], "a ratio to nothing is none");
     }
+
+    #[test]
+    fn rounds_beside_which_the_machine_was_another_are_left_out_where_they_are_the_exception() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs/v1.json");
+        let mut run = crate::record::read_run(&path).expect("the fixture is a record");
+        assert!(spoilt(&run).is_empty(), "nobody looked");
+        let first = run.rounds[0].clone();
+        let with = |calibrations: &[[u64; 2]]| {
+            let rounds = (0..).zip(calibrations).map(|(index, &both)| crate::record::Round {
+                index,
+                calibration_ns: Some(both),
+                ..first.clone()
+            });
+            rounds.collect::<Vec<_>>()
+        };
+        let mut steady = [[1000, 1002]; 9];
+        steady[4] = [1001, 1200];
+        run.rounds = with(&steady);
+        assert_eq!(spoilt(&run), [4].into());
+        assert!(visits(&run, 0).all(|(round, _)| round != 4) && visits(&run, 0).count() == 8);
+        // Too few others for an interval: it counts all the same.
+        run.rounds = with(&steady[..6]);
+        assert_eq!((spoilt(&run), left_out(&run)), ([4].into(), BTreeSet::new()));
+        // Where it always scatters by as much, that is how the machine is.
+        run.rounds =
+            with(&[[1000, 1200], [1200, 1000], [1000, 1150], [1150, 1000], [1100, 1200], [1000, 1100], [1200, 1100]]);
+        assert!(spoilt(&run).is_empty());
+    }
 }

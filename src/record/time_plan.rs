@@ -80,6 +80,9 @@ pub struct TimePlan {
     pub rounds: u32,
     /// Samples of each synthetic workload in a round.
     pub samples: Vec<SamplesChoice>,
+    /// Whether a round times one block of each generation, in turn, in place of all of it.
+    #[serde(default)]
+    pub one_block: bool,
     /// Whether prompts are asked.
     pub prompts: bool,
     /// Windows of text that are compared at most, over all texts; `None` where outputs are not compared.
@@ -127,6 +130,11 @@ pub enum GivenUp {
         /// The time with more.
         needs_ns: u64,
     },
+    /// The whole of each generation in a round: one block of it is timed, in turn.
+    Blocks {
+        /// The time with whole generations.
+        needs_ns: u64,
+    },
     /// Intervals: fewer rounds than they need.
     Intervals {
         /// The rounds that are left.
@@ -142,6 +150,7 @@ impl GivenUp {
         match self {
             Self::Prompts { needs_ns }
             | Self::Samples { needs_ns }
+            | Self::Blocks { needs_ns }
             | Self::Windows { needs_ns, .. }
             | Self::Rounds { needs_ns, .. }
             | Self::Intervals { needs_ns, .. } => needs_ns,
@@ -154,6 +163,7 @@ impl fmt::Display for GivenUp {
         match self {
             Self::Prompts { .. } => f.write_str("prompts are not asked"),
             Self::Samples { .. } => f.write_str("one sample of each workload in a round"),
+            Self::Blocks { .. } => f.write_str("a round times one block of each generation, in turn"),
             Self::Windows { windows: 0, .. } => f.write_str("outputs are not compared"),
             Self::Windows { windows, .. } => write!(f, "outputs are compared on {windows} windows of text"),
             Self::Rounds { rounds, .. } => write!(f, "{rounds} rounds"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{schedule::prompts_in, warmup};
+use super::{schedule::prompts_in, warmup, workload::BLOCK_TOKENS};
 use crate::{
     record::{ModelFacts, Phase, Plan, Probe, PromptText, Settings, SubjectCost, WorkloadKind},
     units::{NS_PER_S, whole_ns},
@@ -141,6 +141,23 @@ impl Depth {
 }
 
 impl SubjectCost {
+    /// One block of a generation, as a share of all of it.
+    fn block_ns(&self, plan: &Plan, workload: usize) -> u64 {
+        let whole_ns = self.sample_ns(workload);
+        match plan.workloads[workload].kind {
+            WorkloadKind::Tg { n_tokens, .. } if n_tokens > BLOCK_TOKENS => {
+                whole_ns.saturating_mul(u64::from(BLOCK_TOKENS)) / u64::from(n_tokens)
+            }
+            _ => whole_ns,
+        }
+    }
+
+    /// The synthetic work of a round with one sample each, of generations one block.
+    pub(super) fn blocks_ns(&self, plan: &Plan) -> u64 {
+        let synthetic = plan.workloads.iter().enumerate().filter(|(_, w)| !matches!(w.kind, WorkloadKind::Prompt(_)));
+        synthetic.map(|(workload, _)| self.block_ns(plan, workload)).fold(0, u64::saturating_add)
+    }
+
     /// The synthetic samples of a round, with so many of each workload.
     pub(super) fn samples_ns(&self, plan: &Plan, samples: impl Fn(usize) -> u32) -> u64 {
         let synthetic = plan.workloads.iter().enumerate().filter(|(_, w)| !matches!(w.kind, WorkloadKind::Prompt(_)));

@@ -187,7 +187,7 @@ impl<'a> Invocation<'a> {
                     v.evaluate(waking, waking.whole(), 0, v.seed(work.workload, u32::MAX / 2 - number))?;
                 }
             }
-            if block.from == 0 {
+            if block.first {
                 v.step(observer, work.id, Some(work.phase), Mark::Workload(work.workload));
                 v.begun = None;
             }

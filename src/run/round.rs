@@ -84,7 +84,11 @@ fn measure(bench: &Bench<'_>, run: &Run, round: u32, invocations: &mut [Invocati
         for invocation in invocations.iter_mut() {
             invocation.prepare(work, observer);
         }
-        let blocks = if alternates { work.blocks() } else { vec![work.whole()] };
+        let blocks = match &run.time_plan {
+            Some(plan) if plan.one_block => vec![work.block_of(round)],
+            _ if alternates => work.blocks(),
+            _ => vec![work.whole()],
+        };
         let mut turn = 0;
         for number in 0..samples_per_round(run, work.workload) {
             for &block in &blocks {

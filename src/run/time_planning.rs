@@ -42,10 +42,11 @@ pub(super) fn samples_per_round(run: &Run, workload: usize) -> u32 {
 pub(crate) fn plan_time(plan: &Plan, costs: Vec<SubjectCost>, situation: Situation) -> TimePlan {
     let planner = Planner { plan, costs: &costs, situation };
     let (work, given_up) = planner.afford();
-    let Work { rounds, ref samples, prompts, windows } = work;
+    let Work { rounds, ref samples, one_block, prompts, windows } = work;
     TimePlan {
         rounds,
         samples: if plan.protocol.inner == InnerPolicy::Planned { samples.clone() } else { Vec::new() },
+        one_block,
         prompts,
         windows: plan.quality.as_ref().and(windows),
         planned: planner.parts(&work),
@@ -60,6 +61,7 @@ pub(crate) fn plan_time(plan: &Plan, costs: Vec<SubjectCost>, situation: Situati
 struct Work {
     rounds: u32,
     samples: Vec<SamplesChoice>,
+    one_block: bool,
     prompts: bool,
     /// `None`: as many as the plan of the comparison says.
     windows: Option<usize>,
@@ -109,6 +111,15 @@ impl Planner<'_> {
             given_up.push(GivenUp::Rounds { rounds, needs_ns });
             work.rounds = rounds;
         }
+        if !fits(&work) && self.can_cut() {
+            let cut = Work { one_block: true, ..work.clone() };
+            if self.total_ns(&cut) < self.total_ns(&work) {
+                given_up.push(GivenUp::Blocks { needs_ns: self.total_ns(&work) });
+                work = cut;
+                // What the cut leaves over goes to rounds again.
+                work.rounds = self.rounds_in(budget_ns, &work).clamp(work.rounds, WISHED_ROUNDS.max(work.rounds));
+            }
+        }
         // An aim is passed by the least work; a limit is not.
         if !fits(&work) && protocol.budget == Budget::Limit && work.rounds > 0 {
             let needs_ns = self.total_ns(&work);
@@ -131,6 +142,7 @@ impl Planner<'_> {
         Work {
             rounds: WISHED_ROUNDS.clamp(protocol.min_rounds, protocol.max_rounds.max(protocol.min_rounds)),
             samples: self.best_samples(),
+            one_block: false,
             prompts: has_prompts && !(protocol.quick && protocol.prompts == PromptPolicy::IfTimeAllows),
             windows: self.wished_windows(),
         }
@@ -142,9 +154,16 @@ impl Planner<'_> {
         let rounds = if protocol.max_rounds == 0 { 0 } else { FEWEST_FOR_INTERVAL.max(protocol.min_rounds) };
         let windows = self.plan.quality.as_ref().map(|_| self.fewest_windows());
         let prompts = self.wished().prompts && protocol.prompts == PromptPolicy::Always;
-        let mut work = Work { rounds, samples: self.best_samples(), prompts, windows };
+        let mut work = Work { rounds, samples: self.best_samples(), one_block: false, prompts, windows };
         self.once_each(&mut work);
+        // A generation is cut where that is what makes intervals fit.
+        work.one_block = self.can_cut();
         work
+    }
+
+    /// Whether generations may be timed in part: where nobody said how many samples there are to be.
+    fn can_cut(&self) -> bool {
+        self.plan.protocol.inner == InnerPolicy::Planned && self.plan.protocol.budget == Budget::Limit
     }
 
     /// One sample of each workload, unless a person or the kind of run said how many.
@@ -218,7 +237,10 @@ impl Planner<'_> {
         let samples = |workload| {
             work.samples.iter().find(|choice| choice.workload == workload).map_or(1, |choice| choice.samples)
         };
-        self.sum(|cost| cost.round_ns.saturating_add(cost.samples_ns(self.plan, samples)))
+        self.sum(|cost| {
+            let timed_ns = if work.one_block { cost.blocks_ns(self.plan) } else { cost.samples_ns(self.plan, samples) };
+            cost.round_ns.saturating_add(timed_ns)
+        })
     }
 
     /// Comparing one window, of all subjects.
@@ -312,6 +334,27 @@ mod tests {
         let short = planned(Some(12), Budget::Limit);
         assert_eq!((short.rounds, short.windows), (1, Some(2)), "outputs get what one round leaves");
         assert!(planned(Some(1), Budget::Limit).rounds == 1, "what can't be done is begun all the same");
+    }
+
+    #[test]
+    fn a_generation_is_cut_before_intervals_are_given_up() {
+        let mut plan = plan();
+        let tg = WorkloadKind::Tg { n_tokens: 128, n_depth: 0 };
+        plan.workloads = vec![crate::record::Workload { id: "tg128".into(), kind: tg }];
+        let protocol = &mut plan.protocol;
+        (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 40, InnerPolicy::Planned);
+        (protocol.budget_s, protocol.budget) = (Some(40), Budget::Limit);
+        let cost = SubjectCost { round_ns: S, samples_ns: vec![4 * S], window_ns: 0 };
+        let costs = vec![cost.clone(), cost];
+        let situation = Situation { spent_ns: 0, original_passes: 1 };
+        // Six rounds of whole generations take 60 s, of a quarter of each 24 s; ten of these fit.
+        let cut = plan_time(&plan, costs.clone(), situation);
+        assert_eq!((cut.rounds, cut.one_block, cut.is_quick_look(), cut.planned.total_ns()), (10, true, false, 40 * S));
+        assert_eq!(cut.intervals_ns, 24 * S);
+        plan.protocol.budget_s = Some(100);
+        assert!(!plan_time(&plan, costs.clone(), situation).one_block, "there is time for all of it");
+        (plan.protocol.budget_s, plan.protocol.budget) = (Some(40), Budget::Aim);
+        assert!(!plan_time(&plan, costs, situation).one_block, "an aim is passed instead");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
 
 /// Tokens generated before another worker has its turn: the shorter, the more alike is the machine that both see, and the more is
 /// spent on waking. benches/design.rs compares lengths.
-const BLOCK_TOKENS: u32 = 32;
+pub(super) const BLOCK_TOKENS: u32 = 32;
 
 /// The one context in which all work of one sequence is done, of a model trained for so many tokens.
 pub(super) fn shared_context(plan: &Plan, settings: &Settings, n_ctx_train: Option<u32>) -> u32 {
@@ -68,17 +68,30 @@ impl Synthetic<'_> {
         match (self.amount, self.phase) {
             (Amount::Alone { n_tokens, .. }, Phase::Decode) => (0..n_tokens)
                 .step_by(block as usize)
-                .map(|from| Block { from, n_tokens: block.min(n_tokens - from), last: from + block >= n_tokens })
+                .map(|from| Block {
+                    from,
+                    n_tokens: block.min(n_tokens - from),
+                    first: from == 0,
+                    last: from + block >= n_tokens,
+                })
                 .collect(),
             _ => vec![self.whole()],
         }
     }
 
+    /// The one block that stands for a sample in this round, where there is no time for more: each in turn, alike for all subjects and for
+    /// both rounds of a mirrored pair.
+    pub(super) fn block_of(self, round: u32) -> Block {
+        let blocks = self.blocks();
+        let block = blocks[(round / 2) as usize % blocks.len()];
+        Block { first: true, last: true, ..block }
+    }
+
     /// A whole sample as one block.
     pub(super) fn whole(self) -> Block {
         match self.amount {
-            Amount::Alone { n_tokens, .. } => Block { from: 0, n_tokens, last: true },
-            Amount::Sequences(work) => Block { from: 0, n_tokens: work.n_tokens, last: true },
+            Amount::Alone { n_tokens, .. } => Block { from: 0, n_tokens, first: true, last: true },
+            Amount::Sequences(work) => Block { from: 0, n_tokens: work.n_tokens, first: true, last: true },
         }
     }
 
@@ -125,7 +138,7 @@ impl Synthetic<'_> {
                 Timed::Prefill(Prefill { n_tokens, n_depth, seed })
             }
             (Amount::Alone { n_depth, .. }, Phase::Decode) => {
-                let Block { from: n_before, n_tokens, last: _ } = block;
+                let Block { from: n_before, n_tokens, first: _, last: _ } = block;
                 Timed::Decode(Decode { n_tokens, n_depth, n_before, n_wake, seed })
             }
         }
@@ -146,6 +159,8 @@ pub(super) struct Block {
     /// Tokens of the sample before it.
     pub(super) from: u32,
     pub(super) n_tokens: u32,
+    /// Whether the sample begins with it.
+    pub(super) first: bool,
     /// Whether the sample ends with it.
     pub(super) last: bool,
 }

@@ -120,7 +120,7 @@ fn concluded(folder: TempDir) -> (Value, TempDir) {
     let mut analysis = ran.stdout_json();
     ran.stdout.clear();
     strip(&mut analysis, &|name| {
-        name.contains("memory") || name.contains("cost") || name == "warnings" || name == "started_utc"
+        name.contains("memory") || name.contains("cost") || ["warnings", "started_utc", "time"].contains(&name)
     });
     (analysis, ran.folder)
 }
