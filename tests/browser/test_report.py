@@ -74,7 +74,10 @@ class Report(unittest.TestCase):
                 self.assertEqual(self.count(f"#chart-speed-{at} rect"), models)
                 kind = next(iter(workload["kind"]))
                 self.assertEqual(self.count(f"#chart-time-{kind} circle"), samples)
-            self.assertEqual(self.count("#chart-kld-text circle"), sum(len(result["texts"]) for result in texts))
+            planned = record["plan"]["quality"]["texts"]
+            domains = [{planned[text["text"]]["domain"] for text in result["texts"]} for result in texts]
+            self.assertGreater(self.count("#chart-kld-domain circle"), 0)
+            self.assertEqual(self.count("#chart-kld-domain circle"), sum(len(names) for names in domains))
             # Every model, and the ring around the recommended one.
             self.assertEqual(self.count("#chart-pareto circle"), models + 1)
             self.assertEqual(self.count(".card.chosen"), 1)
