@@ -52,6 +52,17 @@ pub(crate) fn entries(folder: &Path) -> Result<Option<Vec<std::ffi::OsString>>, 
     Ok(Some(names))
 }
 
+/// An entry of a folder, in any case, as stores' own programs find their models.
+pub(crate) fn child(folder: &Path, name: &str) -> Result<Option<PathBuf>, AccessError> {
+    let exact = folder.join(name);
+    if look(&exact)?.is_some() {
+        return Ok(Some(exact));
+    }
+    let names = entries(folder)?.unwrap_or_default();
+    let found = names.iter().find(|other| other.to_str().is_some_and(|other| other.eq_ignore_ascii_case(name)));
+    Ok(found.map(|found| folder.join(found)))
+}
+
 /// A failure of the system at a path, sorted.
 pub(crate) fn failure(path: &Path, error: std::io::Error) -> AccessError {
     if error.kind() == PermissionDenied {

@@ -186,7 +186,7 @@ fn in_store(store: &Path, asked: &Name<'_>) -> Result<Option<OllamaModel>, Ollam
         return Ok(None);
     }
     for part in [asked.host, asked.owner, asked.model, asked.tag] {
-        match child(&file, part)? {
+        match access::child(&file, part)? {
             Some(path) => file = path,
             None => return Ok(None),
         }
@@ -215,17 +215,6 @@ fn in_store(store: &Path, asked: &Name<'_>) -> Result<Option<OllamaModel>, Ollam
         notes.push(format!("ollama:{name}: its projector is left out; the language model alone is measured"));
     }
     Ok(Some(OllamaModel { path: blob, label: format!("{}-{}", asked.model, asked.tag), notes }))
-}
-
-/// An entry of a folder, in any case, as Ollama finds its models.
-fn child(folder: &Path, name: &str) -> Result<Option<PathBuf>, AccessError> {
-    let exact = folder.join(name);
-    if access::look(&exact)?.is_some() {
-        return Ok(Some(exact));
-    }
-    let names = access::entries(folder)?.unwrap_or_default();
-    let found = names.iter().find(|other| other.to_str().is_some_and(|other| other.eq_ignore_ascii_case(name)));
-    Ok(found.map(|found| folder.join(found)))
 }
 
 /// Layers of a manifest: media type and digest.

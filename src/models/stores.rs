@@ -207,7 +207,7 @@ fn in_lmstudio(name: &str, places: &[PathBuf]) -> Result<PathBuf, StoreError> {
         let mut at = Some(place.clone());
         for part in path.split('/') {
             at = match at {
-                Some(folder) => child(&folder, part)?,
+                Some(folder) => access::child(&folder, part)?,
                 None => None,
             };
         }
@@ -223,17 +223,6 @@ fn in_lmstudio(name: &str, places: &[PathBuf]) -> Result<PathBuf, StoreError> {
     }
     let all = places.iter().flat_map(|place| owners_and_names(place));
     Err(StoreError::LmStudio { name: name.into(), places: places.to_vec(), near: nearest(path, all) })
-}
-
-/// An entry of a folder, in any case.
-fn child(folder: &Path, name: &str) -> Result<Option<PathBuf>, AccessError> {
-    let exact = folder.join(name);
-    if access::look(&exact)?.is_some() {
-        return Ok(Some(exact));
-    }
-    let names = access::entries(folder)?.unwrap_or_default();
-    let found = names.iter().find(|other| other.to_str().is_some_and(|other| other.eq_ignore_ascii_case(name)));
-    Ok(found.map(|found| folder.join(found)))
 }
 
 /// `owner/name` of each model's folder.
