@@ -26,8 +26,6 @@ pub(crate) fn sample_rates(visit: &Visit, workload: usize) -> Vec<f64> {
 
 /// A calibration that lies apart from the others by so many times their own spread is no scatter of theirs.
 const OUTLYING: f64 = 3.0;
-/// From the median absolute deviation to the standard deviation of a normal distribution.
-const MAD_TO_SIGMA: f64 = 1.4826;
 
 /// The rounds in which the machine itself was another: a fixed calculation before or after them took longer or shorter than usual, by
 /// more than the region of equivalence and by more than it usually scatters.
@@ -38,10 +36,8 @@ pub(crate) fn spoilt(run: &Run) -> BTreeSet<u32> {
         .filter_map(|round| Some((round.index, round.calibration_ns?.map(|ns| (ns.max(1) as f64).ln()))))
         .collect();
     let all: Vec<f64> = calibrated.iter().flat_map(|(_, both)| *both).collect();
-    let Ok(usual) = crate::stats::median(&all) else { return BTreeSet::new() };
-    let deviations: Vec<f64> = all.iter().map(|ln_ns| (ln_ns - usual).abs()).collect();
-    let sigma = crate::stats::median(&deviations).unwrap_or(0.0) * MAD_TO_SIGMA;
-    let most = (1.0 + run.plan.protocol.equivalence).ln().max(OUTLYING * sigma);
+    let Ok((usual, spread)) = crate::stats::median_and_spread(&all) else { return BTreeSet::new() };
+    let most = (1.0 + run.plan.protocol.equivalence).ln().max(OUTLYING * spread);
     let is_spoilt = |both: &[f64; 2]| both.iter().any(|ln_ns| (ln_ns - usual).abs() > most);
     calibrated.into_iter().filter(|(_, both)| is_spoilt(both)).map(|(index, _)| index).collect()
 }

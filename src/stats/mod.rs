@@ -37,7 +37,7 @@ pub(crate) use documents::{means, positive_mean};
 pub use estimate::Estimate;
 pub(crate) use mean::{Moments, Sum, macro_mean, mean_of};
 pub use mean::{mean, window_t};
-pub(crate) use order::{interpolate, outliers, quantile};
+pub(crate) use order::{interpolate, median_and_spread, outliers, quantile};
 pub use order::{median, median_interval};
 pub use paired::paired_effect;
 pub(crate) use paired_share::{PairedCounts, paired_share_difference, smallest_share_difference};

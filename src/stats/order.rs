@@ -142,6 +142,12 @@ pub(crate) fn outliers(values: &[f64], resolution: f64) -> Result<Vec<usize>, Er
     Ok(values.iter().enumerate().filter(|(_, x)| (*x - median).abs() > limit).map(|(i, _)| i).collect())
 }
 
+/// The median and the spread around it as the standard deviation that most values would have: 1.4826 · MAD. A few that lie far off hardly
+/// move it.
+pub(crate) fn median_and_spread(values: &[f64]) -> Result<(f64, f64), Error> {
+    deviation("median_and_spread", values).map(|(median, mad)| (median, NORMAL * mad))
+}
+
 /// The median and the median absolute deviation from it.
 fn deviation(function: &'static str, values: &[f64]) -> Result<(f64, f64), Error> {
     let median = Sorted::of(function, values.to_vec())?.median();

@@ -188,9 +188,7 @@ pub(super) fn too_noisy(run: &Run, models: &[ModelAnalysis]) -> Option<Warning> 
 fn scatter(run: &Run, model: usize, workload: usize) -> Option<f64> {
     let own = visits(run, model).flat_map(|v| &v.samples).filter(|s| s.workload == workload);
     let logs: Vec<f64> = own.map(|s| per_token(s).max(f64::MIN_POSITIVE).ln()).collect();
-    let middle = stats::median(&logs).ok()?;
-    let away: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
-    stats::median(&away).ok().map(|away| away * 1.4826)
+    stats::median_and_spread(&logs).ok().map(|(_, spread)| spread)
 }
 
 fn per_token(sample: &Sample) -> f64 {
