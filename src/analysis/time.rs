@@ -28,14 +28,9 @@ pub struct TimeSpent {
 pub(super) fn spent(run: &Run) -> TimeSpent {
     let is_prompt = |workload: usize| matches!(run.plan.workloads[workload].kind, WorkloadKind::Prompt(_));
     let visits = || run.rounds.iter().flat_map(|round| &round.visits);
-    let round = |round: &crate::record::Round| {
-        let begin = round.visits.iter().map(|v| v.started_ns).min().unwrap_or(0);
-        let end = round.visits.iter().map(|v| v.started_ns.saturating_add(v.duration_ns)).max().unwrap_or(0);
-        end.saturating_sub(begin)
-    };
     let prompts = visits().flat_map(|v| &v.samples).filter(|s| is_prompt(s.workload)).map(|s| s.wall_ns);
     let prompts_ns = total(prompts);
-    let rounds_ns = total(run.rounds.iter().map(round));
+    let rounds_ns = total(run.rounds.iter().map(crate::record::Round::duration_ns));
     let plan = run.time_plan.as_ref();
     TimeSpent {
         asked_s: run.plan.protocol.budget_s,

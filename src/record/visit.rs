@@ -19,6 +19,13 @@ pub struct Round {
 }
 
 impl Round {
+    /// From the start of its first visit to the end of its last.
+    pub(crate) fn duration_ns(&self) -> u64 {
+        let begin = self.visits.iter().map(|v| v.started_ns).min().unwrap_or(0);
+        let end = self.visits.iter().map(|v| v.started_ns.saturating_add(v.duration_ns)).max().unwrap_or(0);
+        end.saturating_sub(begin)
+    }
+
     /// Whether a prompt was answered in it.
     #[must_use]
     pub fn asks_prompts(&self) -> bool {

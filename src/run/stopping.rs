@@ -104,9 +104,7 @@ fn fits(bench: &Bench<'_>, run: &Run, rounds: f64) -> bool {
 /// What a round takes: as the last did, as planned before there is one.
 fn round_ns(run: &Run) -> f64 {
     if let Some(round) = run.rounds.last() {
-        let begin = round.visits.iter().map(|v| v.started_ns).min().unwrap_or(0);
-        let end = round.visits.iter().map(|v| v.started_ns + v.duration_ns).max().unwrap_or(0);
-        return (end - begin) as f64;
+        return round.duration_ns() as f64;
     }
     run.time_plan.as_ref().map_or(0.0, |plan| plan.planned.rounds_ns as f64 / f64::from(plan.rounds.max(1)))
 }
