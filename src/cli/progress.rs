@@ -83,8 +83,8 @@ impl Progress {
         self.say(&format!("round {} of {}, {model}: {what}, about {left} left", self.round + 1, self.rounds));
     }
 
-    /// Questions are asked between the rounds, or instead of them.
-    fn items(&mut self, model: &str, done: usize, of: usize) {
+    /// What is done between the rounds, or instead of them: by the time of the plan where there is one, else by its own count.
+    fn beside_rounds(&self, done: usize, of: usize, words: &str) {
         let elapsed_s = self.started.elapsed().as_secs_f64();
         let share = match self.expected.total_s(self.rounds, elapsed_s) {
             Some(total_s) => elapsed_s / total_s,
@@ -92,19 +92,7 @@ impl Progress {
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
         self.bar.set_position((share * LENGTH) as u64);
-        self.say(&format!("tasks of {model}: text {done} of {of}"));
-    }
-
-    /// Outputs are compared between the rounds, or instead of them.
-    fn windows(&mut self, model: Option<&str>, done: usize, of: usize) {
-        let elapsed_s = self.started.elapsed().as_secs_f64();
-        let share = match self.expected.total_s(self.rounds, elapsed_s) {
-            Some(total_s) => elapsed_s / total_s,
-            None => (done as f64 / of.max(1) as f64).min(1.0),
-        };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
-        self.bar.set_position((share * LENGTH) as u64);
-        self.say(&windows_words(model, done, of));
+        self.say(words);
     }
 }
 
@@ -142,8 +130,10 @@ impl Observer for Progress {
             Event::Rounds { done, of } => (self.round, self.rounds) = (done, of),
             Event::Step { model, what, .. } => self.draw(model, what),
             Event::Round { .. } | Event::StepDone | Event::RoundDone => {}
-            Event::Windows { model, done, of } => self.windows(model, done, of),
-            Event::Items { model, done, of } => self.items(model, done, of),
+            Event::Windows { model, done, of } => self.beside_rounds(done, of, &windows_words(model, done, of)),
+            Event::Items { model, done, of } => {
+                self.beside_rounds(done, of, &format!("tasks of {model}: text {done} of {of}"));
+            }
         }
     }
 }
