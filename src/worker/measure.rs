@@ -147,7 +147,7 @@ mod tests {
     use crate::{
         engine::{Engine, ModelScript, Script, ScriptedEngine},
         probe::{Clock, Virtual},
-        record::{CacheType, Device, FlashAttention, Settings},
+        record::Settings,
     };
 
     #[test]
@@ -196,17 +196,7 @@ mod tests {
             logit_noise: 0.0,
             fail: None,
         };
-        let settings = Settings {
-            device: Device::Cpu,
-            n_gpu_layers: 0,
-            n_threads: 1,
-            n_threads_batch: 1,
-            n_batch: 512,
-            n_ubatch: 512,
-            type_k: CacheType::F16,
-            type_v: CacheType::F16,
-            flash_attention: FlashAttention::Auto,
-        };
+        let settings = Settings::defaults(1);
         let clock = Virtual::default();
         let script = Script { models: BTreeMap::from([("m".into(), model)]), noise: None };
         let model = ScriptedEngine::on_clock(script, clock.clone()).load(Path::new("m"), &settings).unwrap();
