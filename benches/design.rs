@@ -27,7 +27,7 @@ use gguf_bench::testing::{
         Settings, Subject, Workload, WorkloadKind,
         round_value::{by_round, log_ratios, rate},
     },
-    run::{self, Bench, Deadline, NoJudge, ProcessLauncher},
+    run::{self, Bench, Deadline, NoJudge, ProcessLauncher, WithoutOriginal},
     stats,
 };
 
@@ -258,6 +258,7 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         devices: &[],
         interrupt: &AtomicBool::new(false),
         judge: &NoJudge,
+        without_original: WithoutOriginal::Ends,
     };
     run::execute(&bench, &mut run, observer, &mut |_, _| Ok::<(), std::convert::Infallible>(()))
         .expect("nothing is saved");

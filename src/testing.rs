@@ -47,7 +47,7 @@ pub mod run {
     pub use super::simulated::SimulatedLauncher;
     #[cfg(test)]
     pub(crate) use super::simulated::connect;
-    pub use crate::run::{Bench, Deadline, Judge, NoJudge, ProcessLauncher, execute, order};
+    pub use crate::run::{Bench, Deadline, Judge, NoJudge, ProcessLauncher, WithoutOriginal, execute, order};
 }
 pub mod stats {
     pub use crate::stats::{

@@ -29,7 +29,7 @@ use gguf_bench::testing::{
         journal::Entry,
         round_value::{by_round, log_ratios, rate},
     },
-    run::{self, Bench, NoJudge, SimulatedLauncher},
+    run::{self, Bench, NoJudge, SimulatedLauncher, WithoutOriginal},
     stats,
 };
 
@@ -161,6 +161,7 @@ fn measure(case: &Case, seed: u64) -> (Run, Analysis) {
         devices: &[],
         interrupt: &interrupt,
         judge: &NoJudge,
+        without_original: WithoutOriginal::Ends,
     };
     run::execute(&bench, &mut run, &mut Silent, &mut |_: &Run, _: &Entry| Ok::<(), Infallible>(()))
         .expect("nothing is saved");

@@ -217,7 +217,7 @@ pub(super) fn exit(run: &Run) -> Exit {
     let failed = run.subjects.len() - run.subjects.iter().enumerate().filter(|&model| fine(model)).count();
     if run.ended == Ended::Interrupted {
         Exit::Interrupted
-    } else if failed == run.subjects.len() {
+    } else if failed == run.subjects.len() || run.ended == Ended::OriginalFailed {
         Exit::Failed
     } else if failed > 0 {
         Exit::Partial

@@ -30,7 +30,7 @@ use crate::{
         journal::{Entry, JournalFile},
     },
     report::RunReport,
-    run::{self, Bench, Part, Save, quality::Inputs},
+    run::{self, Bench, Part, Save, WithoutOriginal, quality::Inputs},
 };
 
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
@@ -47,6 +47,8 @@ pub(super) struct ResumeState {
     pub(super) logits: Option<Stamp>,
     script: Option<PathBuf>,
     timeout_s: Option<u64>,
+    #[serde(default)]
+    without_original: WithoutOriginal,
 }
 
 /// A file that the run made, and how it is made again.
@@ -95,6 +97,7 @@ impl ResumeState {
             },
             script: execution.script.as_deref().map(absolute),
             timeout_s: execution.timeout,
+            without_original: if execution.force { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends },
         }
     }
 }
@@ -180,6 +183,7 @@ impl Session {
             devices: &devices,
             interrupt: &interrupt,
             judge: &Referee::new(resume.script.is_some()),
+            without_original: resume.without_original,
         };
         let mut save = |run: &Run, entry: &Entry| keep(&mut journal, outputs.record(), run, entry);
         let measured = measure(&bench, &resume.inputs, &mut run, observer.as_mut(), &mut save);
@@ -214,7 +218,7 @@ fn measure<E>(
         run::begin(bench, run, observer, save)?;
         over = run::rounds(bench, run, Part::Least, observer, save)?;
     }
-    if over != Some(Ended::Interrupted) {
+    if !matches!(over, Some(Ended::Interrupted | Ended::OriginalFailed)) {
         run::quality::execute(bench, inputs, run, observer, save)?;
         run::tasks::execute(bench, &inputs.tasks, run, observer, save)?;
     }

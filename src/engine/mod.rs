@@ -13,6 +13,8 @@ mod scripted;
 pub use llama::LlamaEngine;
 pub use noise::Noise;
 pub(crate) use quantize::{QuantType, quantize};
+#[cfg(test)]
+pub(crate) use scripted::{Failure, HowItFails};
 pub use scripted::{ModelScript, Script, ScriptedEngine};
 
 use std::path::Path;

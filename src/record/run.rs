@@ -108,6 +108,8 @@ pub enum Ended {
     Interrupted,
     /// No model was left that could be measured.
     NothingLeft,
+    /// The original could not be measured, and without it the others answer nothing.
+    OriginalFailed,
     /// The run is under way, or was cut off.
     Unfinished,
 }

@@ -8,10 +8,12 @@ use std::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::connection::Launcher;
 use crate::{
     probe::Clock,
-    record::{Budget, DeviceInfo, DropReason, Plan, Run, journal::Entry},
+    record::{Budget, DeviceInfo, DropReason, Outcome, Plan, Run, journal::Entry},
     units::{NS_PER_S, whole_ns},
 };
 
@@ -30,6 +32,18 @@ pub struct Bench<'a> {
     pub interrupt: &'a AtomicBool,
     /// What the run asks of those who know more than it does.
     pub judge: &'a dyn Judge,
+    pub without_original: WithoutOriginal,
+}
+
+/// What becomes of a comparison whose original can't be measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutOriginal {
+    /// It ends at once: the others answer nothing without it, and measuring them takes minutes to hours.
+    #[default]
+    Ends,
+    /// It goes on: somebody wants the others' figures all the same.
+    GoesOn,
 }
 
 /// What measuring has to ask: how fast the machine is at the moment, and what the results so far say. It draws no conclusion itself.
@@ -73,6 +87,12 @@ impl Bench<'_> {
     /// Whether the time allowed has passed: nothing more begins.
     pub(super) fn out_of_time(&self) -> bool {
         self.plan.protocol.budget == Budget::Limit && self.left_ns().is_some_and(|left_ns| left_ns <= 0.0)
+    }
+
+    /// Whether the original failed and there is no more to be learnt from the others.
+    pub(super) fn has_lost_original(&self, run: &Run) -> bool {
+        let failed = run.original().is_some_and(|original| run.subjects[original].outcome != Outcome::Done);
+        self.without_original == WithoutOriginal::Ends && failed && run.subjects.len() > 1
     }
 
     /// Whether nothing more is to begin.

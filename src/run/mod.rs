@@ -22,7 +22,7 @@ mod warmup;
 mod workload;
 
 pub(crate) use bench::Save;
-pub use bench::{Bench, Judge, NoJudge};
+pub use bench::{Bench, Judge, NoJudge, WithoutOriginal};
 pub(crate) use connection::{Channel, Connection, Launcher};
 pub(crate) use costs::Speeds;
 #[cfg(test)]
@@ -80,6 +80,9 @@ pub(crate) fn begin<E>(
     run.ended = Ended::Unfinished;
     if run.time_plan.is_none() && run.rounds.is_empty() {
         for model in 0..run.subjects.len() {
+            if bench.has_lost_original(run) {
+                break;
+            }
             let is_known = run.probes.iter().any(|probe| probe.model == model);
             if is_known || run.subjects[model].outcome != Outcome::Done || bench.stops() {
                 continue;
@@ -88,7 +91,7 @@ pub(crate) fn begin<E>(
                 note(run, &Entry::Probe(Box::new(probe)), save)?;
             }
         }
-        if bench.interrupted() {
+        if bench.interrupted() || bench.has_lost_original(run) {
             return Ok(());
         }
         let plan = plan_time(&run.plan, costs(run), situation(bench, run));
@@ -196,9 +199,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{ModelScript, Script, ScriptedEngine},
+        engine::{Failure, HowItFails, ModelScript, Script, ScriptedEngine},
         probe::{Clock, Virtual},
-        record::InnerPolicy,
+        record::{InnerPolicy, Stage},
         testing::run::SimulatedLauncher,
     };
 
@@ -257,6 +260,37 @@ mod tests {
             assert_eq!(again, whole, "after {n} entries");
             assert_eq!(added, entries[n..], "after {n} entries");
         }
+    }
+
+    /// A run whose original fails at a stage, after it was done so often; what was added to the record.
+    fn without_its_original(at: Stage, after: u32, goes_on: bool) -> (Run, Vec<Entry>) {
+        let (mut run, mut entries) = (before_the_first_round(), Vec::new());
+        let clock = Virtual::default();
+        let mut script = script();
+        let original = script.models.get_mut("original.gguf").expect("it is in the script");
+        original.fail = Some(Failure { at, how: HowItFails::Error, after });
+        let launcher = SimulatedLauncher::new(ScriptedEngine::on_clock(script, clock.clone()));
+        let mut save = |_: &Run, entry: &Entry| -> Result<(), Infallible> {
+            entries.push(entry.clone());
+            Ok(())
+        };
+        let files = ["original.gguf", "candidate.gguf"];
+        let measure = if goes_on { testing::without_original } else { testing::measure };
+        let Ok(()) = measure(&launcher, clock, files, &mut run, &mut save);
+        (run, entries)
+    }
+
+    #[test]
+    fn an_original_that_fails_ends_the_run_at_once_unless_it_is_to_go_on() {
+        let (run, entries) = without_its_original(Stage::Load, 0, false);
+        assert_eq!((run.ended, run.rounds.len(), run.time_plan), (Ended::OriginalFailed, 0, None));
+        assert!(matches!(&entries[..], [Entry::Probe(probe)] if probe.model == 0), "nothing else was looked at");
+        assert!(matches!(&run.subjects[0].outcome, Outcome::Failed { stage: Stage::Load, .. }));
+        // In the first round: the look takes two prompts, of one token and more.
+        let (run, _) = without_its_original(Stage::Prefill, 5, false);
+        assert_eq!((run.ended, run.rounds.len(), run.probes.len()), (Ended::OriginalFailed, 1, 2));
+        let (run, _) = without_its_original(Stage::Load, 0, true);
+        assert_eq!((run.ended, run.rounds.len(), run.probes.len()), (Ended::RoundsDone, 12, 2));
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub(super) fn next(bench: &Bench<'_>, run: &Run, part: Part) -> Next {
     if run.subjects.iter().all(|subject| subject.outcome != Outcome::Done) {
         return Next::Over(Ended::NothingLeft);
     }
+    if bench.has_lost_original(run) {
+        return Next::Over(Ended::OriginalFailed);
+    }
     if bench.out_of_time() {
         return Next::Over(Ended::Budget);
     }

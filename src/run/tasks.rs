@@ -208,7 +208,7 @@ mod tests {
         probe::Virtual,
         prompts::{Ending, Question},
         record::journal::Entry,
-        run::{NoJudge, testing::run_of_rates},
+        run::{NoJudge, WithoutOriginal, testing::run_of_rates},
         testing::run::SimulatedLauncher,
     };
 
@@ -255,6 +255,7 @@ mod tests {
             devices: &[],
             interrupt: &interrupt,
             judge: &NoJudge,
+            without_original: WithoutOriginal::Ends,
         };
         let mut seen = 0;
         let mut save = |_: &Run, _: &Entry| -> Result<(), Infallible> {

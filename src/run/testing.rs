@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    bench::{Bench, Judge, NoJudge, Save},
+    bench::{Bench, Judge, NoJudge, Save, WithoutOriginal},
     connection::{Connection, Launcher},
     execute,
     exit::WorkerExit,
@@ -36,6 +36,17 @@ pub(super) fn measure<E>(
     judged(launcher, clock, &files, &NoJudge, run, save)
 }
 
+/// The same, though the original may fail.
+pub(super) fn without_original<E>(
+    launcher: &dyn Launcher,
+    clock: Virtual,
+    files: [&str; 2],
+    run: &mut Run,
+    save: &mut Save<'_, E>,
+) -> Result<(), E> {
+    taken(launcher, clock, &files, (&NoJudge, WithoutOriginal::GoesOn), run, save)
+}
+
 /// The same of any number of subjects, with somebody to ask.
 pub(super) fn judged<E>(
     launcher: &dyn Launcher,
@@ -45,10 +56,30 @@ pub(super) fn judged<E>(
     run: &mut Run,
     save: &mut Save<'_, E>,
 ) -> Result<(), E> {
+    taken(launcher, clock, files, (judge, WithoutOriginal::Ends), run, save)
+}
+
+fn taken<E>(
+    launcher: &dyn Launcher,
+    clock: Virtual,
+    files: &[&str],
+    (judge, without_original): (&dyn Judge, WithoutOriginal),
+    run: &mut Run,
+    save: &mut Save<'_, E>,
+) -> Result<(), E> {
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let (plan, interrupt) = (run.plan.clone(), AtomicBool::new(false));
     let clock = Arc::new(clock);
-    let bench = Bench { plan: &plan, files: &files, launcher, clock, devices: &[], interrupt: &interrupt, judge };
+    let bench = Bench {
+        plan: &plan,
+        files: &files,
+        launcher,
+        clock,
+        devices: &[],
+        interrupt: &interrupt,
+        judge,
+        without_original,
+    };
     execute(&bench, run, &mut Silent, save)
 }
 
@@ -74,6 +105,7 @@ pub(super) fn at<T>(run: &Run, seconds: u64, look: impl FnOnce(&Bench<'_>) -> T)
         devices: &[],
         interrupt: &interrupt,
         judge: &NoJudge,
+        without_original: WithoutOriginal::Ends,
     })
 }
 

@@ -49,6 +49,27 @@ fn each_bad_file_is_a_row_that_names_it_and_the_others_are_measured() {
 }
 
 #[test]
+fn an_original_that_cannot_be_loaded_ends_the_run_before_another_is_looked_at() {
+    let line = "compare alien.gguf {pocket} --pp 8 --tg 4 --prompts none --no-quality --out out --json out.json";
+    let told = "the original failed, and without it the others answer nothing";
+    let ran = Bench::new(line).file("alien.gguf", &unknown_architecture()).run();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(told) && said.contains("zlama") && said.contains("--force"), "{}", ran.stdout);
+    assert!(ran.read("out/report.html").contains(told) && ran.read("out/report.md").contains(told));
+    let run = ran.json("out/run.json");
+    assert_eq!(run["ended"], "original_failed");
+    assert_eq!((run["probes"].as_array().unwrap().len(), run["rounds"].as_array().unwrap().len()), (1, 0));
+    let analysis = ran.json("out.json");
+    let reason = analysis["models"][0]["outcome"]["failed"]["reason"].as_str().unwrap();
+    assert!(reason.contains("zlama"), "{reason}");
+    let ran = Bench::new(&format!("{line} --quick --force")).file("alien.gguf", &unknown_architecture()).run();
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.json("out.json")["models"][1]["metrics"]["pp8"]["value"].is_number());
+    assert_eq!(Bench::at(ran.folder, "resume out").run().code, 0, "it is finished");
+}
+
+#[test]
 fn missing_files_are_told_at_once() {
     let ran = Bench::new("compare nowhere.gguf neither.gguf").run();
     assert_eq!(ran.code, 1);

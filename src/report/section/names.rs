@@ -75,6 +75,9 @@ pub(crate) fn ended(ended: Ended) -> &'static str {
         Ended::Budget => "the time was spent",
         Ended::Interrupted => "it was interrupted",
         Ended::NothingLeft => "no model was left that could be measured",
+        Ended::OriginalFailed => {
+            "the original failed, and without it the others answer nothing (--force measures them all the same)"
+        }
         Ended::Unfinished => "the record is unfinished",
     }
 }
