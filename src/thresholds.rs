@@ -53,6 +53,10 @@ pub(crate) const FREE_MEMORY: AtRest = AtRest { warning: 0.25, bad: 0.10 };
 /// Share of the available memory that a model's peak took: the other side of [`FREE_MEMORY`], as little is left then.
 pub(crate) const PEAK_OF_AVAILABLE: f64 = 0.9;
 
+/// Times the bytes of the original's weights that a candidate may have before its order is asked about: padding and a few tensors kept
+/// in another type make a hundredth, the nearest real type far more.
+pub(crate) const LARGER_THAN_ORIGINAL: f64 = 1.01;
+
 /// Standard deviation of the times of equal calculations of some ten milliseconds. A sample of a second averages over a hundred of them,
 /// so 3 % is no harm yet where they scatter independently; what comes in bursts does not average, and then it is that much. At a quarter the
 /// CPUs are not this program's.

@@ -35,6 +35,9 @@ pub(super) struct Judged {
     pub(super) full_precision: bool,
 }
 
+/// Elements in a block of the types that llama.cpp mixes in one file: `QK_K`.
+const SUPER_BLOCK: u64 = 256;
+
 /// Whether weights of this type are as they were trained, but for rounding.
 fn is_full(ty: GgmlType) -> bool {
     matches!(ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::F64)
@@ -61,8 +64,7 @@ pub(super) fn judge<'a>(metadata: &Metadata, tensors: &(impl Iterator<Item = &'a
         None => most(&params, |_| true),
         Some(base) if is_full(base) && !full_precision => most(&params, |ty| !is_full(ty)),
         Some(base) if params.contains_key(&base) => None,
-        // Types of other blocks stand in for those whose rows do not fill theirs.
-        Some(base) if !is_full(base) && weights.iter().all(|tensor| !tensor.row().is_multiple_of(base.block().0)) => {
+        Some(base) if !is_full(base) && stands_in(base, &weights) => {
             full_precision.then(|| most(&params, |_| true)).flatten()
         }
         Some(_) => most(&params, |_| true),
@@ -78,6 +80,16 @@ pub(super) fn judge<'a>(metadata: &Metadata, tensors: &(impl Iterator<Item = &'a
         contradiction: Some(Contradiction { stated, holds, percent_of_bytes }),
         full_precision,
     }
+}
+
+/// Whether other types stand in for `base` because rows do not fill its blocks. Those that fill them, if there are any, may all be of
+/// the larger types that its mix gives to the most important matrices, but of blocks of the same size.
+fn stands_in(base: GgmlType, weights: &[&Tensor]) -> bool {
+    let block = base.block().0;
+    let (filling, others): (Vec<&Tensor>, Vec<&Tensor>) =
+        weights.iter().partition(|tensor| tensor.row().is_multiple_of(block));
+    let of_mix = |tensor: &&Tensor| block == SUPER_BLOCK && tensor.ty.block().0 == block;
+    !others.is_empty() && (filling.is_empty() || filling.iter().any(of_mix))
 }
 
 /// The type that passes the test and has the most weights.
@@ -114,6 +126,18 @@ mod tests {
         assert_eq!(said(&facts(Some(15), &mix)), ("Q4_K_M", None, false));
         // Rows of 96 fill no block of 256: llama.cpp stores them in other types.
         assert_eq!(said(&facts(Some(15), &[(96, GgmlType::Q5_0)])), ("Q4_K_M", None, false));
+        // Q2_K of rows of 576, as SmolLM2 has them: what fills its blocks are the matrices that the mix stores as Q3_K.
+        let of_576 = [(576, GgmlType::Q4_0), (576, GgmlType::IQ4_NL), (1536, GgmlType::Q3_K)];
+        assert_eq!(said(&facts(Some(10), &of_576)), ("Q2_K", None, false));
+    }
+
+    #[test]
+    fn rows_that_fill_their_blocks_excuse_nothing() {
+        let whole = [(512, GgmlType::Q8_0), (512, GgmlType::Q8_0)];
+        assert_eq!(said(&facts(Some(15), &whole)).0, "Q8_0");
+        // No mix of Q4_K_M holds Q8_0 where Q4_K would fit.
+        assert_eq!(said(&facts(Some(15), &[(576, GgmlType::Q8_0), (1536, GgmlType::Q8_0)])).0, "Q8_0");
+        assert_eq!(said(&facts(Some(15), &[(512, GgmlType::Q2_K), (512, GgmlType::Q2_K)])).0, "Q2_K");
     }
 
     #[test]

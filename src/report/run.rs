@@ -293,8 +293,8 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
             Some("prompts")
         }
         WarningKind::DepthTooGreat => Some("depth"),
-        WarningKind::Requantized => Some("quality"),
-        WarningKind::TypeContradicted | WarningKind::RowsDoNotFill => Some("files"),
+        WarningKind::Requantized | WarningKind::OriginalQuantized => Some("quality"),
+        WarningKind::TypeContradicted | WarningKind::RowsDoNotFill | WarningKind::LargerThanOriginal => Some("files"),
         WarningKind::DebugBuild
         | WarningKind::CpuFeaturesUnused
         | WarningKind::MoreThreadsThanCpus

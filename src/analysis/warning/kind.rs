@@ -68,6 +68,10 @@ pub enum WarningKind {
     TypeContradicted,
     /// Rows do not fill the blocks of the type, so that llama.cpp stored them in another.
     RowsDoNotFill,
+    /// What the candidates are held against is itself quantized.
+    OriginalQuantized,
+    /// A candidate is larger than the original.
+    LargerThanOriginal,
 }
 
 impl WarningKind {
@@ -98,6 +102,8 @@ impl WarningKind {
             Self::Requantized => "requantized",
             Self::TypeContradicted => "type_contradicted",
             Self::RowsDoNotFill => "rows_do_not_fill",
+            Self::OriginalQuantized => "original_quantized",
+            Self::LargerThanOriginal => "larger_than_original",
         }
     }
 }

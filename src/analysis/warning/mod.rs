@@ -27,6 +27,7 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(samples::outliers(run, series));
     found.extend(samples::too_noisy(run, models));
     found.extend(models::tokenizers(run));
+    found.extend(models::original_quantized(run));
     found.extend(answers::forms(run, models));
     for (index, model) in models.iter().enumerate() {
         found.extend(answers::template_unused(model));
@@ -39,6 +40,7 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
         found.extend(models::requantized(run, index));
         found.extend(models::type_contradicted(run, index));
         found.extend(models::rows_do_not_fill(run, index));
+        found.extend(models::larger_than_original(run, index));
     }
     found
 }

@@ -3,8 +3,8 @@
 use super::kind::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{model::ModelAnalysis, series::visits},
-    record::{CacheState, MadeFrom, Run, Skipped, Subject, Workload, WorkloadKind, round_value},
-    thresholds::PEAK_OF_AVAILABLE,
+    record::{CacheState, MadeFrom, Purpose, Run, Skipped, Subject, Workload, WorkloadKind, round_value},
+    thresholds::{LARGER_THAN_ORIGINAL, PEAK_OF_AVAILABLE},
 };
 
 pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
@@ -140,4 +140,30 @@ pub(super) fn rows_do_not_fill(run: &Run, model: usize) -> Option<Warning> {
     let evidence = format!("{}, so it has {:.2} bits per weight", facts.row_fallback?, facts.bits_per_weight);
     let remedy = "for this model a type of small blocks (Q4_0, Q5_0, Q8_0, IQ4_NL) is what it says it is";
     Some(of_model(WarningKind::RowsDoNotFill, &subject.name, evidence, remedy))
+}
+
+/// Whatever the original lost is lost to what it is compared with.
+pub(super) fn original_quantized(run: &Run) -> Option<Warning> {
+    let original = run.subjects.get(run.original()?)?;
+    let facts = original.model.facts.as_ref().filter(|facts| facts.full_precision == Some(false))?;
+    let compares = run.purpose == Purpose::Comparison && run.subjects.len() > 1;
+    compares.then(|| {
+        let evidence =
+            format!("the original is {}: KLD and ΔPPL are agreement with it, not with the full model", facts.quant);
+        let remedy = "compare with the F16, BF16 or F32 file where there is one";
+        of_model(WarningKind::OriginalQuantized, &original.name, evidence, remedy)
+    })
+}
+
+/// A quantized file is smaller than what it was made from.
+pub(super) fn larger_than_original(run: &Run, model: usize) -> Option<Warning> {
+    let bytes = |subject: &Subject| subject.model.facts.as_ref().map(|facts| facts.weights_bytes);
+    let original = run.subjects.get(run.original().filter(|original| *original != model)?)?;
+    let (own, base) = (bytes(&run.subjects[model])?, bytes(original)?);
+    let times = own as f64 / base.max(1) as f64;
+    (base > 0 && times > LARGER_THAN_ORIGINAL).then(|| {
+        let evidence = format!("its weights take {times:.2}× the bytes of the original's: is the order right?");
+        let remedy = "name the original first: what is compared with it comes after";
+        of_model(WarningKind::LargerThanOriginal, &run.subjects[model].name, evidence, remedy)
+    })
 }

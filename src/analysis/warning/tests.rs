@@ -313,3 +313,24 @@ fn caches_tokenizers_memory_and_origin() {
     assert_eq!(rows.kind, WarningKind::RowsDoNotFill);
     assert!(rows.evidence.starts_with("rows of 576 do not fill blocks of 256"), "{}", rows.evidence);
 }
+
+#[test]
+fn an_original_that_is_quantized_and_a_candidate_that_is_larger() {
+    let quantized = one(|run| {
+        let facts = run.subjects[0].model.facts.as_mut().expect("facts");
+        (facts.full_precision, facts.quant) = (Some(false), "Q8_0".into());
+    });
+    assert_eq!((quantized.kind, quantized.model.as_deref()), (WarningKind::OriginalQuantized, Some("F16")));
+    assert!(quantized.evidence.starts_with("the original is Q8_0: KLD and ΔPPL are agreement with it"));
+    let larger = one(|run| {
+        let base = run.subjects[0].model.facts.as_ref().expect("facts").weights_bytes;
+        run.subjects[1].model.facts.as_mut().expect("facts").weights_bytes = 3 * base;
+    });
+    assert_eq!(larger.kind, WarningKind::LargerThanOriginal);
+    assert!(larger.evidence.contains("3.00× the bytes of the original's: is the order right?"), "{}", larger.evidence);
+    // Padding is no other order.
+    let mut padded = clean();
+    let base = padded.subjects[0].model.facts.as_ref().expect("facts").weights_bytes;
+    padded.subjects[1].model.facts.as_mut().expect("facts").weights_bytes = base + base / 200;
+    assert_eq!(warnings(&padded), []);
+}
