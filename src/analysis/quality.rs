@@ -181,6 +181,7 @@ impl KldKind {
     fn of(quality: &Quality) -> Self {
         match (&quality.reference, quality.sharing) {
             (Reference::LogitsFile { .. }, _) => Self::Rounded,
+            (Reference::ReferenceFile { top_k, .. }, _) => Self::LowerBound { top_k: *top_k },
             (_, Sharing::Cached { top_k, .. }) => Self::LowerBound { top_k },
             (_, Sharing::Shared { .. } | Sharing::Repeated { .. }) => Self::Exact,
         }
@@ -197,8 +198,7 @@ impl KldKind {
         match self {
             Self::LowerBound { .. } => vec![Absent {
                 field: "jsd_mean_nats",
-                reason: "the original and a candidate did not fit in memory together, and the Jensen–Shannon divergence needs the \
-                         tokens of the original that were not kept",
+                reason: "the Jensen–Shannon divergence needs the tokens of the original that were not kept",
             }],
             Self::Exact | Self::Rounded => Vec::new(),
         }

@@ -13,6 +13,7 @@ use super::{
     inspect::InspectArgs,
     models::ModelsArgs,
     quality::QualityCommand,
+    reference::ReferenceArgs,
     report::ReportArgs,
     resume::ResumeArgs,
     selfcheck::SelfcheckArgs,
@@ -46,6 +47,8 @@ pub(super) enum Command {
     Sweep(SweepArgs),
     /// Compare the output of quantized checkpoints with the original's, token by token; no speed
     Quality(QualityCommand),
+    /// Evaluate an original once and write a file that stands for it: compare --reference needs no original
+    Reference(ReferenceArgs),
     /// Go on with a run that was killed or stopped, from its folder
     Resume(ResumeArgs),
     /// Measure a model against itself: can this machine tell a difference from noise? Exit code 4: it differs from itself; 6: not resolved

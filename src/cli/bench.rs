@@ -32,14 +32,18 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
     /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
-    original: String,
+    pub(super) original: String,
     /// The quantized checkpoints, named like the original
-    #[arg(required = true)]
-    quantized: Vec<String>,
+    #[arg(required_unless_present = "reference")]
+    pub(super) quantized: Vec<String>,
+    /// Compare the outputs of all models named with a file that `gguf-bench reference` wrote. Nothing is there to hold speeds against, so
+    /// none are measured
+    #[arg(long, value_name = "FILE.gbref", conflicts_with_all = ["task", "recall", "no_quality"], help_heading = "Quality")]
+    pub(super) reference: Option<PathBuf>,
     #[command(flatten)]
-    output: OutputArgs,
+    pub(super) output: OutputArgs,
     #[command(flatten)]
-    measure: MeasureArgs,
+    pub(super) measure: MeasureArgs,
 }
 
 #[derive(Debug, Args)]
@@ -79,7 +83,7 @@ pub(super) struct Job {
 const TEXTS: Texts = Texts { defaults: prompts::documents, quick: false, most_windows: None };
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
-    let CompareArgs { original, quantized, output, measure } = args;
+    let CompareArgs { original, quantized, reference: _, output, measure } = args;
     let finished = compare_models(&original, &quantized, measure, Layout::Folder, output)?;
     Ok(finished.map_or(Exit::Fine, |finished| exit(&finished.run)))
 }

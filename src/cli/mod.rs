@@ -23,6 +23,7 @@ mod preview;
 mod progress;
 mod quality;
 mod quantize;
+mod reference;
 mod report;
 mod resume;
 mod selfcheck;
@@ -79,9 +80,13 @@ fn of_guide(command: impl FnOnce(Vec<OsString>) -> Result<Exit>) -> ExitCode {
 fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Demo(args) => demo::run(args),
-        Command::Compare(args) => bench::compare(args),
+        Command::Compare(args) => match args.reference.clone() {
+            Some(reference) => quality::against_reference(reference, args),
+            None => bench::compare(args),
+        },
         Command::Sweep(args) => bench::sweep(args),
         Command::Quality(args) => quality::run(args),
+        Command::Reference(args) => reference::run(args),
         Command::Resume(args) => resume::run(&args),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Report(args) => report::run(&args),

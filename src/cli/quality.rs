@@ -1,20 +1,21 @@
 //! quality: compares outputs, and measures no speed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use super::{
-    bench::{self, Job, observer},
+    bench::{self, CompareArgs, Job, observer},
     console::Exit,
     fetch,
     machine::Environment,
     options::{
+        MeasureArgs,
         engine::EngineArgs,
         execution::ExecutionArgs,
         precision::{PrecisionArgs, Scale},
-        quality::{OutputComparison, QualityArgs, Texts},
+        quality::{OutputComparison, QualityArgs, Texts, min_windows},
         recommendation::RecommendationArgs,
         task::TaskArgs,
         values::confidence,
@@ -24,19 +25,24 @@ use super::{
 };
 use crate::{
     prompts,
-    record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Role, Sampling, TextPlan},
-    run::quality::Inputs,
+    quality::reference_file,
+    record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Reference, Role, Sampling, TextPlan},
+    run::quality::{Inputs, StoredReference},
+    text::printable,
 };
 
 /// Everything but speed.
 #[derive(Debug, Args)]
 pub(super) struct QualityCommand {
-    /// The original, then the quantized checkpoints; with --logits the checkpoints alone
+    /// The original, then the quantized checkpoints; with --logits or --reference the checkpoints alone
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
     /// Compare with log-probabilities written by --save-logits or by llama-perplexity --kl-divergence-base
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_logits", "text"], help_heading = "Quality")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_logits", "text", "task", "recall"], help_heading = "Quality")]
     logits: Option<PathBuf>,
+    /// Compare with a file that `gguf-bench reference` wrote, without the original; KLD is then a lower bound
+    #[arg(long, value_name = "FILE.gbref", conflicts_with_all = ["logits", "save_logits", "task", "recall"], help_heading = "Quality")]
+    reference: Option<PathBuf>,
     /// Write the original's log-probabilities in llama-perplexity's format: large, and needs a single --text
     #[arg(long, value_name = "FILE", help_heading = "Quality")]
     save_logits: Option<PathBuf>,
@@ -64,6 +70,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let QualityCommand {
         models,
         logits,
+        reference,
         save_logits,
         output,
         execution,
@@ -77,13 +84,13 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let tasks = task.into_inputs(execution.seed)?;
     let OutputComparison { plan, inputs } =
         quality.into_plan(Texts { defaults: prompts::documents, quick, most_windows: None })?;
-    if logits.is_some() && plan.memory == QualityMemory::Cached {
-        bail!("--quality-memory cached keeps a part of the original's output; with --logits all of it is there");
+    if (logits.is_some() || reference.is_some()) && plan.memory == QualityMemory::Cached {
+        bail!("--quality-memory cached evaluates the original, for which a file stands here");
     }
     if save_logits.is_some() && inputs.texts.len() != 1 {
         bail!("--save-logits writes the windows of one text: name it with --text");
     }
-    if models.len() < 2 && logits.is_none() && save_logits.is_none() {
+    if models.len() < 2 && logits.is_none() && reference.is_none() && save_logits.is_none() {
         bail!("name the original and at least one quantized checkpoint to compare with it");
     }
     // The header of a file to save says how many windows follow; the texts of one to read are not known.
@@ -92,7 +99,11 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         vec![TextPlan { domain: name.clone(), name, sha256: None, bytes: None }]
     });
-    let quality = QualityPlan { texts, precision, ..plan };
+    let mut quality = QualityPlan { texts, precision, ..plan };
+    let mut inputs = Inputs { logits, save_logits, tasks, ..inputs };
+    if let Some(path) = &reference {
+        stand_in(path, &mut quality, &mut inputs)?;
+    }
     // No rounds, so nothing else that is typed for them.
     let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
     let scale = Scale { aim_s: None, ..Scale::usual() };
@@ -107,21 +118,78 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         threads: Some(threads),
     };
     let names = models.iter().map(String::as_str);
-    let first = if logits.is_some() { Role::Candidate } else { Role::Original };
+    let first = if inputs.without_original() { Role::Candidate } else { Role::Original };
     let sources = fetch::sources(names, first, execution.downloads(), observer(&output.results).as_mut());
     let mut found = subjects::find(sources, &settings);
-    if let Some(file) = &logits {
-        subjects::compare_with_file(&mut found, file, &settings);
+    if let Some(file) = inputs.stands_for_original() {
+        let name = inputs.reference.as_ref().and_then(|stored| match &stored.described {
+            Reference::ReferenceFile { model, .. } => Some(&**model),
+            Reference::Original | Reference::LogitsFile { .. } => None,
+        });
+        subjects::compare_with_file(&mut found, file, name, &settings);
     }
     bench::measure(Job {
         purpose: Purpose::Comparison,
         plan,
         subjects: found,
-        inputs: Inputs { logits, save_logits, tasks, ..inputs },
+        inputs,
         constraints: recommendation.constraints(),
         execution,
         environment,
         layout: Layout::Folder,
         output,
+    })
+}
+
+/// Puts a reference file in the original's place: its windows of its texts, which must be among ours.
+fn stand_in(path: &Path, plan: &mut QualityPlan, inputs: &mut Inputs) -> Result<()> {
+    let refused = |error: &dyn std::fmt::Display| anyhow!("the reference file {}: {error}", path.display());
+    let (header, _) = reference_file::read(path).map_err(|error| refused(&error))?;
+    let body = |text: &TextPlan| {
+        let ours = plan.texts.iter().position(|own| own.sha256.is_some() && own.sha256 == text.sha256);
+        let missing = || {
+            refused(&format!(
+                "it was made of the text {}, and no text here is the same; use the version that made it, {}, or --text",
+                printable(&text.name),
+                printable(&header.program)
+            ))
+        };
+        ours.and_then(|at| inputs.texts.get(at)).cloned().ok_or_else(missing)
+    };
+    let texts = header.texts.iter().map(body).collect::<Result<Vec<String>>>()?;
+    inputs.texts = texts;
+    (plan.texts, plan.n_ctx) = (header.texts, header.n_ctx);
+    plan.min_windows = min_windows(plan.texts.len());
+    plan.max_windows = Some(plan.max_windows.unwrap_or(usize::MAX).min(header.windows.len()));
+    inputs.reference = Some(StoredReference {
+        path: path.into(),
+        described: Reference::ReferenceFile {
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            model: header.model,
+            model_sha256: header.model_sha256,
+            top_k: header.top_k,
+            program: header.program,
+        },
+    });
+    Ok(())
+}
+
+/// compare --reference: there is no original whose speed candidates could be held against, so outputs alone are compared.
+pub(super) fn against_reference(reference: PathBuf, args: CompareArgs) -> Result<Exit> {
+    let CompareArgs { original, quantized, reference: _, output, measure } = args;
+    let MeasureArgs { speed: _, precision, execution, no_quality: _, quality, task, recommendation, engine } = measure;
+    run(QualityCommand {
+        models: std::iter::once(original).chain(quantized).collect(),
+        logits: None,
+        reference: Some(reference),
+        save_logits: None,
+        output,
+        execution,
+        quality,
+        task,
+        quick: precision.quick,
+        confidence: precision.confidence,
+        recommendation,
+        engine,
     })
 }

@@ -126,8 +126,8 @@ fn refuse_changes(
         .into_iter()
         .map(|d| format!("{}: {} then, {} now", printable(&d.what), printable(&d.old), printable(&d.new)))
         .collect();
-    if state.logits != state.inputs.logits.as_deref().and_then(Stamp::of) {
-        changes.push("the file of log-probabilities was written to, or is gone".into());
+    if state.logits != state.inputs.stands_for_original().and_then(Stamp::of) {
+        changes.push("the file that stands for the original was written to, or is gone".into());
     }
     if changes.is_empty() {
         return Ok(());

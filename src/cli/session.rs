@@ -30,7 +30,10 @@ use crate::{
         journal::{Entry, JournalFile},
     },
     report::RunReport,
-    run::{self, Bench, Part, Save, WithoutOriginal, quality::Inputs},
+    run::{
+        self, Bench, Part, Save, WithoutOriginal,
+        quality::{Inputs, StoredReference},
+    },
 };
 
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
@@ -43,7 +46,7 @@ pub(super) struct ResumeState {
     /// Where results go; in a folder, the journal's own.
     pub(super) layout: Layout,
     pub(super) inputs: Inputs,
-    /// What the logits file was, of which the record holds no hash.
+    /// What the file was that stands for the original, of which the record holds no hash.
     pub(super) logits: Option<Stamp>,
     script: Option<PathBuf>,
     timeout_s: Option<u64>,
@@ -89,10 +92,12 @@ impl ResumeState {
             files: subjects.iter().map(|found| absolute(&found.path)).collect(),
             made: subjects.iter().filter_map(made).collect(),
             layout,
-            logits: inputs.logits.as_deref().and_then(Stamp::of),
+            logits: inputs.stands_for_original().and_then(Stamp::of),
             inputs: Inputs {
                 logits: inputs.logits.as_deref().map(absolute),
                 save_logits: inputs.save_logits.as_deref().map(absolute),
+                reference: inputs.reference.map(|stored| StoredReference { path: absolute(&stored.path), ..stored }),
+                save_reference: inputs.save_reference.as_deref().map(absolute),
                 ..inputs
             },
             script: execution.script.as_deref().map(absolute),

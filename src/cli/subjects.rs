@@ -104,13 +104,14 @@ pub(super) fn find(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
     .collect()
 }
 
-/// Puts a file of log-probabilities in the original's place: nothing is known of the model it came from.
-pub(super) fn compare_with_file(found: &mut Vec<Found>, file: &Path, settings: &Settings) {
+/// Puts a file in the original's place, called by its own name or that of the model it came from, of which no more is known.
+pub(super) fn compare_with_file(found: &mut Vec<Found>, file: &Path, name: Option<&str>, settings: &Settings) {
     for found in found.iter_mut() {
         found.subject.role = Role::Candidate;
     }
-    let name = printable(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
-    let model = Model { file: name.clone(), facts: None };
+    let own = printable(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
+    let name = name.map_or_else(|| own.clone(), |name| printable(&format!("{name} (reference)")));
+    let model = Model { file: own, facts: None };
     let settings = settings.clone();
     let subject = Subject { name, role: Role::Original, model, settings, outcome: Outcome::Done };
     found.insert(0, Found::unread(subject, file.into()));

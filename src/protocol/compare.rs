@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Operation};
-use crate::record::{DomainQuality, QualityStop, QualityText, QualityUnit, Settings, Summary, WindowMeans};
+use crate::record::{DomainQuality, QualityStop, QualityText, QualityUnit, Settings, Summary, TextPlan, WindowMeans};
 
 /// Compare the outputs of candidates with those of an original; the only call but [`super::Hello`] that its worker gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub(crate) struct Compare {
     pub(crate) hold: Hold,
     /// Write the original's log-probabilities in llama-perplexity's format.
     pub(crate) save_logits: Option<PathBuf>,
+    /// Write a file that stands for the original.
+    pub(crate) save_reference: Option<SaveReference>,
     /// Whether to compare at all.
     pub(crate) statistics: Statistics,
     /// Whether to compare while the next logits are computed.
@@ -71,6 +73,18 @@ pub(crate) enum Base {
     Model(PathBuf),
     /// A file of log-probabilities in llama-perplexity's format.
     Logits(PathBuf),
+    /// A file of the original's most likely tokens, which this program wrote.
+    Reference(PathBuf),
+}
+
+/// Where a file goes that stands for the original, and what it says of itself that its worker doesn't know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SaveReference {
+    pub(crate) path: PathBuf,
+    pub(crate) program: String,
+    pub(crate) model: String,
+    pub(crate) model_sha256: Option<String>,
+    pub(crate) texts: Vec<TextPlan>,
 }
 
 /// Which of the job's models are in memory at the same time.

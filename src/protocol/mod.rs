@@ -11,7 +11,7 @@ pub(crate) use bits::ScoreBytes;
 pub(crate) use call::{Call, Failure, Message, Never, Operation};
 pub(crate) use choose::{Alternatives, Choose, Likelihoods, Weighed};
 pub(crate) use compare::{
-    Base, Bound, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, Statistics, StopRule,
+    Base, Bound, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, SaveReference, Statistics, StopRule,
 };
 pub(crate) use log::{buffers, telling_lines};
 pub(crate) use request::{

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::batch::{BatchError, check_shape, in_parts};
+use super::bytes::{Bytes, BytesError};
 use super::compare::{LOWEST_KLD_NATS, TokenComparison};
 use super::row::{Row, RowError, TOP, entropy, token_index};
 use super::softmax::Softmax;
@@ -37,6 +38,9 @@ pub(crate) struct Cache {
     ids: Vec<u32>,
     logits: Vec<f32>,
 }
+
+/// What a position takes in a file besides its tokens.
+const STORED_HEAD_BYTES: usize = 4 + 8 + 8 + 8 + 4 + 4 + 4;
 
 /// Bytes a position takes.
 pub(crate) fn bytes_per_position(top_k: usize) -> u64 {
@@ -84,6 +88,77 @@ impl Cache {
 
     pub(crate) fn len(&self) -> usize {
         self.heads.len()
+    }
+
+    pub(crate) fn top_k(&self) -> usize {
+        self.top_k
+    }
+
+    /// Bytes a position takes in a file, however many tokens are kept of it.
+    pub(crate) fn stored_bytes(top_k: usize) -> u128 {
+        STORED_HEAD_BYTES as u128 + top_k as u128 * 8
+    }
+
+    /// The correct token of each position.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = i32> {
+        self.heads.iter().map(|head| head.token)
+    }
+
+    /// Adds all positions to what will be a file, little-endian.
+    pub(crate) fn store(&self, out: &mut Vec<u8>) {
+        for (head, (ids, logits)) in
+            self.heads.iter().zip(self.ids.chunks(self.top_k).zip(self.logits.chunks(self.top_k)))
+        {
+            let Head { softmax, rest, nll_nats, entropy_nats, token, len } = head;
+            out.extend(softmax.max.to_le_bytes());
+            out.extend(softmax.sum.to_le_bytes());
+            out.extend(rest.to_le_bytes());
+            out.extend(nll_nats.to_le_bytes());
+            out.extend(entropy_nats.to_le_bytes());
+            out.extend(token.to_le_bytes());
+            out.extend(u32::try_from(*len).unwrap_or(u32::MAX).to_le_bytes());
+            for (id, logit) in ids.iter().zip(logits) {
+                out.extend(id.to_le_bytes());
+                out.extend(logit.to_le_bytes());
+            }
+        }
+    }
+
+    /// Reads positions that were stored.
+    ///
+    /// # Errors
+    /// Too few bytes, or a position that no model gives.
+    pub(crate) fn restore(
+        n_vocab: NonZeroUsize,
+        top_k: usize,
+        positions: usize,
+        input: &mut Bytes<'_>,
+    ) -> Result<Self, BytesError> {
+        let mut cache = Self { n_vocab, top_k, heads: Vec::new(), ids: Vec::new(), logits: Vec::new() };
+        for _ in 0..positions {
+            let softmax = Softmax::stored(input.f32()?, input.f64()?);
+            let (rest, nll_nats, entropy_nats) = (input.f64()?, input.f64()?, input.f32()?);
+            let (token, len) = (input.i32()?, input.u32()? as usize);
+            let entries =
+                (0..top_k).map(|_| Ok((input.u32()?, input.f32()?))).collect::<Result<Vec<_>, BytesError>>()?;
+            let kept = entries.get(..len).unwrap_or_default();
+            let possible = (1..=top_k).contains(&len)
+                && softmax.max.is_finite()
+                && softmax.sum.is_finite()
+                && softmax.sum >= 1.0
+                && rest.is_finite()
+                && rest > 0.0
+                && nll_nats.is_finite()
+                && usize::try_from(token).is_ok_and(|token| token < n_vocab.get())
+                && kept.iter().all(|(id, logit)| (*id as usize) < n_vocab.get() && logit.is_finite());
+            if !possible {
+                return Err(BytesError::Impossible { position: cache.heads.len() });
+            }
+            cache.heads.push(Head { softmax, rest, nll_nats, entropy_nats, token, len });
+            cache.ids.extend(entries.iter().map(|entry| entry.0));
+            cache.logits.extend(entries.iter().map(|entry| entry.1));
+        }
+        Ok(cache)
     }
 
     /// Compares consecutive positions, from `first` on, with a candidate's logits, `[positions, vocabulary]`. KLD is a lower

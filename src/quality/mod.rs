@@ -12,10 +12,12 @@
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
+mod bytes;
 pub(crate) mod cache;
 pub(crate) mod compare;
 mod divergence;
 pub(crate) mod logits_file;
+pub(crate) mod reference_file;
 pub(crate) mod row;
 pub(crate) mod share;
 mod softmax;

@@ -84,6 +84,11 @@ pub(super) struct Softmax {
 }
 
 impl Softmax {
+    /// As it was stored, without what the entropy needs.
+    pub(super) fn stored(max: f32, sum: f64) -> Self {
+        Self { max, sum, weighted: 0.0 }
+    }
+
     /// Sums a row whose largest logit is `max`; minus infinities add nothing that `f64` can see.
     pub(super) fn of(row: &[f32], max: f32) -> Self {
         let (mut sum, mut weighted) = (Lanes::default(), Lanes::default());

@@ -116,6 +116,20 @@ pub enum Reference {
         /// Its name without the folder.
         file: String,
     },
+    /// A file that stands for the original: its most likely tokens and the sum of all others. KLD is a lower bound, the
+    /// Jensen–Shannon divergence is unknown, all else is exact.
+    ReferenceFile {
+        /// Its name without the folder.
+        file: String,
+        /// The original's name.
+        model: String,
+        /// SHA-256 of the original's file, when it was known.
+        model_sha256: Option<String>,
+        /// Tokens kept at each position.
+        top_k: usize,
+        /// Version of the program that wrote it.
+        program: String,
+    },
 }
 
 /// Which models were held in memory together, so how often the original was evaluated.

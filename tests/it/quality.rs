@@ -395,3 +395,72 @@ fn memory_does_not_grow_with_the_windows() {
     let (few, many) = (peak("8"), peak("64"));
     assert!(many < 1.05 * few, "{few} bytes for 8 windows, {many} for 64");
 }
+
+#[test]
+fn a_reference_file_stands_for_the_original() {
+    let folder = TempDir::new().unwrap();
+    let made = [quantized(folder.path(), "Q4_K_M"), quantized(folder.path(), "Q2_K")];
+    let original = folder.path().join("original.gguf");
+    fs::copy(ORIGINAL, &original).unwrap();
+    let original = original.display().to_string();
+    let (satire, lexicon) = (text("satire"), text("hacker-lexicon"));
+    let file = folder.path().join("pocket.gbref").display().to_string();
+    let windows = ["--max-windows", "6", "-t", "1"];
+    let texts = ["--text", &satire, "--text", &lexicon];
+    let base = [&windows[..], &texts].concat();
+    let exact =
+        quality(folder.path(), 0, &[&[&original, &made[0], &made[1], "--quality-precision", "0"][..], &base].concat());
+    program().args(["reference", &original, "--out", &file, "--top-k", "64"]).args(&base).assert().success();
+    fs::remove_file(&original).unwrap();
+
+    let out = folder.path().join("out");
+    let compare = |file: &str, models: &[&str], texts: &[&str]| {
+        let mut command = program();
+        command.args(["compare", "--reference", file, "--out"]).arg(&out).args(models);
+        command.args(texts).args(["-t", "1", "--quality-precision", "0", "--max-kld", "5"]);
+        command
+    };
+    compare(&file, &[&made[0], &made[1]], &texts).assert().success();
+    let run: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    assert_eq!(run["quality"]["reference"]["reference_file"]["top_k"], 64);
+    for candidate in [0, 1] {
+        for at in 0..2 {
+            let of = |run: &Value, name: &str| {
+                result(run, candidate)["texts"][at]["summary"][name]["value"].as_f64().unwrap()
+            };
+            for same in ["ppl_base", "ppl_candidate", "ppl_ratio", "same_top_fraction", "delta_p_rms"] {
+                bits(of(&run, same), of(&exact, same));
+            }
+            let ratio = of(&run, "kld_mean_nats") / of(&exact, "kld_mean_nats");
+            assert!(ratio > 0.6 && ratio <= 1.0 + 1e-9, "a lower bound: {ratio}");
+        }
+    }
+    let page = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(page.contains("\u{2265} ") && page.contains("lower bound"), "{page}");
+    assert!(!page.contains("within it"), "a bound is never within a limit: {page}");
+
+    let refused = |file: &str, texts: &[&str], word: &str| {
+        let said = compare(file, &[&made[0]], texts).assert().failure();
+        let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+        assert!(said.contains(word), "{said}");
+    };
+    refused(&file, &[], "no text here is the same");
+    let whole = fs::read(&file).unwrap();
+    let damaged = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    refused(&damaged("short.gbref", &whole[..whole.len() - 9]), &texts, "cut short");
+    let mut flipped = whole.clone();
+    let last = whole.len() - 100;
+    flipped[last] ^= 1;
+    refused(&damaged("flipped.gbref", &flipped), &texts, "checksum");
+    refused(&satire, &texts, "GBREF");
+    let key = b"tokenizer.ggml.add_bos_token";
+    let value = |file: &[u8]| file.windows(key.len()).position(|w| w == key).unwrap() + key.len() + 4;
+    let other = patched(folder.path(), "no-bos.gguf", value, &[0]);
+    compare(&file, &[&other], &texts).assert().code(5);
+    let run: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    assert!(reason(&run, 0).contains("texts begin"), "{}", reason(&run, 0));
+}

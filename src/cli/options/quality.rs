@@ -92,8 +92,7 @@ impl QualityArgs {
             n_ctx: ctx,
             texts: texts.iter().map(text_plan).collect(),
             precision: quality_precision,
-            // A window of each of the fewest documents, or enough windows where there are no more texts than that.
-            min_windows: if texts.len() >= FEWEST_DOCUMENTS { FEWEST_DOCUMENTS } else { MIN_WINDOWS },
+            min_windows: min_windows(texts.len()),
             max_windows: max_windows.map_or(limit, |most| (most > 0).then_some(most)),
             max_kld_nats: max_kld,
             memory: quality_memory,
@@ -107,6 +106,11 @@ impl QualityArgs {
         };
         Ok(OutputComparison { plan, inputs })
     }
+}
+
+/// A window of each of the fewest documents, or enough windows where there are no more texts than that.
+pub(crate) fn min_windows(texts: usize) -> usize {
+    if texts >= FEWEST_DOCUMENTS { FEWEST_DOCUMENTS } else { MIN_WINDOWS }
 }
 
 fn text_plan(text: &Text) -> TextPlan {

@@ -10,7 +10,10 @@ mod memory;
 pub(crate) use crate::protocol::Pace;
 pub(crate) use memory::{Demand, cache_bytes, describe, sharing};
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +25,7 @@ use super::{
 };
 use crate::{
     event::{Event, Observer},
-    protocol::{Base, Bound, Compare, CompareEvent, Compared, Hold, Statistics, StopRule},
+    protocol::{Base, Bound, Compare, CompareEvent, Compared, Hold, SaveReference, Statistics, StopRule},
     quality::share::fair_share,
     record::{
         CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
@@ -40,6 +43,12 @@ pub(crate) struct Inputs {
     pub logits: Option<PathBuf>,
     /// Write the original's log-probabilities.
     pub save_logits: Option<PathBuf>,
+    /// Compare with this file that stands for the original.
+    #[serde(default)]
+    pub reference: Option<StoredReference>,
+    /// Write such a file.
+    #[serde(default)]
+    pub save_reference: Option<PathBuf>,
     /// Evaluate only.
     pub skip_statistics: bool,
     /// Compare at this pace instead of the device's.
@@ -47,6 +56,31 @@ pub(crate) struct Inputs {
     /// What is asked of every model besides.
     #[serde(default)]
     pub tasks: TaskInputs,
+}
+
+/// A file that stands for the original.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredReference {
+    pub path: PathBuf,
+    /// What the record says of it.
+    pub described: Reference,
+}
+
+impl Inputs {
+    /// Whether a file stands for the original.
+    pub(crate) fn without_original(&self) -> bool {
+        self.stands_for_original().is_some()
+    }
+
+    /// The file that stands for the original, if one does.
+    pub(crate) fn stands_for_original(&self) -> Option<&Path> {
+        self.logits.as_deref().or(self.reference.as_ref().map(|stored| &*stored.path))
+    }
+
+    /// Whether something of the original is to be kept, whoever is compared with it.
+    fn keeps_original(&self) -> bool {
+        self.save_logits.is_some() || self.save_reference.is_some()
+    }
 }
 
 /// Compares the output of every candidate that can be compared and was not yet, and adds what came out to `run`; what each worker
@@ -74,7 +108,7 @@ pub(crate) fn execute<E>(
     // Exact values and lower bounds could not be held against each other: what was decided at first holds for those who are left.
     let sharing = quality.sharing;
     let left = left(&quality.results);
-    let nothing_to_do = left.is_empty() && (inputs.save_logits.is_none() || !quality.workers.is_empty());
+    let nothing_to_do = left.is_empty() && (!inputs.keeps_original() || !quality.workers.is_empty());
     let mut groups: Vec<Group> = match sharing {
         _ if nothing_to_do => Vec::new(),
         Sharing::Repeated { .. } => left.iter().map(|&candidate| Group::new(vec![candidate])).collect(),
@@ -124,7 +158,7 @@ pub(crate) fn execute<E>(
         let entry = Entry::Compared(Box::new(finished(run, &group, worker, alone)));
         note(run, &entry, save)?;
     }
-    if inputs.logits.is_some() { Ok(()) } else { bits::execute(bench, &inputs.texts, run, save) }
+    if inputs.without_original() { Ok(()) } else { bits::execute(bench, &inputs.texts, run, save) }
 }
 
 /// How often the original is evaluated: once for all candidates, or once for each where they do not fit beside each other.
@@ -146,7 +180,7 @@ fn needs(files: &[PathBuf], run: &Run, plan: &QualityPlan) -> Vec<u64> {
 /// What comparing these candidates takes, by what each subject needs.
 fn demand(needs: &[u64], inputs: &Inputs, run: &Run, plan: &QualityPlan, candidates: &[usize]) -> Demand {
     Demand {
-        original_bytes: run.original().filter(|_| inputs.logits.is_none()).map(|original| needs[original]),
+        original_bytes: run.original().filter(|_| !inputs.without_original()).map(|original| needs[original]),
         candidates_bytes: candidates.iter().map(|&candidate| needs[candidate]).collect(),
         cache_bytes: memory::cache_bytes(plan),
         available_bytes: memory_budget::available_bytes(&run.machine, run.base_settings()),
@@ -166,9 +200,13 @@ fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -
     }
     Quality {
         texts: Vec::new(),
-        reference: inputs.logits.as_ref().map_or(Reference::Original, |path| Reference::LogitsFile {
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        }),
+        reference: match (&inputs.logits, &inputs.reference) {
+            (Some(path), _) => {
+                Reference::LogitsFile { file: path.file_name().unwrap_or_default().to_string_lossy().into_owned() }
+            }
+            (None, Some(stored)) => stored.described.clone(),
+            (None, None) => Reference::Original,
+        },
         sharing,
         workers: Vec::new(),
         results,
@@ -196,7 +234,7 @@ fn candidates(files: &[PathBuf], run: &Run, original: Option<usize>, inputs: &In
         let failed = |reason| Outcome::Failed { stage: Stage::Quality, reason };
         let (outcome, other_tokens) = match &model.outcome {
             Outcome::Done => match bits::other_vocabulary(run, candidate) {
-                Some(reason) if inputs.logits.is_none() => (failed(reason), true),
+                Some(reason) if !inputs.without_original() => (failed(reason), true),
                 _ => (unfit(run, original, inputs).map_or(Outcome::Done, failed), false),
             },
             failed @ Outcome::Failed { .. } => (failed.clone(), false),
@@ -228,7 +266,7 @@ fn left(results: &[CandidateQuality]) -> Vec<usize> {
 
 /// Why no candidate may be compared.
 fn unfit(run: &Run, original: Option<usize>, inputs: &Inputs) -> Option<String> {
-    if inputs.logits.is_some() {
+    if inputs.without_original() {
         return None;
     }
     let Some(original) = original.map(|original| &run.subjects[original]) else {
@@ -315,9 +353,10 @@ impl Attempt<'_, '_> {
         let original = self.run.original().unwrap_or(0);
         let bound = self.bound();
         Compare {
-            base: match &self.inputs.logits {
-                Some(path) => Base::Logits(path.clone()),
-                None => Base::Model(bench.files[original].clone()),
+            base: match (&self.inputs.logits, &self.inputs.reference) {
+                (Some(path), _) => Base::Logits(path.clone()),
+                (None, Some(stored)) => Base::Reference(stored.path.clone()),
+                (None, None) => Base::Model(bench.files[original].clone()),
             },
             candidates: self.group.iter().map(|&candidate| bench.files[candidate].clone()).collect(),
             settings: self.run.base_settings().clone(),
@@ -338,6 +377,7 @@ impl Attempt<'_, '_> {
                 Sharing::Shared { .. } | Sharing::Repeated { .. } => Hold::Together,
             },
             save_logits: self.inputs.save_logits.clone(),
+            save_reference: self.save_reference(original),
             statistics: if self.inputs.skip_statistics { Statistics::Skip } else { Statistics::Compare },
             pace: self.inputs.pace.unwrap_or(
                 if memory_budget::on_device(&self.run.machine, self.run.base_settings()) {
@@ -353,6 +393,18 @@ impl Attempt<'_, '_> {
     fn max_windows(&self) -> Option<usize> {
         let planned = self.run.time_plan.as_ref().and_then(|plan| plan.windows);
         self.plan.max_windows.into_iter().chain(planned).min()
+    }
+
+    fn save_reference(&self, original: usize) -> Option<SaveReference> {
+        let path = self.inputs.save_reference.clone()?;
+        let subject = self.run.subjects.get(original)?;
+        Some(SaveReference {
+            path,
+            program: self.run.build.version.clone(),
+            model: subject.name.clone(),
+            model_sha256: subject.model.facts.as_ref().and_then(|facts| facts.sha256.clone()),
+            texts: self.plan.texts.clone(),
+        })
     }
 
     /// Its share of the time that is left; the first worker of several takes less than those which are bound to its windows.

@@ -29,6 +29,7 @@ pub(super) fn one_at_a_time(
     };
     let n = call.candidates.len();
     let (tokenized, cache, kept, mut compared) = keep(engine, original, call, top_k, clock, send)?;
+    store::reference(call, &tokenized, &cache, kept.windows)?;
     // The first candidate may stop when its mean KLD is known well enough; those after it are scored on the same windows.
     let mut rule = StopRule { bound: Some(kept), ..call.stop };
     for (number, path) in call.candidates.iter().enumerate() {
@@ -53,7 +54,7 @@ fn keep(
     send: &mut Send<'_>,
 ) -> Result<(Tokenized, Cache, Bound, Compared), Ended> {
     let original = Open::load(engine, original, &call.settings).map_err(|error| Ended::no_original(&error))?;
-    let Prepared { tokenized, reference, candidates } = prepare(call, Some(original), Vec::new())?;
+    let Prepared { tokenized, reference, candidates } = prepare(call, Some(original), None, Vec::new())?;
     send(CompareEvent::Texts(tokenized.texts.described()))?;
     let n_vocab = NonZeroUsize::new(tokenized.needs.n_vocab).ok_or_else(|| "the vocabulary is empty".to_owned())?;
     let positions = tokenized.order.len() * tokenized.texts.shape.scored().len();

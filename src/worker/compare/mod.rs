@@ -17,6 +17,7 @@ use crate::{
     engine::Engine,
     probe::{Clock, Monotonic},
     protocol::{Base, Compare, CompareEvent, Compared, Failure, Hold},
+    quality::reference_file,
 };
 use models::Open;
 use scoring::{Ended, Send, pass, result, windows};
@@ -50,10 +51,16 @@ fn all_at_once(engine: &dyn Engine, call: &Compare, clock: &dyn Clock, send: &mu
     let load = |path| Open::load(engine, path, &call.settings);
     let original = match &call.base {
         Base::Model(path) => Some(load(path).map_err(|error| Ended::no_original(&error))?),
-        Base::Logits(_) => None,
+        Base::Logits(_) | Base::Reference(_) => None,
+    };
+    let known = match &call.base {
+        Base::Reference(path) => {
+            Some(reference_file::read(path).map_err(|error| format!("{}: {error}", path.display()))?)
+        }
+        Base::Model(_) | Base::Logits(_) => None,
     };
     let candidates = call.candidates.iter().map(|path| load(path).map_err(|error| error.to_string())).collect();
-    let Prepared { tokenized, reference, candidates } = prepare(call, original, candidates)?;
+    let Prepared { tokenized, reference, candidates } = prepare(call, original, known.as_ref(), candidates)?;
     send(CompareEvent::Texts(tokenized.texts.described()))?;
     let first_ns = clock.now_ns();
     let mut pass = pass(call, &tokenized, reference, candidates, clock)?;

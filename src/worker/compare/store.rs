@@ -13,11 +13,12 @@ use super::{
     tokenized::Tokenized,
 };
 use crate::{
-    protocol::Compare,
+    protocol::{Compare, SaveReference},
     quality::{
         batch::BatchError,
         cache::Cache,
         logits_file::{LogitsFileError, LogitsHeader, LogitsWriter},
+        reference_file::{self, ReferenceHeader},
     },
 };
 
@@ -71,6 +72,33 @@ pub(super) fn file(call: &Compare, tokenized: &Tokenized) -> Result<Option<Logit
     };
     let writer = begin().map_err(|error| unwritten(path, &error))?;
     Ok(Some(LogitStore::File(writer, path.clone())))
+}
+
+/// Writes the file that stands for the original, of so many windows.
+pub(super) fn reference(call: &Compare, tokenized: &Tokenized, cache: &Cache, n_windows: usize) -> Result<(), String> {
+    let Some(SaveReference { path, program, model, model_sha256, texts }) = call.save_reference.clone() else {
+        return Ok(());
+    };
+    let n_vocab = NonZeroUsize::new(tokenized.needs.n_vocab).ok_or("the vocabulary is empty")?;
+    let windows = tokenized.order[..n_windows].to_vec();
+    let tokens = |text: usize| {
+        let windows = windows.iter().filter(|(own, _)| *own == text).count();
+        tokenized.texts.tokens(text)[..windows * tokenized.texts.shape.n_ctx()].to_vec()
+    };
+    let header = ReferenceHeader {
+        program,
+        model,
+        model_sha256,
+        n_vocab,
+        bos: tokenized.texts.bos(),
+        n_ctx: call.n_ctx,
+        top_k: cache.top_k(),
+        tokens: (0..texts.len()).map(tokens).collect(),
+        texts,
+        windows,
+    };
+    reference_file::write(&path, &header, cache).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(())
 }
 
 /// Ends the files and gives them their names; what was kept in memory is returned.

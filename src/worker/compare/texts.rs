@@ -5,6 +5,7 @@ use std::{fs::File, io::BufReader, path::Path};
 use crate::{
     quality::{
         logits_file::{LogitsFileError, LogitsReader},
+        reference_file::ReferenceHeader,
         windows::{FirstToken, WindowError, WindowShape, Windows},
     },
     record::QualityText,
@@ -51,6 +52,27 @@ impl Texts {
     pub(super) fn of_file(reader: &Reader, bos: Option<i32>) -> Self {
         let shape = reader.header().shape();
         Self { shape, first: first(bos), tokens: vec![reader.tokens().to_vec()], cut: true }
+    }
+
+    /// Those of a file that stands for the original.
+    pub(super) fn of_reference(header: &ReferenceHeader) -> Result<Self, WindowError> {
+        let shape = WindowShape::new(header.n_ctx as usize)?;
+        Ok(Self { shape, first: first(header.bos), tokens: header.tokens.clone(), cut: true })
+    }
+
+    /// What replaces the first token of each window, if it is replaced.
+    pub(super) fn bos(&self) -> Option<i32> {
+        match self.first {
+            FirstToken::Bos(bos) => Some(bos),
+            FirstToken::Keep => None,
+        }
+    }
+
+    /// Whether a model reads a text as these tokens, as far as its windows go; else the first place where it does not.
+    pub(super) fn agree(&self, text: usize, own: &[i32]) -> Result<(), usize> {
+        let of_original = &self.tokens[text];
+        let own = if self.cut { own.get(..of_original.len()).unwrap_or(own) } else { own };
+        if own == of_original { Ok(()) } else { Err(own.iter().zip(of_original).take_while(|(a, b)| a == b).count()) }
     }
 
     /// What the record says of them.

@@ -2,13 +2,15 @@
 
 use super::{
     models::{BosRule, Candidate, Needs, Open},
-    reference::Reference,
+    reference::{CachedReference, Reference},
     texts::{Texts, open_logits},
 };
 use crate::{
     protocol::{Base, Compare},
     quality::{
         accumulator::Accumulator,
+        cache::Cache,
+        reference_file::ReferenceHeader,
         windows::{MicroBatches, window_order},
     },
 };
@@ -57,19 +59,24 @@ impl Tokenized {
 }
 
 /// Everything that is ready when the first window is scored.
-pub(super) struct Prepared {
+pub(super) struct Prepared<'c> {
     pub(super) tokenized: Tokenized,
-    pub(super) reference: Reference<'static>,
+    pub(super) reference: Reference<'c>,
     pub(super) candidates: Vec<Candidate>,
 }
 
 /// Prepares an original, absent when a file stands for it, and candidates, which were loaded or have a reason why not.
-pub(super) fn prepare(
+pub(super) fn prepare<'c>(
     call: &Compare,
     original: Option<Open>,
+    stored: Option<&'c (ReferenceHeader, Cache)>,
     candidates: Vec<Result<Open, String>>,
-) -> Result<Prepared, String> {
+) -> Result<Prepared<'c>, String> {
+    if let Some((header, cache)) = stored {
+        return of_reference(call, header, cache, candidates);
+    }
     let mut reference = match (&call.base, original) {
+        (Base::Reference(_), _) => return Err("the reference file was not read".into()),
         (Base::Logits(path), _) => {
             let reader = open_logits(path).map_err(|error| format!("{}: {error}", path.display()))?;
             Reference::File(reader, Vec::new())
@@ -85,6 +92,25 @@ pub(super) fn prepare(
     if let Some(open) = reference.model() {
         tokenized.open(open).map_err(|error| format!("the original: {error}"))?;
     }
+    let candidates = candidates.into_iter().map(|candidate| ready(call, &tokenized, candidate)).collect();
+    Ok(Prepared { tokenized, reference, candidates })
+}
+
+/// Prepares candidates for a file that stands for the original: its windows and no others.
+fn of_reference<'c>(
+    call: &Compare,
+    header: &ReferenceHeader,
+    cache: &'c Cache,
+    candidates: Vec<Result<Open, String>>,
+) -> Result<Prepared<'c>, String> {
+    let texts = Texts::of_reference(header).map_err(|error| error.to_string())?;
+    let needs = Needs { n_vocab: header.n_vocab.get(), n_ctx: header.n_ctx, bos: BosRule::Original(header.bos) };
+    let tokenized = Tokenized::new(call, texts, needs)?;
+    let most = call.stop.max_windows.unwrap_or(usize::MAX).min(header.windows.len());
+    if tokenized.order != header.windows[..most] {
+        return Err("the reference file's windows are not in the order of its texts".into());
+    }
+    let reference = Reference::Cache(CachedReference::new(cache));
     let candidates = candidates.into_iter().map(|candidate| ready(call, &tokenized, candidate)).collect();
     Ok(Prepared { tokenized, reference, candidates })
 }
@@ -142,10 +168,7 @@ fn other_tokens(call: &Compare, tokenized: &Tokenized, open: &Open) -> Option<St
         return Some(reason);
     }
     for (text, body) in call.texts.iter().enumerate() {
-        let own = open.model.tokenize_text(body);
-        let of_original = tokenized.texts.tokens(text);
-        if own != of_original {
-            let same = own.iter().zip(of_original).take_while(|(a, b)| a == b).count();
+        if let Err(same) = tokenized.texts.agree(text, &open.model.tokenize_text(body)) {
             return Some(format!("its tokens of text {} differ from the original's, from token {same} on", text + 1));
         }
     }

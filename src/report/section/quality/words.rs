@@ -33,8 +33,8 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
 fn bound_sentence(analysis: &Analysis) -> Option<String> {
     match compared(analysis).next()?.1.kld {
         KldKind::LowerBound { top_k } => Some(format!(
-            "KLD is a lower bound (≥): the models were not held in memory together, so candidates were compared with the original's \
-             {top_k} most likely tokens at each position and the sum of all others."
+            "KLD is a lower bound (≥): candidates were compared with the original's {top_k} most likely tokens at each position and \
+             the sum of all others."
         )),
         KldKind::Exact | KldKind::Rounded => None,
     }

@@ -1,0 +1,119 @@
+//! reference: evaluates an original once, and writes a file that stands for it wherever candidates are compared.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::{
+    bench::{self, Job},
+    console::{Exit, print_stdout},
+    fetch,
+    machine::Environment,
+    options::{
+        engine::EngineArgs,
+        execution::ExecutionArgs,
+        precision::{PrecisionArgs, Scale},
+        quality::{OutputComparison, QualityArgs, Texts},
+    },
+    outputs::{Layout, OutputArgs, ResultArgs},
+    subjects,
+};
+use crate::{
+    prompts,
+    record::{DEFAULT_TOP_K, Outcome, Plan, PromptPolicy, Purpose, QualityMemory, Role, Sampling},
+    run::quality::Inputs,
+    text::printable,
+    units::in_gib,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct ReferenceArgs {
+    /// The original, named as in compare
+    original: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE.gbref")]
+    out: PathBuf,
+    /// Tokens kept at each position
+    #[arg(long, default_value_t = DEFAULT_TOP_K, value_name = "N")]
+    top_k: usize,
+    /// Tokens a window
+    #[arg(long, visible_alias = "ctx-size", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    ctx: u32,
+    /// A text to evaluate; may be repeated [default: the documents that come with the program]
+    #[arg(long, value_name = "FILE|NAME=FILE")]
+    text: Vec<String>,
+    /// Most windows, over all texts (0 = no limit) [default: one of each document]
+    #[arg(long, value_name = "N")]
+    max_windows: Option<usize>,
+    #[command(flatten)]
+    execution: ExecutionArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
+    let ReferenceArgs { original, out, top_k, ctx, text, max_windows, execution, engine } = args;
+    // One window of each keeps the file of a large vocabulary under 40 MB.
+    let documents = text.is_empty().then(|| prompts::documents().len());
+    check_folder(&out)?;
+    let quality = QualityArgs {
+        ctx,
+        text,
+        quality_precision: 0.0,
+        max_windows: max_windows.or(documents),
+        max_kld: None,
+        quality_memory: QualityMemory::Cached,
+        cache_top_k: top_k,
+        no_statistics: false,
+        overlap: false,
+    };
+    let texts = Texts { defaults: prompts::documents, quick: false, most_windows: None };
+    let OutputComparison { plan, inputs } = quality.into_plan(texts)?;
+    let environment = Environment::read()?;
+    let (settings, threads) = engine.into_settings(environment.threads);
+    let scale = Scale { aim_s: None, ..Scale::usual() };
+    let plan = Plan {
+        workloads: Vec::new(),
+        protocol: PrecisionArgs::defaults()?.into_protocol(scale, &[], PromptPolicy::Always),
+        sampling: Sampling::Greedy,
+        seed: execution.seed,
+        quality: Some(plan),
+        threads: Some(threads),
+    };
+    let results = ResultArgs::default();
+    let downloads = execution.downloads();
+    let sources = fetch::sources([&*original], Role::Original, downloads, bench::observer(&results).as_mut());
+    let subjects = subjects::find(sources, &settings);
+    // Its record is of no use to anybody once the file is there.
+    let folder = tempfile::tempdir().context("make a folder to work in")?;
+    let finished = bench::take(Job {
+        purpose: Purpose::Comparison,
+        plan,
+        subjects,
+        inputs: Inputs { save_reference: Some(out.clone()), ..inputs },
+        constraints: None,
+        execution,
+        environment,
+        layout: Layout::Folder,
+        output: OutputArgs { out: Some(folder.path().join("run")), results },
+    })?;
+    let Some(finished) = finished else { return Ok(Exit::Fine) };
+    if let Some(Outcome::Failed { reason, .. }) = finished.run.subjects.first().map(|subject| &subject.outcome) {
+        bail!("{}", printable(reason));
+    }
+    let Ok(file) = std::fs::metadata(&out) else { return Ok(bench::exit(&finished.run)) };
+    let windows: usize = finished.run.quality.iter().flat_map(|quality| &quality.workers).map(|w| w.n_windows).sum();
+    print_stdout(&format!("Reference: {}, {windows} windows, {:.1} MiB\n", out.display(), 1024.0 * in_gib(file.len())))
+}
+
+/// Nothing slow starts when the file could not be written in the end.
+fn check_folder(out: &Path) -> Result<()> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("write to {} (choose another with --out)", folder.display()))?;
+    if out.is_dir() {
+        bail!("{} is a folder: name the file to write (--out)", out.display());
+    }
+    Ok(())
+}
