@@ -40,6 +40,13 @@ fn main() {
 
     let mut options = cmake_variables("ggml/ggml-config.cmake");
     options.extend(compiler_flags());
+    // The crate never configures a target folder a second time, and says nothing of it.
+    if env::var("GGML_RPC").is_ok_and(|asked| asked == "ON") && options.get("GGML_RPC").is_some_and(|is| is == "OFF") {
+        println!(
+            "cargo:warning=this target folder holds a llama.cpp without RPC, and --rpc will be refused: remove \
+             build/llama-cpp-sys-2-* below it and build again"
+        );
+    }
     let upstream = cmake_variables("llama/llama-config.cmake");
     record("GGML_VERSION", options.get("GGML_VERSION").cloned());
     record("LLAMA_VERSION", upstream.get("LLAMA_VERSION").cloned());

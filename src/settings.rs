@@ -27,6 +27,9 @@ pub struct Settings {
     pub type_v: CacheType,
     /// `-fa`: flash attention.
     pub flash_attention: FlashAttention,
+    /// `-rpc`: servers on other machines whose devices compute and hold weights, as `host:port`; absent without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rpc: Vec<String>,
 }
 
 /// What says how many threads generate.
@@ -289,6 +292,18 @@ pub(crate) const FLASH_ATTENTION: Setting = Setting {
     forbids_comparison: true,
 };
 
+pub(crate) const RPC: Setting = Setting {
+    name: "RPC servers",
+    long: "rpc",
+    letter: None,
+    word: Some("rpc"),
+    // llama-bench tells of them in its list of backends alone.
+    column: None,
+    row: "RPC servers",
+    phrase: Phrase::Alone,
+    forbids_comparison: true,
+};
+
 impl Settings {
     /// What llama-bench does when nothing is said, with so many threads.
     pub(crate) const fn defaults(n_threads: u32) -> Self {
@@ -302,11 +317,12 @@ impl Settings {
             type_k: CacheType::F16,
             type_v: CacheType::F16,
             flash_attention: FlashAttention::Auto,
+            rpc: Vec::new(),
         }
     }
 
     /// The table: every setting and its value here.
-    pub(crate) fn table(&self) -> [(Setting, Value); 9] {
+    pub(crate) fn table(&self) -> [(Setting, Value); 10] {
         let Self {
             device,
             n_gpu_layers,
@@ -317,6 +333,7 @@ impl Settings {
             type_k,
             type_v,
             flash_attention,
+            rpc,
         } = self;
         let flash_code = match flash_attention {
             FlashAttention::Auto => -1,
@@ -333,6 +350,7 @@ impl Settings {
             (TYPE_K, Value::choice(type_k)),
             (TYPE_V, Value::choice(type_v)),
             (FLASH_ATTENTION, Value::Coded { word: name(flash_attention), code: flash_code }),
+            (RPC, Value::Word(if rpc.is_empty() { "none".into() } else { rpc.join(",").into() })),
         ]
     }
 }

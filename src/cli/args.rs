@@ -16,6 +16,7 @@ use super::{
     reference::ReferenceArgs,
     report::ReportArgs,
     resume::ResumeArgs,
+    rpc_server::RpcServerArgs,
     selfcheck::SelfcheckArgs,
     worker::WorkerArgs,
 };
@@ -65,6 +66,8 @@ pub(super) enum Command {
     Models(ModelsArgs),
     /// Check whether numbers from this machine and build can be trusted
     Doctor(DoctorArgs),
+    /// Lend this machine's devices to gguf-bench or llama.cpp on another: llama.cpp's own RPC server, of the same build
+    RpcServer(RpcServerArgs),
     /// Print the JSON Schema of a record, or of what is printed as JSON
     Schema {
         /// Of what

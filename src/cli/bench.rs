@@ -96,7 +96,7 @@ pub(super) fn compare_models(
     layout: Layout,
     output: OutputArgs,
 ) -> Result<Option<Finished>> {
-    let environment = Environment::read()?;
+    let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let Request { plan, settings, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
@@ -117,7 +117,7 @@ pub(super) fn compare_models(
 
 pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
-    let environment = Environment::read()?;
+    let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let Request { plan, settings, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     let types = quantize::types(&types)?;

@@ -101,6 +101,12 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<Exit> {
     print_stdout(&format!("{}\n", inert_json(&serde_json::to_string_pretty(value)?)))
 }
 
+/// Words for a person that are no result.
+pub(super) fn notice(words: &str) -> Result<()> {
+    std::io::stderr().lock().write_all(inert_text(words).as_bytes())?;
+    Ok(())
+}
+
 /// Results go to stdout as they are, and nothing else does.
 pub(super) fn print_stdout(text: &str) -> Result<Exit> {
     let mut out = std::io::stdout().lock();

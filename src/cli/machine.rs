@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::worker::Description;
 use crate::{
-    probe::{self, DefaultThreads},
-    record::{Build, Machine, MemoryBandwidth, Plan, Settings, WorkloadKind},
+    probe::{
+        self, DefaultThreads,
+        rpc::{self, MOST_SERVERS},
+    },
+    record::{Build, Machine, MemoryBandwidth, Plan, RpcServer, Settings, WorkloadKind},
     run::{self, Deadline, ProcessLauncher},
 };
 
@@ -25,14 +28,38 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// llama.cpp is asked in a process of its own: here it would hold device memory.
+    /// Of this machine alone.
     pub(super) fn read() -> Result<Self> {
-        let said = run::run_to_end(&program()?, &worker("describe"), Duration::from_mins(1))
-            .context("ask llama.cpp for its devices")?;
+        Self::with_servers(&[])
+    }
+
+    /// With the devices of RPC servers, each of which must answer. llama.cpp is asked in a process of its own: here it would hold device
+    /// memory, and end this program where a server does not answer.
+    pub(super) fn with_servers(servers: &[String]) -> Result<Self> {
+        if servers.len() > MOST_SERVERS {
+            bail!("{} RPC servers are named, and ggml takes {MOST_SERVERS} at most", servers.len());
+        }
+        let greet = |endpoint: &String| Ok((endpoint.clone(), rpc::greet(endpoint, rpc::PATIENCE)?));
+        let greeted = servers.iter().map(greet).collect::<Result<Vec<_>>>()?;
+        let asked = servers.iter().flat_map(|server| ["--rpc".into(), server.clone()]);
+        let job: Vec<String> = worker("describe").into_iter().chain(asked).collect();
+        let said =
+            run::run_to_end(&program()?, &job, Duration::from_mins(1)).context("ask llama.cpp for its devices")?;
         let Description { devices, system_info } =
             serde_json::from_slice(&said).context("understand llama.cpp's devices")?;
         let threads = probe::default_threads(performance_cores());
-        let machine = Machine { openmp_variables: Some(openmp_variables()), ..probe::machine(devices) };
+        // ggml describes a device of a server by the server's endpoint.
+        let rpc_servers = greeted
+            .into_iter()
+            .map(|(endpoint, protocol)| RpcServer {
+                devices: devices.iter().filter(|d| d.description == endpoint).map(|d| d.name.clone()).collect(),
+                endpoint,
+                protocol: protocol.to_string(),
+                own_protocol: rpc::OWN_PROTOCOL.to_string(),
+            })
+            .collect();
+        let openmp_variables = Some(openmp_variables());
+        let machine = Machine { openmp_variables, rpc_servers, ..probe::machine(devices) };
         Ok(Self { build: build(system_info), machine, threads })
     }
 }

@@ -26,6 +26,7 @@ mod quantize;
 mod reference;
 mod report;
 mod resume;
+mod rpc_server;
 mod selfcheck;
 mod session;
 mod subjects;
@@ -95,6 +96,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::RpcServer(args) => rpc_server::run(&args),
         Command::Schema { of } => print_stdout(&of.schema()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -107,7 +107,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     // No rounds, so nothing else that is typed for them.
     let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
     let scale = Scale { aim_s: None, ..Scale::usual() };
-    let environment = Environment::read()?;
+    let environment = Environment::with_servers(&engine.rpc_servers())?;
     let (settings, threads) = engine.into_settings(environment.threads);
     let plan = Plan {
         workloads: Vec::new(),

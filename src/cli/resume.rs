@@ -67,7 +67,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     if run.is_finished() {
         return again(&run, &outputs, &args.results);
     }
-    let environment = Environment::read()?;
+    let environment = Environment::with_servers(&run.base_settings().rpc)?;
     let mut observer = bench::observer(&args.results);
     let elapsed_ns = run.elapsed_ns();
     let resumed = Entry::Resumed(Resumed { from_round: next_round, at_utc: probe::utc_now().to_string() });

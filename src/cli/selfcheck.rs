@@ -48,7 +48,7 @@ fn no_prompts(prompts: Arg) -> Arg {
 
 pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let SelfcheckArgs { model, output, speed, precision, execution, engine } = args;
-    let environment = Environment::read()?;
+    let environment = Environment::with_servers(&engine.rpc_servers())?;
     let (settings, threads) = engine.into_settings(environment.threads);
     let prompts = speed.prompt_policy();
     let (workloads, sampling) = speed.into_work()?;

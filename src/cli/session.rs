@@ -26,7 +26,7 @@ use crate::{
     event::Observer,
     probe::Clock,
     record::{
-        self, DeviceInfo, Ended, Run, WriteError,
+        self, DeviceInfo, Ended, Outcome, Run, WriteError,
         journal::{Entry, JournalFile},
     },
     report::RunReport,
@@ -223,14 +223,19 @@ fn measure<E>(
         run::begin(bench, run, observer, save)?;
         over = run::rounds(bench, run, Part::Least, observer, save)?;
     }
-    if !matches!(over, Some(Ended::Interrupted | Ended::OriginalFailed)) {
+    let goes_on =
+        |run: &Run| !matches!(over, Some(Ended::Interrupted | Ended::OriginalFailed)) && run.server_lost().is_none();
+    if goes_on(run) {
         run::quality::execute(bench, inputs, run, observer, save)?;
+    }
+    if goes_on(run) {
         run::tasks::execute(bench, &inputs.tasks, run, observer, save)?;
     }
     if has_rounds && over.is_none() {
         over = run::rounds(bench, run, Part::Rest, observer, save)?;
     }
-    run.ended = over.unwrap_or(Ended::RoundsDone);
+    let without_rounds = if run.server_lost().is_some() { Ended::ServerLost } else { Ended::RoundsDone };
+    run.ended = over.unwrap_or(without_rounds);
     Ok(())
 }
 
@@ -249,6 +254,13 @@ impl Finished {
     /// Writes every report and tells the person, also of a run that could not be kept.
     pub(super) fn report(&self, args: &ResultArgs) -> Result<Stdout> {
         let reported = self.outputs.report(&RunReport::new(&self.run, &self.analysis), args);
+        if let (None, Some(Outcome::Failed { reason, .. })) = (&self.unsaved, self.run.server_lost()) {
+            reported?;
+            bail!(
+                "{reason}: what was measured until then is shown and kept; when the server is back, `gguf-bench resume {}` goes on",
+                target(&self.outputs).display()
+            )
+        }
         let Some(error) = &self.unsaved else { return reported };
         let others = reported.err().map(|error| format!("\n       {error:#}")).unwrap_or_default();
         bail!(

@@ -36,8 +36,11 @@ pub(super) enum WorkerJob {
         #[arg(long)]
         script: Option<PathBuf>,
     },
-    /// Print devices and llama.cpp's system info as JSON.
-    Describe,
+    /// Print devices, those of RPC servers included, and llama.cpp's system info as JSON.
+    Describe {
+        #[arg(long)]
+        rpc: Vec<String>,
+    },
     /// Quantize one file.
     Quantize {
         input: PathBuf,
@@ -70,7 +73,10 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
             let engine = ScriptedEngine::new(read_script(path)?);
             Worker::new(Rc::new(engine), host(Vec::new)).serve(&mut input, &mut output)?;
         }
-        WorkerJob::Describe => {
+        WorkerJob::Describe { rpc } => {
+            if !rpc.is_empty() {
+                LlamaEngine::start(Arc::new(Monotonic::start()))?.add_servers(rpc)?;
+            }
             let description = Description { devices: LlamaEngine::devices(), system_info: LlamaEngine::system_info() };
             output.write_all(&serde_json::to_vec(&description)?)?;
             output.flush()?;

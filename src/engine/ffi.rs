@@ -2,8 +2,9 @@
 #![expect(unsafe_code, reason = "calls into C")]
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::{CStr, CString, c_char, c_void},
     ops::{Deref, DerefMut},
+    ptr::NonNull,
     rc::Rc,
 };
 
@@ -42,6 +43,58 @@ pub(super) fn device_pci_id(index: usize) -> Option<String> {
     // SAFETY: not null, so a NUL-terminated string that belongs to the device.
     let id = unsafe { CStr::from_ptr(properties.device_id) };
     Some(id.to_string_lossy().into_owned())
+}
+
+/// ggml's RPC, by whose name its functions are found: the bindings have none of them.
+fn rpc_function(name: &CStr) -> Option<NonNull<c_void>> {
+    // SAFETY: the name is NUL-terminated; the registry lives as long as the process. Null is RPC that was not built in.
+    let registry = unsafe { sys::ggml_backend_reg_by_name(c"RPC".as_ptr()) };
+    if registry.is_null() {
+        return None;
+    }
+    // SAFETY: the registry is not null, and the name is NUL-terminated.
+    NonNull::new(unsafe { sys::ggml_backend_reg_get_proc_address(registry, name.as_ptr()) })
+}
+
+/// Makes the devices of an RPC server known to ggml; `None` when RPC was not built in. ggml aborts the process when there is no such server:
+/// whoever calls has talked to it before.
+pub(super) fn add_rpc_server(endpoint: &CStr) -> Option<()> {
+    let found = rpc_function(c"ggml_backend_rpc_add_server")?;
+    // SAFETY: ggml-rpc.h declares the function of this name so.
+    let add = unsafe {
+        std::mem::transmute::<NonNull<c_void>, extern "C" fn(*const c_char) -> sys::ggml_backend_reg_t>(found)
+    };
+    // SAFETY: a registry of ggml's or null, which it passes over.
+    unsafe { sys::ggml_backend_register(add(endpoint.as_ptr())) };
+    Some(())
+}
+
+/// Why there is no RPC server.
+pub(super) enum NotServed {
+    NotBuiltIn,
+    /// No device has this name.
+    NoDevice(String),
+    /// It came to an end, which is in what it printed.
+    Ended,
+}
+
+/// Serves devices to one client after another, by ggml's own server, and only returns when that fails.
+pub(super) fn serve_rpc(endpoint: &CStr, n_threads: usize, devices: &[CString]) -> NotServed {
+    type Start = extern "C" fn(*const c_char, *const c_char, usize, usize, *mut sys::ggml_backend_dev_t);
+    let Some(found) = rpc_function(c"ggml_backend_rpc_start_server") else { return NotServed::NotBuiltIn };
+    let mut handles = Vec::new();
+    for name in devices {
+        // SAFETY: the name is NUL-terminated; devices live as long as the process.
+        let device = unsafe { sys::ggml_backend_dev_by_name(name.as_ptr()) };
+        if device.is_null() {
+            return NotServed::NoDevice(name.to_string_lossy().into_owned());
+        }
+        handles.push(device);
+    }
+    // SAFETY: ggml-rpc.h declares the function of this name so.
+    let start = unsafe { std::mem::transmute::<NonNull<c_void>, Start>(found) };
+    start(endpoint.as_ptr(), std::ptr::null(), n_threads, handles.len(), handles.as_mut_ptr());
+    NotServed::Ended
 }
 
 /// Quantizes a file into another; `false` when llama.cpp could not, which is in its log.

@@ -1,6 +1,15 @@
 //! The real engine: llama.cpp through llama-cpp-2.
 
-use std::{num::NonZeroU32, ops::Range, path::Path, rc::Rc, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    ffi::CString,
+    num::NonZeroU32,
+    ops::Range,
+    path::Path,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType,
@@ -16,10 +25,13 @@ use llama_cpp_2::{
 
 use super::{
     BatchToken, BranchToken, Engine, Error, Loaded, Model, PromptTokens, Session, chat_template,
-    ffi::{self, OwningContext},
+    ffi::{self, NotServed, OwningContext},
 };
 use crate::{
-    probe::Clock,
+    probe::{
+        Clock,
+        rpc::{self, RpcError},
+    },
     record::{CacheType, Device, DeviceInfo, DeviceKind, FlashAttention, PromptForm, Sampling, Settings, Timing},
 };
 
@@ -27,6 +39,8 @@ use crate::{
 pub struct LlamaEngine {
     backend: Arc<LlamaBackend>,
     clock: Arc<dyn Clock>,
+    /// The RPC servers whose devices ggml knows.
+    servers: Mutex<BTreeSet<String>>,
 }
 
 impl LlamaEngine {
@@ -36,7 +50,43 @@ impl LlamaEngine {
     /// When it was started before in this process.
     pub fn start(clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let backend = LlamaBackend::init().map_err(|e| Error::Start { reason: e.to_string() })?;
-        Ok(Self { backend: Arc::new(backend), clock })
+        Ok(Self { backend: Arc::new(backend), clock, servers: Mutex::default() })
+    }
+
+    /// Makes the devices of RPC servers known, each once. They are greeted first: ggml aborts where one does not answer.
+    pub(crate) fn add_servers(&self, endpoints: &[String]) -> Result<(), RpcError> {
+        let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        for endpoint in endpoints {
+            if known.contains(endpoint) {
+                continue;
+            }
+            rpc::greet(endpoint, rpc::PATIENCE)?;
+            let name = CString::new(endpoint.as_str());
+            let name = name.map_err(|_| RpcError::NotAnEndpoint { endpoint: endpoint.clone() })?;
+            ffi::add_rpc_server(&name).ok_or(RpcError::NotBuiltIn)?;
+            known.insert(endpoint.clone());
+        }
+        Ok(())
+    }
+
+    /// Serves devices to others over RPC, by llama.cpp's own server, until the process is ended.
+    ///
+    /// # Errors
+    /// When it can't.
+    pub(crate) fn serve_rpc(endpoint: &str, n_threads: u32, devices: &[String]) -> Result<Infallible, Error> {
+        let failed = |reason: String| Error::Start { reason };
+        let c = |text: &str| CString::new(text).map_err(|error| failed(error.to_string()));
+        let names = devices.iter().map(|name| c(name)).collect::<Result<Vec<_>, _>>()?;
+        Err(match ffi::serve_rpc(&c(endpoint)?, n_threads as usize, &names) {
+            NotServed::NotBuiltIn => RpcError::NotBuiltIn.into(),
+            NotServed::NoDevice(wanted) => {
+                let found: Vec<String> = Self::devices().into_iter().map(|device| device.name).collect();
+                Error::NoDevice { wanted, found: found.join(", ") }
+            }
+            NotServed::Ended => {
+                failed(format!("the RPC server could not listen at {endpoint}; what it printed says why"))
+            }
+        })
     }
 
     /// The devices it can compute on, CPU included.
@@ -71,6 +121,7 @@ fn describe(device: LlamaBackendDevice) -> DeviceInfo {
 
 impl Engine for LlamaEngine {
     fn load(&self, path: &Path, settings: &Settings) -> Result<Box<dyn Model>, Error> {
+        self.add_servers(&settings.rpc)?;
         let params = model_params(settings)?;
         let start = self.clock.now_ns();
         let model = LlamaModel::load_from_file(&self.backend, path, &params)
@@ -102,6 +153,7 @@ fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
         type_k: _,
         type_v: _,
         flash_attention: _,
+        rpc,
     } = settings;
     let mut params = LlamaModelParams::default();
     if let Ok(layers) = u32::try_from(*n_gpu_layers) {
@@ -109,6 +161,9 @@ fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
     }
     let backend = match device {
         Device::Auto => return Ok(params),
+        Device::Cpu if !rpc.is_empty() => {
+            return Err(Error::Load { reason: "--device cpu uses no server of --rpc: leave one of them out".into() });
+        }
         Device::Cpu => None,
         Device::Cuda => Some("CUDA"),
         Device::Metal => Some("Metal"),
@@ -126,6 +181,9 @@ fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
         let found = all.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(Error::NoDevice { wanted: wanted.into(), found });
     }
+    // As llama.cpp orders them by itself: those of servers come first.
+    let of_servers = all.iter().filter(|d| d.backend == "RPC" && !rpc.is_empty()).map(|d| d.index);
+    let chosen: Vec<usize> = of_servers.chain(chosen).collect();
     // An empty list means no device but the CPU, which is always there.
     params.with_devices(&chosen).map_err(|e| Error::Load { reason: e.to_string() })
 }
@@ -141,6 +199,7 @@ fn context_params(settings: &Settings, n_ctx: u32) -> LlamaContextParams {
         type_k,
         type_v,
         flash_attention,
+        rpc: _,
     } = settings;
     let threads = |n: &u32| i32::try_from(*n).unwrap_or(i32::MAX);
     LlamaContextParams::default()

@@ -22,7 +22,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::{
-    probe::Clock,
+    probe::{Clock, rpc::RpcError},
     record::{PromptForm, Sampling, Settings, Stage, Timing},
 };
 
@@ -176,6 +176,8 @@ pub enum Error {
     Start { reason: String },
     #[error("no {wanted} device: this build finds {found}; build with that feature, or choose another --device")]
     NoDevice { wanted: String, found: String },
+    #[error("{reason}")]
+    Server { reason: String },
     #[error("load the model: {reason}")]
     Load { reason: String },
     #[error("make a context of {n_ctx} tokens: {reason}")]
@@ -187,11 +189,18 @@ pub enum Error {
     NoTokens,
 }
 
+impl From<RpcError> for Error {
+    fn from(error: RpcError) -> Self {
+        Self::Server { reason: error.to_string() }
+    }
+}
+
 impl Error {
     /// What was being done, for the row of a failed model.
     pub(crate) fn stage(&self) -> Stage {
         match self {
             Self::Start { .. } => Stage::Launch,
+            Self::Server { .. } => Stage::Server,
             Self::NoDevice { .. } | Self::Load { .. } => Stage::Load,
             Self::Context { .. } => Stage::Context,
             Self::Decode { n_tokens: 1, .. } => Stage::Decode,

@@ -35,6 +35,7 @@ pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
         devices,
         memory_bandwidth: None,
         openmp_variables: None,
+        rpc_servers: Vec::new(),
     }
 }
 

@@ -62,6 +62,9 @@ pub enum Decision {
         /// There is.
         available_bytes: u64,
     },
+    /// Models that were to be loaded side by side are measured one after the other: a server of llama.cpp's RPC serves one process at a
+    /// time.
+    OneClientAServer,
     /// A subject is measured no further: it can't be chosen any more. What was measured stays.
     Dropped {
         /// Index into the run's subjects.
@@ -102,6 +105,9 @@ impl fmt::Display for Decision {
                 in_gib(*needed_bytes),
                 in_gib(*available_bytes)
             ),
+            Self::OneClientAServer => {
+                f.write_str("models are measured one after the other: an RPC server serves one process at a time")
+            }
             Self::Dropped { name, from_round, because, .. } => {
                 write!(f, "{name} was measured in the first {from_round} rounds only: ")?;
                 match because {

@@ -15,7 +15,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
     let decisions = run.adaptation.iter().flat_map(|adaptation| &adaptation.decisions);
     let dropped = decisions.filter_map(|decision| match decision {
         Decision::Dropped { from_round, .. } => Some(*from_round),
-        Decision::OneAfterTheOther { .. } | Decision::Told(_) => None,
+        Decision::OneAfterTheOther { .. } | Decision::OneClientAServer | Decision::Told(_) => None,
     });
     if let Some(round) = rounds.chain(dropped).find(|&round| round >= MOST_ROUNDS) {
         return Err(format!("it names round {round}: there are at most {MOST_ROUNDS}"));

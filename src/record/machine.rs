@@ -43,6 +43,9 @@ pub struct Machine {
     /// records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openmp_variables: Option<BTreeMap<String, String>>,
+    /// Servers of llama.cpp's RPC that took part; empty without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rpc_servers: Vec<RpcServer>,
 }
 
 impl Machine {
@@ -54,6 +57,19 @@ impl Machine {
             Device::Cuda | Device::Metal | Device::Vulkan => true,
         }
     }
+}
+
+/// A server of llama.cpp's RPC, whose devices compute over a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RpcServer {
+    /// Where it listens, `host:port`.
+    pub endpoint: String,
+    /// Version of the protocol that it speaks. The protocol tells nothing of the llama.cpp behind it.
+    pub protocol: String,
+    /// Version of the protocol that this program speaks.
+    pub own_protocol: String,
+    /// Its devices, as they are named among this machine's.
+    pub devices: Vec<String>,
 }
 
 /// How fast memory is read by several threads at once, from a buffer larger than the caches.

@@ -34,7 +34,7 @@ pub(crate) use comparison::{
 };
 pub(crate) use constraints::{Constraints, Prefer};
 pub(crate) use error::{ReadError, WriteError};
-pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth};
+pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth, RpcServer};
 pub(crate) use model::{MadeFrom, ModelFacts, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
 pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptPolicy, PromptTurns, Protocol, Workload, WorkloadKind};

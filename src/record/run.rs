@@ -76,6 +76,14 @@ impl Run {
         self.subjects[subject].outcome == Outcome::Done && dropped.is_none_or(|from| round < from)
     }
 
+    /// Whether a server of llama.cpp's RPC was not there when it was needed.
+    pub(crate) fn server_lost(&self) -> Option<&Outcome> {
+        let subjects = self.subjects.iter().map(|subject| &subject.outcome);
+        let compared = self.quality.iter().flat_map(|quality| &quality.results).map(|result| &result.outcome);
+        let asked = self.tasks.iter().flat_map(|tasks| &tasks.results).map(|result| &result.outcome);
+        subjects.chain(compared).chain(asked).find(|outcome| outcome.is_server_lost())
+    }
+
     /// Indices of the models beside `original` that have not failed.
     pub fn candidates_left(&self, original: usize) -> impl Iterator<Item = usize> {
         (0..self.subjects.len())
@@ -110,6 +118,8 @@ pub enum Ended {
     NothingLeft,
     /// The original could not be measured, and without it the others answer nothing.
     OriginalFailed,
+    /// A server of llama.cpp's RPC was not there any more: the run can be taken up again when it is.
+    ServerLost,
     /// The run is under way, or was cut off.
     Unfinished,
 }

@@ -129,6 +129,15 @@ pub enum Stage {
     Decode,
     /// Comparing outputs.
     Quality,
+    /// Reaching a server of llama.cpp's RPC: it was not there, or went away.
+    Server,
+}
+
+impl Outcome {
+    /// Whether a server of llama.cpp's RPC was not there: nothing is wrong with the model, which can be measured when it is back.
+    pub(crate) fn is_server_lost(&self) -> bool {
+        matches!(self, Self::Failed { stage: Stage::Server, .. })
+    }
 }
 
 /// Which part of a model's work a sample timed.

@@ -69,7 +69,12 @@ fn longer(found: &SelfCheck) -> Vec<String> {
         Ended::Budget => {
             format!("  give it more time: --budget, as it ended after {} for want of it", time(found.rounds_s))
         }
-        Ended::RoundsDone | Ended::Interrupted | Ended::NothingLeft | Ended::OriginalFailed | Ended::Unfinished => {
+        Ended::RoundsDone
+        | Ended::Interrupted
+        | Ended::NothingLeft
+        | Ended::OriginalFailed
+        | Ended::ServerLost
+        | Ended::Unfinished => {
             format!("  let it measure more: --rounds {}..{}", 2 * found.rounds.max(6), 4 * found.rounds.max(6))
         }
     };

@@ -92,7 +92,8 @@ impl Bench<'_> {
     /// Whether the original failed and there is no more to be learnt from the others.
     pub(super) fn has_lost_original(&self, run: &Run) -> bool {
         let failed = run.original().is_some_and(|original| run.subjects[original].outcome != Outcome::Done);
-        self.without_original == WithoutOriginal::Ends && failed && run.subjects.len() > 1
+        let waits = run.server_lost().is_some();
+        self.without_original == WithoutOriginal::Ends && failed && !waits && run.subjects.len() > 1
     }
 
     /// Whether nothing more is to begin.

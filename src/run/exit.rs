@@ -30,6 +30,9 @@ pub enum WorkerExit {
     /// It gave up, as llama.cpp does where an assertion fails.
     #[error("the worker aborted (signal 6){log}")]
     Aborted { log: LogTail },
+    /// A server of llama.cpp's RPC went away, which ggml answers with an abort.
+    #[error("an RPC server went away while it was needed{log}")]
+    ServerLost { log: LogTail },
     /// It did what no process may.
     #[error("the worker crashed by signal {signal} ({meaning}){log}")]
     Crashed {
@@ -124,6 +127,15 @@ impl WorkerExit {
         }
     }
 
+    /// What was being done, when it was called for something at `called`.
+    pub(super) fn stage(&self, called: Stage) -> Stage {
+        match self {
+            Self::Reported { stage, .. } => *stage,
+            Self::ServerLost { .. } => Stage::Server,
+            _ => called,
+        }
+    }
+
     /// Whether another worker may do better: what ended this one may have passed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
@@ -131,6 +143,7 @@ impl WorkerExit {
             Self::AllocationRefused { .. }
             | Self::StackOverflow { .. }
             | Self::Aborted { .. }
+            | Self::ServerLost { .. }
             | Self::Crashed { .. }
             | Self::Exited { .. }
             | Self::Unintelligible(_)
@@ -158,6 +171,10 @@ fn by_signal(signal: i32, log: &str, killer: Killer) -> WorkerExit {
         ABORT if says(&["overflowed its stack"]) => WorkerExit::StackOverflow { log: tail },
         // In the words of Rust's runtime and of C++'s.
         ABORT if says(&["memory allocation of", "std::bad_alloc"]) => WorkerExit::AllocationRefused { log: tail },
+        // In ggml's words, before and after it has connected.
+        ABORT if says(&["Remote RPC server crashed", "RPC handshake failed", "Failed to connect to"]) => {
+            WorkerExit::ServerLost { log: tail }
+        }
         ABORT => WorkerExit::Aborted { log: tail },
         ILL => crashed("an instruction this CPU does not have"),
         BUS => crashed("the file shrank or could not be read while mapped"),
@@ -195,6 +212,7 @@ mod tests {
             (6, assertion, Killer::Someone, "aborted (signal 6); last log lines: ggml.c:1: GGML_ASSERT", false),
             (6, "thread 'main' has overflowed its stack\n", Killer::Someone, "stack overflowed", false),
             (6, "memory allocation of 8 bytes failed\n", Killer::Someone, "refused the memory", false),
+            (6, "ggml-rpc.cpp:1: Remote RPC server crashed or\n", Killer::Someone, "an RPC server went away", false),
             (6, "what():  std::bad_alloc\n", Killer::Someone, "refused the memory", false),
             (11, "", Killer::Someone, "crashed by signal 11 (memory that is not its own)", false),
             (7, "", Killer::Someone, "the file shrank", false),

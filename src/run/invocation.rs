@@ -65,7 +65,7 @@ enum Stop {
 impl Stop {
     /// Its worker is no more; `stage` is what it was called for.
     fn exited(stage: Stage, exit: &WorkerExit) -> Self {
-        let stage = if let WorkerExit::Reported { stage, .. } = exit { *stage } else { stage };
+        let stage = exit.stage(stage);
         Self::Failed { stage, reason: exit.to_string(), is_transient: exit.is_transient() }
     }
 }

@@ -89,6 +89,9 @@ pub(crate) fn begin<E>(
             }
             if let Some(probe) = probe::look(bench, run, model, observer) {
                 note(run, &Entry::Probe(Box::new(probe)), save)?;
+                if run.server_lost().is_some() {
+                    return Ok(());
+                }
             }
         }
         if bench.interrupted() || bench.has_lost_original(run) {
@@ -133,7 +136,11 @@ pub(crate) fn rounds<E>(
         if round.visits.is_empty() {
             continue;
         }
-        note(run, &if bench.stops() { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
+        let lost = round::lost_a_server(&round);
+        note(run, &if bench.stops() || lost { Entry::CutRound(round) } else { Entry::Round(round) }, save)?;
+        if lost {
+            return Ok(Some(Ended::ServerLost));
+        }
     }
 }
 
@@ -184,6 +191,10 @@ fn at_start(bench: &Bench<'_>, run: &Run) -> Adaptation {
         samples_per_round: run.time_plan.iter().flat_map(|plan| plan.samples.clone()).collect(),
         decisions: Vec::new(),
     };
+    if adaptation.arrangement == Arrangement::Alternating && run.subjects.iter().any(|s| !s.settings.rpc.is_empty()) {
+        adaptation.arrangement = Arrangement::Sequential;
+        adaptation.decisions.push(Decision::OneClientAServer);
+    }
     let room = Room::of(bench.plan, run);
     if adaptation.arrangement == Arrangement::Alternating && !room.is_enough() {
         adaptation.arrangement = Arrangement::Sequential;

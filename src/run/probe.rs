@@ -52,7 +52,7 @@ pub(super) fn look(bench: &Bench<'_>, run: &Run, model: usize, observer: &mut dy
                 retried = Some(exit.to_string());
             }
             Err(Stop::Exit(stage, exit)) => {
-                let stage = if let WorkerExit::Reported { stage, .. } = exit { stage } else { stage };
+                let stage = exit.stage(stage);
                 let reason = match retried {
                     Some(first) => format!("{exit}; a first attempt: {first}"),
                     None => exit.to_string(),

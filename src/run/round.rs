@@ -47,6 +47,9 @@ pub(super) fn make(bench: &Bench<'_>, run: &Run, index: u32, observer: &mut dyn 
             let visits = if is_transient { &mut retries } else { &mut round.visits };
             visits.push(visit);
         }
+        if lost_a_server(&round) {
+            return round;
+        }
     }
     // Once, and when the others are done: what ended it may have passed by then.
     for first in retries {
@@ -61,6 +64,11 @@ pub(super) fn make(bench: &Bench<'_>, run: &Run, index: u32, observer: &mut dyn 
     round.calibration_ns = before_ns.zip(bench.judge.calibrate()).map(|(before, after)| [before, after]);
     observer.on(Event::RoundDone);
     round
+}
+
+/// Whether a model could not be measured since a server was not there: nor could any other be.
+pub(super) fn lost_a_server(round: &Round) -> bool {
+    round.visits.iter().any(|visit| visit.outcome.is_server_lost())
 }
 
 pub(super) fn task<'a>(bench: &'a Bench<'_>, run: &'a Run, model: usize) -> Task<'a> {

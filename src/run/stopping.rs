@@ -36,6 +36,9 @@ pub(super) fn next(bench: &Bench<'_>, run: &Run, part: Part) -> Next {
     if bench.interrupted() {
         return Next::Over(Ended::Interrupted);
     }
+    if run.server_lost().is_some() {
+        return Next::Over(Ended::ServerLost);
+    }
     if run.subjects.iter().all(|subject| subject.outcome != Outcome::Done) {
         return Next::Over(Ended::NothingLeft);
     }

@@ -55,18 +55,23 @@ pub(crate) fn execute<E>(
         let mut attempt = Attempt { bench, inputs, run, subject, deadline_ns, observer };
         let result = match attempt.make() {
             Err(exit) if exit.is_transient() && !bench.interrupted() => {
-                attempt.make().map_err(|again| format!("{again}; a first attempt: {exit}"))
+                let told =
+                    |again: WorkerExit| (again.stage(Stage::Quality), format!("{again}; a first attempt: {exit}"));
+                attempt.make().map_err(told)
             }
-            other => other.map_err(|exit| exit.to_string()),
+            other => other.map_err(|exit| (exit.stage(Stage::Quality), exit.to_string())),
         };
-        let result = result.unwrap_or_else(|reason| TaskResult {
+        let result = result.unwrap_or_else(|(stage, reason)| TaskResult {
             subject,
-            outcome: Outcome::Failed { stage: Stage::Quality, reason },
+            outcome: Outcome::Failed { stage, reason },
             stopped: None,
             tasks: Vec::new(),
             wall_ns: 0,
         });
         note(run, &Entry::Asked(Box::new(result)), save)?;
+        if run.server_lost().is_some() {
+            break;
+        }
     }
     Ok(())
 }

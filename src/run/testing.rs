@@ -236,6 +236,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
             devices: Vec::new(),
             memory_bandwidth: None,
             openmp_variables: None,
+            rpc_servers: Vec::new(),
         },
         command: Vec::new(),
         started_utc: String::new(),

@@ -32,6 +32,7 @@ mod quality;
 mod records;
 mod resume;
 mod rounds;
+mod rpc;
 mod schema;
 mod sweep;
 mod tasks;

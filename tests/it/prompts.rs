@@ -24,6 +24,7 @@ fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() 
         type_k: CacheType::F16,
         type_v: CacheType::F16,
         flash_attention: FlashAttention::Auto,
+        rpc: Vec::new(),
     };
     let model = engine().load(&model, &config).unwrap();
     for prompt in suite() {

@@ -40,6 +40,7 @@ const SETTINGS: Settings = Settings {
     type_k: CacheType::F16,
     type_v: CacheType::F16,
     flash_attention: FlashAttention::Auto,
+    rpc: Vec::new(),
 };
 
 fn asked(options: &str) -> Ran {

@@ -6,7 +6,10 @@ use clap::Args;
 
 use super::values::one_of;
 use crate::{
-    probe::DefaultThreads,
+    probe::{
+        DefaultThreads,
+        rpc::{self, RpcError},
+    },
     settings::{self, CacheType, Device, FlashAttention, Settings, ThreadsReason},
 };
 
@@ -95,11 +98,33 @@ pub(crate) struct EngineArgs {
         value_name = "MODE"
     )]
     pub(crate) flash_attn: FlashAttention,
+    /// Compute on the devices of these servers as well (`gguf-bench rpc-server` on each machine), as llama-bench's -rpc
+    #[arg(long = settings::RPC.long, value_delimiter = ',', value_parser = rpc_server, value_name = "HOST:PORT,...")]
+    pub(crate) rpc: Vec<String>,
+}
+
+/// What no server needs as an empty list.
+const NO_SERVER: &str = "none";
+
+fn rpc_server(text: &str) -> Result<String, RpcError> {
+    if text == NO_SERVER { Ok(text.into()) } else { rpc::endpoint(text).map(|_| text.into()) }
 }
 
 impl EngineArgs {
+    /// The servers, each once.
+    pub(crate) fn rpc_servers(&self) -> Vec<String> {
+        let mut servers: Vec<String> = Vec::new();
+        for server in self.rpc.iter().filter(|server| *server != NO_SERVER) {
+            if !servers.contains(server) {
+                servers.push(server.clone());
+            }
+        }
+        servers
+    }
+
     /// The settings, and why they have the threads that they have.
     pub(crate) fn into_settings(self, default: DefaultThreads) -> (Settings, ThreadsReason) {
+        let rpc = self.rpc_servers();
         let Self {
             device,
             n_gpu_layers,
@@ -110,6 +135,7 @@ impl EngineArgs {
             cache_type_k,
             cache_type_v,
             flash_attn,
+            rpc: _,
         } = self;
         let reason = threads.map_or(default.reason, |_| ThreadsReason::Asked);
         let n_threads = threads.unwrap_or(default.n_threads);
@@ -123,6 +149,7 @@ impl EngineArgs {
             type_k: cache_type_k,
             type_v: cache_type_v,
             flash_attention: flash_attn,
+            rpc,
         };
         (settings, reason)
     }
@@ -188,7 +215,23 @@ mod tests {
 
     #[test]
     fn llama_flags_are_understood() {
-        let line = ["-ngl", "0", "-fa", "1", "-ctk=q8_0", "-t", "2", "-tb", "3", "-b", "64", "--device", "mps"];
+        let line = [
+            "-ngl",
+            "0",
+            "-fa",
+            "1",
+            "-ctk=q8_0",
+            "-t",
+            "2",
+            "-tb",
+            "3",
+            "-b",
+            "64",
+            "--device",
+            "mps",
+            "-rpc",
+            "a:1,b:2,a:1",
+        ];
         let read = typed(&line).expect("llama.cpp's flags");
         let expected = Settings {
             device: Device::Metal,
@@ -199,9 +242,11 @@ mod tests {
             n_ubatch: 64,
             type_k: CacheType::Q8_0,
             flash_attention: FlashAttention::On,
+            rpc: vec!["a:1".into(), "b:2".into()],
             ..DEFAULTS
         };
         assert_eq!(read, expected);
+        assert!(typed(&["-rpc", "a"]).is_err());
         assert!(typed(&["-fa", "-1"]).is_ok() && typed(&["-ncmoe", "3"]).is_err());
     }
 }

@@ -40,6 +40,7 @@ fn machine() -> Machine {
         devices: vec![device("CPU", "CPU")],
         memory_bandwidth: None,
         openmp_variables: None,
+        rpc_servers: Vec::new(),
     }
 }
 

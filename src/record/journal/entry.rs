@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    Adaptation, BitsPerByte, CandidateQuality, Ended, Outcome, Probe, Quality, QualityText, QualityWorker, Resumed,
-    Round, Run, TaskResult, Tasks, TimePlan,
+    Adaptation, BitsPerByte, CandidateQuality, Ended, Outcome, Probe, Quality, QualityStop, QualityText, QualityWorker,
+    Resumed, Round, Run, TaskResult, Tasks, TimePlan,
 };
 
 /// A line of a journal.
@@ -103,6 +103,7 @@ impl Run {
             }
             Entry::Resumed(resumed) => {
                 self.take_back(resumed.from_round);
+                self.forget_lost_servers();
                 self.ended = Ended::Unfinished;
                 self.resumed.push(resumed.clone());
             }
@@ -123,6 +124,22 @@ impl Run {
         taken
     }
 
+    /// What failed for want of a server waits for it: whoever goes on tries again.
+    fn forget_lost_servers(&mut self) {
+        for probe in self.probes.extract_if(.., |probe| probe.outcome.is_server_lost()) {
+            if let Some(model) = self.subjects.get_mut(probe.model) {
+                model.outcome = Outcome::Done;
+            }
+        }
+        let compared = self.quality.iter_mut().flat_map(|quality| &mut quality.results);
+        for result in compared.filter(|result| result.outcome.is_server_lost()) {
+            (result.outcome, result.stopped) = (Outcome::Done, Some(QualityStop::Interrupted));
+        }
+        if let Some(tasks) = &mut self.tasks {
+            tasks.results.retain(|result| !result.outcome.is_server_lost());
+        }
+    }
+
     /// When the last thing that was recorded ended, since the run began; 0 before there is one.
     #[must_use]
     pub fn elapsed_ns(&self) -> u64 {
@@ -136,7 +153,7 @@ impl Run {
     /// Whether nothing is left to be done of it.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        !matches!(self.ended, Ended::Unfinished | Ended::Interrupted)
+        !matches!(self.ended, Ended::Unfinished | Ended::Interrupted | Ended::ServerLost)
     }
 }
 

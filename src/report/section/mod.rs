@@ -8,6 +8,7 @@ mod files;
 pub(crate) mod findings;
 pub(crate) mod guide;
 mod load;
+mod machines;
 mod memory;
 pub(crate) mod method;
 pub(crate) mod metric;
@@ -27,13 +28,14 @@ use crate::analysis::Analysis;
 type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
-const SECTIONS: [Make; 14] = [
+const SECTIONS: [Make; 15] = [
     choice::section,
     speed::section,
     depth::section,
     parallel::section,
     bandwidth::section,
     memory::section,
+    |analysis| Ok(machines::section(analysis)),
     load::section,
     quality::section,
     |analysis| Ok(tasks::section(analysis)),

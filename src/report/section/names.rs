@@ -57,6 +57,7 @@ pub(crate) fn doing(stage: Stage) -> &'static str {
         Stage::Prefill => "while a prompt was evaluated",
         Stage::Decode => "while it generated",
         Stage::Quality => "while outputs were compared",
+        Stage::Server => "when an RPC server was needed",
     }
 }
 
@@ -78,6 +79,7 @@ pub(crate) fn ended(ended: Ended) -> &'static str {
         Ended::OriginalFailed => {
             "the original failed, and without it the others answer nothing (--force measures them all the same)"
         }
+        Ended::ServerLost => "an RPC server was not there any more",
         Ended::Unfinished => "the record is unfinished",
     }
 }

@@ -135,7 +135,9 @@ pub(crate) fn execute<E>(
         match attempt.make() {
             Ok(done) => worker = done.map(|done| QualityWorker { retried: first_exit, ..done }),
             // One of several may have taken the worker down: each gets one of its own. What it said itself is true of all of them.
-            Err(exit) if group.len() > 1 && !matches!(exit, WorkerExit::Reported { .. }) => {
+            Err(exit)
+                if group.len() > 1 && !matches!(exit, WorkerExit::Reported { .. } | WorkerExit::ServerLost { .. }) =>
+            {
                 groups.extend(group.iter().rev().map(|&candidate| Group::new(vec![candidate])));
                 continue;
             }
@@ -148,15 +150,19 @@ pub(crate) fn execute<E>(
                     Some(first) => format!("{exit}; a first attempt: {first}"),
                     None => exit.to_string(),
                 };
+                let stage = exit.stage(Stage::Quality);
                 for &candidate in &group {
-                    fail(run, candidate, &reason);
+                    fail(run, candidate, stage, &reason);
                 }
                 // Without candidates the original's log-probabilities were wanted, and nobody else can say that there are none.
-                alone = group.is_empty().then_some(Outcome::Failed { stage: Stage::Quality, reason });
+                alone = group.is_empty().then_some(Outcome::Failed { stage, reason });
             }
         }
         let entry = Entry::Compared(Box::new(finished(run, &group, worker, alone)));
         note(run, &entry, save)?;
+        if run.server_lost().is_some() {
+            return Ok(());
+        }
     }
     if inputs.without_original() { Ok(()) } else { bits::execute(bench, &inputs.texts, run, save) }
 }
@@ -282,9 +288,9 @@ fn result_of(run: &mut Run, candidate: usize) -> Option<&mut CandidateQuality> {
     run.quality.as_mut()?.results.iter_mut().find(|result| result.candidate == candidate)
 }
 
-fn fail(run: &mut Run, candidate: usize, reason: &str) {
+fn fail(run: &mut Run, candidate: usize, stage: Stage, reason: &str) {
     if let Some(result) = result_of(run, candidate) {
-        result.outcome = Outcome::Failed { stage: Stage::Quality, reason: reason.into() };
+        result.outcome = Outcome::Failed { stage, reason: reason.into() };
     }
 }
 
