@@ -16,6 +16,7 @@ use crate::{
         doctor::{Check, Level, LiveState, checks, worst},
         energy::{EnergyAtRest, EnergyMeter},
         nvml::Gpus,
+        readings::readable,
         steadiness::Scatter,
     },
     record::Build,
@@ -53,6 +54,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
         scatter: Scatter::of(&probe::calculation_ns(&clock, threads.n_threads, CALCULATIONS)),
         energy: EnergyAtRest { used, absent: meter.absent().to_vec() },
         gpus: nvidia.as_ref().map_or_else(|_| Vec::new(), Gpus::states),
+        readings: readable(),
     };
     let checks = checks(&machine, &build, &live);
     if args.json { print_json(&checks) } else { print_text(&describe(&build, &checks)?) }

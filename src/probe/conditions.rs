@@ -88,7 +88,7 @@ fn between(before: &Counters, after: &Counters, elapsed_ns: u64) -> Conditions {
     }
 }
 
-fn celsius() -> Option<f64> {
+pub(super) fn celsius() -> Option<f64> {
     let components = Components::new_with_refreshed_list().ok()?;
     hottest(components.iter().filter_map(|c| Some((c.label(), c.temperature()?))))
 }

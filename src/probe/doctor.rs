@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{energy::EnergyAtRest, machine::Host, nvml::GpuState, steadiness::Scatter, threads::DefaultThreads};
+use super::{
+    energy::EnergyAtRest, machine::Host, nvml::GpuState, readings::Readable, steadiness::Scatter,
+    threads::DefaultThreads,
+};
 use crate::{
     record::{Build, Conditions, Machine},
     thresholds::{self, AtRest},
@@ -50,6 +53,8 @@ pub(crate) struct LiveState {
     pub energy: EnergyAtRest,
     /// As NVIDIA's driver sees them; none where there is none.
     pub gpus: Vec<GpuState>,
+    /// From [`super::readings::readable`].
+    pub readings: Readable,
 }
 
 /// Every check, in the order to read them: what makes numbers wrong first, what makes them noisy after.
@@ -71,6 +76,7 @@ pub(crate) fn checks(machine: &Machine, build: &Build, live: &LiveState) -> Vec<
         clock_step(live.timer_ns),
         energy(&live.energy),
         host(&live.host),
+        readings(&live.readings),
     ];
     checks.extend(live.gpus.iter().map(|gpu| gpu_state(machine, gpu)));
     checks
@@ -166,6 +172,25 @@ fn devices(machine: &Machine, build: &Build) -> Check {
         return not_good(NAME, Level::Bad, finding, "build again with `make`: not even the CPU backend is there");
     }
     good(NAME, found)
+}
+
+/// What of the table in docs/platforms.md is to be had.
+fn readings(Readable { read, not_told_here, absent, amiss }: &Readable) -> Check {
+    const NAME: &str = "readings";
+    let of = read + not_told_here.len() + absent.len() + amiss.len();
+    let named = |head: &str, list: &[&str]| {
+        if list.is_empty() { String::new() } else { format!("; {head}: {}", list.join(", ")) }
+    };
+    let finding = format!(
+        "{read} of {of} are to be had{}{}",
+        named("not on this machine", absent),
+        named("not told by this system", not_told_here)
+    );
+    if amiss.is_empty() {
+        return good(NAME, finding);
+    }
+    let remedy = "let this process read /proc and /sys: a sandbox or a mount option keeps them from it";
+    not_good(NAME, Level::Warning, format!("{finding}{}", named("missing, though this system tells it", amiss)), remedy)
 }
 
 // Checks of the configuration: what is so for the whole run.

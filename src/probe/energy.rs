@@ -165,6 +165,11 @@ impl EnergyMeter {
         }
     }
 
+    /// Whether nothing is counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counters.is_empty()
+    }
+
     /// Why something is not counted.
     pub(crate) fn absent(&self) -> &[Unreadable] {
         &self.absent

@@ -98,7 +98,7 @@ fn pretty_name(os_release: &str) -> Option<String> {
 }
 
 /// Any mains that is on: no. Else a battery of the machine (not of a mouse) that is draining: yes. No sign of either: unknown.
-fn on_battery(power_supply: &Path) -> Option<bool> {
+pub(super) fn on_battery(power_supply: &Path) -> Option<bool> {
     let read = |supply: &Path, name: &str| {
         fs::read_to_string(supply.join(name)).map(|text| text.trim().to_owned()).unwrap_or_default()
     };

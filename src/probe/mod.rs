@@ -15,6 +15,7 @@ pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod nvml;
 pub(crate) mod oom;
+pub(crate) mod readings;
 pub(crate) mod rpc;
 pub(crate) mod sampler;
 pub(crate) mod steadiness;

@@ -84,7 +84,25 @@ fn live() -> LiveState {
             absent: Vec::new(),
         },
         gpus: Vec::new(),
+        readings: Readable { read: 20, absent: vec!["frequency governor"], ..Readable::default() },
     }
+}
+
+#[test]
+fn what_is_not_read_is_named_and_a_fault_where_the_system_tells_it() {
+    let row = |readings| one("readings", &machine(), &build(), &LiveState { readings, ..live() });
+    let absent = row(live().readings);
+    assert_eq!(
+        (absent.level, absent.finding.as_str()),
+        (Level::Good, "20 of 21 are to be had; not on this machine: frequency governor")
+    );
+    let other =
+        row(Readable { read: 9, not_told_here: vec!["its exact peak", "mains or battery"], ..Readable::default() });
+    assert_eq!(other.level, Level::Good);
+    assert_eq!(other.finding, "9 of 11 are to be had; not told by this system: its exact peak, mains or battery");
+    let hidden = row(Readable { read: 22, amiss: vec!["its exact peak"], ..Readable::default() });
+    assert_eq!(hidden.level, Level::Warning);
+    assert!(hidden.finding.contains("missing") && hidden.remedy.is_some_and(|remedy| remedy.contains("/proc")));
 }
 
 /// The one check of that name, with what every check must keep.
@@ -101,7 +119,7 @@ fn one(name: &str, machine: &Machine, build: &Build, live: &LiveState) -> Check 
 fn a_good_machine_is_good_throughout() {
     let checks = checks(&machine(), &build(), &live());
     assert_eq!(worst(&checks), Level::Good, "{checks:#?}");
-    assert_eq!(checks.len(), 16);
+    assert_eq!(checks.len(), 17);
 }
 
 #[test]
