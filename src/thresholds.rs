@@ -73,6 +73,13 @@ pub(crate) const SWITCHES_PER_S: f64 = 200.0;
 /// MiB that come back from swap during a run: what some other program may get without harm to a measurement.
 pub(crate) const SWAPPED_IN_MIB: f64 = 1.0;
 
+/// Share by which a device's free memory may fall otherwise than llama.cpp's account of it says: drivers allocate in pages of megabytes.
+pub(crate) const DEVICE_MEMORY_TOLERANCE: f64 = 0.05;
+
+/// What a backend may keep on a device besides. CUDA's kernels and handles took 172 MiB on an H200, whatever the model; other GPUs and
+/// drivers may take some times that.
+pub(crate) const DEVICE_CONTEXT_BYTES: u64 = 512 << 20;
+
 /// Share by which the CPU's frequency may fall from the first visit to the last: a thermal or power limit takes more, the
 /// governor's wandering less.
 pub(crate) const FREQUENCY_FALL: f64 = 0.05;

@@ -4,9 +4,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::series::{self, total, visits};
+use super::{
+    device_memory::{self, DeviceUse},
+    series::{self, total, visits},
+};
 use crate::{
-    record::{Buffer, CacheState, DeviceMemory, Load, Mark, Memory, Run, Visit},
+    record::{Buffer, CacheState, Load, Mark, Memory, Run, Visit},
     stats,
     units::{GIB, KIB, NS_PER_S},
 };
@@ -79,10 +82,12 @@ pub struct MemorySummary {
     pub buffers: Vec<Buffer>,
     /// Its sums.
     pub totals: BufferTotals,
-    /// From the header: weights plus KV cache for the largest context; `None` when it can't be known.
+    /// Weights that llama.cpp holds a second time, laid out anew for the CPU, by its own account.
+    pub repacked_bytes: u64,
+    /// From the header: weights, those expected a second time, and the KV cache for the largest context; `None` when it can't be known.
     pub expected_bytes: Option<u64>,
-    /// Device memory.
-    pub devices: Vec<DeviceMemory>,
+    /// Memory of devices, read once with no other model loaded.
+    pub devices: Vec<DeviceUse>,
     /// Readings a second.
     pub readings_per_s: f64,
     /// Share of one core the readings cost.
@@ -112,8 +117,6 @@ pub(super) fn memory(run: &Run, model: usize, level_bytes: Option<f64>) -> Optio
     let peak_bytes = level_bytes.map_or_else(|| stats::median(&peaks).ok(), Some)?;
     let initial_bytes = medians(&|m| Some(m.initial.rss_bytes as f64))?;
     let last = visits.last()?;
-    let of_round = last.memory.as_ref()?;
-    let alone = run.probes.iter().find(|probe| probe.model == model);
     let sum = |of: fn(&Buffer) -> u64| total(last.buffers.iter().map(of));
     let facts = run.subjects[model].model.facts.as_ref();
     Some(MemorySummary {
@@ -133,8 +136,10 @@ pub(super) fn memory(run: &Run, model: usize, level_bytes: Option<f64>) -> Optio
             context_bytes: sum(|b| b.context_bytes),
             compute_bytes: sum(|b| b.compute_bytes),
         },
-        expected_bytes: facts.and_then(|f| Some(f.weights_bytes.saturating_add(f.expected_kv_bytes?))),
-        devices: alone.map_or_else(|| of_round.devices.clone(), |probe| probe.devices.clone()),
+        repacked_bytes: total(last.buffers.iter().filter(|b| b.is_repacked()).map(|b| b.weights_bytes)),
+        expected_bytes: facts
+            .and_then(|f| Some(total([f.weights_bytes, f.expected_repacked_bytes.unwrap_or(0), f.expected_kv_bytes?]))),
+        devices: device_memory::of_model(run, model),
         readings_per_s: readings_per_second(&visits)?,
         sampling_cpu_share: sampling_share(&visits),
     })

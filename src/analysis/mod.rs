@@ -7,6 +7,7 @@ pub(crate) mod comparable;
 mod context;
 mod costs;
 mod defects;
+mod device_memory;
 pub(crate) mod diff;
 pub(crate) mod history;
 mod model;
@@ -34,6 +35,7 @@ pub(crate) use context::Context;
 pub(crate) use costs::MemorySummary;
 #[cfg(test)]
 pub(crate) use costs::{BufferTotals, LoadSummary};
+pub(crate) use device_memory::DeviceUse;
 pub(crate) use model::ModelAnalysis;
 pub(crate) use pareto::Axis;
 pub(crate) use quality::{DomainFigures, Figure, Figures, KldKind, QualityAnalysis, QualityVerdict};

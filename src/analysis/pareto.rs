@@ -10,7 +10,7 @@ use super::{
     verdict::{self, Verdict},
 };
 use crate::{
-    metric::{MetricId, adjusted},
+    metric::{MetricId, adjusted, memory_of_weights},
     record::{Phase, Prefer, Role, Run, WindowMeans, round_value::log_ratios},
     stats,
 };
@@ -125,8 +125,7 @@ pub(super) fn first(run: &Run, phase: Phase) -> Option<MetricId> {
 
 /// The memory that a model's weights take: a device's where one computes for it.
 pub(super) fn weights_in(run: &Run, model: usize) -> MetricId {
-    let on_device = run.machine.lends_device_to(&run.subjects[model].settings);
-    if on_device { MetricId::DeviceMemory } else { MetricId::PeakMemory }
+    memory_of_weights(&run.machine, &run.subjects[model].settings)
 }
 
 /// Pairs of models that are compared in each respect. Their intervals are adjusted for that many (Bonferroni).

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use super::device_memory::{self, DeviceUse};
 use crate::{
     metric::{self, Better, MetricId, Unit},
     record::{CacheState, DeviceMemory, Load, MemorySeries, Protocol, Run, Sample, Visit, round_value},
@@ -265,17 +266,15 @@ pub(super) fn total(parts: impl IntoIterator<Item = u64>) -> u64 {
 
 /// From the probe, which saw the subject alone; older records have a reading a round, beside other subjects.
 fn device_memory(run: &Run, model: usize) -> Series {
-    let taken = |devices: &[DeviceMemory]| {
-        (!devices.is_empty())
-            .then(|| devices.iter().map(|d| d.free_before_bytes.saturating_sub(d.free_after_bytes) as f64).sum::<f64>())
-    };
     let id = MetricId::DeviceMemory;
-    let Some(probe) = run.probes.iter().find(|probe| probe.model == model) else {
-        return series(run, model, id, |visit| taken(&visit.memory.as_ref()?.devices));
-    };
-    let by_round: Vec<(u32, f64)> = taken(&probe.devices).map(|bytes| (0, bytes)).into_iter().collect();
-    let best = by_round.first().map(|(_, bytes)| *bytes);
-    Series { id, by_round, best, cost_s: None, cache: None }
+    if run.probes.iter().all(|probe| probe.model != model) {
+        let fell = |d: &DeviceMemory| d.free_before_bytes.saturating_sub(d.free_after_bytes) as f64;
+        let all = |devices: &[DeviceMemory]| (!devices.is_empty()).then(|| devices.iter().map(fell).sum::<f64>());
+        return series(run, model, id, |visit| all(&visit.memory.as_ref()?.devices));
+    }
+    let devices = device_memory::of_model(run, model);
+    let taken = (!devices.is_empty()).then(|| total(devices.iter().map(DeviceUse::taken_bytes)) as f64);
+    Series { id, by_round: taken.map(|bytes| (0, bytes)).into_iter().collect(), best: taken, cost_s: None, cache: None }
 }
 
 fn series(run: &Run, model: usize, id: MetricId, value: impl Fn(&Visit) -> Option<f64>) -> Series {

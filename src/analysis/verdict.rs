@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::series::{OfMetric, Series};
 use crate::{
-    metric::{Better, MetricId, Verdicts, Word},
+    metric::{Better, Family, MetricId, Verdicts, Word},
     record::{Protocol, Run, Workload, round_value::log_ratios},
     stats,
 };
@@ -102,7 +102,8 @@ pub(super) fn compare(own: &[Series], original: &[Series], verdicts: Verdicts, p
         let ratio = interval.as_ref().map(|e| e.value).or_else(|| stats::median(&d).ok().map(f64::exp));
         let spec = own.id.spec();
         let strict = verdicts.level(spec.family, protocol.confidence);
-        let judged = stats::paired_effect(&d, strict).ok();
+        let judged =
+            Some(spec.family).filter(|family| *family != Family::Exact).and(stats::paired_effect(&d, strict).ok());
         Comparison {
             id: own.id.clone(),
             ratio,

@@ -171,7 +171,7 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
     let clock = Arc::new(Monotonic::start());
     check_some_can_run(&subjects)?;
     check_some_work_fits(&subjects, &plan)?;
-    subjects::expect_kv_cache(&mut subjects, &plan);
+    subjects::expect_memory(&mut subjects, &plan, &machine, &build);
     if !execution.force {
         fits::refuse(&mut subjects, &machine, &plan);
         check_original(&subjects)?;

@@ -31,9 +31,11 @@ pub(super) fn too_much(subject: &Subject, machine: &Machine, plan: &Plan) -> Opt
 
 /// What a model to be timed takes, as a sum.
 pub(super) fn sum(budget: MemoryBudget) -> String {
-    let MemoryBudget { weights, kv, compute, logits: _ } = budget;
+    let MemoryBudget { weights, repacked, kv, compute, logits: _ } = budget;
+    let again =
+        if repacked > 0 { format!(" + {} of them laid out anew for this CPU", size(repacked)) } else { String::new() };
     format!(
-        "weights {} + KV cache {} + compute buffers {} = {}",
+        "weights {}{again} + KV cache {} + compute buffers {} = {}",
         size(weights),
         kv.map_or_else(|| "unknown".into(), size),
         size(compute),

@@ -31,7 +31,7 @@ pub(super) fn show(
     types: &[QuantType],
     forced: bool,
 ) -> Result<Exit> {
-    subjects::expect_kv_cache(&mut found, plan);
+    subjects::expect_memory(&mut found, plan, &environment.machine, &environment.build);
     if !forced {
         fits::refuse(&mut found, &environment.machine, plan);
     }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Event, Observer},
     gguf, models,
-    record::{MadeFrom, Model, ModelFacts, Outcome, Plan, Role, Settings, Stage, Subject, TensorGroup, TokenizerFacts},
+    record::{
+        Build, Machine, MadeFrom, Model, ModelFacts, Outcome, Plan, Role, Settings, Stage, Subject, TensorGroup,
+        TokenizerFacts,
+    },
     text::printable,
 };
 
@@ -117,10 +120,14 @@ pub(super) fn compare_with_file(found: &mut Vec<Found>, file: &Path, name: Optio
     found.insert(0, Found::unread(subject, file.into()));
 }
 
-/// Adds what depends on the plan: the KV cache to expect.
-pub(super) fn expect_kv_cache(found: &mut [Found], plan: &Plan) {
+/// Adds what depends on the plan, the machine and the build: the KV cache to expect, and the weights held twice.
+pub(super) fn expect_memory(found: &mut [Found], plan: &Plan, machine: &Machine, build: &Build) {
+    let instructions = build.compiled_to_use();
     for Found { subject, shape, .. } in found {
-        let (Some(facts), Some(shape)) = (&mut subject.model.facts, shape) else { continue };
+        let Some(facts) = &mut subject.model.facts else { continue };
+        let repacked = gguf::repacked_bytes(&facts.tensors, &subject.settings, machine, &instructions);
+        facts.expected_repacked_bytes = Some(repacked);
+        let Some(shape) = shape else { continue };
         let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
         let types = (subject.settings.type_k.into(), subject.settings.type_v.into());
         facts.expected_kv_bytes = shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
@@ -181,6 +188,7 @@ fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> Result<Model
         chat_template: facts.chat_template.is_some(),
         imatrix: facts.imatrix.as_ref().map(imatrix),
         expected_kv_bytes: None,
+        expected_repacked_bytes: None,
         made_from,
     })
 }

@@ -11,7 +11,7 @@ pub(crate) use id::Layout;
 pub use id::MetricId;
 #[cfg(test)]
 pub(crate) use plan::tests::{all_work, every_metric};
-pub(crate) use plan::{of_workloads, request};
+pub(crate) use plan::{memory_of_weights, of_workloads, request};
 pub use spec::Word;
 pub(crate) use spec::{Better, Family, Section, Unit};
 #[cfg(test)]

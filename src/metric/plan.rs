@@ -1,7 +1,7 @@
 //! From what is to be done to what is measured by it: the metrics of a plan, and the names of its synthetic work.
 
 use super::id::{Layout, MetricId, Shape};
-use crate::record::{Phase, Plan, Workload, WorkloadKind, is_primary};
+use crate::record::{Machine, Phase, Plan, Settings, Workload, WorkloadKind, is_primary};
 
 impl WorkloadKind {
     /// The metric that synthetic work gives; `None` of prompts, which give those of their category.
@@ -31,6 +31,11 @@ impl Workload {
     pub(crate) fn synthetic(kind: WorkloadKind) -> Option<Self> {
         Some(Self { id: kind.metric()?.to_string(), kind })
     }
+}
+
+/// The memory that weights take: a device's where one holds them, else the machine's.
+pub(crate) fn memory_of_weights(machine: &Machine, settings: &Settings) -> MetricId {
+    if machine.lends_device_to(settings) { MetricId::DeviceMemory } else { MetricId::PeakMemory }
 }
 
 /// The metrics of a category of prompts.

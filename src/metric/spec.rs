@@ -86,7 +86,7 @@ impl Word {
 /// Verdicts that are adjusted for their number together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Speed of the synthetic work, load, memory.
+    /// Speed of the synthetic work, load, resident memory.
     Primary,
     /// Speed at a depth of context.
     Depth,
@@ -94,6 +94,8 @@ pub(crate) enum Family {
     Category,
     /// One line over all work, and the time of a request.
     Overall,
+    /// Read once, alone: a figure without uncertainty needs no verdict.
+    Exact,
     /// What quantizing did to the output. It is compared by windows, not by rounds, and gets no verdict of this kind.
     Quality,
 }
@@ -161,15 +163,15 @@ impl MetricId {
             column,
             left_out,
         };
-        let memory = |column, left_out| MetricSpec {
+        let memory = |family, column| MetricSpec {
             unit: Unit::Bytes,
             better: Better::Lower,
-            family: Family::Primary,
+            family,
             section: Section::Memory,
             more: Word::Larger,
             less: Word::Smaller,
             column,
-            left_out,
+            left_out: &[],
         };
         let quality = |unit, better, column| MetricSpec {
             unit,
@@ -202,8 +204,8 @@ impl MetricId {
                 column: column("load", 3),
                 left_out: &[],
             },
-            Self::PeakMemory => memory(column("peak memory", 0), &[]),
-            Self::DeviceMemory => memory(None, OWN_SECTION),
+            Self::PeakMemory => memory(Family::Primary, column("peak memory", 0)),
+            Self::DeviceMemory => memory(Family::Exact, column("device memory", 0)),
             Self::Category { .. } => rate(Family::Category, Section::Prompts, None, OWN_SECTION),
             Self::Overall => rate(
                 Family::Overall,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Family, MetricId, of_workloads};
+use super::{Family, of_workloads};
 use crate::record::{Run, Workload};
 
 /// Verdicts a plan draws, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
@@ -22,10 +22,10 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// Those of a plan's work. `on_device`: a device computes, so that its memory is measured, too.
-    pub(crate) fn of(workloads: &[Workload], n_candidates: usize, on_device: bool) -> Self {
+    /// Those of a plan's work.
+    pub(crate) fn of(workloads: &[Workload], n_candidates: usize) -> Self {
         let mut found = Self::default();
-        for id in of_workloads(workloads).iter().filter(|id| on_device || **id != MetricId::DeviceMemory) {
+        for id in &of_workloads(workloads) {
             if let Some(drawn) = found.of_mut(id.spec().family) {
                 *drawn += n_candidates;
             }
@@ -35,8 +35,7 @@ impl Verdicts {
 
     /// Those of a run, whether it is under way or over.
     pub(crate) fn of_run(run: &Run) -> Self {
-        let on_device = run.subjects.iter().any(|subject| run.machine.lends_device_to(&subject.settings));
-        Self::of(&run.plan.workloads, run.subjects.len().saturating_sub(1), on_device)
+        Self::of(&run.plan.workloads, run.subjects.len().saturating_sub(1))
     }
 
     fn of_mut(&mut self, family: Family) -> Option<&mut usize> {
@@ -45,7 +44,7 @@ impl Verdicts {
             Family::Depth => Some(&mut self.depths),
             Family::Category => Some(&mut self.categories),
             Family::Overall => Some(&mut self.overall),
-            Family::Quality => None,
+            Family::Exact | Family::Quality => None,
         }
     }
 
@@ -63,11 +62,11 @@ pub(crate) fn adjusted(confidence: f64, verdicts: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::all_work;
+    use crate::metric::{MetricId, all_work};
 
     #[test]
     fn a_family_is_counted_for_every_candidate_and_adjusted_for_its_own_number() {
-        let verdicts = Verdicts::of(&all_work(), 2, false);
+        let verdicts = Verdicts::of(&all_work(), 2);
         // pp512, tg128, pp512x8, tg128x8, load and peak memory; pp512 and tg128 at a depth; pp and tg of one category.
         assert_eq!(verdicts, Verdicts { primary: 12, depths: 4, categories: 4, overall: 4 });
         assert!((verdicts.level(Family::Primary, 0.95) - (1.0 - 0.05 / 12.0)).abs() < 1e-12);
@@ -76,8 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_device_counts_where_one_computes() {
-        let [without, with] = [false, true].map(|on_device| Verdicts::of(&all_work(), 6, on_device));
-        assert_eq!(with, Verdicts { primary: without.primary + 6, ..without });
+    fn memory_of_a_device_is_exact_and_draws_no_verdict() {
+        let all = of_workloads(&all_work());
+        assert!(all.contains(&MetricId::DeviceMemory));
+        let primary = all.iter().filter(|id| id.spec().family == Family::Primary);
+        assert!(primary.clone().all(|id| *id != MetricId::DeviceMemory));
+        assert_eq!(Verdicts::of(&all_work(), 6).primary, 6 * primary.count());
     }
 }

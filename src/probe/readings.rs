@@ -125,7 +125,7 @@ const READINGS: &[Reading] = &[
         !EnergyMeter::find(Path::new("/sys"), Vec::new()).is_empty()
     }),
     Reading {
-        what: "NVIDIA GPUs: energy, clocks, temperature, limits",
+        what: "state and energy of NVIDIA GPUs",
         sources: [Some("NVML"), Some("NVML"), None, Some("NVML")],
         always: false,
         is_here: || Gpus::load().is_ok(),

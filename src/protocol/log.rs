@@ -33,7 +33,7 @@ pub(crate) fn buffers(log: &str) -> Vec<Buffer> {
             let (context_bytes, compute_bytes) = largest.get(name).copied().unwrap_or_default();
             Buffer {
                 name: name.clone(),
-                host: name.starts_with("CPU") || name.ends_with("_Host"),
+                host: name.starts_with("CPU") || name == "AMX" || name.ends_with("_Host"),
                 weights_bytes: weights.get(name).copied().unwrap_or_default(),
                 context_bytes,
                 compute_bytes,

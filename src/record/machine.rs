@@ -49,13 +49,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Whether one of its devices computes for a subject with these settings, so that it holds weights as well.
+    /// Whether one of its devices holds weights of a subject with these settings, and so computes for it.
     pub(crate) fn lends_device_to(&self, settings: &Settings) -> bool {
-        match settings.device {
-            Device::Cpu => false,
-            Device::Auto => settings.n_gpu_layers != 0 && self.devices.iter().any(|device| device.kind.is_gpu()),
-            Device::Cuda | Device::Metal | Device::Vulkan => true,
-        }
+        settings.n_gpu_layers != 0
+            && match settings.device {
+                Device::Cpu => false,
+                Device::Auto => self.devices.iter().any(|device| device.kind.is_gpu()),
+                Device::Cuda | Device::Metal | Device::Vulkan => true,
+            }
     }
 }
 

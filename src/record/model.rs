@@ -108,6 +108,9 @@ pub struct ModelFacts {
     pub imatrix: Option<String>,
     /// Expected KV cache for the plan's largest context, from the header; `None` when the architecture is not a plain attention one.
     pub expected_kv_bytes: Option<u64>,
+    /// Weights that llama.cpp is expected to hold a second time, laid out anew for this CPU; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_repacked_bytes: Option<u64>,
     /// What this run made it from, when it did.
     pub made_from: Option<MadeFrom>,
 }

@@ -305,6 +305,14 @@ pub struct Buffer {
     pub compute_bytes: u64,
 }
 
+impl Buffer {
+    /// Whether it holds weights laid out anew for the CPU, by the names of ggml's buffer types for that.
+    pub(crate) fn is_repacked(&self) -> bool {
+        self.name == "AMX"
+            || ["CPU_REPACK", "CPU_KLEIDIAI", "CPU_AARCH64"].iter().any(|name| self.name.starts_with(name))
+    }
+}
+
 /// Untimed work before the first sample.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {

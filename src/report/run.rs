@@ -287,7 +287,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         | WarningKind::TooNoisy
         | WarningKind::WarmupTooShort
         | WarningKind::Throttling => Some("speed"),
-        WarningKind::MemoryNearFull | WarningKind::Swapping => Some("memory"),
+        WarningKind::MemoryNearFull | WarningKind::DeviceMemoryDisagrees | WarningKind::Swapping => Some("memory"),
         WarningKind::CacheMixed => Some("load"),
         WarningKind::PromptTooLong | WarningKind::PromptFormsDiffer | WarningKind::ChatTemplateUnused => {
             Some("prompts")

@@ -16,6 +16,8 @@ const F32: u64 = 4;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MemoryBudget {
     pub(crate) weights: u64,
+    /// Weights that are held a second time, laid out anew for the CPU.
+    pub(crate) repacked: u64,
     /// `None` where the header does not tell it.
     pub(crate) kv: Option<u64>,
     pub(crate) compute: u64,
@@ -29,14 +31,15 @@ impl MemoryBudget {
         let facts = subject.model.facts.as_ref()?;
         let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
         let (weights, kv) = (facts.weights_bytes, facts.expected_kv_bytes);
-        Some(Self { weights, kv, compute: compute(facts, &subject.settings, n_ctx), logits: 0 })
+        let repacked = facts.expected_repacked_bytes.unwrap_or(0);
+        Some(Self { weights, repacked, kv, compute: compute(facts, &subject.settings, n_ctx), logits: 0 })
     }
 
     /// To have windows of `n_ctx` tokens scored; nothing of a subject whose header is not known.
     pub(crate) fn to_score(subject: &Subject, file: &Path, n_ctx: u32) -> Self {
         let Some(facts) = &subject.model.facts else { return Self::default() };
-        let weights = facts.weights_bytes;
-        let Ok(shape) = WindowShape::new(n_ctx as usize) else { return Self { weights, ..Self::default() } };
+        let (weights, repacked) = (facts.weights_bytes, facts.expected_repacked_bytes.unwrap_or(0));
+        let Ok(shape) = WindowShape::new(n_ctx as usize) else { return Self { weights, repacked, ..Self::default() } };
         let settings = &subject.settings;
         let micro_batches = MicroBatches::new(shape, settings.n_ubatch as usize);
         let cells = u32::try_from(micro_batches.n_seq).unwrap_or(u32::MAX).saturating_mul(n_ctx);
@@ -46,6 +49,7 @@ impl MemoryBudget {
         });
         Self {
             weights,
+            repacked,
             kv,
             compute: compute(facts, settings, cells),
             logits: (micro_batches.max_rows(shape) as u64).saturating_mul(u64::from(facts.tokenizer.n_vocab)) * F32,
@@ -53,8 +57,8 @@ impl MemoryBudget {
     }
 
     pub(crate) fn total(self) -> u64 {
-        let Self { weights, kv, compute, logits } = self;
-        [weights, kv.unwrap_or(0), compute, logits].into_iter().fold(0, u64::saturating_add)
+        let Self { weights, repacked, kv, compute, logits } = self;
+        [weights, repacked, kv.unwrap_or(0), compute, logits].into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -122,14 +126,23 @@ mod tests {
         let run = run();
         let original = &run.subjects[0];
         // 134 M weights in F16; a vocabulary of 49,152 and a width of 576; micro-batches of 512.
-        let expected =
-            MemoryBudget { weights: 268_435_456, kv: Some(12_582_912), compute: 512 * (49_152 + 576) * 4, logits: 0 };
+        let expected = MemoryBudget {
+            weights: 268_435_456,
+            kv: Some(12_582_912),
+            compute: 512 * (49_152 + 576) * 4,
+            ..MemoryBudget::default()
+        };
         assert_eq!(MemoryBudget::to_time(original, &run.plan), Some(expected));
         assert_eq!(MemoryBudget::to_time(&run.subjects[4], &run.plan), None, "its header could not be read");
         // Of a window of 512, 255 positions are scored; there is no file to tell the KV cache.
         let scored = MemoryBudget { kv: None, logits: 255 * 49_152 * 4, ..expected };
         assert_eq!(MemoryBudget::to_score(original, Path::new("none"), 512), scored);
         assert_eq!(scored.total(), scored.weights + scored.compute + scored.logits);
+        let mut twice = original.clone();
+        twice.model.facts.as_mut().expect("facts").expected_repacked_bytes = Some(1000);
+        let budget = MemoryBudget::to_time(&twice, &run.plan).expect("facts");
+        assert_eq!((budget.repacked, budget.total()), (1000, expected.total() + 1000));
+        assert_eq!(MemoryBudget::to_score(&twice, Path::new("none"), 512).total(), scored.total() + 1000);
     }
 
     #[test]

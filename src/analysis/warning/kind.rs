@@ -60,6 +60,8 @@ pub enum WarningKind {
     ChatTemplateUnused,
     /// A peak came close to what there was.
     MemoryNearFull,
+    /// A device's free memory fell otherwise than llama.cpp's account of it says.
+    DeviceMemoryDisagrees,
     /// A worker was lost and its visit made again.
     Retried,
     /// Made from a file that was itself quantized.
@@ -98,6 +100,7 @@ impl WarningKind {
             Self::PromptFormsDiffer => "prompt_forms_differ",
             Self::ChatTemplateUnused => "chat_template_unused",
             Self::MemoryNearFull => "memory_near_full",
+            Self::DeviceMemoryDisagrees => "device_memory_disagrees",
             Self::Retried => "retried",
             Self::Requantized => "requantized",
             Self::TypeContradicted => "type_contradicted",

@@ -36,6 +36,7 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
         found.extend(models::cache_mixed(run, index));
         found.extend(models::prompts_too_long(run, index));
         found.extend(models::memory_near_full(run, model));
+        found.extend(models::device_memory(model));
         found.extend(models::retried(run, index));
         found.extend(models::requantized(run, index));
         found.extend(models::type_contradicted(run, index));

@@ -2,9 +2,10 @@
 
 use super::kind::{Warning, WarningKind, of_model, original, percent};
 use crate::{
-    analysis::{model::ModelAnalysis, series::visits},
+    analysis::{device_memory::DeviceUse, model::ModelAnalysis, series::visits},
     record::{CacheState, MadeFrom, Purpose, Run, Skipped, Subject, Workload, WorkloadKind, round_value},
     thresholds::{LARGER_THAN_ORIGINAL, PEAK_OF_AVAILABLE},
+    units::MIB,
 };
 
 pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
@@ -75,10 +76,14 @@ pub(super) fn cache_mixed(run: &Run, model: usize) -> Option<Warning> {
 }
 
 pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warning> {
-    let peak = model.memory.as_ref()?.peak_bytes;
-    let share = peak / run.machine.available_bytes.max(1) as f64;
+    let memory = model.memory.as_ref()?;
+    let of_device = |device: &DeviceUse| device.taken_bytes() as f64 / device.free_before_bytes.max(1) as f64;
+    let host =
+        (memory.peak_bytes / run.machine.available_bytes.max(1) as f64, "the memory that was available".to_owned());
+    let devices = memory.devices.iter().map(|device| (of_device(device), format!("what was free on {}", device.name)));
+    let (share, what) = devices.chain([host]).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (share > PEAK_OF_AVAILABLE).then(|| {
-        let evidence = format!("its peak was {} of the memory that was available", percent(share));
+        let evidence = format!("its peak was {} of {what}", percent(share));
         of_model(
             WarningKind::MemoryNearFull,
             &model.name,
@@ -86,6 +91,26 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
             "close other programs, or choose a smaller context or quantization",
         )
     })
+}
+
+/// Whether what a driver says and what llama.cpp says is of the same memory. Another program's allocations are in the one and not in the
+/// other.
+pub(super) fn device_memory(model: &ModelAnalysis) -> Option<Warning> {
+    let disagrees = |device: &&DeviceUse| !device.agrees();
+    let one = model.memory.as_ref()?.devices.iter().find(disagrees)?;
+    let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / MIB);
+    let evidence = format!(
+        "the free memory of {} fell by {} when it was loaded, and llama.cpp's account of it there is {}",
+        one.name,
+        mib(one.taken_bytes()),
+        mib(one.account_bytes)
+    );
+    Some(of_model(
+        WarningKind::DeviceMemoryDisagrees,
+        &model.name,
+        evidence,
+        "close what else uses the device and repeat: another program's memory is in the first figure",
+    ))
 }
 
 /// The second attempt's figures are as good as any; that there was a first is for the reader to know.

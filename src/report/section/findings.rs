@@ -1,7 +1,7 @@
 //! What a run says, in two or three plain sentences: what an interval supports, what was only seen, what is missing.
 
 use super::{
-    metric::synthetic,
+    metric::{first_memory, synthetic},
     names::{name, original},
     quality, tasks, votes,
 };
@@ -66,7 +66,7 @@ fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
     let top = analysis.models.iter().filter_map(|m| Some((m, ratio_of(m)?))).max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(&key)?))) else { return Vec::new() };
     let (Some(s), base, who) = (comparison(c), name(original), name(model)) else { return Vec::new() };
-    let (times, memory, work) = (&s.value, memory_clause(model), &key);
+    let (times, memory, work) = (&s.value, memory_clause(analysis, model), &key);
     vec![match (c.verdict, &s.brackets) {
         (Some(Verdict::Better(_)), Some(interval)) => {
             format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, &key))
@@ -124,10 +124,15 @@ fn standing(analysis: &Analysis, top: &Comparison, id: &MetricId) -> String {
     }
 }
 
-/// `, in 36 % of the memory [35, 37]`, when there is a comparison.
-fn memory_clause(model: &ModelAnalysis) -> String {
-    let Some(c) = model.comparison(&MetricId::PeakMemory) else { return String::new() };
-    match (c.verdict, c.ratio.filter(|r| r.is_finite())) {
+/// `, in 36 % of the memory`, when there is a comparison.
+fn memory_clause(analysis: &Analysis, model: &ModelAnalysis) -> String {
+    let (id, _) = first_memory(analysis);
+    let Some(c) = model.comparison(&id) else { return String::new() };
+    let ratio = c.ratio.filter(|r| r.is_finite());
+    if id == MetricId::DeviceMemory {
+        return ratio.map_or_else(String::new, |ratio| format!(", in {} of the device memory", percent(ratio)));
+    }
+    match (c.verdict, ratio) {
         (Some(Verdict::NoRelevantDifference), Some(_)) => ", in the same memory".into(),
         (Some(Verdict::NotResolved), _) | (_, None) => String::new(),
         (_, Some(ratio)) => format!(", in {} of the memory", percent(ratio)),
@@ -136,10 +141,17 @@ fn memory_clause(model: &ModelAnalysis) -> String {
 
 /// Who had the least memory, of the original and those told from it; nothing when one that is not told from it had less still.
 fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
-    let peak = |m: &ModelAnalysis| m.metric(&MetricId::PeakMemory).and_then(|p| p.value);
+    let (id, memory) = first_memory(analysis);
+    let peak = |m: &ModelAnalysis| m.metric(&id).and_then(|p| p.value);
     let is_told = |m: &ModelAnalysis| {
-        let verdict = m.comparison(&MetricId::PeakMemory).and_then(|c| c.verdict);
-        !matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved))
+        let c = m.comparison(&id);
+        // Read once, a device's memory has a ratio without an interval.
+        let same = |c: &Comparison| c.ratio.is_some_and(|r| r.ln().abs() <= analysis.equivalence.ln_1p());
+        let exact = id == MetricId::DeviceMemory;
+        let verdict = c.and_then(|c| c.verdict);
+        let untold = matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved));
+        let is_same = exact && c.is_some_and(same);
+        !(untold || is_same)
     };
     let own = peak(original)?;
     let all: Vec<(&ModelAnalysis, f64)> = analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).collect();
@@ -148,7 +160,7 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     if std::ptr::eq(model, original) {
         let bytes = quantity(Unit::Bytes, own);
         return Some(if all.iter().all(|(m, _)| is_told(m)) {
-            format!("The original, {who}, had the lowest peak memory, {bytes}.")
+            format!("The original, {who}, had the lowest {memory}, {bytes}.")
         } else {
             format!("No candidate is shown to need less memory than {who}, {bytes}.")
         });
@@ -156,11 +168,11 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     if all.iter().any(|(_, bytes)| *bytes < least) {
         return None;
     }
-    let ratio = model.comparison(&MetricId::PeakMemory).and_then(comparison);
+    let ratio = model.comparison(&id).and_then(comparison);
     let interval = ratio.as_ref().and_then(|r| r.brackets.clone()).map(|b| format!(" {b}")).unwrap_or_default();
     let times = ratio.map_or(String::new(), |Spread { value, .. }| format!(", {value}{interval}"));
     Some(format!(
-        "{who} had the lowest peak memory: {} against {}{times}.",
+        "{who} had the lowest {memory}: {} against {}{times}.",
         quantity(Unit::Bytes, least),
         quantity(Unit::Bytes, own)
     ))

@@ -23,6 +23,17 @@ pub(crate) fn synthetic(analysis: &Analysis) -> Vec<MetricId> {
     analysis.context.plan.workloads.iter().filter(|w| is(&w.kind)).filter_map(|w| w.kind.metric()).collect()
 }
 
+/// Whether a model takes memory of a device.
+pub(crate) fn on_device(analysis: &Analysis) -> bool {
+    let taken = |m: &ModelAnalysis| m.metric(&MetricId::DeviceMemory).and_then(|metric| metric.value);
+    analysis.models.iter().filter_map(taken).any(|bytes| bytes > 0.0)
+}
+
+/// The memory that is spoken of first: a device's where a model takes some, else the machine's.
+pub(super) fn first_memory(analysis: &Analysis) -> (MetricId, &'static str) {
+    if on_device(analysis) { (MetricId::DeviceMemory, "device memory") } else { (MetricId::PeakMemory, "peak memory") }
+}
+
 /// The scale for a metric over all models.
 pub(crate) fn scale(analysis: &Analysis, id: &MetricId) -> Scale {
     Scale::for_all(id.spec().unit, analysis.models.iter().filter_map(|m| m.metric(id)?.value))

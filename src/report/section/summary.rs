@@ -1,7 +1,7 @@
 //! The summary: one row a model, each figure with its interval and its ratio to the original.
 
 use super::{
-    metric::{scale, synthetic},
+    metric::{on_device, scale, synthetic},
     names::{comparison_failure, failure, name, original, why_missing},
     quality::cells,
 };
@@ -23,6 +23,7 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
     // Where outputs alone are compared, nothing else was looked at.
     if !analysis.context.plan.workloads.is_empty() {
         keys.insert(0, MetricId::Load);
+        keys.extend(on_device(analysis).then_some(MetricId::DeviceMemory));
         keys.push(MetricId::PeakMemory);
     }
     let scales: Vec<Scale> = keys.iter().map(|key| scale(analysis, key)).collect();
@@ -37,6 +38,10 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
             if of_phase > 1 {
                 rank = u8::try_from(4 + of_phase).unwrap_or(u8::MAX);
             }
+        }
+        if *key == MetricId::PeakMemory && on_device(analysis) {
+            // The machine's own stands beside the device's.
+            rank = 2;
         }
         columns.push(Column::number(&column.title, scale.suffix).rank(rank));
     }

@@ -199,6 +199,7 @@ fn memory(run: &Run, model: usize, peak: f64) -> MemorySummary {
         peak_file_bytes: Some(peak - 46e6),
         buffers: visit.buffers.clone(),
         totals: BufferTotals { weights_bytes: facts.weights_bytes, context_bytes: 12 << 20, compute_bytes: 24 << 20 },
+        repacked_bytes: 0,
         expected_bytes: facts.expected_kv_bytes.map(|kv| kv + facts.weights_bytes),
         devices: Vec::new(),
         readings_per_s: 50.0,

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     analysis::{
-        Advice as Findings, Analysis, Axis, Choice, Comparison, Figure as Estimate, Limit, LimitCheck, ModelAnalysis,
-        NoRecommendation, Rank, Source, Unit, Verdict,
+        Advice as Findings, Analysis, Axis, Choice, Comparison, Context, Figure as Estimate, Limit, LimitCheck,
+        ModelAnalysis, NoRecommendation, Rank, Source, Unit, Verdict,
     },
-    metric::{self, MetricId},
+    metric::{self, MetricId, memory_of_weights},
     record::{Phase, Role},
     report::{
         document::{Advice, Cell, Column, Section, Table},
@@ -117,9 +117,8 @@ fn request_time(c: &Comparison, base: &str, request: &str) -> Option<String> {
 
 /// The memory that a model's weights take: a device's where one computes for it.
 fn weights(analysis: &Analysis, model: usize) -> MetricId {
-    let context = &analysis.context;
-    let on_device = context.subjects.get(model).is_some_and(|s| context.machine.lends_device_to(&s.settings));
-    if on_device { MetricId::DeviceMemory } else { MetricId::PeakMemory }
+    let Context { subjects, machine, .. } = &analysis.context;
+    subjects.get(model).map_or(MetricId::PeakMemory, |subject| memory_of_weights(machine, &subject.settings))
 }
 
 /// Generation, the first that the summary shows.
@@ -171,7 +170,7 @@ fn memory(m: &ModelAnalysis, base: &ModelAnalysis, id: &MetricId) -> Option<Stri
         return (own != other && other > 0).then(|| less(own as f64 / other as f64, "file"));
     };
     // A device's memory is read once, so that it has a ratio and no interval.
-    if *id == MetricId::DeviceMemory && c.verdict.is_none() {
+    if *id == MetricId::DeviceMemory {
         return c.ratio.filter(|r| r.is_finite()).map(|r| less(r, "device memory"));
     }
     match c.verdict? {

@@ -4,8 +4,7 @@ mod timeline;
 
 use super::names::name;
 use crate::{
-    analysis::{Analysis, MemorySummary, ModelAnalysis, Unit},
-    record::DeviceMemory,
+    analysis::{Analysis, DeviceUse, MemorySummary, ModelAnalysis, Unit},
     report::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
@@ -13,7 +12,7 @@ use crate::{
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
         },
         number::{Scale, bytes, percent, sig3},
-        text::{inert_line, shorten},
+        text::{inert_line, list, shorten},
     },
 };
 
@@ -21,9 +20,10 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "memory",
         title: "Memory",
-        lead: "Resident memory of each model's own process. Weights mapped from the file are file-backed: the system can drop \
-             and read them again. llama.cpp's account and the size expected from the header stand beside it.",
-        tables: vec![resident(analysis), buffers(analysis)],
+        lead: "Resident memory of each model's own process, and the memory that it takes on devices. Weights mapped from the file are \
+             file-backed: the system can drop and read them again. llama.cpp's account and the size expected from the header stand \
+             beside it.",
+        tables: devices(analysis).into_iter().chain([resident(analysis), buffers(analysis)]).collect(),
         figures: parts(analysis)?.into_iter().chain(timeline::figure(analysis)?).collect(),
     })
 }
@@ -59,20 +59,73 @@ fn resident(analysis: &Analysis) -> Table {
     if !readings.is_empty() {
         t.notes.push(format!("Readings: {}.", readings.join("; ")));
     }
+    let twice = |(m, s): &(&ModelAnalysis, &MemorySummary)| {
+        (s.repacked_bytes > 0).then(|| format!("{} ({})", name(m), bytes(s.repacked_bytes as f64)))
+    };
+    let twice: Vec<String> = with.iter().filter_map(twice).collect();
+    if !twice.is_empty() {
+        t.notes.push(format!(
+            "Weights held twice: {}. llama.cpp lays them out anew for this CPU, which is anonymous memory. The file's own pages were \
+             read for it, count as file-backed and can be dropped.",
+            list(&twice)
+        ));
+    }
     t.notes.push(
-        "Expected is weights plus KV cache from the header, without compute buffers and the program itself.".into(),
+        "Expected is weights, those laid out anew for the CPU a second time, and KV cache, from the header. Compute buffers and the \
+         program itself are not in it."
+            .into(),
     );
     t
 }
 
 fn reading(m: &ModelAnalysis, s: &MemorySummary) -> String {
     let cost = s.sampling_cpu_share.map_or("cost n/a".into(), |c| format!("for {} of one core", percent(c)));
-    let device = |d: &DeviceMemory| {
-        let used = d.free_before_bytes.saturating_sub(d.free_after_bytes);
-        format!(", {} on {}", bytes(used as f64), inert_line(&d.name))
+    format!("{} {} a second {cost}", name(m), sig3(s.readings_per_s))
+}
+
+/// What each model takes of each device, by both accounts; `None` where there is no device.
+fn devices(analysis: &Analysis) -> Option<Table> {
+    let with: Vec<(&ModelAnalysis, &DeviceUse)> = analysis
+        .models
+        .iter()
+        .filter_map(|m| Some((m, m.memory.as_ref()?)))
+        .flat_map(|(m, memory)| memory.devices.iter().map(move |device| (m, device)))
+        .collect();
+    let scale =
+        Scale::for_all(Unit::Bytes, with.iter().map(|(_, d)| d.taken_bytes() as f64).filter(|bytes| *bytes > 0.0));
+    let columns = ["free memory fell by", "llama.cpp's account", "beyond it", "free before", "total"];
+    let columns = columns.map(|title| Column::number(title, scale.suffix));
+    let columns = [Column::text("model"), Column::text("device")].into_iter().chain(columns).collect();
+    let cell = |b: u64| Cell::number(scale.number(b as f64), b as f64);
+    let row = |(m, d): &(&ModelAnalysis, &DeviceUse)| {
+        let shared = if d.is_unified { " (in the machine's memory)" } else { "" };
+        let mut row = vec![Cell::text(name(m)), Cell::text(format!("{}{shared}", inert_line(&d.name)))];
+        row.push(Cell::maybe(d.fell_bytes.map(|b| b as f64), |b| scale.number(b), SILENT_DRIVER));
+        row.push(cell(d.account_bytes));
+        row.push(Cell::maybe(d.beyond_bytes().map(|b| b as f64), |b| scale.number(b), SILENT_DRIVER));
+        row.extend([d.free_before_bytes, d.total_bytes].map(cell));
+        row
     };
-    let devices: String = s.devices.iter().map(device).collect();
-    format!("{} {} a second {cost}{devices}", name(m), sig3(s.readings_per_s))
+    let any = |is: fn(&DeviceUse) -> bool| with.iter().any(|(_, d)| is(d));
+    let title = "Memory of devices, read once, each model alone";
+    let mut table = Table::new("device-memory", title, columns, with.iter().map(row).collect());
+    if any(|d| d.fell_bytes.is_some()) {
+        table.notes.push(
+            "Beyond llama.cpp's account lies what its backend keeps on the device for itself, such as kernels and handles: much the \
+             same for every model."
+                .into(),
+        );
+    }
+    if any(|d| d.fell_bytes.is_none()) {
+        table.notes.push(format!("n/a: {SILENT_DRIVER}. There llama.cpp's own account stands for device memory."));
+    }
+    if any(|d| d.is_unified) {
+        table.notes.push(
+            "A device in the machine's memory takes nothing beside it: device and resident memory are not to be added."
+                .into(),
+        );
+    }
+    (!with.is_empty()).then_some(table)
 }
 
 /// Weights, KV cache and compute buffers by buffer type.
@@ -95,6 +148,9 @@ fn buffers(analysis: &Analysis) -> Table {
     Table::new("buffers", "llama.cpp's own account, by buffer type", columns, rows)
 }
 
+/// Why there is no account but llama.cpp's.
+const SILENT_DRIVER: &str = "the driver does not say how much of its memory is free";
+
 const ROW: i32 = 56;
 const TOP: i32 = 52;
 
@@ -104,32 +160,31 @@ fn parts(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     if models.is_empty() {
         return Ok(None);
     }
-    let most = models.iter().map(|(_, m)| m.peak_bytes.max(account(m))).fold(0.0, f64::max);
+    let most = models.iter().map(|(_, m)| measured(m).max(account(m))).fold(0.0, f64::max);
     let scale = Scale::of(Unit::Bytes, most);
     let left =
         models.iter().map(|(n, _)| Face::Bold.width(n)).max().unwrap_or(0).max(Face::Small.width("llama.cpp")) + 10;
     let right =
-        models.iter().map(|(_, m)| Face::Normal.width(&scale.number(m.peak_bytes.max(account(m))))).max().unwrap_or(0)
+        models.iter().map(|(_, m)| Face::Normal.width(&scale.number(measured(m).max(account(m))))).max().unwrap_or(0)
             + 12;
     let x = Axis::up_to(most, (left, left + (WIDTH - left - right).max(80)));
     let title = format!("Memory by part, {}", scale.suffix);
     let say = |(n, m): &(String, &MemorySummary)| {
-        format!("{n}: llama.cpp {}, measured peak {}", scale.number(account(m)), scale.number(m.peak_bytes))
+        format!("{n}: llama.cpp {}, measured {}", scale.number(account(m)), scale.number(measured(m)))
     };
     let desc = models.iter().map(say).collect::<Vec<_>>().join("; ");
     let height = TOP + ROW * i32::try_from(models.len()).unwrap_or(0);
     let svg = svg("chart-memory", &title, &desc, height, |canvas| {
-        legend(canvas);
+        legend(canvas, models.iter().any(|(_, m)| on_devices(m) > 0.0));
         for (i, (name, m)) in (0_i32..).zip(&models) {
             let y = TOP + i * ROW;
             canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + 12), name);
             draw_model(canvas, m, y, left, &x, scale);
         }
     })?;
-    let note =
-        "Upper bar: llama.cpp's own account. Lower bar: the measured peak, split at the greatest anonymous part seen. \
-                The mark is weights plus KV cache, as expected from the header."
-            .into();
+    let note = "Upper bar: llama.cpp's own account. Lower bar: what devices hold besides the machine's memory, then the measured peak, \
+                split at the greatest anonymous part seen. The mark is what the header makes us expect: weights, also those held twice, and KV cache."
+        .into();
     Ok(Some(Figure { id: "chart-memory".into(), title, note, svg }))
 }
 
@@ -138,11 +193,23 @@ fn account(m: &MemorySummary) -> f64 {
     m.totals.weights_bytes as f64 + m.totals.context_bytes as f64 + m.totals.compute_bytes as f64
 }
 
-fn legend(canvas: &mut Canvas<'_>) {
-    let items = [
-        [(Ink::Weights, "weights"), (Ink::Context, "KV cache"), (Ink::Compute, "compute buffers")],
-        [(Ink::Weights, "file-backed"), (Ink::Compute, "anonymous"), (Ink::Text, "expected")],
-    ];
+/// Of devices with memory of their own: what lies in the machine's is in the peak.
+fn on_devices(m: &MemorySummary) -> f64 {
+    m.devices.iter().filter(|d| !d.is_unified).map(|d| d.taken_bytes() as f64).sum()
+}
+
+/// The peak, and beside it what devices hold.
+fn measured(m: &MemorySummary) -> f64 {
+    m.peak_bytes + on_devices(m)
+}
+
+fn legend(canvas: &mut Canvas<'_>, devices: bool) {
+    let mut of_measured = vec![(Ink::Weights, "file-backed"), (Ink::Compute, "anonymous"), (Ink::Text, "expected")];
+    if devices {
+        of_measured.insert(0, (Ink::Candidate, "on devices"));
+    }
+    let items =
+        [vec![(Ink::Weights, "weights"), (Ink::Context, "KV cache"), (Ink::Compute, "compute buffers")], of_measured];
     for (row, items) in (0_i32..).zip(items) {
         let y = 10 + row * 18;
         let mut x = 0;
@@ -168,13 +235,17 @@ fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: 
     stack(canvas, &parts, y + 4, x);
     canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 12), &scale.number(account(m)));
     let peak = m.peak_bytes;
-    let measured = match m.peak_anon_bytes {
+    let mut parts = match m.peak_anon_bytes {
         Some(anon) => vec![(Ink::Weights, (peak - anon).max(0.0)), (Ink::Compute, anon.min(peak))],
         None => vec![(Ink::Original, peak)],
     };
+    let of_devices = on_devices(m);
+    if of_devices > 0.0 {
+        parts.insert(0, (Ink::Candidate, of_devices));
+    }
     canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, y + 32), "measured");
-    stack(canvas, &measured, y + 24, x);
-    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 32), &scale.number(peak));
+    stack(canvas, &parts, y + 24, x);
+    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 32), &scale.number(measured(m)));
     if let Some(expected) = m.expected_bytes {
         let at = x.at(expected as f64);
         canvas.line(Ink::Page, (at - 2, y + 1), (at - 2, y + 43), 1);
