@@ -43,7 +43,7 @@ pub(crate) use race::out_of_the_race;
 pub(crate) use recommend::{Advice, Choice, Limit, LimitCheck, NoRecommendation, Rank, Source};
 #[cfg(test)]
 pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
-pub(crate) use roofline::{Roofline, RooflineRow};
+pub(crate) use roofline::{Roofline, RooflineRow, weights_a_token};
 pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
 pub(crate) use series::MetricSummary;
 pub(crate) use tasks::{TaskAnalysis, TaskComparison, TaskStanding, TaskVerdict};

@@ -75,7 +75,7 @@ pub(super) fn of(run: &Run, models: &[ModelAnalysis]) -> Option<Roofline> {
 
 /// Bytes of the weights that a token reads: all but the embedding, of which it reads one row, unless that is the output, too. `None` of
 /// a mixture of experts, which reads some of them only.
-fn weights_a_token(facts: &ModelFacts) -> Option<u64> {
+pub(crate) fn weights_a_token(facts: &ModelFacts) -> Option<u64> {
     if facts.n_expert.is_some_and(|n| n > 0) {
         return None;
     }

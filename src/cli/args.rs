@@ -10,6 +10,7 @@ use super::{
     demo::DemoArgs,
     diff::DiffArgs,
     doctor::DoctorArgs,
+    fit::FitArgs,
     inspect::InspectArgs,
     models::ModelsArgs,
     quality::QualityCommand,
@@ -62,6 +63,8 @@ pub(super) enum Command {
     Diff(DiffArgs),
     /// Show what a GGUF file holds, from its header alone
     Inspect(InspectArgs),
+    /// Say what models will take in memory here, and how they fit, from their headers alone: a file, or quants on the Hub
+    Fit(FitArgs),
     /// List the models of this machine, from every store and the folders named, and what can be compared
     Models(ModelsArgs),
     /// Check whether numbers from this machine and build can be trusted

@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod fetch;
+mod fit;
 mod fits;
 mod guide;
 mod inspect;
@@ -94,6 +95,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Card(args) => card::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::RpcServer(args) => rpc_server::run(&args),

@@ -148,7 +148,7 @@ pub(super) fn hash(found: &mut [Found], cache: Option<&Path>, observer: &mut dyn
     }
 }
 
-fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> Result<ModelFacts, String> {
+pub(super) fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> Result<ModelFacts, String> {
     let narrow = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
     let text = |s: &Option<String>| s.as_deref().map(printable);
     let tokenizer = facts.tokenizer.as_ref().ok_or("it has no tokenizer: it is not a language model's file")?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::header::{Header, Tensor};
 use super::kind::{Kind, Layers, layer_of};
 use super::metadata::{Metadata, Value};
-use super::mix::{Class, MixRow, Totals, by_type, mix};
+use super::mix::{self, Class, LayerBytes, MixRow, Totals, by_type, mix};
 use super::stated::{Contradiction, judge};
 use super::tokenizer::Tokenizer;
 use super::types::{FileType, GgmlType};
@@ -44,6 +44,9 @@ pub struct Facts {
     pub by_type: BTreeMap<GgmlType, Totals>,
     /// The same by part of the model and tensor type.
     pub mix: Vec<MixRow>,
+    /// What each layer takes, in their order.
+    #[serde(skip)]
+    pub layers: Vec<LayerBytes>,
     /// What K-quants would do to its rows.
     pub k_quants: KQuantFit,
     pub tokenizer: Option<Tokenizer>,
@@ -143,12 +146,13 @@ impl Facts {
         let judged = judge(metadata, &tensors());
         let tokenizer = Tokenizer::of(metadata);
         let base_model = ["general.base_model.0.repo_url", "general.base_model.0.name"];
+        let shape = Shape::of(metadata, tensors().find(|tensor| tensor.name == "token_embd.weight"));
+        let runs = tensors().filter(|tensor| class(tensor) != Class::Nextn);
         Self {
             gguf_version: first.version,
             kind: Kind::of(metadata, &tensors().map(|tensor| tensor.name.as_str())),
             base_model: base_model.iter().find_map(|key| text(metadata, key)),
             name: text(metadata, "general.name"),
-            shape: Shape::of(metadata, tensors().find(|tensor| tensor.name == "token_embd.weight")),
             file_type: judged.file_type,
             contradiction: judged.contradiction,
             full_precision: judged.full_precision,
@@ -157,6 +161,8 @@ impl Facts {
             bits_per_weight: weights.bits_per_weight(),
             by_type,
             mix: mix(tensors(), class),
+            layers: mix::layers(runs, shape.n_layer.unwrap_or(0)),
+            shape,
             k_quants: KQuantFit::of(tensors()),
             tokenizer,
             imatrix: Imatrix::of(metadata),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::header::Tensor;
+use super::kind::layer_of;
 use super::types::GgmlType;
 
 /// The part of a model a tensor belongs to. Experts count with their kind.
@@ -118,6 +119,38 @@ impl Totals {
     }
 }
 
+/// What a layer's tensors take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LayerBytes {
+    /// All of them.
+    pub bytes: u64,
+    /// Those of its experts, which llama.cpp's `-ncmoe` leaves to the CPU.
+    pub expert_bytes: u64,
+}
+
+/// Whether a tensor holds experts, by llama.cpp's naming.
+fn is_of_experts(name: &str) -> bool {
+    let kinds = ["up_", "down_", "gate_up_", "gate_"];
+    let kind = name.split_once(".ffn_").and_then(|(_, kind)| kinds.iter().find_map(|of| kind.strip_prefix(of)));
+    kind.is_some_and(|rest| rest.starts_with("exps") || rest.starts_with("chexps"))
+}
+
+/// What each layer takes, in their order.
+pub(super) fn layers<'a>(tensors: impl Iterator<Item = &'a Tensor>, n_layer: u64) -> Vec<LayerBytes> {
+    // More layers than tensors are there in no file, whatever its header says.
+    const MOST: u64 = 1 << 16;
+    let mut layers = vec![LayerBytes::default(); usize::try_from(n_layer.min(MOST)).unwrap_or(0)];
+    for tensor in tensors {
+        let layer = layer_of(&tensor.name).and_then(|layer| usize::try_from(layer).ok());
+        let Some(own) = layer.and_then(|layer| layers.get_mut(layer)) else { continue };
+        own.bytes = own.bytes.saturating_add(tensor.bytes);
+        if is_of_experts(&tensor.name) {
+            own.expert_bytes = own.expert_bytes.saturating_add(tensor.bytes);
+        }
+    }
+    layers
+}
+
 /// Totals of one class in one type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MixRow {
@@ -150,6 +183,18 @@ pub(super) fn by_type<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> BTreeMap
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn experts_are_those_that_ncmoe_names() {
+        for name in ["blk.3.ffn_up_exps.weight", "blk.3.ffn_gate_up_exps.weight", "blk.3.ffn_down_chexps.weight"] {
+            assert!(is_of_experts(name), "{name}");
+        }
+        for name in
+            ["blk.3.ffn_up_shexp.weight", "blk.3.ffn_gate_inp.weight", "blk.3.attn_q.weight", "blk.3.ffn_up.weight"]
+        {
+            assert!(!is_of_experts(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_have_a_class() {

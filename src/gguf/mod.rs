@@ -30,6 +30,7 @@ pub use facts::Facts;
 pub(crate) use facts::{Heads, Imatrix, Shape};
 pub use header::Header;
 pub(crate) use kind::{Kind, begins_quant};
+pub(crate) use mix::LayerBytes;
 pub(crate) use model::Model;
 pub(crate) use piece::{BytePiece, SplitName, stem};
 pub(crate) use repack::repacked_bytes;

@@ -30,9 +30,13 @@ impl MemoryBudget {
     pub(crate) fn to_time(subject: &Subject, plan: &Plan) -> Option<Self> {
         let facts = subject.model.facts.as_ref()?;
         let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
-        let (weights, kv) = (facts.weights_bytes, facts.expected_kv_bytes);
-        let repacked = facts.expected_repacked_bytes.unwrap_or(0);
-        Some(Self { weights, repacked, kv, compute: compute(facts, &subject.settings, n_ctx), logits: 0 })
+        Some(Self::in_context(facts, &subject.settings, n_ctx, facts.expected_kv_bytes))
+    }
+
+    /// To be run in a context of `n_ctx` tokens, whose KV cache takes so much.
+    pub(crate) fn in_context(facts: &ModelFacts, settings: &Settings, n_ctx: u32, kv: Option<u64>) -> Self {
+        let (weights, repacked) = (facts.weights_bytes, facts.expected_repacked_bytes.unwrap_or(0));
+        Self { weights, repacked, kv, compute: compute(facts, settings, n_ctx), logits: 0 }
     }
 
     /// To have windows of `n_ctx` tokens scored; nothing of a subject whose header is not known.
@@ -71,7 +75,7 @@ fn compute(facts: &ModelFacts, settings: &Settings, n_ctx: u32) -> u64 {
 }
 
 /// Head-room that is kept free: where memory is full to the brim, pages are evicted while others are timed.
-const HEAD_ROOM: f64 = 0.05;
+pub(super) const HEAD_ROOM: f64 = 0.05;
 
 /// Whether all models fit in memory at once.
 pub(super) struct Room {

@@ -5,6 +5,7 @@ mod bench;
 mod connection;
 mod costs;
 mod exit;
+pub(crate) mod fit;
 mod invocation;
 mod launcher;
 mod memory_budget;

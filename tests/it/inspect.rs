@@ -30,3 +30,15 @@ fn a_file_that_is_no_model_is_named() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("notes.gguf"), "{}", ran.stderr);
 }
+
+#[test]
+fn what_a_model_will_take_is_told_by_context() {
+    let ran = Bench::new("fit {pocket} --ctx 256,512 --json").run().ok();
+    let rows = ran.stdout_json();
+    let of = |row: usize, name: &str| rows[row][name].as_u64().unwrap();
+    assert_eq!(of(0, "weights_bytes"), of(1, "weights_bytes"));
+    assert_eq!(2 * of(0, "kv_bytes"), of(1, "kv_bytes"));
+    assert!(rows[1]["how"].as_str().unwrap().starts_with("fits"), "{rows}");
+    let told = Bench::new("fit {pocket} --types Q8_0").run();
+    assert!(told.code == 1 && told.stderr.contains("--types looks at quants of a repository"), "{}", told.stderr);
+}
