@@ -89,16 +89,25 @@ fn measure(bench: &Bench<'_>, run: &Run, round: u32, invocations: &mut [Invocati
     let alternates = invocations.len() > 1;
     let preceded_by = if alternates { PrecededBy::AnotherWorker } else { PrecededBy::OwnWork };
     for work in synthetic(bench.plan) {
-        for invocation in invocations.iter_mut() {
-            invocation.prepare(work, observer);
-        }
         let blocks = match &run.time_plan {
             Some(plan) if plan.one_block => vec![work.block_of(round)],
             _ if alternates => work.blocks(),
             _ => vec![work.whole()],
         };
+        let samples = samples_per_round(run, work.workload);
+        if let ([block], 1) = (&blocks[..], samples) {
+            // Its only turn: warmed up just before, it need not be woken again.
+            for invocation in invocations.iter_mut() {
+                invocation.prepare(work, observer);
+                invocation.sample(work, 0, *block, PrecededBy::OwnWork, observer);
+            }
+            continue;
+        }
+        for invocation in invocations.iter_mut() {
+            invocation.prepare(work, observer);
+        }
         let mut turn = 0;
-        for number in 0..samples_per_round(run, work.workload) {
+        for number in 0..samples {
             for &block in &blocks {
                 in_turn(invocations, turn, |invocation| invocation.sample(work, number, block, preceded_by, observer));
                 turn += 1;

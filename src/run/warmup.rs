@@ -3,8 +3,8 @@
 use crate::record::Phase;
 
 /// Enough to wake all threads, to touch every weight and to repeat the loops that are timed.
-const PREFILL_TOKENS: u32 = 64;
-const DECODE_TOKENS: u32 = 4;
+const PREFILL_TOKENS: u32 = 32;
+const DECODE_TOKENS: u32 = 2;
 /// Enough to wake all threads again, after another worker's turn.
 const PREFILL_TO_WAKE: u32 = 32;
 const DECODE_TO_WAKE: u32 = 2;
@@ -13,23 +13,23 @@ const ALIKE: f64 = 0.10;
 /// However unsteady the machine, a warm-up ends.
 const MOST_REPETITIONS: u32 = 5;
 /// As many as it usually takes, for plans.
-const USUAL_REPETITIONS: u32 = 3;
+const USUAL_PREFILL_REPETITIONS: u32 = 2;
+const USUAL_DECODE_REPETITIONS: u32 = 3;
 
 /// Tokens of one repetition of a workload of `n_tokens`.
 pub(super) fn tokens(phase: Phase, n_tokens: u32) -> u32 {
-    n_tokens.min(most_tokens(phase))
-}
-
-fn most_tokens(phase: Phase) -> u32 {
-    match phase {
+    n_tokens.min(match phase {
         Phase::Prefill => PREFILL_TOKENS,
         Phase::Decode => DECODE_TOKENS,
-    }
+    })
 }
 
 /// Tokens that a whole warm-up usually takes.
 pub(super) fn expected_tokens(phase: Phase) -> u32 {
-    USUAL_REPETITIONS * most_tokens(phase)
+    match phase {
+        Phase::Prefill => USUAL_PREFILL_REPETITIONS * PREFILL_TOKENS,
+        Phase::Decode => USUAL_DECODE_REPETITIONS * DECODE_TOKENS,
+    }
 }
 
 /// Tokens that wake a worker which has been idle for a moment.
