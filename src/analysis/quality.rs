@@ -38,6 +38,8 @@ pub struct QualityAnalysis {
     pub precision_reached: Option<f64>,
     /// Tokens a window, of which the second half is scored.
     pub n_ctx: u32,
+    /// Positions of each window that were scored, the first of its second half; `None` of all of it.
+    pub positions: Option<u32>,
     /// What the intervals are over: documents, or windows of these texts alone.
     pub unit: QualityUnit,
     /// Documents there must be for an interval over them.
@@ -244,6 +246,7 @@ pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
         stopped: result.stopped,
         n_ctx: plan.n_ctx,
         unit: plan.unit(),
+        positions: run.time_plan.as_ref().and_then(|plan| plan.positions),
         fewest_documents: FEWEST_DOCUMENTS,
         documents: all.len(),
         windows: all.iter().map(|windows| windows.len()).sum(),

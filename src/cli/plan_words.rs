@@ -87,6 +87,7 @@ mod tests {
             one_block: false,
             prompts: false,
             windows: Some(8),
+            positions: None,
             planned: TimeParts { probe_ns: 2 * NS, rounds_ns: 24 * NS, prompts_ns: 0, outputs_ns: 16 * NS },
             given_up,
             intervals_ns: 42 * NS,

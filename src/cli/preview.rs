@@ -91,7 +91,7 @@ pub(super) fn show(
                 let (speeds, by) = past.expect(facts, &subject.settings);
                 basis = basis.max(by);
                 // What would be made of it is smaller and no slower than it.
-                costs.extend(vec![speeds.cost(plan, Some(facts), &subject.settings); 1 + types.len()]);
+                costs.extend(vec![speeds.cost(plan, Some(facts)); 1 + types.len()]);
             }
             (None, Outcome::Done) => {}
         }
@@ -104,7 +104,8 @@ pub(super) fn show(
     } else {
         let probes_ns = costs.iter().map(|cost| cost.round_ns).fold(0, u64::saturating_add);
         // As many passes of the original as where everything fits; the run knows better.
-        let time = run::plan_time(plan, costs, run::Situation { spent_ns: probes_ns, original_passes: 1 });
+        let time =
+            run::plan_time(plan, costs, run::Situation { spent_ns: probes_ns, original_passes: 1, has_original: true });
         writeln!(text, "\nTime, {}", basis_words(basis))?;
         for line in plan_words(protocol, &time) {
             writeln!(text, "  {line}")?;

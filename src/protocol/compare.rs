@@ -16,6 +16,8 @@ pub(crate) struct Compare {
     pub(crate) settings: Settings,
     /// Tokens a window; a file of log-probabilities brings its own.
     pub(crate) n_ctx: u32,
+    /// Positions of each window that are scored at most; `None` of all of its second half.
+    pub(crate) positions: Option<u32>,
     /// The texts; none with a file of log-probabilities, which holds tokens.
     pub(crate) texts: Vec<String>,
     /// The domain of each text, a file's included.

@@ -21,12 +21,20 @@ pub(crate) enum WindowError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WindowShape {
     n_ctx: usize,
+    /// Positions scored at most; `usize::MAX` where all of the second half are.
+    most_scored: usize,
 }
 
 impl WindowShape {
     /// The shape of windows of `n_ctx` tokens.
     pub(crate) fn new(n_ctx: usize) -> Result<Self, WindowError> {
-        if n_ctx < 3 { Err(WindowError::TooShort { n_ctx }) } else { Ok(Self { n_ctx }) }
+        if n_ctx < 3 { Err(WindowError::TooShort { n_ctx }) } else { Ok(Self { n_ctx, most_scored: usize::MAX }) }
+    }
+
+    /// The same, of which only the first so many positions of the second half are scored, at least one: each has the context it would
+    /// have had, and what comes after them is not evaluated.
+    pub(crate) fn scoring_at_most(self, positions: usize) -> Self {
+        Self { most_scored: positions.max(1), ..self }
     }
 
     pub(crate) fn n_ctx(self) -> usize {
@@ -35,7 +43,14 @@ impl WindowShape {
 
     /// The positions whose logits are scored; position p predicts token p + 1.
     pub(crate) fn scored(self) -> Range<usize> {
-        self.n_ctx / 2..self.n_ctx - 1
+        let first = self.n_ctx / 2;
+        first..first.saturating_add(self.most_scored).min(self.n_ctx - 1)
+    }
+
+    /// Tokens that are evaluated, from the first on: all, as llama-perplexity does, or as far as any is scored.
+    pub(crate) fn evaluated(self) -> usize {
+        let end = self.scored().end;
+        if end == self.n_ctx - 1 { self.n_ctx } else { end }
     }
 }
 
@@ -78,7 +93,8 @@ impl<'a> Windows<'a> {
 
     /// The tokens to evaluate in a window, or none if there is no such window.
     pub(crate) fn window(&self, window: usize) -> Option<Vec<i32>> {
-        let mut tokens = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?.to_vec();
+        let window = self.tokens.chunks_exact(self.shape.n_ctx).nth(window)?;
+        let mut tokens = window[..self.shape.evaluated()].to_vec();
         if let FirstToken::Bos(bos) = self.first {
             tokens[0] = bos;
         }
@@ -121,11 +137,11 @@ pub(crate) struct MicroBatches {
 impl MicroBatches {
     /// Cuts windows of this shape for micro-batches of `n_ubatch` tokens.
     pub(crate) fn new(shape: WindowShape, n_ubatch: usize) -> Self {
-        let (n_ctx, n_ubatch) = (shape.n_ctx(), n_ubatch.max(2));
-        let n_seq = (n_ubatch / n_ctx).max(1);
-        let most = if n_ctx <= n_ubatch { n_ctx } else { (n_ubatch / 2 - 1).max(1) };
-        let len = n_ctx.div_ceil(n_ctx.div_ceil(most));
-        let positions = (0..n_ctx).step_by(len).map(|start| start..n_ctx.min(start + len)).collect();
+        let (n_tokens, n_ubatch) = (shape.evaluated(), n_ubatch.max(2));
+        let n_seq = (n_ubatch / n_tokens).max(1);
+        let most = if n_tokens <= n_ubatch { n_tokens } else { (n_ubatch / 2 - 1).max(1) };
+        let len = n_tokens.div_ceil(n_tokens.div_ceil(most));
+        let positions = (0..n_tokens).step_by(len).map(|start| start..n_tokens.min(start + len)).collect();
         Self { n_seq, positions }
     }
 
@@ -159,6 +175,22 @@ mod tests {
             assert_eq!((positions.start, positions.len()), (first, scored));
         }
         assert_eq!(WindowShape::new(2), Err(WindowError::TooShort { n_ctx: 2 }));
+    }
+
+    #[test]
+    fn where_less_is_scored_less_is_evaluated_and_the_context_stays() {
+        let shape = WindowShape::new(8).expect("long enough");
+        let less = shape.scoring_at_most(2);
+        assert_eq!((less.scored(), less.evaluated()), (4..6, 6));
+        assert_eq!((shape.scoring_at_most(3), shape.scoring_at_most(9)).0.evaluated(), 8, "all that can be scored");
+        assert_eq!(shape.scoring_at_most(9).scored(), shape.scored());
+        let tokens: Vec<i32> = (0..16).collect();
+        let windows = Windows::new(&tokens, less, FirstToken::Bos(99)).expect("long enough");
+        assert_eq!(windows.window(1).expect("two windows"), [99, 9, 10, 11, 12, 13]);
+        assert_eq!(windows.targets(1), Some(&[13, 14][..]));
+        let whole = Windows::new(&tokens, shape, FirstToken::Bos(99)).expect("long enough");
+        assert_eq!(windows.targets(1), whole.targets(1).map(|targets| &targets[..2]));
+        assert_eq!(MicroBatches::new(less, 8).max_tokens(), 6);
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub struct TimePlan {
     pub prompts: bool,
     /// Windows of text that are compared at most, over all texts; `None` where outputs are not compared.
     pub windows: Option<usize>,
+    /// Positions of each window that are scored, the first of its second half; `None` of all of it.
+    #[serde(default)]
+    pub positions: Option<u32>,
     /// What this takes.
     pub planned: TimeParts,
     /// What is given up for want of time, in the order it was.
@@ -135,6 +138,13 @@ pub enum GivenUp {
         /// The time with whole generations.
         needs_ns: u64,
     },
+    /// A part of each window's second half.
+    Positions {
+        /// The positions of each window that are scored.
+        positions: u32,
+        /// The time with the whole second half.
+        needs_ns: u64,
+    },
     /// Intervals: fewer rounds than they need.
     Intervals {
         /// The rounds that are left.
@@ -153,6 +163,7 @@ impl GivenUp {
             | Self::Blocks { needs_ns }
             | Self::Windows { needs_ns, .. }
             | Self::Rounds { needs_ns, .. }
+            | Self::Positions { needs_ns, .. }
             | Self::Intervals { needs_ns, .. } => needs_ns,
         }
     }
@@ -166,6 +177,7 @@ impl fmt::Display for GivenUp {
             Self::Blocks { .. } => f.write_str("a round times one block of each generation, in turn"),
             Self::Windows { windows: 0, .. } => f.write_str("outputs are not compared"),
             Self::Windows { windows, .. } => write!(f, "outputs are compared on {windows} windows of text"),
+            Self::Positions { positions, .. } => write!(f, "{positions} tokens of each window are scored"),
             Self::Rounds { rounds, .. } => write!(f, "{rounds} rounds"),
             Self::Intervals { rounds, .. } => {
                 write!(f, "{rounds} round{}: a quick look, without intervals", if *rounds == 1 { "" } else { "s" })

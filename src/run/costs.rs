@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{schedule::prompts_in, warmup, workload::BLOCK_TOKENS};
+use super::{schedule::prompts_in, warmup, workload::SHORT_BLOCK_TOKENS};
 use crate::{
     record::{ModelFacts, Phase, Plan, Probe, PromptText, Settings, SubjectCost, WorkloadKind},
     units::{NS_PER_S, whole_ns},
@@ -14,6 +14,8 @@ const ASSUMED_BANDWIDTH: f64 = 12e9;
 const ASSUMED_OPERATIONS_PER_CPU: f64 = 4e10;
 /// Starting a worker, loading a small file and ending it, seconds.
 const ASSUMED_START_S: f64 = 0.3;
+/// Starting a worker and ending it, beside the load, seconds.
+const START_AND_END_S: f64 = 0.05;
 /// Characters of a token.
 pub(super) const CHARS_PER_TOKEN: f64 = 4.2;
 /// Over evaluating a window: reading its logits, and holding them against others'. Measured with 135 M parameters, where it weighs most.
@@ -61,7 +63,7 @@ impl Speeds {
         let prefill_s = prefill.map(token_s);
         let decode_s = decode.map(token_s);
         Some(Self {
-            start_s: ASSUMED_START_S / 3.0 + loaded_s,
+            start_s: START_AND_END_S + loaded_s,
             // Of a phase that is not asked nothing is needed.
             prefill_s: prefill_s.or(decode_s)?,
             decode_s: decode_s.or(prefill_s)?,
@@ -69,8 +71,8 @@ impl Speeds {
     }
 
     /// What a plan's work costs a subject of this speed.
-    pub(crate) fn cost(self, plan: &Plan, facts: Option<&ModelFacts>, settings: &Settings) -> SubjectCost {
-        let depth = facts.map_or(Depth::default(), |facts| Depth::of(plan, facts, settings));
+    pub(crate) fn cost(self, plan: &Plan, facts: Option<&ModelFacts>) -> SubjectCost {
+        let depth = facts.map_or(Depth::default(), |facts| self.with_depth(plan, facts));
         let n_ctx_train = facts.and_then(|facts| facts.n_ctx_train);
         let mut cost = SubjectCost { round_ns: 0, samples_ns: Vec::new(), window_ns: 0 };
         let mut round_s = self.start_s;
@@ -88,6 +90,17 @@ impl Speeds {
             cost.window_ns = whole_ns(self.prompt_s(quality.n_ctx, 0, depth) * SCORING * NS_PER_S);
         }
         cost
+    }
+
+    /// Attention is arithmetic like the rest of a prompt, and the cache is read like the weights: at the speeds that these show.
+    fn with_depth(self, plan: &Plan, facts: &ModelFacts) -> Depth {
+        let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
+        let largest = f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1));
+        let cached_bytes = facts.expected_kv_bytes.unwrap_or(0) as f64 / largest;
+        Depth {
+            attend_s: 2.0 * width / facts.n_params.max(1) as f64 * self.prefill_s,
+            cached_s: cached_bytes / facts.weights_bytes.max(1) as f64 * self.decode_s,
+        }
     }
 
     fn prompt_s(self, n_tokens: u32, n_depth: u32, depth: Depth) -> f64 {
@@ -128,25 +141,13 @@ impl Speeds {
     }
 }
 
-impl Depth {
-    fn of(plan: &Plan, facts: &ModelFacts, settings: &Settings) -> Self {
-        let operations_per_s = ASSUMED_OPERATIONS_PER_CPU * f64::from(settings.n_threads_batch.max(1));
-        let width = f64::from(facts.n_layer.unwrap_or(0)) * f64::from(facts.n_embd.unwrap_or(0));
-        let largest = f64::from(plan.largest_synthetic_context(facts.n_ctx_train).max(1));
-        Self {
-            attend_s: 4.0 * width / operations_per_s,
-            cached_s: facts.expected_kv_bytes.unwrap_or(0) as f64 / largest / ASSUMED_BANDWIDTH,
-        }
-    }
-}
-
 impl SubjectCost {
     /// One block of a generation, as a share of all of it.
     fn block_ns(&self, plan: &Plan, workload: usize) -> u64 {
         let whole_ns = self.sample_ns(workload);
         match plan.workloads[workload].kind {
-            WorkloadKind::Tg { n_tokens, .. } if n_tokens > BLOCK_TOKENS => {
-                whole_ns.saturating_mul(u64::from(BLOCK_TOKENS)) / u64::from(n_tokens)
+            WorkloadKind::Tg { n_tokens, .. } if n_tokens > SHORT_BLOCK_TOKENS => {
+                whole_ns.saturating_mul(u64::from(SHORT_BLOCK_TOKENS)) / u64::from(n_tokens)
             }
             _ => whole_ns,
         }
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
     use crate::{
         record::{Load, Outcome, Timing},
-        run::testing::{plan, quality, run_of_rates},
+        run::testing::{plan, quality},
     };
 
     fn probe(prefill: Option<Timing>, decode: Option<Timing>) -> Probe {
@@ -219,8 +220,7 @@ mod tests {
         // 100 and 10 tokens a second.
         let speeds = Speeds::of_probe(&probe(Some(timing(50, 500_000_000)), Some(timing(10, 1_000_000_000))))
             .expect("it is whole");
-        let run = run_of_rates(&[], &[]);
-        let cost = speeds.cost(&plan, None, run.base_settings());
+        let cost = speeds.cost(&plan, None);
         assert_eq!(cost.samples_ns[0], 1_000_000_000, "100 tokens of a prompt");
         assert_eq!(cost.samples_ns[1], 1_800_000_000, "100 tokens of a prompt and 8 of an answer");
         assert_eq!(cost.window_ns, 5_632_000_000, "512 tokens, and their logits");

@@ -176,13 +176,17 @@ fn costs(run: &Run) -> Vec<SubjectCost> {
     let cost = |(model, subject): (usize, &crate::record::Subject)| {
         let probe = run.probes.iter().find(|probe| probe.model == model && subject.outcome == Outcome::Done);
         let speeds = probe.and_then(Speeds::of_probe);
-        speeds.map(|speeds| speeds.cost(&run.plan, subject.model.facts.as_ref(), &subject.settings)).unwrap_or_default()
+        speeds.map(|speeds| speeds.cost(&run.plan, subject.model.facts.as_ref())).unwrap_or_default()
     };
     run.subjects.iter().enumerate().map(cost).collect()
 }
 
 fn situation(bench: &Bench<'_>, run: &Run) -> Situation {
-    Situation { spent_ns: bench.now_ns(), original_passes: quality::original_passes(bench.files, run) }
+    Situation {
+        spent_ns: bench.now_ns(),
+        original_passes: quality::original_passes(bench.files, run),
+        has_original: run.original().is_some(),
+    }
 }
 
 /// Models that were to be loaded side by side follow each other when together they do not fit.

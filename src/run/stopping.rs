@@ -211,7 +211,8 @@ mod tests {
     fn what_outputs_will_take_is_kept_back_until_they_were_compared() {
         let mut run = with(12, 0.2);
         run.plan.protocol.budget_s = Some(30);
-        let mut plan = plan_time(&run.plan, Vec::new(), Situation { spent_ns: 0, original_passes: 1 });
+        let mut plan =
+            plan_time(&run.plan, Vec::new(), Situation { spent_ns: 0, original_passes: 1, has_original: true });
         plan.planned.outputs_ns = 20_000_000_000;
         run.time_plan = Some(plan);
         assert_eq!(next_at(&run, 24, Part::Rest), Next::Over(Ended::Budget));

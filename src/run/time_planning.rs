@@ -3,8 +3,8 @@
 use super::schedule::FEWEST_FOR_INTERVAL;
 use crate::{
     record::{
-        Budget, GivenUp, InnerPolicy, Plan, PromptPolicy, Run, SamplesChoice, SubjectCost, TimeParts, TimePlan,
-        WorkloadKind,
+        Budget, GivenUp, InnerPolicy, Plan, PromptPolicy, QualityUnit, Run, SamplesChoice, SubjectCost, TimeParts,
+        TimePlan, WorkloadKind,
     },
     units::{NS_PER_S, whole_ns},
 };
@@ -15,6 +15,8 @@ const WISHED_ROUNDS: u32 = 10;
 const WISHED_WINDOWS: usize = 32;
 /// As few windows as say something of several kinds of text.
 const FEWEST_WINDOWS: usize = 8;
+/// As few positions of a window as say something of its document.
+const FEWEST_POSITIONS: u32 = 64;
 /// Never more samples of a workload in a round: the variance within a round is then a 32nd of that of a sample, and more of them narrow
 /// no interval whose rounds differ by as much.
 const MOST_SAMPLES: f64 = 32.0;
@@ -30,6 +32,8 @@ pub(crate) struct Situation {
     pub(crate) spent_ns: u64,
     /// How often the original is evaluated when outputs are compared: once for all candidates, or once for each.
     pub(crate) original_passes: u64,
+    /// Whether the original is there to be evaluated as one likes: a file that stands for it holds whole windows.
+    pub(crate) has_original: bool,
 }
 
 /// Samples of a workload in a round of this run.
@@ -42,13 +46,14 @@ pub(super) fn samples_per_round(run: &Run, workload: usize) -> u32 {
 pub(crate) fn plan_time(plan: &Plan, costs: Vec<SubjectCost>, situation: Situation) -> TimePlan {
     let planner = Planner { plan, costs: &costs, situation };
     let (work, given_up) = planner.afford();
-    let Work { rounds, ref samples, one_block, prompts, windows } = work;
+    let Work { rounds, ref samples, one_block, prompts, windows, positions } = work;
     TimePlan {
         rounds,
         samples: if plan.protocol.inner == InnerPolicy::Planned { samples.clone() } else { Vec::new() },
         one_block,
         prompts,
         windows: plan.quality.as_ref().and(windows),
+        positions,
         planned: planner.parts(&work),
         given_up,
         intervals_ns: planner.total_ns(&planner.least()),
@@ -65,6 +70,8 @@ struct Work {
     prompts: bool,
     /// `None`: as many as the plan of the comparison says.
     windows: Option<usize>,
+    /// `None`: all of the second half of a window.
+    positions: Option<u32>,
 }
 
 struct Planner<'a> {
@@ -120,6 +127,16 @@ impl Planner<'_> {
                 work.rounds = self.rounds_in(budget_ns, &work).clamp(work.rounds, WISHED_ROUNDS.max(work.rounds));
             }
         }
+        if !fits(&work) && work.rounds > 0 {
+            let needs_ns = self.total_ns(&work);
+            let cut = |positions| Work { positions: Some(positions), ..work.clone() };
+            // As little is cut as has to be.
+            let enough = self.fewer_positions().find(|&positions| fits(&cut(positions)));
+            if let Some(positions) = enough.or_else(|| self.fewer_positions().last()) {
+                given_up.push(GivenUp::Positions { positions, needs_ns });
+                work.positions = Some(positions);
+            }
+        }
         // An aim is passed by the least work; a limit is not.
         if !fits(&work) && protocol.budget == Budget::Limit && work.rounds > 0 {
             let needs_ns = self.total_ns(&work);
@@ -128,7 +145,8 @@ impl Planner<'_> {
             if !fits(&work) && work.windows.is_some() {
                 let without = Work { windows: Some(0), ..work.clone() };
                 let spare_ns = budget_ns.saturating_sub(self.total_ns(&without));
-                let windows = usize::try_from(spare_ns / self.window_ns().max(1)).unwrap_or(usize::MAX);
+                let window_ns = self.cut_ns(self.window_ns(), work.positions);
+                let windows = usize::try_from(spare_ns / window_ns.max(1)).unwrap_or(usize::MAX);
                 given_up.push(GivenUp::Windows { windows, needs_ns: self.total_ns(&work) });
                 work.windows = Some(windows);
             }
@@ -145,6 +163,7 @@ impl Planner<'_> {
             one_block: false,
             prompts: has_prompts && !(protocol.quick && protocol.prompts == PromptPolicy::IfTimeAllows),
             windows: self.wished_windows(),
+            positions: None,
         }
     }
 
@@ -154,16 +173,27 @@ impl Planner<'_> {
         let rounds = if protocol.max_rounds == 0 { 0 } else { FEWEST_FOR_INTERVAL.max(protocol.min_rounds) };
         let windows = self.plan.quality.as_ref().map(|_| self.fewest_windows());
         let prompts = self.wished().prompts && protocol.prompts == PromptPolicy::Always;
-        let mut work = Work { rounds, samples: self.best_samples(), one_block: false, prompts, windows };
+        let samples = self.best_samples();
+        let mut work = Work { rounds, samples, one_block: false, prompts, windows, positions: None };
         self.once_each(&mut work);
-        // A generation is cut where that is what makes intervals fit.
+        // A generation and a window are cut where that is what makes intervals fit.
         work.one_block = self.can_cut();
+        work.positions = self.fewer_positions().last();
         work
     }
 
     /// Whether generations may be timed in part: where nobody said how many samples there are to be.
     fn can_cut(&self) -> bool {
         self.plan.protocol.inner == InnerPolicy::Planned && self.plan.protocol.budget == Budget::Limit
+    }
+
+    /// How many positions of a window may be scored in place of its whole second half, in falling order: where time is a limit.
+    /// Positions of one document resemble each other; to give up documents would cost more. Where windows are the unit they stay whole.
+    fn fewer_positions(&self) -> impl Iterator<Item = u32> + use<> {
+        let may = self.plan.protocol.budget == Budget::Limit && self.situation.has_original;
+        let quality = self.plan.quality.as_ref().filter(|quality| may && quality.unit() == QualityUnit::Document);
+        let half = quality.map_or(0, |quality| quality.n_ctx / 2);
+        (1..half.div_ceil(FEWEST_POSITIONS)).rev().map(|parts| parts * FEWEST_POSITIONS)
     }
 
     /// One sample of each workload, unless a person or the kind of run said how many.
@@ -216,8 +246,9 @@ impl Planner<'_> {
     fn parts(&self, work: &Work) -> TimeParts {
         let rounds_ns = u64::from(work.rounds).saturating_mul(self.round_ns(work));
         let prompts_ns = if work.prompts { self.sum(|cost| cost.prompts_ns(self.plan, work.rounds)) } else { 0 };
-        let outputs_ns =
+        let whole_ns =
             work.windows.map_or_else(|| self.all_windows_ns(), |n| self.window_ns().saturating_mul(n as u64));
+        let outputs_ns = self.cut_ns(whole_ns, work.positions);
         TimeParts { probe_ns: self.situation.spent_ns, rounds_ns, prompts_ns, outputs_ns }
     }
 
@@ -241,6 +272,13 @@ impl Planner<'_> {
             let timed_ns = if work.one_block { cost.blocks_ns(self.plan) } else { cost.samples_ns(self.plan, samples) };
             cost.round_ns.saturating_add(timed_ns)
         })
+    }
+
+    /// Of the time that whole windows take, what they take when so many positions are scored and nothing after them is evaluated.
+    fn cut_ns(&self, whole_windows_ns: u64, positions: Option<u32>) -> u64 {
+        let n_ctx = self.plan.quality.as_ref().map_or(1, |quality| u64::from(quality.n_ctx.max(1)));
+        let evaluated = positions.map_or(n_ctx, |positions| (n_ctx / 2 + u64::from(positions)).min(n_ctx));
+        whole_windows_ns.saturating_mul(evaluated) / n_ctx
     }
 
     /// Comparing one window, of all subjects.
@@ -278,7 +316,10 @@ fn even_or_one(samples: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::testing::{plan, prompt, quality};
+    use crate::{
+        record::{Protocol, TextPlan},
+        run::testing::{plan, prompt, quality},
+    };
 
     const S: u64 = 1_000_000_000;
 
@@ -292,7 +333,11 @@ mod tests {
         (protocol.inner, protocol.prompts) = (InnerPolicy::Planned, PromptPolicy::IfTimeAllows);
         (protocol.budget_s, protocol.budget) = (budget_s, budget);
         let cost = SubjectCost { round_ns: S, samples_ns: vec![S, 2 * S], window_ns: S };
-        plan_time(&plan, vec![cost.clone(), cost], Situation { spent_ns: 4 * S, original_passes: 1 })
+        plan_time(
+            &plan,
+            vec![cost.clone(), cost],
+            Situation { spent_ns: 4 * S, original_passes: 1, has_original: true },
+        )
     }
 
     fn names(plan: &TimePlan) -> Vec<String> {
@@ -346,15 +391,46 @@ mod tests {
         (protocol.budget_s, protocol.budget) = (Some(40), Budget::Limit);
         let cost = SubjectCost { round_ns: S, samples_ns: vec![4 * S], window_ns: 0 };
         let costs = vec![cost.clone(), cost];
-        let situation = Situation { spent_ns: 0, original_passes: 1 };
-        // Six rounds of whole generations take 60 s, of a quarter of each 24 s; ten of these fit.
+        let situation = Situation { spent_ns: 0, original_passes: 1, has_original: true };
+        // Six rounds of whole generations take 60 s, of an eighth of each 18 s; ten of these fit.
         let cut = plan_time(&plan, costs.clone(), situation);
-        assert_eq!((cut.rounds, cut.one_block, cut.is_quick_look(), cut.planned.total_ns()), (10, true, false, 40 * S));
-        assert_eq!(cut.intervals_ns, 24 * S);
+        assert_eq!((cut.rounds, cut.one_block, cut.is_quick_look(), cut.planned.total_ns()), (10, true, false, 30 * S));
+        assert_eq!(cut.intervals_ns, 18 * S);
         plan.protocol.budget_s = Some(100);
         assert!(!plan_time(&plan, costs.clone(), situation).one_block, "there is time for all of it");
         (plan.protocol.budget_s, plan.protocol.budget) = (Some(40), Budget::Aim);
         assert!(!plan_time(&plan, costs, situation).one_block, "an aim is passed instead");
+    }
+
+    #[test]
+    fn windows_are_cut_before_intervals_are_given_up_and_no_further_than_need_be() {
+        let mut plan = plan();
+        let mut outputs = quality(8);
+        let text = |n: u8| TextPlan { name: n.to_string(), domain: n.to_string(), sha256: None, bytes: None };
+        outputs.texts = (0..8).map(text).collect();
+        plan.quality = Some(outputs);
+        let protocol = &mut plan.protocol;
+        (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 6, InnerPolicy::Fixed);
+        (protocol.inner_samples, protocol.budget) = (1, Budget::Limit);
+        let cost = SubjectCost { round_ns: S, samples_ns: vec![S], window_ns: 2 * S };
+        let with = |plan: &Plan, budget_s| {
+            let plan =
+                Plan { protocol: Protocol { budget_s: Some(budget_s), ..plan.protocol.clone() }, ..plan.clone() };
+            plan_time(
+                &plan,
+                vec![cost.clone(), cost.clone()],
+                Situation { spent_ns: 0, original_passes: 1, has_original: true },
+            )
+        };
+        // Six rounds take 24 s; whole windows 32 s, of 192, 128 and 64 positions 28, 24 and 20 s.
+        assert_eq!([60, 55, 49, 44].map(|s| with(&plan, s).positions), [None, Some(192), Some(128), Some(64)]);
+        let cut = with(&plan, 49);
+        assert_eq!((cut.planned.outputs_ns, cut.intervals_ns, cut.is_quick_look()), (24 * S, 44 * S, false));
+        assert_eq!(names(&cut), ["128 tokens of each window are scored"]);
+        assert!(with(&plan, 43).is_quick_look());
+        let texts = &mut plan.quality.as_mut().expect("it was just set").texts;
+        texts.truncate(7);
+        assert_eq!(with(&plan, 49).positions, None, "windows are the unit");
     }
 
     #[test]
@@ -370,7 +446,8 @@ mod tests {
         plan.protocol.inner = InnerPolicy::Planned;
         let cost = SubjectCost { round_ns: 20 * S, samples_ns: vec![S], window_ns: 0 };
         let of = |cost: SubjectCost| {
-            plan_time(&plan, vec![cost], Situation { spent_ns: 0, original_passes: 1 }).samples[0].samples
+            plan_time(&plan, vec![cost], Situation { spent_ns: 0, original_passes: 1, has_original: true }).samples[0]
+                .samples
         };
         assert_eq!(of(cost.clone()), 2, "as many as fill three seconds at most");
         assert_eq!(of(SubjectCost { samples_ns: vec![S / 10], ..cost.clone() }), 14);

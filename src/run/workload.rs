@@ -47,6 +47,9 @@ pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
 /// spent on waking. benches/design.rs compares lengths.
 pub(super) const BLOCK_TOKENS: u32 = 32;
 
+/// Tokens of the one block that stands for a generation where there is no time for more.
+pub(super) const SHORT_BLOCK_TOKENS: u32 = 16;
+
 /// The one context in which all work of one sequence is done, of a model trained for so many tokens.
 pub(super) fn shared_context(plan: &Plan, settings: &Settings, n_ctx_train: Option<u32>) -> u32 {
     let fits = |work: &Synthetic<'_>| !plan.workloads[work.workload].kind.is_too_deep(n_ctx_train);
@@ -64,7 +67,10 @@ impl Synthetic<'_> {
 
     /// The blocks in which a sample is taken where workers alternate: how many tokens were generated before each, and how many it has.
     pub(super) fn blocks(self) -> Vec<Block> {
-        let block = self.block_tokens.unwrap_or(BLOCK_TOKENS).max(1);
+        self.blocks_of(self.block_tokens.unwrap_or(BLOCK_TOKENS).max(1))
+    }
+
+    fn blocks_of(self, block: u32) -> Vec<Block> {
         match (self.amount, self.phase) {
             (Amount::Alone { n_tokens, .. }, Phase::Decode) => (0..n_tokens)
                 .step_by(block as usize)
@@ -82,7 +88,7 @@ impl Synthetic<'_> {
     /// The one block that stands for a sample in this round, where there is no time for more: each in turn, alike for all subjects and for
     /// both rounds of a mirrored pair.
     pub(super) fn block_of(self, round: u32) -> Block {
-        let blocks = self.blocks();
+        let blocks = self.blocks_of(SHORT_BLOCK_TOKENS);
         let block = blocks[(round / 2) as usize % blocks.len()];
         Block { first: true, last: true, ..block }
     }

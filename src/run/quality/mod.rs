@@ -367,6 +367,7 @@ impl Attempt<'_, '_> {
             candidates: self.group.iter().map(|&candidate| bench.files[candidate].clone()).collect(),
             settings: self.run.base_settings().clone(),
             n_ctx: self.plan.n_ctx,
+            positions: self.run.time_plan.as_ref().and_then(|plan| plan.positions),
             texts: if self.inputs.logits.is_some() { Vec::new() } else { self.inputs.texts.clone() },
             domains: self.plan.texts.iter().map(|text| text.domain.clone()).collect(),
             stop: StopRule {

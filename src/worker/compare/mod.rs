@@ -78,3 +78,71 @@ fn all_at_once(engine: &dyn Engine, call: &Compare, clock: &dyn Clock, send: &mu
         peak_rss_bytes: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    use super::*;
+    use crate::{
+        engine::{ModelScript, Script, ScriptedEngine},
+        protocol::{Pace, Statistics, StopRule},
+        record::{QualityUnit, Settings, Summary},
+    };
+
+    const N_CTX: u32 = 16;
+
+    /// What comparing three windows of one text comes to.
+    fn compared(positions: Option<u32>) -> Summary {
+        let model = |logit_noise| ModelScript {
+            load_ns: 0,
+            prefill_ns_per_token: 1,
+            decode_ns_per_token: 1,
+            answer: String::new(),
+            logit_noise,
+            fail: None,
+        };
+        let models = BTreeMap::from([("original".into(), model(0.0)), ("candidate".into(), model(0.5))]);
+        let engine = ScriptedEngine::new(Script { models, noise: None });
+        let words: Vec<String> = (0..3 * N_CTX).map(|word| word.to_string()).collect();
+        let call = Compare {
+            base: Base::Model(PathBuf::from("original")),
+            candidates: vec![PathBuf::from("candidate")],
+            settings: Settings::defaults(1),
+            n_ctx: N_CTX,
+            positions,
+            texts: vec![words.join(" ")],
+            domains: vec!["any".into()],
+            stop: StopRule {
+                precision: 0.0,
+                confidence: 0.95,
+                unit: QualityUnit::Window,
+                min_windows: 1,
+                max_windows: Some(3),
+                bound: None,
+                time_ns: None,
+            },
+            hold: Hold::Together,
+            save_logits: None,
+            save_reference: None,
+            statistics: Statistics::Compare,
+            pace: Pace::InTurn,
+        };
+        let mut nothing = |_| Ok(());
+        let Ok(compared) = all_at_once(&engine, &call, &Monotonic::start(), &mut nothing) else {
+            panic!("it compares")
+        };
+        let [result] = &compared.results[..] else { panic!("one candidate") };
+        assert_eq!((compared.n_windows, result.failed.as_deref()), (3, None));
+        result.summaries[0].1.clone()
+    }
+
+    #[test]
+    fn where_less_of_a_window_is_scored_it_is_the_beginning_of_the_same() {
+        let (whole, cut) = (compared(None), compared(Some(3)));
+        assert_eq!((whole.tokens, cut.tokens), (3 * 7, 3 * 3));
+        let bins = (&whole.kld_by_position[..2], &cut.kld_by_position[..2]);
+        assert!(bins.0.iter().all(|bin| bin.kld_mean_nats.is_some_and(|kld| kld > 0.0)), "{bins:?}");
+        assert_eq!(bins.0, bins.1, "one position each");
+    }
+}

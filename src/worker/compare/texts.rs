@@ -44,8 +44,8 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn new(tokens: Vec<Vec<i32>>, n_ctx: u32, bos: Option<i32>) -> Result<Self, WindowError> {
-        Ok(Self { shape: WindowShape::new(n_ctx as usize)?, first: first(bos), tokens, cut: false })
+    pub(super) fn new(tokens: Vec<Vec<i32>>, shape: WindowShape, bos: Option<i32>) -> Self {
+        Self { shape, first: first(bos), tokens, cut: false }
     }
 
     /// The one text of a file of log-probabilities.

@@ -11,7 +11,7 @@ use crate::{
         accumulator::Accumulator,
         cache::Cache,
         reference_file::ReferenceHeader,
-        windows::{MicroBatches, window_order},
+        windows::{MicroBatches, WindowShape, window_order},
     },
 };
 
@@ -142,7 +142,9 @@ fn read_texts(
     match reference {
         Reference::Model(open) => {
             let tokens = call.texts.iter().map(|text| open.model.tokenize_text(text)).collect();
-            let texts = Texts::new(tokens, call.n_ctx, open.facts.bos).map_err(|error| error.to_string())?;
+            let shape = WindowShape::new(call.n_ctx as usize).map_err(|error| error.to_string())?;
+            let shape = call.positions.map_or(shape, |positions| shape.scoring_at_most(positions as usize));
+            let texts = Texts::new(tokens, shape, open.facts.bos);
             let n_vocab = open.facts.n_vocab as usize;
             Ok((texts, Needs { n_vocab, n_ctx: call.n_ctx, bos: BosRule::Original(open.facts.bos) }))
         }

@@ -92,7 +92,7 @@ fn overall(analysis: &Analysis) -> Table {
         columns,
         rows.collect(),
     );
-    table.notes = unit_note(analysis).into_iter().collect();
+    table.notes = unit_note(analysis).into_iter().chain(cut_note(analysis)).collect();
     table.notes.extend(compared(analysis).flat_map(|(m, q)| notes(m, q)));
     if !judged && !table.rows.is_empty() {
         table.notes.push("No limit was set: --max-kld says what is acceptable.".into());
@@ -146,6 +146,12 @@ fn unit_note(analysis: &Analysis) -> Option<String> {
             format!("Unit: window. The figures hold {texts}; other texts may differ by more than the intervals say.")
         }
     })
+}
+
+/// That windows were cut short.
+fn cut_note(analysis: &Analysis) -> Option<String> {
+    let positions = compared(analysis).find_map(|(_, q)| q.positions)?;
+    Some(format!("Of each window {positions} tokens are scored, the first of its second half, for want of time."))
 }
 
 /// One row a candidate and domain.
