@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // A quality number is a statistic of logits.
     ("quality", &["units", "stats", "record"]),
     // The engine reads the clock around its timed sections; the clock is the probe's.
-    ("engine", &["units", "stats", "record", "probe"]),
+    ("engine", &["units", "stats", "settings", "record", "probe"]),
     ("models", &["units", "record", "gguf"]),
     ("protocol", &["units", "record"]),
     ("worker", &["units", "stats", "record", "engine", "quality", "probe", "protocol"]),
@@ -51,7 +51,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/progress.rs"]),
     ("plotters", &["report/draw/"]),
     // Values of options: of settings, of the protocol, of `--format`.
-    ("clap", &["cli/", "settings.rs", "record/", "report/format/mod.rs", "report/tests/"]),
+    ("clap", &["cli/", "settings/", "record/", "report/format/mod.rs", "report/tests/"]),
     // Wall time is a label, made in one place; nothing is timed by a clock that steps.
     // Records of several days are put in order by theirs.
     ("jiff", &["probe/clock.rs", "report/history/by_date.rs"]),

@@ -33,8 +33,7 @@ use crate::{
 pub(super) struct CompareArgs {
     /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     pub(super) original: String,
-    /// The quantized checkpoints, named like the original
-    #[arg(required_unless_present = "reference")]
+    /// The quantized checkpoints, named like the original; none to compare settings of one file (-fa 0,1)
     pub(super) quantized: Vec<String>,
     /// Compare the outputs of all models named with a file that `gguf-bench reference` wrote. Nothing is there to hold speeds against, so
     /// none are measured
@@ -97,11 +96,16 @@ pub(super) fn compare_models(
     output: OutputArgs,
 ) -> Result<Option<Finished>> {
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
-    let Request { plan, settings, inputs, constraints, execution } =
+    let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
+    if quantized.is_empty() && variants.all().len() < 2 {
+        bail!(
+            "there is nothing to compare {original} with: name another file, or several values of a setting, such as -fa 0,1"
+        );
+    }
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, Role::Original, execution.downloads(), observer(&output.results).as_mut());
-    let subjects = subjects::find(sources, &settings);
+    let subjects = subjects::find(sources, &variants);
     reported(Job {
         purpose: Purpose::Comparison,
         plan,
@@ -118,20 +122,20 @@ pub(super) fn compare_models(
 pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
-    let Request { plan, settings, inputs, constraints, execution } =
+    let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     let types = quantize::types(&types)?;
     if execution.dry_run {
         let sources =
             fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
-        return preview::show(subjects::find(sources, &settings), &plan, &environment, &types, execution.force);
+        return preview::show(subjects::find(sources, &variants), &plan, &environment, &types, execution.force);
     }
     let original = fetch::path(&original, Role::Original, observer(&output.results).as_mut())?;
     let folder = CheckpointDir::open(keep.as_deref())?;
     let request =
-        QuantizeRequest { original: &original, types: &types, n_threads: settings.n_threads, allow_requantize };
+        QuantizeRequest { original: &original, types: &types, n_threads: variants.base().n_threads, allow_requantize };
     let sources = quantize::make(&folder, &request, observer(&output.results).as_mut())?;
-    let subjects = subjects::find(sources, &settings);
+    let subjects = subjects::find(sources, &variants);
     measure(Job {
         purpose: Purpose::Comparison,
         plan,

@@ -41,7 +41,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let environment = Environment::with_servers(&measure.engine.rpc_servers())?;
     let scale = Scale { quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
     let texts = Texts { defaults: prompts::pocket_documents, quick: false, most_windows: Some(WINDOWS) };
-    let Request { plan, settings, inputs, constraints, execution } =
+    let Request { plan, variants, inputs, constraints, execution } =
         measure.into_request(scale, texts, &environment)?;
     let types = quantize::types(&TYPES.map(String::from))?;
     let folder = CheckpointDir::open(None)?;
@@ -50,20 +50,24 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let original = original.display().to_string();
     if execution.dry_run {
         return preview::show(
-            subjects::find(vec![Source::found(&original)], &settings),
+            subjects::find(vec![Source::found(&original)], &variants),
             &plan,
             &environment,
             &types,
             execution.force,
         );
     }
-    let request =
-        QuantizeRequest { original: &original, types: &types, n_threads: settings.n_threads, allow_requantize: false };
+    let request = QuantizeRequest {
+        original: &original,
+        types: &types,
+        n_threads: variants.base().n_threads,
+        allow_requantize: false,
+    };
     let mut sources = quantize::make(&folder, &request, observer(&output.results).as_mut())?;
     if let Some(bundled) = sources.first_mut() {
         bundled.recipe = Some(Recipe::Bundled);
     }
-    let subjects = subjects::find(sources, &settings);
+    let subjects = subjects::find(sources, &variants);
     bench::measure(Job {
         purpose: Purpose::Comparison,
         plan,

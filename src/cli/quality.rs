@@ -90,9 +90,6 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     if save_logits.is_some() && inputs.texts.len() != 1 {
         bail!("--save-logits writes the windows of one text: name it with --text");
     }
-    if models.len() < 2 && logits.is_none() && reference.is_none() && save_logits.is_none() {
-        bail!("name the original and at least one quantized checkpoint to compare with it");
-    }
     // The header of a file to save says how many windows follow; the texts of one to read are not known.
     let precision = if save_logits.is_some() { 0.0 } else { plan.precision };
     let texts = logits.as_deref().map_or(plan.texts, |file| {
@@ -108,25 +105,31 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
     let scale = Scale { aim_s: None, ..Scale::usual() };
     let environment = Environment::with_servers(&engine.rpc_servers())?;
-    let (settings, threads) = engine.into_settings(environment.threads);
+    let variants = engine.into_variants(environment.threads)?;
+    let is_alone = models.len() < 2 && variants.all().len() < 2;
+    if is_alone && logits.is_none() && reference.is_none() && save_logits.is_none() {
+        bail!(
+            "name the original and at least one quantized checkpoint to compare with it, or several values of a setting"
+        );
+    }
     let plan = Plan {
         workloads: Vec::new(),
         protocol: precision.into_protocol(scale, &[], PromptPolicy::Always),
         sampling: Sampling::Greedy,
         seed: execution.seed,
         quality: Some(quality),
-        threads: Some(threads),
+        threads: Some(variants.threads),
     };
     let names = models.iter().map(String::as_str);
     let first = if inputs.without_original() { Role::Candidate } else { Role::Original };
     let sources = fetch::sources(names, first, execution.downloads(), observer(&output.results).as_mut());
-    let mut found = subjects::find(sources, &settings);
+    let mut found = subjects::find(sources, &variants);
     if let Some(file) = inputs.stands_for_original() {
         let name = inputs.reference.as_ref().and_then(|stored| match &stored.described {
             Reference::ReferenceFile { model, .. } => Some(&**model),
             Reference::Original | Reference::LogitsFile { .. } => None,
         });
-        subjects::compare_with_file(&mut found, file, name, &settings);
+        subjects::compare_with_file(&mut found, file, name, variants.base());
     }
     bench::measure(Job {
         purpose: Purpose::Comparison,

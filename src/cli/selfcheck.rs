@@ -49,7 +49,8 @@ fn no_prompts(prompts: Arg) -> Arg {
 pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     let SelfcheckArgs { model, output, speed, precision, execution, engine } = args;
     let environment = Environment::with_servers(&engine.rpc_servers())?;
-    let (settings, threads) = engine.into_settings(environment.threads);
+    let variants = engine.into_variants(environment.threads)?;
+    variants.only()?;
     let prompts = speed.prompt_policy();
     let (workloads, sampling) = speed.into_work()?;
     if workloads.is_empty() {
@@ -62,8 +63,15 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
     sources.extend(sources.first().cloned());
     let job = Job {
         purpose: Purpose::SelfCheck,
-        plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality: None, threads: Some(threads) },
-        subjects: subjects::find(sources, &settings),
+        plan: Plan {
+            workloads,
+            protocol,
+            sampling,
+            seed: execution.seed,
+            quality: None,
+            threads: Some(variants.threads),
+        },
+        subjects: subjects::find(sources, &variants),
         inputs: Inputs::default(),
         constraints: None,
         execution,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::options::engine::{SEPARATOR, Variant, Variants};
 use crate::{
     event::{Event, Observer},
     gguf, models,
@@ -15,6 +16,7 @@ use crate::{
 };
 
 /// A subject of the run, and where its file lies.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) subject: Subject,
     /// The first part; what was typed when nothing was found.
@@ -68,8 +70,26 @@ impl Source {
     }
 }
 
-/// Finds every model and reads its header, once. The first is the original.
-pub(super) fn find(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
+/// Finds every model, reads its header, once, and gives it every combination of settings. The first is the original.
+pub(super) fn find(sources: Vec<Source>, variants: &Variants) -> Vec<Found> {
+    let files = files(sources, variants.base());
+    let combined = files.into_iter().flat_map(|file| {
+        let with = |variant: &Variant| {
+            let varied = variant.name().map(|varied| format!("{}{SEPARATOR}{varied}", file.subject.name));
+            let name = varied.unwrap_or_else(|| file.subject.name.clone());
+            let subject = Subject { name, settings: variant.settings.clone(), ..file.subject.clone() };
+            Found { subject, ..file.clone() }
+        };
+        variants.all().iter().map(with).collect::<Vec<_>>()
+    });
+    let role = |index: usize| if index == 0 { Role::Original } else { Role::Candidate };
+    let with_role =
+        |(index, found): (usize, Found)| Found { subject: Subject { role: role(index), ..found.subject }, ..found };
+    combined.enumerate().map(with_role).collect()
+}
+
+/// Every file with the same settings.
+fn files(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
     let resolved: Vec<Result<PathBuf, String>> =
         sources.iter().map(|s| models::resolve(&s.path).map(|r| r.file).map_err(|e| e.to_string())).collect();
     let called = sources.iter().zip(&resolved).map(|(source, resolved)| {
@@ -78,8 +98,8 @@ pub(super) fn find(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
     });
     let called: Vec<PathBuf> = called.collect();
     let names = models::short_names(&called.iter().map(PathBuf::as_path).collect::<Vec<_>>());
-    let all = sources.into_iter().zip(resolved).zip(called.iter().zip(names)).enumerate();
-    all.map(|(index, ((source, resolved), (called, name)))| {
+    let all = sources.into_iter().zip(resolved).zip(called.iter().zip(names));
+    all.map(|((source, resolved), (called, name))| {
         let Source { path, label: _, made_from, recipe, failed, pending } = source;
         let path = resolved.as_ref().map_or_else(|_| PathBuf::from(path), Clone::clone);
         let read = resolved.and_then(|file| gguf::Model::read(&file).map_err(|e| e.to_string()));
@@ -97,7 +117,7 @@ pub(super) fn find(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
         let file = called.file_name().unwrap_or(called.as_os_str()).to_string_lossy();
         let subject = Subject {
             name: printable(&name),
-            role: if index == 0 { Role::Original } else { Role::Candidate },
+            role: Role::Candidate,
             model: Model { file: printable(&file), facts },
             settings: settings.clone(),
             outcome: failed.unwrap_or(outcome),

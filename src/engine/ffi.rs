@@ -4,7 +4,7 @@
 use std::{
     ffi::{CStr, CString, c_char, c_void},
     ops::{Deref, DerefMut},
-    ptr::NonNull,
+    ptr::{self, NonNull},
     rc::Rc,
 };
 
@@ -93,8 +93,183 @@ pub(super) fn serve_rpc(endpoint: &CStr, n_threads: usize, devices: &[CString]) 
     }
     // SAFETY: ggml-rpc.h declares the function of this name so.
     let start = unsafe { std::mem::transmute::<NonNull<c_void>, Start>(found) };
-    start(endpoint.as_ptr(), std::ptr::null(), n_threads, handles.len(), handles.as_mut_ptr());
+    start(endpoint.as_ptr(), ptr::null(), n_threads, handles.len(), handles.as_mut_ptr());
     NotServed::Ended
+}
+
+/// Where a machine has several memory nodes, spreads threads and pages over them; once for the life of a process.
+pub(super) fn spread_over_nodes(strategy: sys::ggml_numa_strategy) {
+    // SAFETY: llama.cpp was started, and only reads and sets its own account of nodes; a second call does nothing.
+    unsafe { sys::llama_numa_init(strategy) };
+}
+
+/// A kind of memory that tensors can lie in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BufferType(sys::ggml_backend_buffer_type_t);
+
+impl BufferType {
+    /// The CPU's.
+    pub(super) fn cpu() -> Self {
+        // SAFETY: returns a pointer to a static.
+        Self(unsafe { sys::ggml_backend_cpu_buffer_type() })
+    }
+
+    /// Those of all devices, by name.
+    pub(super) fn all() -> Vec<(String, Self)> {
+        // SAFETY: every index lies within the list, whose devices and buffer types live as long as the process; the name is a
+        // NUL-terminated string that belongs to its buffer type.
+        let of = |index| unsafe {
+            let buffer = sys::ggml_backend_dev_buffer_type(sys::ggml_backend_dev_get(index));
+            let name = (!buffer.is_null()).then(|| CStr::from_ptr(sys::ggml_backend_buft_name(buffer)))?;
+            Some((name.to_string_lossy().into_owned(), Self(buffer)))
+        };
+        // SAFETY: only asks how long the list is.
+        (0..unsafe { sys::ggml_backend_dev_count() }).filter_map(of).collect()
+    }
+}
+
+/// How a model is loaded. Whatever C reads by pointer is owned here, so that it lives through the load.
+#[derive(Debug)]
+pub(super) struct ModelParams {
+    /// Indices into ggml's list; `None` leaves the choice to llama.cpp.
+    pub(super) devices: Option<Vec<usize>>,
+    /// Patterns of tensor names, and where those lie.
+    pub(super) overrides: Vec<(CString, BufferType)>,
+    pub(super) n_gpu_layers: i32,
+    pub(super) split_mode: sys::llama_split_mode,
+    pub(super) main_gpu: i32,
+    /// At most as many as llama.cpp knows devices.
+    pub(super) tensor_split: Vec<f32>,
+    pub(super) load_mode: sys::llama_load_mode,
+    pub(super) lazy_mode: sys::llama_lazy_mode,
+    pub(super) no_host: bool,
+    pub(super) repack: bool,
+    /// Layers are fitted to the memory that is free.
+    pub(super) fit: Option<Fit>,
+}
+
+/// To what layers are fitted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fit {
+    /// Bytes of each device that stay free.
+    pub(super) margin_bytes: usize,
+    /// The context the memory is to hold, and the least one.
+    pub(super) n_ctx: u32,
+    pub(super) n_ctx_min: u32,
+    pub(super) n_batch: u32,
+    pub(super) n_ubatch: u32,
+    pub(super) offload_kqv: bool,
+}
+
+/// The most devices that a model is split over.
+pub(super) fn most_devices() -> usize {
+    // SAFETY: returns a constant.
+    unsafe { sys::llama_max_devices() }
+}
+
+// A model is one pointer, whoever looks: the crate promises nothing, so a version that changes it must not compile.
+const _: () = assert!(size_of::<LlamaModel>() == size_of::<*mut sys::llama_model>());
+
+/// Loads a model; `None` when llama.cpp could not, which is in its log. The safe layer can't set half of these.
+pub(super) fn load_model(path: &CStr, params: &ModelParams) -> Option<LlamaModel> {
+    let ModelParams {
+        devices,
+        overrides,
+        n_gpu_layers,
+        split_mode,
+        main_gpu,
+        tensor_split,
+        load_mode,
+        lazy_mode,
+        no_host,
+        repack,
+        fit,
+    } = params;
+    // SAFETY: every index lies within ggml's list, whose devices live as long as the process.
+    let device = |&index: &usize| unsafe { sys::ggml_backend_dev_get(index) };
+    // SAFETY: only asks how long the list is.
+    let n_devices = unsafe { sys::ggml_backend_dev_count() };
+    let mut devices: Option<Vec<sys::ggml_backend_dev_t>> = devices.as_ref().map(|devices| {
+        devices.iter().filter(|&&index| index < n_devices).map(device).chain([ptr::null_mut()]).collect()
+    });
+    let none = sys::llama_model_tensor_buft_override { pattern: ptr::null(), buft: ptr::null_mut() };
+    let own = |(pattern, buffer): &(CString, BufferType)| sys::llama_model_tensor_buft_override {
+        pattern: pattern.as_ptr(),
+        buft: buffer.0,
+    };
+    let mut overrides: Vec<_> = overrides.iter().map(own).chain([none]).collect();
+    // It is read over all devices that there might be.
+    let mut shares = vec![0.0_f32; most_devices()];
+    shares.iter_mut().zip(tensor_split).for_each(|(share, own)| *share = *own);
+    // SAFETY: plain data returned by value.
+    let mut raw = unsafe { sys::llama_model_default_params() };
+    if let Some(devices) = &mut devices {
+        raw.devices = devices.as_mut_ptr();
+    }
+    raw.n_gpu_layers = *n_gpu_layers;
+    raw.split_mode = *split_mode;
+    raw.main_gpu = *main_gpu;
+    raw.load_mode = *load_mode;
+    raw.lazy_mode = *lazy_mode;
+    raw.no_host = *no_host;
+    raw.use_extra_bufts = *repack;
+    if let Some(fit) = fit {
+        // A fit decides on layers, shares and overrides itself, and refuses where they were set.
+        (overrides, shares) = fitted(path, &mut raw, fit);
+    }
+    raw.tensor_split = shares.as_ptr();
+    raw.tensor_buft_overrides = if overrides.len() > 1 { overrides.as_ptr() } else { ptr::null() };
+    // SAFETY: the path is NUL-terminated. What the parameters point to, `devices`, `shares` and `overrides` with their patterns, lives
+    // until the load has returned, which copies the shares and keeps nothing else of it.
+    let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), raw) };
+    // SAFETY: by the assertion above a model is this pointer and nothing else, and whoever has it frees it once.
+    NonNull::new(model).map(|model| unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) })
+}
+
+/// Fits layers to the memory that is free: changes their number, and returns overrides, ended by an empty one, and shares.
+fn fitted(
+    path: &CStr,
+    raw: &mut sys::llama_model_params,
+    fit: &Fit,
+) -> (Vec<sys::llama_model_tensor_buft_override>, Vec<f32>) {
+    let &Fit { margin_bytes, n_ctx, n_ctx_min, n_batch, n_ubatch, offload_kqv } = fit;
+    // SAFETY: plain data returned by value, and a constant.
+    let (usual, mut context, most) = unsafe {
+        (sys::llama_model_default_params(), sys::llama_context_default_params(), sys::llama_max_tensor_buft_overrides())
+    };
+    raw.n_gpu_layers = usual.n_gpu_layers;
+    context.n_ctx = n_ctx;
+    context.n_batch = n_batch;
+    context.n_ubatch = n_ubatch;
+    context.offload_kqv = offload_kqv;
+    let mut shares = vec![0.0_f32; most_devices()];
+    let none = sys::llama_model_tensor_buft_override { pattern: ptr::null(), buft: ptr::null_mut() };
+    let mut overrides = vec![none; most + 1];
+    let mut margins = vec![margin_bytes; most_devices()];
+    (raw.tensor_split, raw.tensor_buft_overrides) = (shares.as_ptr(), overrides.as_ptr());
+    // SAFETY: the buffers are as long as the call takes them to be: shares and margins one for each device, overrides one more than it
+    // writes. It loads without allocating, on this thread alone, and keeps no pointer. Patterns it sets are static or kept by it.
+    let fits = unsafe {
+        sys::llama_rs_fit_params(
+            path.as_ptr(),
+            raw,
+            &raw mut context,
+            shares.as_mut_ptr(),
+            overrides.as_mut_ptr(),
+            margins.as_mut_ptr(),
+            n_ctx_min,
+            ptr::null(),
+            sys::GGML_LOG_LEVEL_INFO,
+        )
+    };
+    if fits != 0 {
+        // As llama-bench, which then loads with what was asked; llama.cpp has said why in its log.
+        raw.n_gpu_layers = usual.n_gpu_layers;
+        return (vec![none], vec![0.0; most_devices()]);
+    }
+    let used = overrides.iter().take_while(|o| !o.pattern.is_null()).count();
+    overrides.truncate(used + 1);
+    (overrides, shares)
 }
 
 /// Quantizes a file into another; `false` when llama.cpp could not, which is in its log.

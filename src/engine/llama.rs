@@ -17,7 +17,7 @@ use llama_cpp_2::{
     list_llama_ggml_backend_devices,
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
-    model::{LlamaChatMessage, LlamaModel, params::LlamaModelParams},
+    model::{LlamaChatMessage, LlamaModel},
     sampling::LlamaSampler,
     token::LlamaToken,
     vocab::LlamaVocab,
@@ -25,7 +25,8 @@ use llama_cpp_2::{
 
 use super::{
     BatchToken, BranchToken, Engine, Error, Loaded, Model, PromptTokens, Session, chat_template,
-    ffi::{self, NotServed, OwningContext},
+    ffi::{self, BufferType, Fit, ModelParams, NotServed, OwningContext},
+    placement,
 };
 use crate::{
     probe::{
@@ -33,6 +34,7 @@ use crate::{
         rpc::{self, RpcError},
     },
     record::{CacheType, Device, DeviceInfo, DeviceKind, FlashAttention, PromptForm, Sampling, Settings, Timing},
+    settings::{LazyMode, LoadMode, Repack, SplitMode, TensorOverride},
 };
 
 /// llama.cpp, started once for the life of the process.
@@ -122,10 +124,13 @@ fn describe(device: LlamaBackendDevice) -> DeviceInfo {
 impl Engine for LlamaEngine {
     fn load(&self, path: &Path, settings: &Settings) -> Result<Box<dyn Model>, Error> {
         self.add_servers(&settings.rpc)?;
-        let params = model_params(settings)?;
+        let n_ctx = settings.fit_min_ctx;
+        placement::apply(settings)?;
+        let params = model_params(settings, n_ctx)?;
+        let refused = |reason: &str| Error::Load { reason: reason.into() };
+        let c_path = ffi::c_path(path).ok_or_else(|| refused("its path holds what C can't read"))?;
         let start = self.clock.now_ns();
-        let model = LlamaModel::load_from_file(&self.backend, path, &params)
-            .map_err(|e| Error::Load { reason: e.to_string() })?;
+        let model = ffi::load_model(&c_path, &params).ok_or_else(|| refused("null result from llama cpp"))?;
         let model_ns = self.clock.now_ns() - start;
         Ok(Box::new(LoadedModel {
             model: Rc::new(model),
@@ -141,64 +146,164 @@ impl Engine for LlamaEngine {
     }
 }
 
-fn model_params(settings: &Settings) -> Result<LlamaModelParams, Error> {
-    // A setting belongs here or to the context: whichever does not name a new one does not compile.
+/// Where a setting is not a word of llama.cpp's own.
+fn model_params(settings: &Settings, n_ctx: u32) -> Result<ModelParams, Error> {
+    // A setting belongs here, to the context or to the process: whichever names a new one nowhere does not compile.
     let Settings {
         device,
         n_gpu_layers,
+        split_mode,
+        main_gpu,
+        tensor_split,
+        no_op_offload: _,
+        fit_target,
+        fit_min_ctx,
         n_threads: _,
         n_threads_batch: _,
-        n_batch: _,
-        n_ubatch: _,
+        cpu_mask: _,
+        priority: _,
+        numa: _,
+        n_batch,
+        n_ubatch,
+        embeddings: _,
         type_k: _,
         type_v: _,
+        no_kv_offload,
         flash_attention: _,
+        n_cpu_moe,
+        tensor_overrides,
+        load_mode,
+        lazy_mode,
+        no_host,
+        repack,
         rpc,
     } = settings;
-    let mut params = LlamaModelParams::default();
-    if let Ok(layers) = u32::try_from(*n_gpu_layers) {
-        params = params.with_n_gpu_layers(layers);
-    }
-    let backend = match device {
-        Device::Auto => return Ok(params),
-        Device::Cpu if !rpc.is_empty() => {
-            return Err(Error::Load { reason: "--device cpu uses no server of --rpc: leave one of them out".into() });
-        }
-        Device::Cpu => None,
-        Device::Cuda => Some("CUDA"),
-        Device::Metal => Some("Metal"),
-        Device::Vulkan => Some("Vulkan"),
-    };
+    let fit = (*fit_target > 0 || *fit_min_ctx > 0).then(|| Fit {
+        margin_bytes: (*fit_target as usize).saturating_mul(1 << 20),
+        n_ctx: n_ctx.max(*fit_min_ctx),
+        n_ctx_min: *fit_min_ctx,
+        n_batch: *n_batch,
+        n_ubatch: *n_ubatch,
+        offload_kqv: !no_kv_offload,
+    });
+    Ok(ModelParams {
+        devices: devices(device, rpc)?,
+        overrides: overrides(tensor_overrides, *n_cpu_moe)?,
+        n_gpu_layers: *n_gpu_layers,
+        split_mode: match split_mode {
+            SplitMode::None => llama_cpp_sys_2::LLAMA_SPLIT_MODE_NONE,
+            SplitMode::Layer => llama_cpp_sys_2::LLAMA_SPLIT_MODE_LAYER,
+            SplitMode::Row => llama_cpp_sys_2::LLAMA_SPLIT_MODE_ROW,
+            SplitMode::Tensor => llama_cpp_sys_2::LLAMA_SPLIT_MODE_TENSOR,
+        },
+        main_gpu: *main_gpu,
+        tensor_split: tensor_split.clone(),
+        load_mode: match load_mode {
+            LoadMode::Auto => llama_cpp_sys_2::LLAMA_LOAD_MODE_AUTO,
+            LoadMode::None => llama_cpp_sys_2::LLAMA_LOAD_MODE_NONE,
+            LoadMode::Mmap => llama_cpp_sys_2::LLAMA_LOAD_MODE_MMAP,
+            LoadMode::Mlock => llama_cpp_sys_2::LLAMA_LOAD_MODE_MLOCK,
+            LoadMode::MmapMlock => llama_cpp_sys_2::LLAMA_LOAD_MODE_MMAP_MLOCK,
+            LoadMode::Dio => llama_cpp_sys_2::LLAMA_LOAD_MODE_DIRECT_IO,
+        },
+        lazy_mode: match lazy_mode {
+            LazyMode::Off => llama_cpp_sys_2::LLAMA_LAZY_MODE_OFF,
+            LazyMode::Auto => llama_cpp_sys_2::LLAMA_LAZY_MODE_AUTO,
+            LazyMode::On => llama_cpp_sys_2::LLAMA_LAZY_MODE_ON,
+        },
+        no_host: *no_host,
+        repack: *repack == Repack::On,
+        fit,
+    })
+}
+
+/// Indices of the devices to use; an empty list means none but the CPU, which is always there, and `None` llama.cpp's own choice.
+fn devices(device: &Device, rpc: &[String]) -> Result<Option<Vec<usize>>, Error> {
     let all = list_llama_ggml_backend_devices();
-    let chosen: Vec<usize> = all
-        .iter()
-        .filter(|d| backend.is_some_and(|b| d.backend.eq_ignore_ascii_case(b) || d.name.starts_with(b)))
-        .map(|d| d.index)
-        .collect();
-    if let Some(wanted) = backend
-        && chosen.is_empty()
-    {
+    let missing = |wanted: &str| {
         let found = all.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(Error::NoDevice { wanted: wanted.into(), found });
+        Error::NoDevice { wanted: wanted.into(), found }
+    };
+    let is_cpu = |d: &LlamaBackendDevice| matches!(d.device_type, LlamaBackendDeviceType::Cpu);
+    match device {
+        Device::Auto => Ok(None),
+        Device::Cpu if !rpc.is_empty() => {
+            Err(Error::Load { reason: "--device cpu uses no server of --rpc: leave one of them out".into() })
+        }
+        Device::Cpu => Ok(Some(Vec::new())),
+        Device::Named(names) => {
+            let index = |name: &String| {
+                let found = all.iter().find(|d| d.name.eq_ignore_ascii_case(name) && !is_cpu(d));
+                found.map(|d| d.index).ok_or_else(|| missing(name))
+            };
+            names.iter().map(index).collect::<Result<Vec<_>, _>>().map(Some)
+        }
+        Device::Cuda | Device::Metal | Device::Vulkan | Device::Rocm => {
+            let backend = device.backend().unwrap_or_default();
+            let of = |d: &&LlamaBackendDevice| d.backend.eq_ignore_ascii_case(backend) || d.name.starts_with(backend);
+            let chosen: Vec<usize> = all.iter().filter(of).map(|d| d.index).collect();
+            if chosen.is_empty() {
+                return Err(missing(backend));
+            }
+            // As llama.cpp orders them by itself: those of servers come first.
+            let of_servers = all.iter().filter(|d| d.backend == "RPC" && !rpc.is_empty()).map(|d| d.index);
+            Ok(Some(of_servers.chain(chosen).collect()))
+        }
     }
-    // As llama.cpp orders them by itself: those of servers come first.
-    let of_servers = all.iter().filter(|d| d.backend == "RPC" && !rpc.is_empty()).map(|d| d.index);
-    let chosen: Vec<usize> = of_servers.chain(chosen).collect();
-    // An empty list means no device but the CPU, which is always there.
-    params.with_devices(&chosen).map_err(|e| Error::Load { reason: e.to_string() })
+}
+
+/// Names of a layer's experts, as llama.cpp's own tools look for them; the safe layer's pattern leaves fused ones on the GPU.
+fn experts_of(layer: u32) -> String {
+    format!(r"blk\.{layer}\.ffn_(up|down|gate|gate_up)_(ch|)exps")
+}
+
+/// Where tensors lie that are not to lie where they would: what was asked for, then experts.
+fn overrides(asked: &[TensorOverride], n_cpu_moe: u32) -> Result<Vec<(CString, BufferType)>, Error> {
+    let known = BufferType::all();
+    let own = |TensorOverride { pattern, buffer }: &TensorOverride| {
+        let Some((_, found)) = known.iter().find(|(name, _)| name == buffer) else {
+            let found = known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Error::NoBuffer { wanted: buffer.clone(), found });
+        };
+        Ok((pattern.clone(), *found))
+    };
+    let experts = (0..n_cpu_moe).map(|layer| Ok((experts_of(layer), BufferType::cpu())));
+    let c = |named: Result<(String, BufferType), Error>| {
+        let (pattern, buffer) = named?;
+        let pattern = CString::new(pattern).map_err(|e| Error::Load { reason: e.to_string() })?;
+        Ok((pattern, buffer))
+    };
+    asked.iter().map(own).chain(experts).map(c).collect()
 }
 
 fn context_params(settings: &Settings, n_ctx: u32) -> LlamaContextParams {
     let Settings {
         device: _,
         n_gpu_layers: _,
+        split_mode: _,
+        main_gpu: _,
+        tensor_split: _,
+        no_op_offload,
+        fit_target: _,
+        fit_min_ctx: _,
         n_threads,
         n_threads_batch,
+        cpu_mask: _,
+        priority: _,
+        numa: _,
         n_batch,
         n_ubatch,
+        embeddings,
         type_k,
         type_v,
+        no_kv_offload,
         flash_attention,
+        n_cpu_moe: _,
+        tensor_overrides: _,
+        load_mode: _,
+        lazy_mode: _,
+        no_host: _,
+        repack: _,
         rpc: _,
     } = settings;
     let threads = |n: &u32| i32::try_from(*n).unwrap_or(i32::MAX);
@@ -215,6 +320,9 @@ fn context_params(settings: &Settings, n_ctx: u32) -> LlamaContextParams {
             FlashAttention::On => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED,
             FlashAttention::Off => llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED,
         })
+        .with_offload_kqv(!no_kv_offload)
+        .with_op_offload(!no_op_offload)
+        .with_embeddings(*embeddings)
         // As llama-bench: the sliding window's cache only as large as the window.
         .with_swa_full(false)
         // The default leaves every native timing at zero.
@@ -223,6 +331,7 @@ fn context_params(settings: &Settings, n_ctx: u32) -> LlamaContextParams {
 
 fn cache_type(t: CacheType) -> KvCacheType {
     match t {
+        CacheType::F32 => KvCacheType::F32,
         CacheType::F16 => KvCacheType::F16,
         CacheType::Bf16 => KvCacheType::BF16,
         CacheType::Q8_0 => KvCacheType::Q8_0,

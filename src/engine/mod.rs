@@ -7,6 +7,7 @@ mod chat_template;
 mod ffi;
 mod llama;
 mod noise;
+mod placement;
 mod quantize;
 mod scripted;
 
@@ -180,6 +181,11 @@ pub enum Error {
     Server { reason: String },
     #[error("load the model: {reason}")]
     Load { reason: String },
+    /// The system refused what was asked of the process.
+    #[error("{what}: {why}")]
+    Placement { what: String, why: String },
+    #[error("no buffer is called {wanted}: there are {found} (--override-tensor)")]
+    NoBuffer { wanted: String, found: String },
     #[error("make a context of {n_ctx} tokens: {reason}")]
     Context { n_ctx: u32, reason: String },
     #[error("evaluate {n_tokens} tokens: {reason}")]
@@ -201,7 +207,7 @@ impl Error {
         match self {
             Self::Start { .. } => Stage::Launch,
             Self::Server { .. } => Stage::Server,
-            Self::NoDevice { .. } | Self::Load { .. } => Stage::Load,
+            Self::NoDevice { .. } | Self::NoBuffer { .. } | Self::Placement { .. } | Self::Load { .. } => Stage::Load,
             Self::Context { .. } => Stage::Context,
             Self::Decode { n_tokens: 1, .. } => Stage::Decode,
             Self::Decode { .. } | Self::NoTokens => Stage::Prefill,

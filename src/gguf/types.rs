@@ -121,6 +121,7 @@ impl GgmlType {
 impl From<CacheType> for GgmlType {
     fn from(cache: CacheType) -> Self {
         match cache {
+            CacheType::F32 => Self::F32,
             CacheType::F16 => Self::F16,
             CacheType::Bf16 => Self::BF16,
             CacheType::Q8_0 => Self::Q8_0,

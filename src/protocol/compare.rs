@@ -13,7 +13,10 @@ pub(crate) struct Compare {
     /// What the candidates are compared with.
     pub(crate) base: Base,
     pub(crate) candidates: Vec<PathBuf>,
+    /// The original's; how windows are cut into batches follows from them for all.
     pub(crate) settings: Settings,
+    /// One for each candidate.
+    pub(crate) candidate_settings: Vec<Settings>,
     /// Tokens a window; a file of log-probabilities brings its own.
     pub(crate) n_ctx: u32,
     /// Positions of each window that are scored at most; `None` of all of its second half.

@@ -51,12 +51,31 @@ pub struct Machine {
 impl Machine {
     /// Whether one of its devices holds weights of a subject with these settings, and so computes for it.
     pub(crate) fn lends_device_to(&self, settings: &Settings) -> bool {
+        let any =
+            |is: &dyn Fn(&DeviceInfo) -> bool| self.devices.iter().any(|device| device.kind.is_gpu() && is(device));
         settings.n_gpu_layers != 0
-            && match settings.device {
+            && match &settings.device {
                 Device::Cpu => false,
-                Device::Auto => self.devices.iter().any(|device| device.kind.is_gpu()),
-                Device::Cuda | Device::Metal | Device::Vulkan => true,
+                Device::Auto => any(&|_| true),
+                Device::Named(names) => any(&|device| names.contains(&device.name)),
+                Device::Cuda | Device::Metal | Device::Vulkan | Device::Rocm => true,
             }
+    }
+
+    /// The devices chosen, as llama-bench's column has them: names with `/` between, `auto` or `none`.
+    pub(crate) fn device_names(&self, device: &Device) -> String {
+        let of_backend = |backend: &str| {
+            let is_of = |d: &&DeviceInfo| d.backend.eq_ignore_ascii_case(backend) || d.name.starts_with(backend);
+            self.devices.iter().filter(is_of).map(|d| d.name.as_str()).collect::<Vec<_>>().join("/")
+        };
+        match device {
+            Device::Auto => "auto".into(),
+            Device::Cpu => "none".into(),
+            Device::Named(names) => names.join("/"),
+            Device::Cuda | Device::Metal | Device::Vulkan | Device::Rocm => {
+                device.backend().map(of_backend).unwrap_or_default()
+            }
+        }
     }
 }
 

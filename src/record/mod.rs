@@ -26,7 +26,8 @@ mod visit;
 mod write;
 
 pub(crate) use crate::settings::ThreadsReason;
-pub use crate::settings::{CacheType, Device, FlashAttention, Settings};
+pub(crate) use crate::settings::{CacheType, FlashAttention};
+pub use crate::settings::{Device, Settings};
 pub(crate) use adaptation::{Adaptation, Decision, DropReason, Resumed, SamplesChoice};
 pub(crate) use build::Build;
 pub(crate) use comparison::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gguf_bench::testing::{
     engine::Engine,
     prompts::{LengthClass, suite},
-    record::{CacheType, Device, FlashAttention, Settings},
+    record::{Device, Settings},
 };
 
 use crate::support::engine;
@@ -14,18 +14,7 @@ use crate::support::engine;
 fn the_suite_has_the_lengths_it_names_and_an_instruct_model_gets_its_template() {
     let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf");
     assert!(model.exists(), "run `make models` first: {} is not there", model.display());
-    let config = Settings {
-        device: Device::Cpu,
-        n_gpu_layers: 0,
-        n_threads: 1,
-        n_threads_batch: 1,
-        n_batch: 512,
-        n_ubatch: 512,
-        type_k: CacheType::F16,
-        type_v: CacheType::F16,
-        flash_attention: FlashAttention::Auto,
-        rpc: Vec::new(),
-    };
+    let config = Settings { device: Device::Cpu, n_gpu_layers: 0, n_batch: 512, ..Settings::defaults(1) };
     let model = engine().load(&model, &config).unwrap();
     for prompt in suite() {
         let seen = model.tokenize_prompt(&prompt.text);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gguf_bench::testing::{
     engine::Engine,
-    record::{CacheType, Device, FlashAttention, Settings},
+    record::{Device, Settings},
 };
 use serde_json::Value;
 
@@ -30,18 +30,9 @@ const JSONL: &str = r#"{"question": "Where did he go?", "choices": ["To the hous
 const CSV: &str =
     "0,\"The man, who was old, saw the boy, so _ sat down by the way.\",the man,the boy,1\n1,He met _ ,her,him,2\n";
 
-const SETTINGS: Settings = Settings {
-    device: Device::Cpu,
-    n_gpu_layers: 0,
-    n_threads: 1,
-    n_threads_batch: 1,
-    n_batch: 512,
-    n_ubatch: 512,
-    type_k: CacheType::F16,
-    type_v: CacheType::F16,
-    flash_attention: FlashAttention::Auto,
-    rpc: Vec::new(),
-};
+fn settings() -> Settings {
+    Settings { device: Device::Cpu, n_gpu_layers: 0, n_batch: 512, ..Settings::defaults(1) }
+}
 
 fn asked(options: &str) -> Ran {
     let [q8_0, _, q2_k] = quants();
@@ -61,7 +52,7 @@ fn nats(record: &Value, subject: usize, task: usize) -> Vec<Vec<f64>> {
 
 /// The mean log-probability of a text's tokens from one on, each after all before it, in a context of its own.
 fn mean_nats(text: &str, from: impl Fn(&[i32]) -> usize) -> f64 {
-    let model = engine().load(Path::new(POCKET), &SETTINGS).unwrap();
+    let model = engine().load(Path::new(POCKET), &settings()).unwrap();
     let mut session = model.open(256).unwrap();
     let tokens = model.tokenize_text(text);
     let from = from(&tokens);
@@ -79,7 +70,7 @@ fn mean_nats(text: &str, from: impl Fn(&[i32]) -> usize) -> f64 {
 }
 
 fn tokens_in_common(texts: &[String]) -> usize {
-    let model = engine().load(Path::new(POCKET), &SETTINGS).unwrap();
+    let model = engine().load(Path::new(POCKET), &settings()).unwrap();
     let tokens: Vec<Vec<i32>> = texts.iter().map(|text| model.tokenize_text(text)).collect();
     (0..tokens[0].len()).take_while(|&at| tokens.iter().all(|t| t.get(at) == tokens[0].get(at))).count()
 }

@@ -123,7 +123,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::options::engine::llama_spelling;
+    use crate::cli::options::{engine::llama_spelling, values::Several};
 
     fn spelled(line: &str) -> Vec<OsString> {
         dashed(llama_spelling(line.split(' ').map(OsString::from)))
@@ -149,7 +149,8 @@ mod tests {
         let words: Vec<&str> = line.split_whitespace().collect();
         let args = BenchmarkModel::parse_from(spelled(&words.join(" "))).what;
         assert_eq!((args.original.as_str(), args.quantized.len()), ("a", 2));
-        assert_eq!((args.measure.speed.max_new_tokens, args.measure.engine.batch_size), (7, 64));
+        let typed = Several::all(&args.measure.engine.batch_size);
+        assert_eq!((args.measure.speed.max_new_tokens, typed), (7, vec![64]));
         assert_eq!(args.measure.speed.prompts.as_deref(), Some("p.json"));
         let defaults = BenchmarkModel::parse_from(spelled("benchmark-model --original a --quantized b")).what;
         assert_eq!(defaults.measure.speed.max_new_tokens, 100);

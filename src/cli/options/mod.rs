@@ -14,10 +14,10 @@ use clap::Args;
 
 use super::machine::Environment;
 use crate::{
-    record::{Constraints, Plan, Settings},
+    record::{Constraints, Plan},
     run::quality::Inputs,
 };
-use engine::EngineArgs;
+use engine::{EngineArgs, Variants};
 use execution::ExecutionArgs;
 use precision::{PrecisionArgs, Scale};
 use quality::{OutputComparison, QualityArgs, Texts};
@@ -50,8 +50,8 @@ pub(super) struct MeasureArgs {
 /// What is asked for, before it is known which models there are.
 pub(super) struct Request {
     pub(super) plan: Plan,
-    /// Every subject's.
-    pub(super) settings: Settings,
+    /// Those of every file.
+    pub(super) variants: Variants,
     pub(super) inputs: Inputs,
     pub(super) constraints: Option<Constraints>,
     pub(super) execution: ExecutionArgs,
@@ -69,11 +69,18 @@ impl MeasureArgs {
         if workloads.is_empty() && quality.is_none() && tasks.tasks.is_empty() {
             bail!("nothing to measure: --pp, --tg and --prompts are all none, --no-quality was given, and no --task");
         }
-        let (settings, threads) = engine.into_settings(environment.threads);
+        let variants = engine.into_variants(environment.threads)?;
         let protocol = precision.into_protocol(scale, &workloads, prompts);
         Ok(Request {
-            plan: Plan { workloads, protocol, sampling, seed: execution.seed, quality, threads: Some(threads) },
-            settings,
+            plan: Plan {
+                workloads,
+                protocol,
+                sampling,
+                seed: execution.seed,
+                quality,
+                threads: Some(variants.threads),
+            },
+            variants,
             inputs: Inputs { tasks, ..inputs.unwrap_or_default() },
             constraints: recommendation.constraints(),
             execution,

@@ -11,6 +11,102 @@ pub(crate) fn one_of<T: ValueEnum + Clone + Send + Sync + 'static>() -> impl Typ
     PossibleValuesParser::new(names).try_map(|name| T::from_str(&name, false))
 }
 
+/// Values of an option that takes several: one, or those of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Several<T>(pub(crate) Vec<T>);
+
+impl<T: Clone + PartialEq> Several<T> {
+    /// All that was typed, each once, in its order.
+    pub(crate) fn all(typed: &[Self]) -> Vec<T> {
+        let mut all: Vec<T> = Vec::new();
+        for value in typed.iter().flat_map(|several| &several.0) {
+            if !all.contains(value) {
+                all.push(value.clone());
+            }
+        }
+        all
+    }
+}
+
+/// Most numbers of a range.
+const MOST: usize = 1000;
+
+/// `4`, `2-8`, `2-8+2` or `2-16*2`, ends included, as llama-bench has ranges; every number lies between `least` and `most`.
+pub(crate) fn numbers(text: &str, least: i64, most: i64) -> Result<Several<i64>, String> {
+    let wrong = || format!("{text:?} is no number and no range; write 4, 2-8, 2-8+2 or 2-16*2");
+    let number = |part: &str| part.trim().parse::<i64>().map_err(|_| wrong());
+    let text = text.trim();
+    // The first number may be less than 0, and so may begin with what stands between two.
+    let split = text.char_indices().skip(1).find(|(_, c)| *c == '-').map(|(at, _)| text.split_at(at));
+    let (first, last, step) = match split {
+        None => (number(text)?, number(text)?, Step::Add(1)),
+        Some((first, rest)) => {
+            let rest = &rest[1..];
+            let (last, step) = if let Some((last, step)) = rest.split_once('+') {
+                (last, Step::Add(number(step)?))
+            } else if let Some((last, step)) = rest.split_once('*') {
+                (last, Step::Times(number(step)?))
+            } else {
+                (rest, Step::Add(1))
+            };
+            (number(first)?, number(last)?, step)
+        }
+    };
+    let mut all = Vec::new();
+    let mut next = first;
+    while next <= last {
+        if !(least..=most).contains(&next) {
+            return Err(format!("{next} is not between {least} and {most}"));
+        }
+        all.push(next);
+        if all.len() > MOST {
+            return Err(format!("{text:?} has more than {MOST} numbers"));
+        }
+        let then = step.after(next).ok_or_else(wrong)?;
+        if then <= next {
+            return Err(format!("{text:?} does not grow from {next} on"));
+        }
+        next = then;
+    }
+    if all.is_empty() { Err(format!("{text:?} has no number: it begins after its end")) } else { Ok(Several(all)) }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Add(i64),
+    Times(i64),
+}
+
+impl Step {
+    fn after(self, number: i64) -> Option<i64> {
+        match self {
+            Self::Add(n) => number.checked_add(n),
+            Self::Times(n) => number.checked_mul(n),
+        }
+    }
+}
+
+/// The same for numbers from `least` to `most`, which fit what is asked for.
+pub(crate) fn range<T: TryFrom<i64>>(
+    least: i64,
+    most: i64,
+) -> impl Fn(&str) -> Result<Several<T>, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let Several(all) = numbers(text, least, most)?;
+        let fit = |n: i64| T::try_from(n).map_err(|_| format!("{n} is too large"));
+        all.into_iter().map(fit).collect::<Result<Vec<T>, String>>().map(Several)
+    }
+}
+
+/// `0` or `1`, as llama-bench has truths.
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "0" | "off" => Ok(false),
+        "1" | "on" => Ok(true),
+        _ => Err(format!("{text:?} is neither 0 nor 1")),
+    }
+}
+
 /// How many rounds: at least and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rounds {
@@ -92,6 +188,32 @@ mod tests {
         for wrong in ["", "0", "40..10", "..", "a", "1001", "..5"] {
             assert!(Rounds::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn ranges_are_llama_benchs() {
+        let of = |text: &str| range::<u32>(0, 1 << 20)(text).map(|several| several.0);
+        assert_eq!(of("4"), Ok(vec![4]));
+        assert_eq!(of("0-3"), Ok(vec![0, 1, 2, 3]));
+        assert_eq!(of("0-3+1"), Ok(vec![0, 1, 2, 3]));
+        assert_eq!(of("8-32*2"), Ok(vec![8, 16, 32]));
+        assert_eq!(of("1-8+3"), Ok(vec![1, 4, 7]));
+        assert_eq!(of("512-512"), Ok(vec![512]));
+        for wrong in ["", "a", "-1", "0-10*2", "1-4+0", "1-4*1", "5-1", "1-", "1-4+", "1-4/2", "2097152", "0-100000"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+        let layers = |text: &str| range::<i32>(-1, 1000)(text).map(|several| several.0);
+        assert_eq!(layers("-1"), Ok(vec![-1]));
+        assert_eq!(layers("-1-1"), Ok(vec![-1, 0, 1]));
+        assert!(layers("-2").is_err());
+        let typed = [Several(vec![1, 2]), Several(vec![2, 3]), Several(vec![1])];
+        assert_eq!(Several::all(&typed), [1, 2, 3]);
+    }
+
+    #[test]
+    fn truths_are_0_and_1() {
+        assert_eq!(["0", "1", "off", "on"].map(truth), [Ok(false), Ok(true), Ok(false), Ok(true)]);
+        assert!(truth("2").is_err() && truth("").is_err());
     }
 
     #[test]

@@ -366,6 +366,11 @@ impl Attempt<'_, '_> {
             },
             candidates: self.group.iter().map(|&candidate| bench.files[candidate].clone()).collect(),
             settings: self.run.base_settings().clone(),
+            candidate_settings: self
+                .group
+                .iter()
+                .map(|&candidate| self.run.subjects[candidate].settings.clone())
+                .collect(),
             n_ctx: self.plan.n_ctx,
             positions: self.run.time_plan.as_ref().and_then(|plan| plan.positions),
             texts: if self.inputs.logits.is_some() { Vec::new() } else { self.inputs.texts.clone() },

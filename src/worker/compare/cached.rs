@@ -32,8 +32,8 @@ pub(super) fn one_at_a_time(
     store::reference(call, &tokenized, &cache, kept.windows)?;
     // The first candidate may stop when its mean KLD is known well enough; those after it are scored on the same windows.
     let mut rule = StopRule { bound: Some(kept), ..call.stop };
-    for (number, path) in call.candidates.iter().enumerate() {
-        let loaded = Open::load(engine, path, &call.settings).map_err(|error| error.to_string());
+    for (number, (path, settings)) in call.candidates.iter().zip(&call.candidate_settings).enumerate() {
+        let loaded = Open::load(engine, path, settings).map_err(|error| error.to_string());
         let mut own = |event| send(under_number(event, number, n));
         rule.time_ns = call.stop.time_ns.map(|all| fair_share(clock.now_ns(), all, n - number, rule.precision > 0.0));
         let parts = Parts { call, tokenized: &tokenized, cache: &cache, rule, clock };

@@ -48,9 +48,9 @@ pub(super) fn compare(
 }
 
 fn all_at_once(engine: &dyn Engine, call: &Compare, clock: &dyn Clock, send: &mut Send<'_>) -> Result<Compared, Ended> {
-    let load = |path| Open::load(engine, path, &call.settings);
+    let load = |path, settings| Open::load(engine, path, settings);
     let original = match &call.base {
-        Base::Model(path) => Some(load(path).map_err(|error| Ended::no_original(&error))?),
+        Base::Model(path) => Some(load(path, &call.settings).map_err(|error| Ended::no_original(&error))?),
         Base::Logits(_) | Base::Reference(_) => None,
     };
     let known = match &call.base {
@@ -59,7 +59,9 @@ fn all_at_once(engine: &dyn Engine, call: &Compare, clock: &dyn Clock, send: &mu
         }
         Base::Model(_) | Base::Logits(_) => None,
     };
-    let candidates = call.candidates.iter().map(|path| load(path).map_err(|error| error.to_string())).collect();
+    let candidates = call.candidates.iter().zip(&call.candidate_settings);
+    let candidates =
+        candidates.map(|(path, settings)| load(path, settings).map_err(|error| error.to_string())).collect();
     let Prepared { tokenized, reference, candidates } = prepare(call, original, known.as_ref(), candidates)?;
     send(CompareEvent::Texts(tokenized.texts.described()))?;
     let first_ns = clock.now_ns();
