@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "run",
         &["metric", "units", "stats", "record", "event", "quality", "probe", "gguf", "models", "prompts", "protocol"],
     ),
-    ("analysis", &["metric", "units", "thresholds", "stats", "record"]),
+    ("analysis", &["metric", "units", "settings", "thresholds", "stats", "record"]),
     ("report", &["metric", "units", "settings", "text", "stats", "record", "analysis"]),
     (
         "cli",
@@ -54,7 +54,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "settings/", "record/", "report/format/mod.rs", "report/tests/"]),
     // Wall time is a label, made in one place; nothing is timed by a clock that steps.
     // Records of several days are put in order by theirs.
-    ("jiff", &["probe/clock.rs", "report/history/by_date.rs"]),
+    ("jiff", &["probe/clock.rs", "report/format/llama_bench.rs", "report/history/by_date.rs"]),
     ("SystemTime", &[]),
     ("ureq", &["models/hub/"]),
     ("open", &["cli/guide/browser.rs"]),

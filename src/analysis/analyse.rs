@@ -123,7 +123,8 @@ fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice
     let timed = recommend::Timed { pp: pareto::first(run, Phase::Prefill), tg: pareto::first(run, Phase::Decode) };
     let original = run.original().map(|original| &run.subjects[original]);
     let is_copy = |subject: &Subject| {
-        subject.role == Role::Candidate && original.is_some_and(|o| subject.model.holds_the_bytes_of(&o.model))
+        let is_same = |o: &&Subject| subject.model.holds_the_bytes_of(&o.model) && subject.settings == o.settings;
+        subject.role == Role::Candidate && original.as_ref().is_some_and(is_same)
     };
     let candidate = |(model, own): (usize, &ModelAnalysis)| {
         let weights = pareto::weights_in(run, model);

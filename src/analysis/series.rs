@@ -123,7 +123,9 @@ pub(super) fn of_model(run: &Run, model: usize) -> Vec<Series> {
 /// Where a metric's value lies in a visit; `None` of what is made of other metrics or of windows.
 fn measured(run: &Run, model: usize, id: MetricId) -> Option<Series> {
     Some(match &id {
-        MetricId::Prefill(_) | MetricId::Decode(_) => synthetic(run, model, run.plan.workload_of(&id)?, id),
+        MetricId::Prefill(_) | MetricId::Decode(_) | MetricId::PrefillDecode { .. } => {
+            synthetic(run, model, run.plan.workload_of(&id)?, id)
+        }
         MetricId::Load => load(run, model),
         MetricId::PeakMemory => series(run, model, id, |visit| peak_rss(run, visit)),
         MetricId::DeviceMemory => device_memory(run, model),

@@ -6,6 +6,7 @@ mod cache;
 mod card;
 mod console;
 mod demo;
+mod devices;
 mod diff;
 mod doctor;
 mod fetch;
@@ -33,14 +34,17 @@ mod session;
 mod subjects;
 mod worker;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use console::{Exit, finish, print_stdout, usage_error};
-use options::engine::llama_spelling;
+use options::engine::{LIST_DEVICES, llama_spelling};
 
 /// Runs the program on the process's arguments.
 #[must_use]
@@ -49,8 +53,16 @@ pub fn main() -> ExitCode {
         let word = word.display();
         return usage_error(&format!("{word} is not UTF-8, and llama.cpp can open no such path: rename it")).into();
     }
+    if std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| is_list_devices(&word)) {
+        return finish(devices::list());
+    }
     let cli = Cli::parse_from(llama_spelling(std::env::args_os()));
     finish(run(cli.command))
+}
+
+/// As in llama-bench it needs no model, so that it comes before the parts of a command that are.
+fn is_list_devices(word: &OsStr) -> bool {
+    word.to_str().and_then(|word| word.strip_prefix("--")).is_some_and(|word| word.replace('_', "-") == LIST_DEVICES)
 }
 
 /// The program run-benchmark.
@@ -131,6 +143,9 @@ mod tests {
     #[test]
     fn a_command_takes_only_what_means_something_to_it() {
         assert!(parses("compare a b --pp 8 --no-quality --prefer size -ngl 0"));
+        assert!(
+            parses("compare a -pg 512,128 -pg 64,8 -d 0-4096+2048 -npl 2 -ncmoe 2") && !parses("compare a -pg 512")
+        );
         assert!(parses("quality a b --ctx 64 --force -ngl 0") && !parses("quality a b --pp 8"));
         assert!(parses("selfcheck a --pp 8 --prompts p.json") && !parses("selfcheck a --ctx 64"));
     }

@@ -72,7 +72,12 @@ impl Source {
 
 /// Finds every model, reads its header, once, and gives it every combination of settings. The first is the original.
 pub(super) fn find(sources: Vec<Source>, variants: &Variants) -> Vec<Found> {
-    let files = files(sources, variants.base());
+    let mut files = files(sources, variants.base());
+    if let ([alone], true) = (&mut files[..], variants.all().len() > 1) {
+        // What is the same of all is not what tells them apart.
+        let quant = alone.subject.model.facts.as_ref().map(|facts| facts.quant.clone());
+        alone.subject.name = quant.filter(|quant| quant != "unknown").unwrap_or_else(|| alone.subject.name.clone());
+    }
     let combined = files.into_iter().flat_map(|file| {
         let with = |variant: &Variant| {
             let varied = variant.name().map(|varied| format!("{}{SEPARATOR}{varied}", file.subject.name));

@@ -226,6 +226,17 @@ pub(super) fn load_model(path: &CStr, params: &ModelParams) -> Option<LlamaModel
     NonNull::new(model).map(|model| unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) })
 }
 
+/// What llama.cpp calls a model: its architecture, its size and its type.
+pub(super) fn description(model: &LlamaModel) -> Option<String> {
+    // SAFETY: by the assertion above a model is this pointer and nothing else.
+    let raw = unsafe { *std::ptr::from_ref(model).cast::<*const sys::llama_model>() };
+    let mut text = [0_u8; 256];
+    // SAFETY: the model is loaded, and at most as many bytes are written as there are, a NUL among them.
+    let n = unsafe { sys::llama_model_desc(raw, text.as_mut_ptr().cast(), text.len()) };
+    let text = CStr::from_bytes_until_nul(&text).ok().filter(|_| n > 0)?;
+    Some(text.to_string_lossy().into_owned())
+}
+
 /// Fits layers to the memory that is free: changes their number, and returns overrides, ended by an empty one, and shares.
 fn fitted(
     path: &CStr,

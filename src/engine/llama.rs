@@ -438,6 +438,10 @@ impl Model for LoadedModel {
         }
     }
 
+    fn description(&self) -> Option<String> {
+        ffi::description(&self.model)
+    }
+
     fn open(&self, n_ctx: u32) -> Result<Box<dyn Session>, Error> {
         self.context(context_params(&self.settings, n_ctx), n_ctx)
     }

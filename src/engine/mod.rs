@@ -39,6 +39,11 @@ pub trait Engine {
 pub trait Model {
     fn facts(&self) -> Loaded;
 
+    /// What llama.cpp calls it, in a few words.
+    fn description(&self) -> Option<String> {
+        None
+    }
+
     /// A context of `n_ctx` tokens for one sequence.
     ///
     /// # Errors

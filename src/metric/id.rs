@@ -15,6 +15,8 @@ pub enum MetricId {
     Prefill(Shape),
     /// Generation of tokens fed with given ones: `tg128`, `tg128 @ d4096`, `tg128x8`.
     Decode(Shape),
+    /// A prompt and what is generated after it, together: `pp512+tg128`, `pp512+tg128 @ d4096`.
+    PrefillDecode { n_prompt: u32, n_gen: u32, n_depth: u32 },
     /// Time to load the model alone.
     Load,
     /// Peak of resident memory while it loads and does the synthetic work.
@@ -56,6 +58,8 @@ pub enum Layout {
 
 /// Between a work's name and its depth, as llama-bench writes it.
 const DEPTH: &str = " @ d";
+/// Between a prompt and what is generated after it.
+const BOTH: &str = "+tg";
 
 impl Phase {
     const ALL: [Self; 2] = [Self::Prefill, Self::Decode];
@@ -75,7 +79,8 @@ impl MetricId {
         match self {
             Self::Prefill(shape) => Some((Phase::Prefill, *shape)),
             Self::Decode(shape) => Some((Phase::Decode, *shape)),
-            Self::Load
+            Self::PrefillDecode { .. }
+            | Self::Load
             | Self::PeakMemory
             | Self::DeviceMemory
             | Self::Category { .. }
@@ -99,6 +104,9 @@ impl MetricId {
         match self {
             Self::Prefill(shape) => Self::Prefill(bare(shape)),
             Self::Decode(shape) => Self::Decode(bare(shape)),
+            Self::PrefillDecode { n_prompt, n_gen, n_depth: _ } => {
+                Self::PrefillDecode { n_prompt: *n_prompt, n_gen: *n_gen, n_depth: 0 }
+            }
             other => other.clone(),
         }
     }
@@ -112,6 +120,10 @@ impl fmt::Display for MetricId {
         match self {
             Self::Prefill(shape) => write!(f, "{}{shape}", Phase::Prefill.name()),
             Self::Decode(shape) => write!(f, "{}{shape}", Phase::Decode.name()),
+            Self::PrefillDecode { n_prompt, n_gen, n_depth } => {
+                let answer = Shape { n_tokens: *n_gen, layout: Layout::One { n_depth: *n_depth } };
+                write!(f, "{}{n_prompt}{BOTH}{answer}", Phase::Prefill.name())
+            }
             Self::Load => f.write_str("load"),
             Self::PeakMemory => f.write_str("memory_peak"),
             Self::DeviceMemory => f.write_str("device_memory"),
@@ -150,6 +162,14 @@ impl FromStr for MetricId {
         if let Some((category, phase)) = text.rsplit_once('/') {
             let phase = Phase::ALL.into_iter().find(|own| own.name() == phase).ok_or(NoSuchMetric)?;
             return Ok(Self::Category { category: category.into(), phase });
+        }
+        if let Some((prompt, answer)) = text.strip_prefix(Phase::Prefill.name()).and_then(|rest| rest.split_once(BOTH))
+        {
+            let n_prompt = prompt.parse().map_err(|_| NoSuchMetric)?;
+            let Shape { n_tokens: n_gen, layout: Layout::One { n_depth } } = answer.parse()? else {
+                return Err(NoSuchMetric);
+            };
+            return Ok(Self::PrefillDecode { n_prompt, n_gen, n_depth });
         }
         let shape = |phase: Phase| text.strip_prefix(phase.name()).and_then(|rest| rest.parse().ok());
         if let Some(shape) = shape(Phase::Prefill) {
@@ -217,7 +237,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for text in ["pp512", "tg128 @ d4096", "pp512x8", "short/tg", "a/b/pp", "load", "kld_mean_lower_bound"] {
+        for text in [
+            "pp512",
+            "tg128 @ d4096",
+            "pp512x8",
+            "pp512+tg128",
+            "pp512+tg128 @ d4096",
+            "short/tg",
+            "a/b/pp",
+            "load",
+            "kld_mean_lower_bound",
+        ] {
             assert_eq!(text.parse::<MetricId>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
         for id in crate::metric::plan::tests::every_metric() {
@@ -233,7 +263,7 @@ mod tests {
 
     #[test]
     fn other_texts_name_no_metric() {
-        for text in ["", "pp", "tg12a", "tg128 @ d", "pp512x", "short/xx", "speed"] {
+        for text in ["", "pp", "pp5+tg", "pp+tg5", "pp5+tg5x8", "tg12a", "tg128 @ d", "pp512x", "short/xx", "speed"] {
             assert_eq!(text.parse::<MetricId>(), Err(NoSuchMetric), "{text}");
         }
     }

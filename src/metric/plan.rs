@@ -13,6 +13,7 @@ impl WorkloadKind {
             Self::Tg { n_tokens, n_depth } => Some(MetricId::Decode(one(n_tokens, n_depth))),
             Self::PpParallel { n_tokens, n_seq } => Some(MetricId::Prefill(parallel(n_tokens, n_seq))),
             Self::TgParallel { n_tokens, n_depth: _, n_seq } => Some(MetricId::Decode(parallel(n_tokens, n_seq))),
+            Self::PpTg { n_prompt, n_gen, n_depth } => Some(MetricId::PrefillDecode { n_prompt, n_gen, n_depth }),
             Self::Prompt(_) => None,
         }
     }
@@ -21,7 +22,11 @@ impl WorkloadKind {
     pub(crate) fn category(&self) -> Option<&str> {
         match self {
             Self::Prompt(prompt) => Some(&prompt.category),
-            Self::Pp { .. } | Self::Tg { .. } | Self::PpParallel { .. } | Self::TgParallel { .. } => None,
+            Self::Pp { .. }
+            | Self::Tg { .. }
+            | Self::PpParallel { .. }
+            | Self::TgParallel { .. }
+            | Self::PpTg { .. } => None,
         }
     }
 }
@@ -112,6 +117,7 @@ pub(crate) mod tests {
         for n_depth in [0, 4096] {
             kinds.push(WorkloadKind::Pp { n_tokens: 512, n_depth });
             kinds.push(WorkloadKind::Tg { n_tokens: 128, n_depth });
+            kinds.push(WorkloadKind::PpTg { n_prompt: 512, n_gen: 128, n_depth });
         }
         let prompt = PromptText { category: "short".into(), text: "t".into(), max_new_tokens: 8 };
         let prompts = ["a", "b"].map(|id| Workload { id: id.into(), kind: WorkloadKind::Prompt(prompt.clone()) });
@@ -132,7 +138,8 @@ pub(crate) mod tests {
     #[test]
     fn work_has_the_names_of_llama_bench() {
         let names: Vec<String> = all_work().into_iter().map(|w| w.id).collect();
-        assert_eq!(names, ["pp512x8", "tg128x8", "pp512", "tg128", "pp512 @ d4096", "tg128 @ d4096", "a", "b"]);
+        assert_eq!(names[..5], ["pp512x8", "tg128x8", "pp512", "tg128", "pp512+tg128"]);
+        assert_eq!(names[5..], ["pp512 @ d4096", "tg128 @ d4096", "pp512+tg128 @ d4096", "a", "b"]);
     }
 
     #[test]
@@ -141,7 +148,7 @@ pub(crate) mod tests {
         work.extend(all_work());
         let all: Vec<String> = of_workloads(&work).iter().map(ToString::to_string).collect();
         assert_eq!(
-            all[6..],
+            all[8..],
             ["load", "memory_peak", "device_memory", "short/pp", "short/tg", "all_workloads", "request"]
         );
         assert!(!of_workloads(&work[..1]).contains(&MetricId::Overall), "a line over one is no line over all");

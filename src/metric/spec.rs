@@ -194,6 +194,13 @@ impl MetricId {
                 }
                 Layout::Parallel { .. } => rate(Family::Primary, Section::Parallel, None, OWN_SECTION),
             },
+            Self::PrefillDecode { n_depth, .. } => {
+                let column = column(&self.to_string(), 2);
+                match n_depth {
+                    0 => rate(Family::Primary, Section::Speed, column, &[]),
+                    _ => rate(Family::Depth, Section::Depth, column, OWN_SECTION),
+                }
+            }
             Self::Load => MetricSpec {
                 unit: Unit::Seconds,
                 better: Better::Lower,

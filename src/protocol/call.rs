@@ -68,6 +68,11 @@ pub(crate) enum Operation {
         n_tokens: u32,
         n_depth: u32,
     },
+    PrefillDecode {
+        n_prompt: u32,
+        n_gen: u32,
+        n_depth: u32,
+    },
     PrefillSequences {
         n_tokens: u32,
         n_seq: u32,

@@ -15,6 +15,6 @@ pub(crate) use compare::{
 };
 pub(crate) use log::{buffers, telling_lines};
 pub(crate) use request::{
-    Answer, Answered, Close, Closed, Count, Decode, Hello, Load, Loaded, OpenContext, Prefill, Request, Sequences,
-    TimeSequences,
+    Answer, Answered, Close, Closed, Count, Decode, Hello, Load, Loaded, OpenContext, Prefill, PrefillDecode, Request,
+    Sequences, TimeSequences,
 };

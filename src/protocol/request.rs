@@ -21,6 +21,7 @@ pub(crate) enum Request {
     OpenContext(OpenContext),
     Prefill(Prefill),
     Decode(Decode),
+    PrefillDecode(PrefillDecode),
     TimeSequences(TimeSequences),
     Count(Count),
     Answer(Answer),
@@ -40,7 +41,20 @@ macro_rules! travels {
     };
 }
 
-travels!(Hello, Load, OpenContext, Prefill, Decode, TimeSequences, Count, Answer, Choose, ScoreBytes, Close);
+travels!(
+    Hello,
+    Load,
+    OpenContext,
+    Prefill,
+    Decode,
+    PrefillDecode,
+    TimeSequences,
+    Count,
+    Answer,
+    Choose,
+    ScoreBytes,
+    Close
+);
 
 impl From<Compare> for Request {
     fn from(call: Compare) -> Self {
@@ -77,6 +91,8 @@ pub(crate) struct Loaded {
     pub(crate) storage_read_bytes: Option<u64>,
     /// Free memory of devices, by name, before anything was allocated.
     pub(crate) devices_free_bytes: Vec<(String, u64)>,
+    /// What llama.cpp calls the model.
+    pub(crate) description: Option<String>,
 }
 
 impl Call for Load {
@@ -144,6 +160,25 @@ impl Call for Decode {
     fn operation(&self) -> Operation {
         let Self { n_tokens, n_depth, n_before, n_wake: _, seed: _ } = *self;
         Operation::Decode { n_tokens, n_depth: n_depth + n_before }
+    }
+}
+
+/// Evaluate ids as a prompt and then others one after another, timed together, after `n_depth` that are not timed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PrefillDecode {
+    pub(crate) n_prompt: u32,
+    pub(crate) n_gen: u32,
+    pub(crate) n_depth: u32,
+    pub(crate) seed: u64,
+}
+
+impl Call for PrefillDecode {
+    type Event = Never;
+    type Answer = Timing;
+
+    fn operation(&self) -> Operation {
+        let Self { n_prompt, n_gen, n_depth, seed: _ } = *self;
+        Operation::PrefillDecode { n_prompt, n_gen, n_depth }
     }
 }
 

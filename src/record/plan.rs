@@ -98,6 +98,15 @@ pub enum WorkloadKind {
         /// Sequences.
         n_seq: u32,
     },
+    /// A prompt and what is generated after it as one piece of work, as llama-bench's `-pg`: all tokens over all the time.
+    PpTg {
+        /// Tokens evaluated together.
+        n_prompt: u32,
+        /// Tokens evaluated one after another.
+        n_gen: u32,
+        /// Tokens in the context before.
+        n_depth: u32,
+    },
     /// A prompt of the suite: evaluated, then answered.
     Prompt(PromptText),
 }
@@ -108,6 +117,7 @@ impl WorkloadKind {
     pub fn n_ctx(&self) -> Option<u32> {
         match *self {
             Self::Pp { n_tokens, n_depth } | Self::Tg { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
+            Self::PpTg { n_prompt, n_gen, n_depth } => Some(n_prompt.saturating_add(n_gen).saturating_add(n_depth)),
             Self::PpParallel { n_tokens, n_seq } => Some(n_tokens.saturating_mul(n_seq)),
             Self::TgParallel { n_tokens, n_depth, n_seq } => {
                 Some(n_tokens.saturating_add(n_depth).saturating_mul(n_seq))
@@ -127,7 +137,7 @@ impl WorkloadKind {
     #[must_use]
     pub fn depth(&self) -> Option<u32> {
         match *self {
-            Self::Pp { n_depth, .. } | Self::Tg { n_depth, .. } => Some(n_depth),
+            Self::Pp { n_depth, .. } | Self::Tg { n_depth, .. } | Self::PpTg { n_depth, .. } => Some(n_depth),
             Self::PpParallel { .. } | Self::TgParallel { .. } | Self::Prompt(_) => None,
         }
     }

@@ -9,12 +9,12 @@ pub(crate) fn time_ns(sample: &Sample) -> u64 {
     sample.native_ns.unwrap_or(sample.wall_ns)
 }
 
-/// The phase a synthetic workload times; `None` for prompts, which have both.
+/// The phase a synthetic workload times; `None` for those that have both, and for prompts.
 pub(crate) fn synthetic_phase(kind: &WorkloadKind) -> Option<Phase> {
     match kind {
         WorkloadKind::Pp { .. } | WorkloadKind::PpParallel { .. } => Some(Phase::Prefill),
         WorkloadKind::Tg { .. } | WorkloadKind::TgParallel { .. } => Some(Phase::Decode),
-        WorkloadKind::Prompt(_) => None,
+        WorkloadKind::PpTg { .. } | WorkloadKind::Prompt(_) => None,
     }
 }
 

@@ -193,6 +193,9 @@ pub struct Load {
     pub storage_read_bytes: Option<u64>,
     /// Whether the page cache held the file.
     pub cache: CacheState,
+    /// What llama.cpp calls the model: `llama 8B Q4_K - Medium`; `None` in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// State of the page cache when a load began.

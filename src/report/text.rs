@@ -5,13 +5,17 @@ use std::borrow::Cow;
 use crate::text::inert_json;
 pub(super) use crate::text::{inert_line, inert_text};
 
-/// At most `most` characters, cut in the middle: names of models differ at their ends.
+/// Between a file and what varies of its settings in a subject's name.
+const SETTINGS: &str = " · ";
+
+/// At most `most` characters, cut in the middle: names of models differ at their ends; of a name with settings the end is kept.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     let n = text.chars().count();
     if n <= most {
         return text.to_owned();
     }
-    let tail = most.saturating_sub(1).div_ceil(2);
+    let whole = most.saturating_sub(1);
+    let tail = if text.contains(SETTINGS) { whole } else { whole.div_ceil(2) };
     let head = most.saturating_sub(1) - tail;
     let start: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(n - tail).collect();
@@ -70,6 +74,7 @@ mod tests {
         assert_eq!(shorten("SmolLM2-135M-Instruct-Q4_K_M", 12), "SmolL…Q4_K_M");
         assert_eq!(shorten("F16", 12), "F16");
         assert_eq!(shorten("ääää", 3), "ä…ä");
+        assert_eq!(shorten("SmolLM2-135M-Q4_K_M · ctk q8_0 · fa on", 22), "…_M · ctk q8_0 · fa on");
         assert_eq!(clip("abc", 2), ("ab".into(), Some(3)));
     }
 

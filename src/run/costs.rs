@@ -127,6 +127,12 @@ impl Speeds {
                 warm_s(Phase::Decode) + self.prompt_s(n_depth, 0, depth),
                 f64::from(n_tokens) * (self.decode_s + depth.cached_s * f64::from(n_depth)),
             ),
+            WorkloadKind::PpTg { n_prompt, n_gen, n_depth } => {
+                let before_s = self.prompt_s(n_depth, 0, depth);
+                let cached_s = depth.cached_s * f64::from(n_depth.saturating_add(n_prompt));
+                let answer_s = f64::from(n_gen) * (self.decode_s + cached_s);
+                (warm_s(Phase::Prefill) + before_s, self.prompt_s(n_prompt, n_depth, depth) + answer_s)
+            }
             WorkloadKind::PpParallel { n_tokens, n_seq } => {
                 let sample_s = f64::from(n_tokens) * f64::from(n_seq) * self.prefill_s;
                 (sample_s, sample_s)
@@ -198,6 +204,7 @@ mod tests {
                 file_bytes: 1,
                 storage_read_bytes: Some(0),
                 cache: crate::record::CacheState::Warm,
+                description: None,
             }),
             peak_rss_bytes: None,
             devices: Vec::new(),

@@ -294,12 +294,13 @@ impl<'a> Invocation<'a> {
             .and_then(|pid| Sampler::start(pid, Arc::clone(clock), self.visit.started_ns, DEFAULT_INTERVAL).ok());
         self.initial = self.step(observer, "load", None, Mark::Load);
         let call = Load { path: self.task.path.into(), settings: self.task.settings.clone() };
-        let protocol::Loaded { model_ns, storage_read_bytes, n_ctx_train, devices_free_bytes: _ } =
+        let protocol::Loaded { model_ns, storage_read_bytes, n_ctx_train, devices_free_bytes: _, description } =
             self.call(Stage::Load, &call)?;
         self.n_ctx_train = n_ctx_train;
         let file_bytes = self.task.file_bytes;
         let cache = probe::cache_state(storage_read_bytes, file_bytes);
-        self.visit.load = Some(record::Load { model_ns, context_ns: 0, file_bytes, storage_read_bytes, cache });
+        self.visit.load =
+            Some(record::Load { model_ns, context_ns: 0, file_bytes, storage_read_bytes, cache, description });
         // It shows what a user waits for before anything can be evaluated.
         let n_ctx = shared_context(self.bench.plan, self.task.settings, self.trained_for());
         let context_ns = self.context(n_ctx)?;
@@ -363,6 +364,7 @@ impl<'a> Invocation<'a> {
         match work.call(block, n_wake, seed) {
             Timed::Prefill(call) => self.call(stage, &call),
             Timed::Decode(call) => self.call(stage, &call),
+            Timed::Both(call) => self.call(stage, &call),
             Timed::Sequences(call) => {
                 // It takes the place of the one that is open.
                 self.n_ctx = 0;

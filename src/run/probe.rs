@@ -79,14 +79,14 @@ impl Look<'_, '_> {
         }
         let mut worker = bench.launcher.launch().map_err(|exit| Stop::Exit(Stage::Launch, exit))?;
         let load = Load { path: task.path.into(), settings: task.settings.clone() };
-        let protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes, devices_free_bytes: before } =
+        let protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes, devices_free_bytes: before, description } =
             Caller { bench, worker: &mut worker, stage: Stage::Load }.make(&load)?;
         let trained_for = Some(n_ctx_train).filter(|n| *n > 0);
         let n_ctx = shared_context(plan, task.settings, trained_for);
         let context_ns = Caller { bench, worker: &mut worker, stage: Stage::Context }.make(&OpenContext { n_ctx })?;
         let file_bytes = task.file_bytes;
         let cache = probe::cache_state(storage_read_bytes, file_bytes);
-        probe.load = Some(record::Load { model_ns, context_ns, file_bytes, storage_read_bytes, cache });
+        probe.load = Some(record::Load { model_ns, context_ns, file_bytes, storage_read_bytes, cache, description });
         let is_asked = |phase| {
             let any = |kind: &WorkloadKind| synthetic_phase(kind).is_none_or(|asked| asked == phase);
             plan.workloads.iter().any(|w| any(&w.kind))

@@ -2,7 +2,7 @@
 
 use super::warmup;
 use crate::{
-    protocol::{Decode, Prefill, Sequences, TimeSequences},
+    protocol::{Decode, Prefill, PrefillDecode, Sequences, TimeSequences},
     record::{Phase, Plan, Settings, WorkloadKind},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Synthetic<'a> {
 enum Amount {
     /// Tokens of one sequence, after those of the depth.
     Alone { n_tokens: u32, n_depth: u32 },
+    /// A prompt and what is generated after it, timed together.
+    Both { n_prompt: u32, n_gen: u32, n_depth: u32 },
     /// Sequences side by side, in a context of their own, as llama-batched-bench evaluates them: total tokens over total time.
     Sequences(Sequences),
 }
@@ -36,6 +38,10 @@ pub(super) fn synthetic(plan: &Plan) -> impl Iterator<Item = Synthetic<'_>> {
             }
             WorkloadKind::TgParallel { n_tokens, n_depth, n_seq } => {
                 (Phase::Decode, Amount::Sequences(Sequences { n_tokens, n_depth, n_seq }))
+            }
+            // Its last token is generated.
+            WorkloadKind::PpTg { n_prompt, n_gen, n_depth } => {
+                (Phase::Decode, Amount::Both { n_prompt, n_gen, n_depth })
             }
             WorkloadKind::Prompt(_) => return None,
         };
@@ -60,7 +66,7 @@ impl Synthetic<'_> {
     /// The context to be made for it; `None` when the worker makes one for each request.
     pub(super) fn n_ctx(self) -> Option<u32> {
         match self.amount {
-            Amount::Alone { n_tokens, n_depth } => Some(n_tokens.saturating_add(n_depth)),
+            Amount::Alone { .. } | Amount::Both { .. } => Some(self.n_tokens()),
             Amount::Sequences(_) => None,
         }
     }
@@ -97,6 +103,9 @@ impl Synthetic<'_> {
     pub(super) fn whole(self) -> Block {
         match self.amount {
             Amount::Alone { n_tokens, .. } => Block { from: 0, n_tokens, first: true, last: true },
+            Amount::Both { n_prompt, n_gen, .. } => {
+                Block { from: 0, n_tokens: n_prompt.saturating_add(n_gen), first: true, last: true }
+            }
             Amount::Sequences(work) => Block { from: 0, n_tokens: work.n_tokens, first: true, last: true },
         }
     }
@@ -105,6 +114,7 @@ impl Synthetic<'_> {
     pub(super) fn n_tokens(self) -> u32 {
         match self.amount {
             Amount::Alone { n_tokens, n_depth } => n_tokens.saturating_add(n_depth),
+            Amount::Both { n_prompt, n_gen, n_depth } => n_prompt.saturating_add(n_gen).saturating_add(n_depth),
             Amount::Sequences(work) => (work.n_tokens + work.n_depth).saturating_mul(work.n_seq),
         }
     }
@@ -114,6 +124,10 @@ impl Synthetic<'_> {
         let amount = match self.amount {
             Amount::Alone { n_tokens, n_depth } => {
                 Amount::Alone { n_tokens: warmup::tokens(self.phase, n_tokens), n_depth }
+            }
+            // As llama-bench: the prompt and one token.
+            Amount::Both { n_prompt, n_gen: _, n_depth } => {
+                Amount::Both { n_prompt: warmup::tokens(Phase::Prefill, n_prompt), n_gen: 1, n_depth }
             }
             Amount::Sequences(work) => {
                 Amount::Sequences(Sequences { n_tokens: warmup::tokens(self.phase, work.n_tokens), ..work })
@@ -129,6 +143,10 @@ impl Synthetic<'_> {
             (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => {
                 Amount::Alone { n_tokens: warmup::tokens_to_wake(self.phase, n_tokens), n_depth }
             }
+            (Amount::Both { n_prompt, n_gen: _, n_depth }, _) => {
+                let n_prompt = warmup::tokens_to_wake(Phase::Prefill, n_prompt);
+                Amount::Both { n_prompt, n_gen: 1, n_depth }
+            }
             (Amount::Sequences(work), _) => {
                 Amount::Sequences(Sequences { n_tokens: warmup::tokens_to_wake(self.phase, work.n_tokens), ..work })
             }
@@ -140,6 +158,9 @@ impl Synthetic<'_> {
     pub(super) fn call(self, block: Block, n_wake: u32, seed: u64) -> Timed {
         match (self.amount, self.phase) {
             (Amount::Sequences(sequences), phase) => Timed::Sequences(TimeSequences { phase, sequences, seed }),
+            (Amount::Both { n_prompt, n_gen, n_depth }, _) => {
+                Timed::Both(PrefillDecode { n_prompt, n_gen, n_depth, seed })
+            }
             (Amount::Alone { n_tokens, n_depth }, Phase::Prefill) => {
                 Timed::Prefill(Prefill { n_tokens, n_depth, seed })
             }
@@ -175,5 +196,6 @@ pub(super) struct Block {
 pub(super) enum Timed {
     Prefill(Prefill),
     Decode(Decode),
+    Both(PrefillDecode),
     Sequences(TimeSequences),
 }

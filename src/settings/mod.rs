@@ -8,8 +8,8 @@ pub(crate) use setting::{
     N_CPU_MOE, N_GPU_LAYERS, N_THREADS, N_THREADS_BATCH, N_UBATCH, NO_HOST, NO_KV_OFFLOAD, NO_OP_OFFLOAD, NUMA,
     PRIORITY, REPACK, RPC, SPLIT_MODE, Setting, TENSOR_OVERRIDES, TENSOR_SPLIT, TYPE_K, TYPE_V, Told, Value,
 };
-pub use values::{CacheType, Device, FlashAttention};
-pub(crate) use values::{CpuMask, LazyMode, LoadMode, Numa, SplitMode, TensorOverride};
+pub use values::Device;
+pub(crate) use values::{CacheType, CpuMask, FlashAttention, LazyMode, LoadMode, Numa, SplitMode, TensorOverride};
 
 use std::fmt;
 

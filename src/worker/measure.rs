@@ -4,7 +4,7 @@ use super::held::{Held, not_a_number};
 use crate::{
     engine::{BatchToken, Loaded, Session},
     probe::Clock,
-    protocol::{Decode, Failure, OpenContext, Prefill, Sequences, TimeSequences},
+    protocol::{Decode, Failure, OpenContext, Prefill, PrefillDecode, Sequences, TimeSequences},
     record::{Phase, Stage, Timing},
     stats::SplitMix64,
 };
@@ -44,6 +44,24 @@ pub(super) fn decode(held: &mut Held, call: &Decode) -> Result<Timing, Failure> 
     let timing = session.decode(block)?;
     check_last(session, Stage::Decode, n_depth + n_before + n_tokens)?;
     Ok(timing)
+}
+
+/// Both in one account, as llama-bench's -pg: what is between the two is a call.
+pub(super) fn prefill_decode(held: &mut Held, call: &PrefillDecode) -> Result<Timing, Failure> {
+    let PrefillDecode { n_prompt, n_gen, n_depth, seed } = *call;
+    let facts = held.facts;
+    let session = held.session()?;
+    let ids = given_ids(n_prompt + n_gen, seed, facts);
+    let (prompt, answer) = ids.split_at(n_prompt as usize);
+    reach(session, facts, n_depth)?;
+    let prompt = session.prefill(prompt)?;
+    let answer = session.decode(answer)?;
+    check_last(session, Stage::Decode, n_depth + n_prompt + n_gen)?;
+    Ok(Timing {
+        n_tokens: prompt.n_tokens + answer.n_tokens,
+        wall_ns: prompt.wall_ns + answer.wall_ns,
+        native_ns: prompt.native_ns.zip(answer.native_ns).map(|(prompt, answer)| prompt + answer),
+    })
 }
 
 /// Brings the context to where a block of a generation begins, untimed.

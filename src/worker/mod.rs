@@ -72,6 +72,10 @@ impl Worker {
                 let timing = held(&mut self.held).and_then(|held| measure::decode(held, &call));
                 reply(&call, timing, send)
             }
+            Request::PrefillDecode(call) => {
+                let timing = held(&mut self.held).and_then(|held| measure::prefill_decode(held, &call));
+                reply(&call, timing, send)
+            }
             Request::TimeSequences(call) => {
                 let timing = held(&mut self.held).and_then(|held| measure::sequences(held, &call));
                 reply(&call, timing, send)
@@ -114,11 +118,11 @@ impl Worker {
         let read_before = (self.host.storage_read_bytes)();
         let model = self.engine.load(path, settings)?;
         let read = (self.host.storage_read_bytes)().zip(read_before);
-        let facts = model.facts();
+        let (facts, description) = (model.facts(), model.description());
         self.held = Some(Held { session: None, branches: None, model, facts, settings: settings.clone() });
         let Loaded { model_ns, n_ctx_train, n_vocab: _, bos: _ } = facts;
         let storage_read_bytes = read.and_then(|(now, then)| now.checked_sub(then));
-        Ok(protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes, devices_free_bytes })
+        Ok(protocol::Loaded { model_ns, n_ctx_train, storage_read_bytes, devices_free_bytes, description })
     }
 
     fn account(&self) -> Closed {

@@ -34,7 +34,13 @@ type Rule = fn(&Subject, &Subject) -> bool;
 #[must_use]
 pub(crate) fn pair_models(old: &Run, new: &Run) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
-    let rules: [(Rule, MatchedBy); 3] = [
+    let rules: [(Rule, MatchedBy); 5] = [
+        // A file may be there with several settings.
+        (
+            |a, b| a.model.holds_the_bytes_of(&b.model) && a.settings == b.settings && a.name == b.name,
+            MatchedBy::Content,
+        ),
+        (|a, b| a.model.holds_the_bytes_of(&b.model) && a.settings == b.settings, MatchedBy::Content),
         (|a, b| a.model.holds_the_bytes_of(&b.model) && a.name == b.name, MatchedBy::Content),
         (|a, b| a.model.holds_the_bytes_of(&b.model), MatchedBy::Content),
         (|a, b| a.name == b.name, MatchedBy::Name),

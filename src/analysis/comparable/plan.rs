@@ -1,13 +1,17 @@
 //! What differs between what was to be done: parameters, workloads, prompts, protocol, texts.
 
-use super::difference::{Found, Scope, Weight, named, or_unknown};
+use super::{
+    difference::{Found, Scope, Weight, named, or_unknown},
+    models::pair_models,
+};
 use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, Settings, WorkloadKind};
+use crate::settings::{Setting, Value};
 
 /// Enough of a prompt to know it by.
 const SHOWN_CHARACTERS: usize = 30;
 
 pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
-    settings(found, old.base_settings(), new.base_settings());
+    settings(found, old, new);
     let lengths = |plan: &Plan| list(plan.workloads.iter().filter(|w| prompt(&w.kind).is_none()).map(|w| &w.id[..]));
     found.compare(Weight::Meaningless, "lengths timed", lengths(&old.plan), lengths(&new.plan));
     prompts(found, &old.plan, &new.plan);
@@ -19,10 +23,36 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     quality(found, old, new);
 }
 
-fn settings(found: &mut Found, old: &Settings, new: &Settings) {
-    for ((setting, was), (_, is)) in old.table().into_iter().zip(new.table()) {
-        let weight = if setting.forbids_comparison { Weight::Meaningless } else { Weight::Noteworthy };
-        found.compare(weight, format!("{} ({})", setting.name, setting.flag()), was, is);
+/// What all subjects have otherwise is said once; what one has, of it.
+fn settings(found: &mut Found, old: &Run, new: &Run) {
+    let differ = |old: &Settings, new: &Settings| -> Vec<(Setting, Value, Value)> {
+        let both = old.table().into_iter().zip(new.table());
+        both.filter(|((_, was), (_, is))| was != is).map(|((setting, was), (_, is))| (setting, was, is)).collect()
+    };
+    let pairs: Vec<(String, Vec<(Setting, Value, Value)>)> = pair_models(old, new)
+        .into_iter()
+        .map(|pair| {
+            let (old, new) = (&old.subjects[pair.old], &new.subjects[pair.new]);
+            (new.name.clone(), differ(&old.settings, &new.settings))
+        })
+        .collect();
+    let common = match pairs.first() {
+        Some((_, first)) if pairs.iter().all(|(_, own)| own == first) => first.clone(),
+        Some(_) => Vec::new(),
+        None => differ(old.base_settings(), new.base_settings()),
+    };
+    let said = |setting: &Setting| format!("{} ({})", setting.name, setting.flag());
+    let weight = |setting: &Setting| {
+        if setting.forbids_comparison { Weight::Meaningless } else { Weight::Noteworthy }
+    };
+    for (setting, was, is) in &common {
+        found.compare(weight(setting), said(setting), was, is);
+    }
+    for (name, own) in &pairs {
+        for (setting, was, is) in own.iter().filter(|own| !common.contains(own)) {
+            let what = format!("{} of {name}", said(setting));
+            found.compare_some(Scope::Model(name.clone()), weight(setting), what, was, is);
+        }
     }
 }
 
@@ -68,7 +98,8 @@ fn prompt(kind: &WorkloadKind) -> Option<&PromptText> {
         WorkloadKind::Pp { .. }
         | WorkloadKind::Tg { .. }
         | WorkloadKind::PpParallel { .. }
-        | WorkloadKind::TgParallel { .. } => None,
+        | WorkloadKind::TgParallel { .. }
+        | WorkloadKind::PpTg { .. } => None,
     }
 }
 

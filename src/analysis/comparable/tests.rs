@@ -49,7 +49,7 @@ fn parameters_and_builds_that_make_it_another_measurement() {
         ),
         (
             |r| r.subjects.iter_mut().for_each(|s| s.settings.device = crate::record::Device::Cuda),
-            "device (--device)",
+            "device (-dev)",
             "cpu",
             "cuda",
         ),

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::values::{Several, range};
 use crate::{
     prompts::{self, Prompt},
     record::{PromptPolicy, PromptText, Sampling, Workload, WorkloadKind},
@@ -18,16 +19,38 @@ pub(crate) const PROMPTS: &str = "prompts";
 pub(crate) const MAX_NEW_TOKENS: &str = "max-new-tokens";
 pub(crate) const PARALLEL: &str = "parallel";
 
+/// Longer than any model's context.
+const MOST_TOKENS: i64 = 16_777_216;
+
 /// What is timed. Those with an order of their own are shown after other groups' under the same heading.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Work")]
 pub(crate) struct SpeedArgs {
-    /// Prompt lengths to time, in tokens (0 = none)
-    #[arg(short = 'p', long, value_delimiter = ',', default_value = "512", value_name = "N,...")]
-    pub(crate) pp: Vec<u32>,
+    /// Prompt lengths to time, in tokens, as lists and ranges like 128-1024*2 (0 = none)
+    #[arg(
+        short = 'p',
+        long,
+        visible_alias = "n-prompt",
+        value_delimiter = ',',
+        value_parser = range::<u32>(0, MOST_TOKENS),
+        default_value = "512",
+        value_name = "N,..."
+    )]
+    pub(crate) pp: Vec<Several<u32>>,
     /// Generation lengths to time, in tokens (0 = none)
-    #[arg(short = 'n', long, value_delimiter = ',', default_value = "128", value_name = "N,...")]
-    pub(crate) tg: Vec<u32>,
+    #[arg(
+        short = 'n',
+        long,
+        visible_alias = "n-gen",
+        value_delimiter = ',',
+        value_parser = range::<u32>(0, MOST_TOKENS),
+        default_value = "128",
+        value_name = "N,..."
+    )]
+    pub(crate) tg: Vec<Several<u32>>,
+    /// A prompt and a generation timed together, in tokens; may be repeated
+    #[arg(long = "pg", value_parser = pair, value_name = "PP,TG", display_order = 100)]
+    pg: Vec<(u32, u32)>,
     /// Prompts to answer: a file (JSON, JSON Lines or text), suite, or none [default: the built-in suite, where time is left]
     #[arg(id = PROMPTS, long, value_name = "FILE|suite|none")]
     pub(crate) prompts: Option<String>,
@@ -51,10 +74,10 @@ pub(crate) struct SpeedArgs {
         value_delimiter = ',',
         default_value = "0",
         value_name = "N,...",
-        value_parser = clap::value_parser!(u32).range(0..=16_777_216),
+        value_parser = range::<u32>(0, MOST_TOKENS),
         display_order = 103
     )]
-    depth: Vec<u32>,
+    depth: Vec<Several<u32>>,
     /// Also time so many sequences side by side, of the first --pp and --tg tokens each, as llama-batched-bench does
     #[arg(
         id = PARALLEL,
@@ -77,8 +100,9 @@ impl SpeedArgs {
 
     /// The work of a plan, and how answers are sampled.
     pub(crate) fn into_work(self) -> Result<(Vec<Workload>, Sampling)> {
-        let Self { pp, tg, prompts, max_new_tokens, temperature, top_p, num_prompts, depth, parallel } = self;
-        let mut workloads = alone(&pp, &tg, &depth);
+        let Self { pp, tg, pg, prompts, max_new_tokens, temperature, top_p, num_prompts, depth, parallel } = self;
+        let (pp, tg, depth) = (Several::all(&pp), Several::all(&tg), Several::all(&depth));
+        let mut workloads = alone(&pp, &tg, &pg, &depth);
         workloads.extend(side_by_side(&pp, &tg, &parallel));
         workloads.extend(some_of(prompts_of(prompts.as_deref())?, num_prompts).into_iter().map(|prompt| {
             let Prompt { name, category, text } = prompt;
@@ -100,12 +124,14 @@ fn sampling(temperature: Option<f32>, top_p: Option<f32>) -> Sampling {
 }
 
 /// The work of one sequence: every length at every depth, the least depth first.
-fn alone(pp: &[u32], tg: &[u32], depth: &[u32]) -> Vec<Workload> {
+fn alone(pp: &[u32], tg: &[u32], pg: &[(u32, u32)], depth: &[u32]) -> Vec<Workload> {
     let typed: &[u32] = if depth.is_empty() { &[0] } else { depth };
     let depths: BTreeSet<u32> = typed.iter().copied().collect();
     let at = |n_depth: u32| {
         let prompts = lengths(pp).map(move |n_tokens| WorkloadKind::Pp { n_tokens, n_depth });
-        prompts.chain(lengths(tg).map(move |n_tokens| WorkloadKind::Tg { n_tokens, n_depth }))
+        let pairs = pg.iter().filter(|(n_prompt, n_gen)| *n_prompt > 0 && *n_gen > 0);
+        let both = pairs.map(move |&(n_prompt, n_gen)| WorkloadKind::PpTg { n_prompt, n_gen, n_depth });
+        prompts.chain(lengths(tg).map(move |n_tokens| WorkloadKind::Tg { n_tokens, n_depth })).chain(both)
     };
     depths.into_iter().flat_map(at).filter_map(Workload::synthetic).collect()
 }
@@ -160,6 +186,16 @@ fn lengths(typed: &[u32]) -> impl Iterator<Item = u32> + use<> {
     seen.into_iter()
 }
 
+/// `512,128`: as llama-bench's, one pair at a time.
+fn pair(text: &str) -> Result<(u32, u32), String> {
+    let number = |part: &str| match part.trim().parse::<u32>() {
+        Ok(n) if i64::from(n) <= MOST_TOKENS => Ok(n),
+        _ => Err(format!("{part:?} is no number of tokens: write 512,128")),
+    };
+    let (prompt, answer) = text.split_once(',').ok_or_else(|| format!("{text:?} is no pair: write 512,128"))?;
+    Ok((number(prompt)?, number(answer)?))
+}
+
 fn temperature(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(t) if (0.0..=100.0).contains(&t) => Ok(t),
@@ -188,10 +224,12 @@ mod tests {
 
     #[test]
     fn every_length_at_every_depth_under_llama_benchs_names() {
-        let work = alone(&[512, 512], &[128, 0], &[4096, 0, 4096]);
+        let work = alone(&[512, 512], &[128, 0], &[(512, 128), (0, 5)], &[4096, 0, 4096]);
         let ids: Vec<&str> = work.iter().map(|w| w.id.as_str()).collect();
-        assert_eq!(ids, ["pp512", "tg128", "pp512 @ d4096", "tg128 @ d4096"]);
-        assert_eq!(work[3].kind, WorkloadKind::Tg { n_tokens: 128, n_depth: 4096 });
+        assert_eq!(ids, ["pp512", "tg128", "pp512+tg128", "pp512 @ d4096", "tg128 @ d4096", "pp512+tg128 @ d4096"]);
+        assert_eq!(pair("512, 128"), Ok((512, 128)));
+        assert!(["512", "512,", "a,b", "1,2,3"].iter().all(|wrong| pair(wrong).is_err()));
+        assert_eq!(work[4].kind, WorkloadKind::Tg { n_tokens: 128, n_depth: 4096 });
     }
 
     #[test]

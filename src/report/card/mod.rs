@@ -10,11 +10,11 @@ pub(crate) use front::CardError;
 pub(crate) use section::{badge_file, section};
 
 use crate::analysis::Analysis;
-use section::key;
+use section::key_of;
 
 /// The card with the results of one candidate: what was there of it is replaced, everything else stays as it is.
 pub(crate) fn update(card: Option<&str>, analysis: &Analysis, model: usize) -> Result<String, CardError> {
-    let key = key(&analysis.models[model].file);
+    let key = key_of(analysis, model);
     let minimal = || format!("# {}\n", section::title(&analysis.models[model]));
     let card = card.map_or_else(minimal, str::to_owned);
     // Editors on Windows write other line ends; they stay.

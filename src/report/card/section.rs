@@ -30,9 +30,16 @@ pub(super) fn key(file: &str) -> String {
         .replace("--", "-")
 }
 
+/// The same of one of an analysis: where a file is there with several settings, its name there tells it from itself.
+pub(super) fn key_of(analysis: &Analysis, model: usize) -> String {
+    let m = &analysis.models[model];
+    let is_alone = analysis.models.iter().filter(|other| other.file == m.file).count() == 1;
+    key(if is_alone { &m.file } else { &m.name })
+}
+
 /// What the picture of a model is called beside its card.
 pub(crate) fn badge_file(analysis: &Analysis, model: usize) -> String {
-    format!("gguf-bench-{}.svg", key(&analysis.models[model].file))
+    format!("gguf-bench-{}.svg", key_of(analysis, model))
 }
 
 /// The section without its markers, ending in a line end.

@@ -97,7 +97,8 @@ fn heads_that_cannot_be_changed_safely_are_left_alone() {
     assert!(matches!(updated(Some("---\n- a\n---\n")), Err(CardError::Yaml { .. })));
     assert_eq!(updated(Some("---\nmodel-index: [{name: x, results: []}]\n---\n")), Err(CardError::Index));
     assert_eq!(updated(Some("---\n{model-index: []}\n---\n")), Err(CardError::Index));
-    let open = format!("<!-- gguf-bench:begin {} -->\ntext", key(&fixture::run().subjects[1].model.file));
+    let open =
+        format!("<!-- gguf-bench:begin {} -->\ntext", super::section::key(&fixture::run().subjects[1].model.file));
     assert!(matches!(updated(Some(&open)), Err(CardError::Unclosed { .. })));
 }
 

@@ -3,13 +3,13 @@
 use super::{bandwidth, method, names};
 use crate::{
     analysis::{Analysis, Context},
-    record::{Arrangement, Budget, Model, Resumed, Settings},
+    record::{Arrangement, Budget, Model, Resumed, Subject},
     report::{
         document::Facts,
         number::{UNKNOWN, bytes, count, fixed, percent},
         text::{inert_line, shorten},
     },
-    settings::N_THREADS,
+    settings::{N_THREADS, Setting, Value},
 };
 
 /// Machine, program, parameters, then one a model.
@@ -85,7 +85,7 @@ fn program(context: &Context) -> Vec<(&'static str, String)> {
 fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
     let context = &analysis.context;
     let p = &context.plan.protocol;
-    let mut rows = settings(context.base_settings());
+    let mut rows = settings(&context.subjects);
     let threads = rows.iter_mut().find(|(name, _)| *name == N_THREADS.row);
     if let Some(((_, said), reason)) = threads.zip(context.plan.threads) {
         said.extend(["; ", &reason.to_string()]);
@@ -100,11 +100,23 @@ fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// Settings that belong together are one row.
-fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
+/// Settings that belong together are one row; what varies from subject to subject has all its values.
+fn settings(subjects: &[Subject]) -> Vec<(&'static str, String)> {
     let mut rows: Vec<(&'static str, String)> = Vec::new();
-    for (setting, value) in settings.table() {
-        let phrase = setting.phrase(&value);
+    let mut told: Vec<(Setting, Vec<String>)> = Vec::new();
+    let Some(base) = subjects.first() else { return rows };
+    for (setting, _) in base.settings.table() {
+        let is_told = subjects.iter().any(|subject| subject.settings.told().iter().any(|(own, _)| *own == setting));
+        let mut values: Vec<String> = Vec::new();
+        for value in subjects.iter().filter_map(|subject| subject.settings.value(&setting)).map(|v| v.to_string()) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        told.extend(is_told.then_some((setting, values)));
+    }
+    for (setting, values) in told {
+        let phrase = setting.phrase(&Value::Word(values.join(" or ").into()));
         match rows.last_mut().filter(|(name, _)| *name == setting.row) {
             Some((_, phrases)) => phrases.extend([", ", &phrase]),
             None => rows.push((setting.row, phrase)),

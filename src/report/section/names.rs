@@ -6,8 +6,8 @@ use crate::{
     report::text::{inert_line, shorten},
 };
 
-/// Most characters of a name in a table.
-const MOST: usize = 40;
+/// Most characters of a name in a table: a file's, and what varies of its settings.
+const MOST: usize = 80;
 
 /// A model's name, harmless and not too long.
 #[must_use]

@@ -88,7 +88,11 @@ fn bars_each(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let measured = |id: &MetricId| analysis.models.iter().any(|m| m.metric(id).is_some());
     let draw = |(i, of): (usize, MetricId)| {
         let id = format!("chart-speed-{i}");
-        let what = if of.is_of(Phase::Prefill) { "prompt processing" } else { "generation" };
+        let what = match &of {
+            MetricId::PrefillDecode { .. } => "a prompt and what is generated after it",
+            of if of.is_of(Phase::Prefill) => "prompt processing",
+            _ => "generation",
+        };
         let title = format!("{of}: {what}, tokens a second");
         let note = format!("More is better. {}", whiskers(analysis, &of));
         let svg = bars::draw(&id, &title, &one_each(analysis, &of, scale(analysis, &of)))?;
