@@ -107,7 +107,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let environment = Environment::with_servers(&engine.rpc_servers())?;
     let variants = engine.into_variants(environment.threads)?;
     let is_alone = models.len() < 2 && variants.all().len() < 2;
-    if is_alone && logits.is_none() && reference.is_none() && save_logits.is_none() {
+    if is_alone && !inputs.without_original() && inputs.save_logits.is_none() {
         bail!(
             "name the original and at least one quantized checkpoint to compare with it, or several values of a setting"
         );

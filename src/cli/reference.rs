@@ -71,7 +71,8 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     let texts = Texts { defaults: prompts::documents, quick: false, most_windows: None };
     let OutputComparison { plan, inputs } = quality.into_plan(texts)?;
     let environment = Environment::read()?;
-    let (settings, threads) = engine.into_settings(environment.threads);
+    let variants = engine.into_variants(environment.threads)?;
+    variants.only()?;
     let scale = Scale { aim_s: None, ..Scale::usual() };
     let plan = Plan {
         workloads: Vec::new(),
@@ -79,12 +80,12 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         sampling: Sampling::Greedy,
         seed: execution.seed,
         quality: Some(plan),
-        threads: Some(threads),
+        threads: Some(variants.threads),
     };
     let results = ResultArgs::default();
     let downloads = execution.downloads();
     let sources = fetch::sources([&*original], Role::Original, downloads, bench::observer(&results).as_mut());
-    let subjects = subjects::find(sources, &settings);
+    let subjects = subjects::find(sources, &variants);
     // Its record is of no use to anybody once the file is there.
     let folder = tempfile::tempdir().context("make a folder to work in")?;
     let finished = bench::take(Job {

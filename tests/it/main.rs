@@ -34,6 +34,7 @@ mod resume;
 mod rounds;
 mod rpc;
 mod schema;
+mod settings;
 mod sweep;
 mod tasks;
 mod untrusted;

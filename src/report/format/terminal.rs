@@ -143,7 +143,8 @@ fn separated(blocks: &[String]) -> String {
 fn table(table: &Table, width: u16, colour: Colour, first: &str) -> String {
     let mut out = String::new();
     if !table.rows.is_empty() {
-        let (lines, left_out) = fit(table, width);
+        let (lines, left_out) = fit(&without_common(table), width);
+        let left_out: Vec<&str> = left_out.into_iter().map(|column| table.columns[column].title.as_str()).collect();
         for Line { text, ratios } in lines {
             out.push_str(&match colour {
                 Colour::Always => coloured(&text, &ratios),
@@ -166,8 +167,25 @@ struct Line {
     ratios: Vec<(String, Tone)>,
 }
 
+/// Between a file and what varies of its settings in a subject's name.
+const SETTINGS: &str = " · ";
+
+/// Where one file is there with several settings, its name tells nobody anything, and takes the place of what does.
+fn without_common(table: &Table) -> Table {
+    let mut own = table.clone();
+    let file = |row: &Vec<Cell>| Some(row.first()?.text.split_once(SETTINGS)?.0.to_owned());
+    let files: Option<Vec<String>> = own.rows.iter().map(file).collect();
+    let Some(files) = files.filter(|files| files.windows(2).all(|two| two[0] == two[1])) else { return own };
+    for (row, file) in own.rows.iter_mut().zip(files) {
+        if let Some(cell) = row.first_mut() {
+            cell.text = cell.text[file.len() + SETTINGS.len()..].to_owned();
+        }
+    }
+    own
+}
+
 /// The table at a width it fits, and the titles of the columns that had to go.
-fn fit(table: &Table, width: u16) -> (Vec<Line>, Vec<&str>) {
+fn fit(table: &Table, width: u16) -> (Vec<Line>, Vec<usize>) {
     let fits = |lines: &[Line]| lines.iter().all(|line| line.text.chars().count() <= usize::from(width));
     let mut shown: Vec<usize> = (0..table.columns.len()).collect();
     let mut left_out = Vec::new();
@@ -185,7 +203,7 @@ fn fit(table: &Table, width: u16) -> (Vec<Line>, Vec<&str>) {
         let next = shown.iter().copied().filter(|i| table.columns[*i].rank > 0).max_by_key(|i| table.columns[*i].rank);
         let Some(next) = next else { return (lines, left_out) };
         shown.retain(|i| *i != next);
-        left_out.push(table.columns[next].title.as_str());
+        left_out.push(next);
     }
 }
 
@@ -229,6 +247,8 @@ fn lay_out(table: &Table, shown: &[usize], most: usize, width: u16) -> Vec<Line>
 
 fn figure(c: &Cell, column: &Column, most: usize, width: u16) -> String {
     let cut = column.kind == Kind::Text && !column.whole;
+    // Settings are told apart by all of them.
+    let most = if c.text.contains(SETTINGS) { most.max(24) } else { most };
     let text = if cut { shorten(&c.text, most) } else { c.text.clone() };
     text.replace('\n', " ") + &interval(c.brackets.as_ref(), c.plus_minus.as_ref(), width)
 }
