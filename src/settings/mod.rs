@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use setting::name;
 
 /// llama.cpp's parameters, under llama-bench's names. What is absent has llama-bench's own value.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of llama-bench's, and they are independent")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
     /// Where to compute: `-dev`.

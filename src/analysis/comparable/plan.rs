@@ -23,13 +23,16 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     quality(found, old, new);
 }
 
+/// A setting, as it was and as it is.
+type Changed = (Setting, Value, Value);
+
 /// What all subjects have otherwise is said once; what one has, of it.
 fn settings(found: &mut Found, old: &Run, new: &Run) {
-    let differ = |old: &Settings, new: &Settings| -> Vec<(Setting, Value, Value)> {
+    let differ = |old: &Settings, new: &Settings| -> Vec<Changed> {
         let both = old.table().into_iter().zip(new.table());
         both.filter(|((_, was), (_, is))| was != is).map(|((setting, was), (_, is))| (setting, was, is)).collect()
     };
-    let pairs: Vec<(String, Vec<(Setting, Value, Value)>)> = pair_models(old, new)
+    let pairs: Vec<(String, Vec<Changed>)> = pair_models(old, new)
         .into_iter()
         .map(|pair| {
             let (old, new) = (&old.subjects[pair.old], &new.subjects[pair.new]);

@@ -639,8 +639,8 @@ mod tests {
 
     #[test]
     fn llama_flags_are_understood() {
-        let usual = Settings::defaults(7);
         type Change = fn(&mut Settings);
+        let usual = Settings::defaults(7);
         let cases: [(&str, Change); 29] = [
             ("-rpc a:1,b:2,a:1", |s| s.rpc = vec!["a:1".into(), "b:2".into()]),
             ("-ngl 0", |s| s.n_gpu_layers = 0),

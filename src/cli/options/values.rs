@@ -31,8 +31,8 @@ impl<T: Clone + PartialEq> Several<T> {
 /// Most numbers of a range.
 const MOST: usize = 1000;
 
-/// `4`, `2-8`, `2-8+2` or `2-16*2`, ends included, as llama-bench has ranges; every number lies between `least` and `most`.
-pub(crate) fn numbers(text: &str, least: i64, most: i64) -> Result<Several<i64>, String> {
+/// `4`, `2-8`, `2-8+2` or `2-16*2`, ends included, as llama-bench has ranges; every number lies between `lower` and `upper`.
+pub(crate) fn numbers(text: &str, lower: i64, upper: i64) -> Result<Several<i64>, String> {
     let wrong = || format!("{text:?} is no number and no range; write 4, 2-8, 2-8+2 or 2-16*2");
     let number = |part: &str| part.trim().parse::<i64>().map_err(|_| wrong());
     let text = text.trim();
@@ -55,8 +55,8 @@ pub(crate) fn numbers(text: &str, least: i64, most: i64) -> Result<Several<i64>,
     let mut all = Vec::new();
     let mut next = first;
     while next <= last {
-        if !(least..=most).contains(&next) {
-            return Err(format!("{next} is not between {least} and {most}"));
+        if !(lower..=upper).contains(&next) {
+            return Err(format!("{next} is not between {lower} and {upper}"));
         }
         all.push(next);
         if all.len() > MOST {
@@ -86,13 +86,13 @@ impl Step {
     }
 }
 
-/// The same for numbers from `least` to `most`, which fit what is asked for.
+/// The same for numbers from `lower` to `upper`, which fit what is asked for.
 pub(crate) fn range<T: TryFrom<i64>>(
-    least: i64,
-    most: i64,
+    lower: i64,
+    upper: i64,
 ) -> impl Fn(&str) -> Result<Several<T>, String> + Clone + Send + Sync + 'static {
     move |text| {
-        let Several(all) = numbers(text, least, most)?;
+        let Several(all) = numbers(text, lower, upper)?;
         let fit = |n: i64| T::try_from(n).map_err(|_| format!("{n} is too large"));
         all.into_iter().map(fit).collect::<Result<Vec<T>, String>>().map(Several)
     }

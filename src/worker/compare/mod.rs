@@ -111,6 +111,7 @@ mod tests {
             base: Base::Model(PathBuf::from("original")),
             candidates: vec![PathBuf::from("candidate")],
             settings: Settings::defaults(1),
+            candidate_settings: vec![Settings::defaults(1)],
             n_ctx: N_CTX,
             positions,
             texts: vec![words.join(" ")],
