@@ -292,6 +292,7 @@ mod tests {
                 kld_nats,
                 same_top_fraction: 1.0,
                 kld_largest_nats: Vec::new(),
+                at_floor_tokens: 0,
             })
             .collect()
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::series::MetricSummary;
 use crate::{
-    metric::MetricId,
+    metric::{KldOf, MetricId},
     record::{
         CandidateQuality, FEWEST_DOCUMENTS, Outcome, Quality, QualityPlan, QualityStop, QualityUnit, Reference, Role,
         Run, Sharing, Summary, TextBits, TextQuality, WindowMeans,
@@ -82,10 +82,12 @@ pub struct BitsFigures {
 pub struct Figures {
     /// PPL(Q); over texts the geometric mean.
     pub ppl: Figure,
-    /// PPL(base).
-    pub ppl_original: Figure,
-    /// PPL(Q) / PPL(base), paired by window and document.
-    pub ppl_ratio: Figure,
+    /// PPL(base); absent where a file of log-probabilities has tokens of the text at its floor.
+    pub ppl_original: Option<Figure>,
+    /// PPL(Q) / PPL(base), paired by window and document; absent likewise.
+    pub ppl_ratio: Option<Figure>,
+    /// Tokens of the texts that the file has at its floor.
+    pub at_floor_tokens: usize,
     /// Mean KLD, in nats.
     pub kld_mean_nats: Figure,
     /// 99 % of all tokens have a smaller KLD, in nats. No interval that was tried held at the counts that are scored, so it has none.
@@ -189,6 +191,14 @@ impl KldKind {
         }
     }
 
+    fn of_what(self) -> KldOf {
+        match self {
+            Self::Exact => KldOf::Whole,
+            Self::LowerBound { .. } => KldOf::MostLikely,
+            Self::Rounded => KldOf::Rounded,
+        }
+    }
+
     pub(super) fn is_lower_bound(self) -> bool {
         match self {
             Self::LowerBound { .. } => true,
@@ -205,6 +215,17 @@ impl KldKind {
             Self::Exact | Self::Rounded => Vec::new(),
         }
     }
+}
+
+/// What is not said of a comparison, and why.
+fn absent(kld: KldKind, overall: Option<&Figures>) -> Vec<Absent> {
+    let cut = overall.is_some_and(|figures| figures.at_floor_tokens > 0);
+    let withheld = ["ppl_original", "ppl_ratio"].into_iter().filter(|_| cut).map(|field| Absent {
+        field,
+        reason: "the file of log-probabilities has tokens of the texts at its floor, 16 nats under the likeliest: how improbable the \
+                 original found them is not known, and its perplexity is more than the file says",
+    });
+    kld.absent().into_iter().chain(withheld).collect()
 }
 
 /// A figure that is null, and why.
@@ -240,7 +261,7 @@ pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
     Some(QualityAnalysis {
         outcome: result.outcome.clone(),
         kld,
-        absent: kld.absent(),
+        absent: absent(kld, overall.as_ref()),
         precision_asked: plan.precision,
         precision_reached: overall.as_ref().and_then(|f| f.kld_mean_nats.relative_half_width()),
         stopped: result.stopped,
@@ -387,16 +408,16 @@ pub(super) fn metrics(role: Role, model: usize, all: &[Option<QualityAnalysis>])
         }
     };
     let Some(own) = &all[model] else {
-        let first = all.iter().flatten().find_map(|a| Some((a.overall.as_ref()?.ppl_original, a.windows)));
+        let first = all.iter().flatten().find_map(|a| Some((a.overall.as_ref()?.ppl_original?, a.windows)));
         let first = first.filter(|_| role == Role::Original);
         return first.map(|(ppl, n)| metric(MetricId::Perplexity, ppl, n)).into_iter().collect();
     };
     let (Some(figures), n) = (&own.overall, own.windows) else { return Vec::new() };
-    let lower_bound = own.kld.is_lower_bound();
+    let of = own.kld.of_what();
     vec![
         metric(MetricId::Perplexity, figures.ppl, n),
-        metric(MetricId::MeanKld { lower_bound }, figures.kld_mean_nats, n),
-        metric(MetricId::P99Kld { lower_bound }, figures.kld_p99_nats, n),
+        metric(MetricId::MeanKld { of }, figures.kld_mean_nats, n),
+        metric(MetricId::P99Kld { of }, figures.kld_p99_nats, n),
         metric(MetricId::SameTop, figures.top1_agreement, n),
     ]
 }
@@ -417,10 +438,13 @@ fn figures(texts: &[&[WindowMeans]], unit: QualityUnit, confidence: f64) -> Figu
     };
     let mean = |of: fn(&WindowMeans) -> f64| Figure::of_mean(&values(of), unit, confidence);
     let kld = values(|window| window.kld_nats);
+    let at_floor_tokens = texts.iter().flat_map(|windows| *windows).map(|window| window.at_floor_tokens).sum();
+    let known = at_floor_tokens == 0;
     Figures {
         ppl: mean(|window| window.nll_candidate_nats).exp(),
-        ppl_original: mean(|window| window.nll_base_nats).exp(),
-        ppl_ratio: mean(|window| window.nll_candidate_nats - window.nll_base_nats).exp(),
+        ppl_original: known.then(|| mean(|window| window.nll_base_nats).exp()),
+        ppl_ratio: known.then(|| mean(|window| window.nll_candidate_nats - window.nll_base_nats).exp()),
+        at_floor_tokens,
         kld_mean_nats: Figure::of(&kld, positive_mean(&kld, unit, confidence)),
         kld_p99_nats: Figure { value: p99(texts), low: None, high: None },
         top1_agreement: mean(|window| window.same_top_fraction),
@@ -512,6 +536,7 @@ mod tests {
             kld_nats: klds.iter().sum::<f64>() / klds.len() as f64,
             same_top_fraction: 0.9,
             kld_largest_nats,
+            at_floor_tokens: 0,
         }
     }
 

@@ -32,11 +32,36 @@ pub enum MetricId {
     /// Perplexity over the texts.
     Perplexity,
     /// Mean KLD from the original. A bound has another name, so that no script takes it for the value.
-    MeanKld { lower_bound: bool },
+    MeanKld { of: KldOf },
     /// The KLD that 99 % of tokens stay below.
-    P99Kld { lower_bound: bool },
+    P99Kld { of: KldOf },
     /// Tokens with the original's first choice.
     SameTop,
+}
+
+/// What a divergence was computed of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KldOf {
+    /// Both models' whole distributions.
+    Whole,
+    /// The original's most likely tokens and the sum of the others: a lower bound.
+    MostLikely,
+    /// Log-probabilities that a file rounds and cuts.
+    Rounded,
+}
+
+impl KldOf {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::MostLikely, Self::Rounded];
+
+    /// What it adds to a metric's name.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Whole => "",
+            Self::MostLikely => "_lower_bound",
+            Self::Rounded => "_rounded",
+        }
+    }
 }
 
 /// How much synthetic work is timed, and beside what.
@@ -114,9 +139,6 @@ impl MetricId {
 
 impl fmt::Display for MetricId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kld = |f: &mut fmt::Formatter<'_>, name, lower_bound: bool| {
-            write!(f, "{name}{}", if lower_bound { "_lower_bound" } else { "" })
-        };
         match self {
             Self::Prefill(shape) => write!(f, "{}{shape}", Phase::Prefill.name()),
             Self::Decode(shape) => write!(f, "{}{shape}", Phase::Decode.name()),
@@ -131,8 +153,8 @@ impl fmt::Display for MetricId {
             Self::Overall => f.write_str("all_workloads"),
             Self::Request => f.write_str("request"),
             Self::Perplexity => f.write_str("ppl"),
-            Self::MeanKld { lower_bound } => kld(f, "kld_mean", *lower_bound),
-            Self::P99Kld { lower_bound } => kld(f, "kld_p99", *lower_bound),
+            Self::MeanKld { of } => write!(f, "kld_mean{}", of.suffix()),
+            Self::P99Kld { of } => write!(f, "kld_p99{}", of.suffix()),
             Self::SameTop => f.write_str("top1_agreement"),
         }
     }
@@ -185,10 +207,12 @@ impl FromStr for MetricId {
             "all_workloads" => Self::Overall,
             "request" => Self::Request,
             "ppl" => Self::Perplexity,
-            "kld_mean" | "kld" => Self::MeanKld { lower_bound: false },
-            "kld_mean_lower_bound" => Self::MeanKld { lower_bound: true },
-            "kld_p99" => Self::P99Kld { lower_bound: false },
-            "kld_p99_lower_bound" => Self::P99Kld { lower_bound: true },
+            "kld_mean" | "kld" => Self::MeanKld { of: KldOf::Whole },
+            "kld_mean_lower_bound" => Self::MeanKld { of: KldOf::MostLikely },
+            "kld_mean_rounded" => Self::MeanKld { of: KldOf::Rounded },
+            "kld_p99" => Self::P99Kld { of: KldOf::Whole },
+            "kld_p99_lower_bound" => Self::P99Kld { of: KldOf::MostLikely },
+            "kld_p99_rounded" => Self::P99Kld { of: KldOf::Rounded },
             "top1_agreement" => Self::SameTop,
             _ => return Err(NoSuchMetric),
         })
@@ -258,7 +282,7 @@ mod tests {
     #[test]
     fn what_people_write_for_short() {
         assert_eq!("peak".parse(), Ok(MetricId::PeakMemory));
-        assert_eq!("kld".parse(), Ok(MetricId::MeanKld { lower_bound: false }));
+        assert_eq!("kld".parse(), Ok(MetricId::MeanKld { of: KldOf::Whole }));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod plan;
 mod spec;
 mod verdicts;
 
+pub(crate) use id::KldOf;
 pub(crate) use id::Layout;
 pub use id::MetricId;
 #[cfg(test)]

@@ -126,9 +126,8 @@ pub(crate) mod tests {
 
     /// One metric at least of every variant.
     pub(crate) fn every_metric() -> Vec<MetricId> {
-        let outputs = [false, true]
-            .into_iter()
-            .flat_map(|lower_bound| [MetricId::MeanKld { lower_bound }, MetricId::P99Kld { lower_bound }]);
+        let outputs =
+            super::super::KldOf::ALL.into_iter().flat_map(|of| [MetricId::MeanKld { of }, MetricId::P99Kld { of }]);
         let mut all = of_workloads(&all_work());
         all.extend([MetricId::Perplexity, MetricId::SameTop]);
         all.extend(outputs);

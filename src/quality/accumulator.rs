@@ -158,6 +158,7 @@ fn window_means(window: usize, tokens: &[TokenComparison]) -> WindowMeans {
         kld_nats: mean(&column(tokens, |token| token.kld_nats)),
         same_top_fraction: same_top(tokens).value,
         kld_largest_nats: largest_tenth(column(tokens, |token| token.kld_nats)),
+        at_floor_tokens: tokens.iter().filter(|token| token.at_floor).count(),
     }
 }
 
@@ -339,6 +340,7 @@ mod tests {
             top1_base: (3.0 * random.uniform()) as i32,
             top1_candidate: (3.0 * random.uniform()) as i32,
             top5_overlap: 4,
+            at_floor: false,
         }
     }
 
@@ -508,6 +510,7 @@ mod tests {
             top1_base: 0,
             top1_candidate: 0,
             top5_overlap: 5,
+            at_floor: false,
         }
     }
 

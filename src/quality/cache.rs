@@ -224,6 +224,7 @@ impl Cache {
             top1_base: i32::try_from(ids[0]).expect("vocabularies are counted in i32"),
             top1_candidate: candidate.top1(),
             top5_overlap: u8::try_from(common.count()).expect("at most five"),
+            at_floor: false,
         })
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct TokenComparison {
     pub top1_candidate: i32,
     /// How many of the original's five first choices are among the candidate's five.
     pub top5_overlap: u8,
+    /// Whether the original's probability of the correct token was cut, so that it was less.
+    pub at_floor: bool,
 }
 
 /// Whether the first choice came to be, or ceased to be, the correct token.
@@ -118,6 +120,7 @@ impl<'a> BaseRow<'a> {
             top1_base: base.top1(),
             top1_candidate: candidate.top1(),
             top5_overlap: overlap(base, &candidate),
+            at_floor: false,
         })
     }
 }

@@ -190,7 +190,7 @@ fn read_tokens(input: &mut impl Read, header: &LogitsHeader) -> Result<Vec<i32>,
 }
 
 /// How far under the maximum log-probabilities are told apart, in nats; llama-perplexity's own limit.
-const DEPTH_NATS: f32 = 16.0;
+pub(super) const DEPTH_NATS: f32 = 16.0;
 
 #[derive(Debug)]
 pub(crate) struct LogitsWriter<W> {
@@ -252,7 +252,7 @@ impl<W: Write> LogitsWriter<W> {
 
 /// Scale, floor and steps of a row, with the tool's own rounding: all in `f32`, to even where halfway.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "steps lie between 0 and 65,535")]
-fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
+pub(super) fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
     let max = row.softmax.max;
     let min = row.logits.iter().copied().fold(max, f32::min).max(max - DEPTH_NATS);
     let scale = (max - min) / f32::from(u16::MAX);
@@ -265,6 +265,14 @@ fn encode(row: &Row<'_>, bytes: &mut Vec<u8>) {
         let step = (steps_per_nat * (logit - min)).round_ties_even() as u16;
         bytes.extend((if logit > min { step } else { 0 }).to_le_bytes());
     }
+}
+
+/// The log-probabilities of an encoded row.
+#[cfg(test)]
+pub(super) fn decoded(bytes: &[u8]) -> Vec<f32> {
+    let float = |at: usize| f32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let steps = bytes[ROW_HEAD_BYTES..].as_chunks::<2>().0.iter();
+    steps.map(|&step| float(0) * f32::from(u16::from_le_bytes(step)) + float(4)).collect()
 }
 
 #[cfg(test)]

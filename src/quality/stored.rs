@@ -6,6 +6,7 @@
 
 use super::compare::TokenComparison;
 use super::divergence::divergence;
+use super::logits_file::DEPTH_NATS;
 use super::row::{Row, RowError, entropy, overlap, token_index};
 use super::softmax::Softmax;
 use crate::stats::Sum;
@@ -59,7 +60,14 @@ pub(crate) fn compare_stored(
         top1_base: base.top1(),
         top1_candidate: candidate.top1(),
         top5_overlap: overlap(&base, &candidate),
+        at_floor: at_floor(base.logits, at),
     })
+}
+
+/// Whether this entry lies at the floor of a row that was cut: how far under it is not known.
+fn at_floor(log_probs: &[f32], at: usize) -> bool {
+    let ends = log_probs.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+    ends.1 - ends.0 >= DEPTH_NATS * (1.0 - f32::EPSILON.sqrt()) && log_probs[at] <= ends.0
 }
 
 #[cfg(test)]
@@ -98,6 +106,30 @@ mod tests {
         // Less mass on the kept entries than the candidate has there.
         let negative = compare_stored(&[-0.1, -16.0], &[9.0, -9.0], 0).expect("comparable");
         assert!(negative.kld_nats < -0.05);
+    }
+
+    #[test]
+    fn a_token_at_the_floor_of_a_row_that_was_cut_is_told() {
+        let candidate = [9.0, 0.0, -3.0, -4.0];
+        let at_floor =
+            |log_probs: [f32; 4], token| compare_stored(&log_probs, &candidate, token).expect("comparable").at_floor;
+        let cut = [-0.1, -2.0, -16.1, -16.1];
+        assert_eq!([0, 1, 2, 3].map(|token| at_floor(cut, token)), [false, false, true, true]);
+        assert!(!at_floor([-0.1, -2.0, -9.0, -15.0], 3), "the least of a row that was not cut");
+        let mut random = Random::new(15);
+        let base = random.rows(500, 6.0, 0.0).0;
+        let mut bytes = Vec::new();
+        crate::quality::logits_file::encode(&Row::new(&base).expect("finite"), &mut bytes);
+        let written = crate::quality::logits_file::decoded(&bytes);
+        let lowest = written.iter().copied().fold(f32::INFINITY, f32::min);
+        let exact = log_softmax(&base);
+        let top = exact.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for (at, exact) in exact.into_iter().enumerate() {
+            let cut = top - exact > f64::from(DEPTH_NATS);
+            if (top - exact - f64::from(DEPTH_NATS)).abs() > 1e-3 {
+                assert_eq!(super::at_floor(&written, at), cut, "{exact} of {top}, floor {lowest}");
+            }
+        }
     }
 
     #[test]

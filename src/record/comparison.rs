@@ -168,4 +168,12 @@ pub struct WindowMeans {
     pub same_top_fraction: f64,
     /// The largest tenth of its tokens' KLD, descending, in nats: what percentiles of resampled windows need.
     pub kld_largest_nats: Vec<f32>,
+    /// Tokens of the text that a file of log-probabilities has at its floor: how improbable the original found them is not known.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub at_floor_tokens: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none_at_all(tokens: &usize) -> bool {
+    *tokens == 0
 }

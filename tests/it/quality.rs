@@ -165,7 +165,7 @@ fn other_tokens_have_bits_per_byte_and_the_difference_is_named() {
     // The key is followed by its type, four bytes, and the value.
     let value = |file: &[u8]| file.windows(key.len()).position(|w| w == key).unwrap() + key.len() + 4;
     let other = patched(folder.path(), "no-bos.gguf", value, &[0]);
-    let run = quality(folder.path(), 5, &[ORIGINAL, &other, ORIGINAL, "--text", &text("satire")]);
+    let run = quality(folder.path(), 0, &[ORIGINAL, &other, ORIGINAL, "--text", &text("satire")]);
     assert!(reason(&run, 0).contains("BOS rule"), "{}", reason(&run, 0));
     assert_eq!(result(&run, 1)["outcome"], "done");
     // The same weights on the same bytes, of which the first token is not predicted without BOS.
@@ -245,6 +245,23 @@ fn logits_are_exchanged_in_the_anchors_format() {
     assert!((figure(&read, 0, "kld_mean_nats") - figure(&saved, 0, "kld_mean_nats")).abs() < 1e-3);
     bits(figure(&read, 0, "ppl_candidate"), figure(&saved, 0, "ppl_candidate"));
     assert!(figure(&read, 1, "kld_mean_nats").abs() < 1e-3);
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("≈ ") && page.contains("rounds log-probabilities"), "{page}");
+
+    // Of this text the file has tokens at its floor: what the original's perplexity is, it does not say.
+    let lexicon = text("hacker-lexicon");
+    quality(folder.path(), 0, &[ORIGINAL, &made, "--text", &lexicon, "--save-logits", &file]);
+    let json = folder.path().join("a.json").display().to_string();
+    let read = quality(folder.path(), 0, &["--logits", &file, &made, "--json", &json]);
+    let windows = result(&read, 0)["texts"][0]["windows"].as_array().unwrap().clone();
+    assert!(windows.iter().any(|window| window["at_floor_tokens"].as_u64().is_some_and(|tokens| tokens > 0)));
+    let analysis: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    let own = &analysis["models"][1];
+    assert!(own["quality"]["overall"]["ppl_ratio"].is_null() && own["quality"]["overall"]["ppl"].is_object());
+    assert!(own["metrics"]["kld_mean_rounded"]["value"].is_number() && own["metrics"]["kld_mean"].is_null());
+    assert_eq!(own["quality"]["absent"].as_array().unwrap().len(), 2);
+    let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(page.contains("PPL(base) and ΔPPL are withheld"), "{page}");
 }
 
 #[test]

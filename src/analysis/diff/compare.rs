@@ -302,7 +302,7 @@ fn outputs(old: &Run, new: &Run, pair: &Pair, pairs: &[Pair]) -> Vec<MetricDiff>
     };
     [
         perplexity(&windows, new, |w| w.nll_candidate_nats),
-        difference(MetricId::MeanKld { lower_bound: false }, |w| w.kld_nats),
+        difference(MetricId::MeanKld { of: crate::metric::KldOf::Whole }, |w| w.kld_nats),
         difference(MetricId::SameTop, |w| w.same_top_fraction),
     ]
     .into_iter()

@@ -176,6 +176,7 @@ pub(crate) mod outputs {
             kld_nats: kld(window),
             same_top_fraction: 0.9,
             kld_largest_nats: Vec::new(),
+            at_floor_tokens: 0,
         };
         run.quality = Some(Quality {
             texts: vec![QualityText { n_tokens: 12 * 512, n_windows: 12 }],

@@ -48,12 +48,13 @@ fn window([kld_nats, nll_base_nats, more, same_top_fraction]: [f64; 4]) -> Windo
         kld_nats,
         same_top_fraction,
         kld_largest_nats: Vec::new(),
+        at_floor_tokens: 0,
     }
 }
 
 /// The four figures that have intervals.
 fn intervals(figures: &Figures) -> [Figure; 4] {
-    [figures.kld_mean_nats, figures.ppl, figures.ppl_ratio, figures.top1_agreement]
+    [figures.kld_mean_nats, figures.ppl, figures.ppl_ratio.expect("known"), figures.top1_agreement]
 }
 
 const NAMES: [&str; 4] = ["mean KLD", "PPL(Q)", "PPL ratio", "same top"];

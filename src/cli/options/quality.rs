@@ -27,7 +27,7 @@ pub(crate) struct QualityArgs {
     #[arg(long, value_name = "FILE|NAME=FILE")]
     pub(crate) text: Vec<String>,
     /// Stop when the mean KLD is known this well (0 = score all windows)
-    #[arg(long, default_value = "5%", value_name = "P%", value_parser = percentage)]
+    #[arg(long, default_value = "10%", value_name = "P%", value_parser = percentage)]
     pub(crate) quality_precision: f64,
     /// Most windows to score, over all texts (0 = no limit) [default: no limit; 8 with --quick, 16 in demo]
     #[arg(long, value_name = "N")]

@@ -2,13 +2,13 @@
 
 use crate::{
     analysis::{Analysis, analyse, diff::tests::outputs::with_outputs},
-    metric::{MetricId, Output, Section, all_work, every_metric},
-    record::{DeviceMemory, Phase, Run, Sample, Sharing, WorkloadKind},
+    metric::{KldOf, MetricId, Output, Section, all_work, every_metric},
+    record::{DeviceMemory, Phase, Reference, Run, Sample, Sharing, WorkloadKind},
     report::{Format, Options, Report, RunReport, render},
 };
 
-/// A run in which whatever can be measured was measured; its KLD is a lower bound or exact.
-fn everything(lower_bound: bool) -> Run {
+/// A run in which whatever can be measured was measured; its KLD is of this.
+fn everything(of: KldOf) -> Run {
     let mut run = with_outputs(super::fixture::run(), |window| 0.01 + 0.001 * window as f64);
     run.plan.workloads = all_work();
     let prompts = run.plan.workloads.iter().filter(|w| matches!(w.kind, WorkloadKind::Prompt(_))).count();
@@ -38,9 +38,15 @@ fn everything(lower_bound: bool) -> Run {
         }
         (visit.warmup, visit.skipped) = (None, Vec::new());
     }
-    if let Some(quality) = run.quality.as_mut().filter(|_| lower_bound) {
-        quality.sharing =
-            Sharing::Cached { pair_bytes: 3, needed_bytes: 2, cache_bytes: 1, available_bytes: 2, top_k: 256 };
+    if let Some(quality) = run.quality.as_mut() {
+        match of {
+            KldOf::Whole => {}
+            KldOf::MostLikely => {
+                quality.sharing =
+                    Sharing::Cached { pair_bytes: 3, needed_bytes: 2, cache_bytes: 1, available_bytes: 2, top_k: 256 };
+            }
+            KldOf::Rounded => quality.reference = Reference::LogitsFile { file: "base.kld".into() },
+        }
     }
     run
 }
@@ -69,7 +75,7 @@ fn anchor(section: Section) -> Option<&'static str> {
 
 #[test]
 fn every_metric_is_shown_or_says_why_not() {
-    let runs = [false, true].map(everything);
+    let runs = KldOf::ALL.map(everything);
     let found = runs.each_ref().map(|run| Analysis { warnings: Vec::new(), ..analyse(run) });
     let has = |a: &Analysis, id: &MetricId| {
         a.models.iter().any(|m| m.metric(id).is_some() || m.comparison(id).is_some_and(|c| c.verdict.is_some()))

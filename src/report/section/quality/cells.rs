@@ -1,8 +1,8 @@
-//! Figures of output quality as cells, marked where a divergence is a lower bound.
+//! Figures of output quality as cells, marked where a divergence is a lower bound, and where figures are rounded.
 
 use crate::{
     analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis},
-    metric::MetricId,
+    metric::{KldOf, MetricId},
     record::Role,
     report::{
         document::{Cell, Column},
@@ -15,8 +15,8 @@ pub(crate) const NOT_COMPARED: &str = "outputs were not compared";
 /// The candidates' columns in the summary, and the unit of what they show.
 const COLUMNS: [(MetricId, &str); 4] = [
     (MetricId::Perplexity, "%"),
-    (MetricId::MeanKld { lower_bound: false }, "nats"),
-    (MetricId::P99Kld { lower_bound: false }, "nats"),
+    (MetricId::MeanKld { of: KldOf::Whole }, "nats"),
+    (MetricId::P99Kld { of: KldOf::Whole }, "nats"),
     (MetricId::SameTop, "%"),
 ];
 
@@ -36,7 +36,12 @@ pub(crate) fn summary_columns(analysis: &Analysis) -> Vec<Column> {
 pub(crate) fn summary_cells(m: &ModelAnalysis) -> Vec<Cell> {
     match m.quality.as_ref().and_then(|q| q.overall.as_ref()) {
         Some(f) => {
-            vec![change(f.ppl_ratio), kld_of(m, f.kld_mean_nats), kld_of(m, f.kld_p99_nats), share(f.top1_agreement)]
+            vec![
+                change_of(m, f.ppl_ratio),
+                kld_of(m, f.kld_mean_nats),
+                kld_of(m, f.kld_p99_nats),
+                rounded(m, share(f.top1_agreement)),
+            ]
         }
         None if m.role == Role::Original => vec![Cell::text("—"); COLUMNS.len()],
         None => vec![Cell::unknown(NOT_COMPARED); COLUMNS.len()],
@@ -48,9 +53,19 @@ pub(super) fn compared(analysis: &Analysis) -> impl Iterator<Item = (&ModelAnaly
     analysis.models.iter().filter_map(|m| Some((m, m.quality.as_ref()?)))
 }
 
-pub(super) fn at_least(m: &ModelAnalysis) -> &'static str {
-    let bound = m.quality.as_ref().is_some_and(|q| matches!(q.kld, KldKind::LowerBound { .. }));
-    if bound { "≥ " } else { "" }
+/// What stands before a divergence of this model's: that there may be more of it, or that it is rounded.
+pub(super) fn mark(m: &ModelAnalysis) -> &'static str {
+    match m.quality.as_ref().map(|q| q.kld) {
+        Some(KldKind::LowerBound { .. }) => "≥ ",
+        Some(KldKind::Rounded) => "≈ ",
+        Some(KldKind::Exact) | None => "",
+    }
+}
+
+/// A figure into which the original's probabilities enter, marked where a file rounds them; a bound of KLD leaves it exact.
+pub(super) fn rounded(m: &ModelAnalysis, cell: Cell) -> Cell {
+    let is_rounded = m.quality.as_ref().is_some_and(|q| q.kld == KldKind::Rounded);
+    if is_rounded { Cell { text: format!("{}{}", mark(m), cell.text), ..cell } } else { cell }
 }
 
 fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
@@ -62,10 +77,22 @@ pub(crate) fn kld(f: Figure) -> Cell {
     figure(f, nats)
 }
 
-/// A divergence of this model's, marked where it is a lower bound.
+/// A divergence of this model's, marked where it is a lower bound or rounded.
 pub(super) fn kld_of(m: &ModelAnalysis, f: Figure) -> Cell {
     let cell = kld(f);
-    Cell { text: format!("{}{}", at_least(m), cell.text), ..cell }
+    Cell { text: format!("{}{}", mark(m), cell.text), ..cell }
+}
+
+const AT_FLOOR: &str = "the file has tokens of the texts at its floor";
+
+/// The original's perplexity, as this model's comparison has it.
+pub(super) fn original_perplexity(m: &ModelAnalysis, f: Option<Figure>) -> Cell {
+    f.map_or_else(|| Cell::unknown(AT_FLOOR), |f| rounded(m, perplexity(f)))
+}
+
+/// The change of this model's perplexity from the original's.
+pub(super) fn change_of(m: &ModelAnalysis, f: Option<Figure>) -> Cell {
+    f.map_or_else(|| Cell::unknown(AT_FLOOR), |f| rounded(m, change(f)))
 }
 
 pub(super) fn perplexity(f: Figure) -> Cell {
@@ -77,7 +104,7 @@ pub(super) fn share(f: Figure) -> Cell {
 }
 
 /// A ratio of perplexities as a change in per cent.
-pub(super) fn change(f: Figure) -> Cell {
+fn change(f: Figure) -> Cell {
     figure(f, |v| {
         let change = (v - 1.0) * 100.0;
         let sign = if change > 0.0 { "+" } else { "" };

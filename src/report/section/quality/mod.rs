@@ -11,8 +11,10 @@ use super::{
     names::name,
 };
 use crate::{
-    analysis::{Agreement, Analysis, AnswerRow, DomainFigures, ModelAnalysis, QualityAnalysis, QualityVerdict},
-    metric::MetricId,
+    analysis::{
+        Agreement, Analysis, AnswerRow, DomainFigures, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict,
+    },
+    metric::{KldOf, MetricId},
     record::{Outcome, QualityStop, QualityUnit, Role, Summary},
     report::{
         document::{Cell, Column, Figure, Section, Table},
@@ -24,11 +26,11 @@ use crate::{
         text::{inert_line, shorten},
     },
 };
-use cells::{NOT_COMPARED, at_least, change, compared, kld_of, perplexity, share};
+use cells::{NOT_COMPARED, change_of, compared, kld_of, mark, original_perplexity, perplexity, rounded, share};
 use words::is_wide;
 
 /// The mean KLD that is shown as a bar: a bound is none.
-const KLD: MetricId = MetricId::MeanKld { lower_bound: false };
+const KLD: MetricId = MetricId::MeanKld { of: KldOf::Whole };
 
 pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let mut figures: Vec<Figure> = means(analysis)?.into_iter().collect();
@@ -73,11 +75,11 @@ fn overall(analysis: &Analysis) -> Table {
         match &q.overall {
             Some(f) => cells.extend([
                 perplexity(f.ppl),
-                perplexity(f.ppl_original),
-                change(f.ppl_ratio),
+                original_perplexity(m, f.ppl_original),
+                change_of(m, f.ppl_ratio),
                 kld_of(m, f.kld_mean_nats),
                 kld_of(m, f.kld_p99_nats),
-                share(f.top1_agreement),
+                rounded(m, share(f.top1_agreement)),
             ]),
             None => cells.extend(vec![Cell::unknown(NOT_COMPARED); 6]),
         }
@@ -97,7 +99,7 @@ fn overall(analysis: &Analysis) -> Table {
     if !judged && !table.rows.is_empty() {
         table.notes.push("No limit was set: --max-kld says what is acceptable.".into());
     }
-    if compared(analysis).any(|(m, _)| !at_least(m).is_empty()) {
+    if compared(analysis).any(|(_, q)| matches!(q.kld, KldKind::LowerBound { .. })) {
         table.notes.push("≥: a lower bound of KLD; perplexity and same top are exact".into());
     }
     table
@@ -174,10 +176,10 @@ fn domains(analysis: &Analysis) -> Table {
             Cell::number(d.documents.to_string(), d.documents as f64),
             Cell::number(format!("{} of {}", d.windows, d.n_windows), d.windows as f64),
             perplexity(d.figures.ppl),
-            perplexity(d.figures.ppl_original),
-            change(d.figures.ppl_ratio),
+            original_perplexity(m, d.figures.ppl_original),
+            change_of(m, d.figures.ppl_ratio),
             kld_of(m, d.figures.kld_mean_nats),
-            share(d.figures.top1_agreement),
+            rounded(m, share(d.figures.top1_agreement)),
         ]
     };
     let rows = compared(analysis).flat_map(|(m, q)| q.domains.iter().map(move |d| row(m, d)));
@@ -259,7 +261,7 @@ fn documents(analysis: &Analysis) -> Table {
         let of = |(m, q): &(&ModelAnalysis, &QualityAnalysis)| {
             let text = q.texts.iter().find(|text| text.name == *document);
             let kld = text.map(|text| text.figures.kld_mean_nats.value);
-            kld.map_or(Cell::unknown("not scored"), |kld| Cell::number(format!("{}{}", at_least(m), nats(kld)), kld))
+            kld.map_or(Cell::unknown("not scored"), |kld| Cell::number(format!("{}{}", mark(m), nats(kld)), kld))
         };
         let mut cells = vec![Cell::text(shorten(&inert_line(document), 60))];
         cells.extend(candidates.iter().map(of));

@@ -1,6 +1,6 @@
 //! What the comparison of outputs says, in sentences.
 
-use super::cells::{at_least, compared};
+use super::cells::{compared, mark};
 use crate::{
     analysis::{Analysis, KldKind, QualityAnalysis, QualityVerdict},
     record::{QualityStop, QualityUnit},
@@ -16,7 +16,7 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
         .filter_map(|(m, q)| {
             let f = q.overall.as_ref()?;
             let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
-            Some(format!("{} {} (mean KLD {}{})", name(m), percent(top), at_least(m), nats(kld)))
+            Some(format!("{} {} (mean KLD {}{})", name(m), percent(top), mark(m), nats(kld)))
         })
         .collect();
     if parts.is_empty() {
@@ -24,20 +24,32 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
     }
     let mut sentences = vec![format!("The top token agrees with the original's: {}.", parts.join(", "))];
     sentences.extend(bound_sentence(analysis));
+    sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
     sentences.extend(few_windows_sentence(analysis));
     sentences
 }
 
-/// That KLD is a lower bound, where it is.
+/// That KLD is a lower bound or rounded, where it is.
 fn bound_sentence(analysis: &Analysis) -> Option<String> {
     match compared(analysis).next()?.1.kld {
         KldKind::LowerBound { top_k } => Some(format!(
             "KLD is a lower bound (≥): candidates were compared with the original's {top_k} most likely tokens at each position and \
              the sum of all others."
         )),
-        KldKind::Exact | KldKind::Rounded => None,
+        KldKind::Rounded => Some(
+            "Figures marked ≈ are of a file that rounds log-probabilities and cuts them 16 nats under the likeliest token's.".into(),
+        ),
+        KldKind::Exact => None,
     }
+}
+
+/// That a file does not say what the original's perplexity is, where it does not.
+fn floor_sentence(analysis: &Analysis) -> Option<String> {
+    let at_floor = compared(analysis).filter_map(|(_, q)| Some(q.overall.as_ref()?.at_floor_tokens)).max()?;
+    (at_floor > 0).then(|| {
+        format!("PPL(base) and ΔPPL are withheld: of {at_floor} tokens the file says only that they were less likely than it can hold.")
+    })
 }
 
 /// That fewer windows were scored than the precision asked for takes, where a limit was the reason.
