@@ -9,23 +9,26 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
-    cache,
+    cache, checks,
     console::Exit,
-    fetch, fits,
+    fetch,
     machine::{self, Environment},
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs, Outputs, ResultArgs},
     preview,
     progress::{Log, Progress},
-    quantize::{self, CheckpointDir, QuantizeRequest},
+    quantize::{self, CheckpointDir, Checkpoints, QuantizeRequest},
     session::{self, Finished, ResumeState, Session},
     subjects::{self, Found},
 };
 use crate::{
-    event::{Observer, Silent},
+    event::{Event, Observer, Silent},
     probe::{self, Monotonic},
     prompts,
-    record::{self, CandidateQuality, Constraints, Ended, FORMAT, Outcome, Plan, Purpose, Role, Run, journal::Begun},
+    record::{
+        self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run,
+        journal::Begun,
+    },
     run::quality::Inputs,
 };
 
@@ -83,18 +86,17 @@ const TEXTS: Texts = Texts { defaults: prompts::documents, quick: false, most_wi
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
     let CompareArgs { original, quantized, reference: _, output, measure } = args;
-    let finished = compare_models(&original, &quantized, measure, Layout::Folder, output)?;
-    Ok(finished.map_or(Exit::Fine, |finished| exit(&finished.run)))
+    Ok(compare_models(&original, &quantized, measure, Layout::Folder, output)?.exit())
 }
 
-/// Measures models as they were named, keeps the results where the layout says, and reports; `None` when the plan alone was to be shown.
+/// Measures models as they were named, keeps the results where the layout says, and reports; or shows the plan alone.
 pub(super) fn compare_models(
     original: &str,
     quantized: &[String],
     options: MeasureArgs,
     layout: Layout,
     output: OutputArgs,
-) -> Result<Option<Finished>> {
+) -> Result<Taken> {
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
@@ -125,16 +127,24 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     let types = quantize::types(&types)?;
+    let sources =
+        fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
+    let mut subjects = subjects::find(sources.clone(), &variants);
+    let request = QuantizeRequest { types: &types, n_threads: variants.base().n_threads, allow_requantize };
     if execution.dry_run {
-        let sources =
-            fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
-        return preview::show(subjects::find(sources, &variants), &plan, &environment, &types, execution.force);
+        let made = Checkpoints::planned(subjects.first(), &request, keep.as_deref());
+        let exit = show_plan(subjects, &plan, &environment, made.as_ref().ok(), execution.force)?;
+        return made.map(|_| exit);
     }
-    let original = fetch::path(&original, Role::Original, observer(&output.results).as_mut())?;
+    // What the run would refuse is refused before anything is made.
+    prepared(&mut subjects, &plan, &environment.machine, &environment.build, execution.force);
+    checks::refuse(&subjects, &plan, execution.force)?;
+    let made = Checkpoints::planned(subjects.first(), &request, keep.as_deref())?;
+    observer(&output.results).on(Event::Note { words: &format!("To be made: {}", made.words()) });
+    let output = output.settled();
+    Outputs::open(&Layout::Folder, output.out.clone(), &output.results)?;
     let folder = CheckpointDir::open(keep.as_deref())?;
-    let request =
-        QuantizeRequest { original: &original, types: &types, n_threads: variants.base().n_threads, allow_requantize };
-    let sources = quantize::make(&folder, &request, observer(&output.results).as_mut())?;
+    let sources = quantize::make(&folder, &sources[0], &request, observer(&output.results).as_mut())?;
     let subjects = subjects::find(sources, &variants);
     measure(Job {
         purpose: Purpose::Comparison,
@@ -149,37 +159,68 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     })
 }
 
+/// What became of a job.
+pub(super) enum Taken {
+    Finished(Box<Finished>),
+    /// The plan alone was to be shown; so the run would end.
+    Planned(Exit),
+}
+
+impl Taken {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Finished(finished) => exit(&finished.run),
+            Self::Planned(exit) => *exit,
+        }
+    }
+}
+
 /// Measures, keeps every round, reports.
 pub(super) fn measure(job: Job) -> Result<Exit> {
-    Ok(reported(job)?.map_or(Exit::Fine, |finished| exit(&finished.run)))
+    Ok(reported(job)?.exit())
 }
 
-fn reported(job: Job) -> Result<Option<Finished>> {
+fn reported(job: Job) -> Result<Taken> {
     let results = job.output.results.clone();
-    let finished = take(job)?;
-    if let Some(finished) = &finished {
+    let taken = take(job)?;
+    if let Taken::Finished(finished) = &taken {
         finished.report(&results)?;
     }
-    Ok(finished)
+    Ok(taken)
 }
 
-/// Measures and keeps every round; `None` when the plan alone was to be shown.
-pub(super) fn take(job: Job) -> Result<Option<Finished>> {
+/// What is known of the models once there is a plan: the memory to expect, and who can't be measured.
+fn prepared(subjects: &mut [Found], plan: &Plan, machine: &Machine, build: &Build, force: bool) {
+    subjects::expect_memory(subjects, plan, machine, build);
+    checks::mark(subjects, plan, machine, force);
+}
+
+/// Shows the plan for these models, and for what would be `made` of the first, and ends as the run would: it has the same checks.
+pub(super) fn show_plan(
+    mut subjects: Vec<Found>,
+    plan: &Plan,
+    environment: &Environment,
+    made: Option<&Checkpoints>,
+    force: bool,
+) -> Result<Exit> {
+    prepared(&mut subjects, plan, &environment.machine, &environment.build, force);
+    preview::show(&subjects, plan, environment, made)?;
+    checks::refuse(&subjects, plan, force)?;
+    let failed = subjects.iter().any(|found| checks::failure(found).is_some());
+    Ok(if failed { Exit::Partial } else { Exit::Fine })
+}
+
+/// Measures and keeps every round, or shows the plan alone.
+pub(super) fn take(job: Job) -> Result<Taken> {
     let Job { purpose, plan, mut subjects, inputs, constraints, execution, environment, layout, output } = job;
     if execution.dry_run {
-        preview::show(subjects, &plan, &environment, &[], execution.force)?;
-        return Ok(None);
+        return show_plan(subjects, &plan, &environment, None, execution.force).map(Taken::Planned);
     }
     let Environment { build, mut machine, threads: _ } = environment;
     // Hashing counts, too: a person waits for it.
     let clock = Arc::new(Monotonic::start());
-    check_some_can_run(&subjects)?;
-    check_some_work_fits(&subjects, &plan)?;
-    subjects::expect_memory(&mut subjects, &plan, &machine, &build);
-    if !execution.force {
-        fits::refuse(&mut subjects, &machine, &plan);
-        check_original(&subjects)?;
-    }
+    prepared(&mut subjects, &plan, &machine, &build, execution.force);
+    checks::refuse(&subjects, &plan, execution.force)?;
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs)?;
     let mut observer = observer(&output.results);
@@ -210,7 +251,8 @@ pub(super) fn take(job: Job) -> Result<Option<Finished>> {
     };
     let interrupt = session::interrupt()?;
     journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
-    Session { run, outputs, journal, resume, devices, clock, interrupt, observer }.measure().map(Some)
+    let session = Session { run, outputs, journal, resume, devices, clock, interrupt, observer };
+    Ok(Taken::Finished(Box::new(session.measure()?)))
 }
 
 /// How a run went, as an exit code.
@@ -234,54 +276,6 @@ pub(super) fn exit(run: &Run) -> Exit {
     } else {
         Exit::Fine
     }
-}
-
-/// Nothing slow starts when no model could be measured anyway.
-fn check_some_can_run(subjects: &[Found]) -> Result<()> {
-    if subjects.iter().any(|s| s.subject.outcome == Outcome::Done) {
-        return Ok(());
-    }
-    let reasons: Vec<String> = subjects
-        .iter()
-        .filter_map(|s| match &s.subject.outcome {
-            Outcome::Failed { reason, .. } => Some(told(&s.path, reason)),
-            Outcome::Done => None,
-        })
-        .collect();
-    bail!("{}", reasons.join("\n       "))
-}
-
-/// Quantizations without their original answer nothing, and measuring them takes minutes to hours.
-fn check_original(subjects: &[Found]) -> Result<()> {
-    match subjects.first() {
-        Some(Found { subject, path, .. }) if subjects.len() > 1 => match &subject.outcome {
-            Outcome::Failed { reason, .. } => bail!(
-                "the original can't be measured, and without it the others answer nothing (--force measures them all the same): {}",
-                told(path, reason)
-            ),
-            Outcome::Done => Ok(()),
-        },
-        _ => Ok(()),
-    }
-}
-
-/// A reason with the path that it is about, which many say themselves.
-fn told(path: &Path, reason: &str) -> String {
-    let path = path.display().to_string();
-    if reason.contains(&path) { reason.to_owned() } else { format!("{path}: {reason}") }
-}
-
-/// Rounds in which every workload is too deep for every model would measure nothing.
-fn check_some_work_fits(subjects: &[Found], plan: &Plan) -> Result<()> {
-    let trained_for = |s: &Found| s.subject.model.facts.as_ref().and_then(|facts| facts.n_ctx_train);
-    let fits = |s: &Found| plan.workloads.iter().any(|w| !w.kind.is_too_deep(trained_for(s)));
-    if plan.workloads.is_empty() || subjects.iter().filter(|s| s.subject.outcome == Outcome::Done).any(fits) {
-        return Ok(());
-    }
-    let longest = subjects.iter().filter_map(trained_for).max().unwrap_or(0);
-    bail!(
-        "nothing can be measured: with --pp and --tg on top, every --depth exceeds the {longest} tokens that the models were trained for"
-    )
 }
 
 /// The progress display, when someone is looking; in a log, the plan and notes.

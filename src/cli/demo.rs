@@ -11,8 +11,7 @@ use super::{
     machine::Environment,
     options::{MeasureArgs, Request, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs},
-    preview,
-    quantize::{self, CheckpointDir, QuantizeRequest},
+    quantize::{self, CheckpointDir, Checkpoints, QuantizeRequest},
     subjects::{self, Recipe, Source},
 };
 use crate::{prompts, record::Purpose};
@@ -47,26 +46,14 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let folder = CheckpointDir::open(None)?;
     let original = folder.path().join(POCKET_FILE);
     unpack(&original)?;
-    let original = original.display().to_string();
+    let source = Source { recipe: Some(Recipe::Bundled), ..Source::found(&original.display().to_string()) };
+    let request = QuantizeRequest { types: &types, n_threads: variants.base().n_threads, allow_requantize: false };
     if execution.dry_run {
-        return preview::show(
-            subjects::find(vec![Source::found(&original)], &variants),
-            &plan,
-            &environment,
-            &types,
-            execution.force,
-        );
+        let subjects = subjects::find(vec![source], &variants);
+        let made = Checkpoints::planned(subjects.first(), &request, None)?;
+        return bench::show_plan(subjects, &plan, &environment, Some(&made), execution.force);
     }
-    let request = QuantizeRequest {
-        original: &original,
-        types: &types,
-        n_threads: variants.base().n_threads,
-        allow_requantize: false,
-    };
-    let mut sources = quantize::make(&folder, &request, observer(&output.results).as_mut())?;
-    if let Some(bundled) = sources.first_mut() {
-        bundled.recipe = Some(Recipe::Bundled);
-    }
+    let sources = quantize::make(&folder, &source, &request, observer(&output.results).as_mut())?;
     let subjects = subjects::find(sources, &variants);
     bench::measure(Job {
         purpose: Purpose::Comparison,

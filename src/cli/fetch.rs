@@ -37,13 +37,6 @@ pub(super) fn sources<'a>(
     names.into_iter().enumerate().map(one).collect()
 }
 
-/// The path of one model that must be there.
-pub(super) fn path(name: &str, role: Role, observer: &mut dyn Observer) -> Result<String> {
-    let found = models::stores::find(name, role, &stores(), &mut |news| report(&news, observer));
-    let found = found.context("get the model")?;
-    Ok(found.map_or_else(|| name.to_owned(), |found| noted(found, observer).path.display().to_string()))
-}
-
 /// A model whose header is to be read: a path, or headers that were read where they lie, with the file's name.
 pub(super) enum Header {
     At(String),

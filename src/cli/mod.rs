@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod cache;
 mod card;
+mod checks;
 mod console;
 mod demo;
 mod devices;

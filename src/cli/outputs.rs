@@ -41,6 +41,17 @@ pub(super) struct OutputArgs {
     pub(super) results: ResultArgs,
 }
 
+impl OutputArgs {
+    /// With its folder named, which by default is named after the time.
+    pub(super) fn settled(self) -> Self {
+        Self { out: Some(self.out.unwrap_or_else(default_folder)), ..self }
+    }
+}
+
+fn default_folder() -> PathBuf {
+    Path::new("results").join(probe::utc_now().compact())
+}
+
 /// What is written besides the run's own files, and what is shown meanwhile.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ResultArgs {
@@ -104,7 +115,7 @@ pub(super) struct Outputs {
 impl Outputs {
     /// Makes the folder and checks that it can be written to, before anything slow starts.
     pub(super) fn open(layout: &Layout, out: Option<PathBuf>, results: &ResultArgs) -> Result<Self> {
-        let folder = || out.unwrap_or_else(|| Path::new("results").join(probe::utc_now().compact()));
+        let folder = || out.unwrap_or_else(default_folder);
         let outputs = Self::of(layout, folder);
         let option = if *layout == Layout::Folder { "--out" } else { "--output" };
         let reports = outputs.reports.iter().map(|(path, _)| path);

@@ -11,10 +11,10 @@ use super::{
     machine::Environment,
     past_speeds::{Basis, PastSpeeds},
     plan_words::plan_words,
-    subjects::{self, Found},
+    quantize::Checkpoints,
+    subjects::Found,
 };
 use crate::{
-    engine::QuantType,
     record::{
         Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptPolicy, Protocol, QualityPlan, Role,
         Settings, WorkloadKind, time_plan::in_words,
@@ -22,19 +22,14 @@ use crate::{
     run::{self, MemoryBudget},
 };
 
-/// Prints the plan for these models, and for the `types` that would be made of the first. What the run would refuse is refused here,
-/// unless it is `forced`.
+/// Prints the plan for these models, and for what would be `made` of the first.
 pub(super) fn show(
-    mut found: Vec<Found>,
+    found: &[Found],
     plan: &Plan,
     environment: &Environment,
-    types: &[QuantType],
-    forced: bool,
+    made: Option<&Checkpoints>,
 ) -> Result<Exit> {
-    subjects::expect_memory(&mut found, plan, &environment.machine, &environment.build);
-    if !forced {
-        fits::refuse(&mut found, &environment.machine, plan);
-    }
+    let n_made = made.map_or(0, |made| made.files.len());
     let mut text = String::new();
     let protocol = &plan.protocol;
     let (prompts, synthetic): (Vec<_>, Vec<_>) =
@@ -65,13 +60,13 @@ pub(super) fn show(
             plan.seed
         )?;
         if let Some(quality) = &plan.quality {
-            writeln!(text, "  quality    {}", quality_words(quality, &found, settings, environment, types))?;
+            writeln!(text, "  quality    {}", quality_words(quality, found, settings, environment, n_made))?;
         }
     }
     writeln!(text, "\nModels")?;
     let past = PastSpeeds::read(cache::speeds().as_deref());
     let (mut costs, mut basis) = (Vec::new(), Basis::SameFile);
-    for Found { subject, pending, .. } in &found {
+    for Found { subject, pending, .. } in found {
         let name = &subject.name;
         match (&subject.model.facts, &subject.outcome) {
             _ if pending.is_some() => writeln!(text, "  {name}  {}", pending.as_deref().unwrap_or_default())?,
@@ -91,13 +86,13 @@ pub(super) fn show(
                 let (speeds, by) = past.expect(facts, &subject.settings);
                 basis = basis.max(by);
                 // What would be made of it is smaller and no slower than it.
-                costs.extend(vec![speeds.cost(plan, Some(facts)); 1 + types.len()]);
+                costs.extend(vec![speeds.cost(plan, Some(facts)); 1 + n_made]);
             }
             (None, Outcome::Done) => {}
         }
     }
-    if !types.is_empty() {
-        writeln!(text, "  to be made of it: {}", types.iter().map(|t| t.name).collect::<Vec<_>>().join(", "))?;
+    if let Some(made) = made {
+        writeln!(text, "  to be made of it: {}", made.words())?;
     }
     if found.iter().any(|f| f.pending.is_some()) {
         writeln!(text, "\nTime: not known before every model is here")?;
@@ -162,14 +157,14 @@ fn quality_words(
     found: &[Found],
     settings: &Settings,
     environment: &Environment,
-    types: &[QuantType],
+    n_made: usize,
 ) -> String {
     let needs = |f: &Found| MemoryBudget::to_score(&f.subject, &f.path, quality.n_ctx).total();
     let (originals, candidates): (Vec<&Found>, _) = found.iter().partition(|f| f.subject.role == Role::Original);
     // A file of log-probabilities in its place has no facts.
     let original_bytes = originals.first().filter(|f| f.subject.model.facts.is_some()).map(|f| needs(f));
     // What would be made of the original is no larger than it.
-    let made = types.iter().filter_map(|_| original_bytes);
+    let made = std::iter::repeat_n(original_bytes, n_made).flatten();
     let demand = run::quality::Demand {
         original_bytes,
         candidates_bytes: candidates.into_iter().map(needs).chain(made).collect(),

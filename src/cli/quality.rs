@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use super::{
@@ -89,6 +89,9 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     }
     if save_logits.is_some() && inputs.texts.len() != 1 {
         bail!("--save-logits writes the windows of one text: name it with --text");
+    }
+    if let Some(file) = &logits {
+        std::fs::File::open(file).with_context(|| format!("read {}", file.display()))?;
     }
     // The header of a file to save says how many windows follow; the texts of one to read are not known.
     let precision = if save_logits.is_some() { 0.0 } else { plan.precision };

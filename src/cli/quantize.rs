@@ -5,18 +5,26 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tempfile::TempDir;
 
 use super::{
+    console::size,
     machine,
-    subjects::{Recipe, Source},
+    subjects::{Found, Recipe, Source},
 };
 use crate::{
     engine::QuantType,
     event::{Event, Observer},
-    gguf, models,
-    record::{MadeFrom, Outcome, Stage},
+    gguf::{self, FileType},
+    models::{
+        self,
+        disk::{self, Room},
+        names::quant_of,
+        near::nearest,
+    },
+    protocol,
+    record::{MadeFrom, ModelFacts, Outcome, Stage},
     run,
 };
 
@@ -46,9 +54,8 @@ impl CheckpointDir {
     }
 }
 
-/// What is to be made of what.
+/// What is to be made, and how.
 pub(super) struct QuantizeRequest<'a> {
-    pub(super) original: &'a str,
     pub(super) types: &'a [QuantType],
     pub(super) n_threads: u32,
     pub(super) allow_requantize: bool,
@@ -57,51 +64,175 @@ pub(super) struct QuantizeRequest<'a> {
 /// The types named on the command line, each once.
 pub(super) fn types(names: &[String]) -> Result<Vec<QuantType>> {
     let mut types = Vec::new();
-    for name in names {
-        let Some(found) = QuantType::by_name(name.trim()) else {
-            bail!(
-                "llama.cpp has no type {name:?} that can be made without an importance matrix; it has {}",
-                QuantType::names().join(", ")
-            );
-        };
+    // A comma at the end names nothing.
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let found = QuantType::by_name(name).ok_or_else(|| anyhow!(no_type(name)))?;
         if !types.contains(&found) {
             types.push(found);
         }
     }
     if types.is_empty() {
-        bail!("--types names no type");
+        bail!("--types names no type; it takes {}", QuantType::names().join(", "));
     }
     Ok(types)
+}
+
+/// Why nothing is made of this name: it needs what sweep has not, is made by other programs, or is misspelt.
+fn no_type(name: &str) -> String {
+    let known = |names: &[&'static str]| names.iter().copied().find(|known| known.eq_ignore_ascii_case(name));
+    if let Some(name) = known(&QuantType::NEED_IMATRIX) {
+        return format!(
+            "{name} needs an importance matrix, and sweep quantizes without one: make the file with llama-quantize --imatrix, \
+             and compare it"
+        );
+    }
+    if let Some(name) = known(&FileType::names()) {
+        return format!(
+            "{name} is no type that sweep makes: make the file with the program that does, and compare it; sweep makes {}",
+            QuantType::names().join(", ")
+        );
+    }
+    let letters =
+        |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let alike = QuantType::names().into_iter().find(|known| letters(known) == letters(name)).map(str::to_owned);
+    let near = match alike {
+        Some(alike) => vec![alike],
+        None => nearest(name, QuantType::names().into_iter().map(str::to_owned)),
+    };
+    if near.is_empty() {
+        format!("there is no type {name:?}; sweep makes {}", QuantType::names().join(", "))
+    } else {
+        format!("there is no type {name:?}; near it: {}", near.join(", "))
+    }
+}
+
+/// A file to be made.
+pub(super) struct Checkpoint {
+    pub(super) to: QuantType,
+    /// How large it will be; `None` while the original is not here, or where llama.cpp does not say.
+    pub(super) bytes: Option<u64>,
+}
+
+/// What will be made of an original, and where.
+pub(super) struct Checkpoints {
+    pub(super) files: Vec<Checkpoint>,
+    pub(super) folder: PathBuf,
+    pub(super) room: Option<Room>,
+}
+
+impl Checkpoints {
+    /// Looks ahead at everything that making them takes, and refuses what can't be, or should not be, made.
+    pub(super) fn planned(
+        original: Option<&Found>,
+        request: &QuantizeRequest<'_>,
+        keep: Option<&Path>,
+    ) -> Result<Self> {
+        let folder = keep.map_or_else(std::env::temp_dir, Path::to_owned);
+        let readable = original.and_then(|found| Some((found, found.subject.model.facts.as_ref()?)));
+        if let Some((found, facts)) = readable {
+            refuse_requantizing(&found.path, facts, request)?;
+        }
+        let mut files = Vec::new();
+        for &to in request.types {
+            let bytes = match readable {
+                Some((found, facts)) => quantized_bytes(&found.path, to, request)?.map(|weights| {
+                    // Metadata and the tokenizer are as they were.
+                    weights + facts.file_bytes.saturating_sub(facts.weights_bytes + facts.unused_bytes)
+                }),
+                None => None,
+            };
+            files.push(Checkpoint { to, bytes });
+        }
+        let made = Self { room: disk::room(&folder), files, folder };
+        made.check_room(keep.is_some())?;
+        Ok(made)
+    }
+
+    /// Bytes of all of them; `None` while one is not known.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// The same where a file system in memory says how much it holds.
+    fn check_room(&self, kept: bool) -> Result<()> {
+        let (Some(needed), Some(Room { free_bytes, in_memory })) = (self.bytes(), &self.room) else { return Ok(()) };
+        if needed <= *free_bytes {
+            return Ok(());
+        }
+        let memory = if *in_memory { ", which is memory (tmpfs)," } else { "" };
+        let remedy =
+            if kept { "choose another --keep folder" } else { "keep them on another disk with --keep, or set TMPDIR" };
+        bail!(
+            "the files to be made take {} in all, and {}{memory} has {} free: {remedy}, or make fewer --types",
+            size(needed),
+            self.folder.display(),
+            size(*free_bytes)
+        )
+    }
+
+    /// `Q8_0 4.4 MiB, Q4_0 2.5 MiB, 6.9 MiB in all, in /tmp (memory, of which the models need the rest)`.
+    pub(super) fn words(&self) -> String {
+        let each: Vec<String> = self
+            .files
+            .iter()
+            .map(|Checkpoint { to, bytes }| {
+                bytes.map_or_else(|| to.name.into(), |bytes| format!("{} {}", to.name, size(bytes)))
+            })
+            .collect();
+        let all = self.bytes().map_or_else(String::new, |bytes| format!("; {} in all", size(bytes)));
+        let free = self.room.as_ref().map_or_else(String::new, |room| format!(", {} free", size(room.free_bytes)));
+        let memory = if self.room.as_ref().is_some_and(|room| room.in_memory) {
+            "; that is memory (tmpfs), which the models need too"
+        } else {
+            ""
+        };
+        format!("{}{all}, in {}{free}{memory}", each.join(", "), self.folder.display())
+    }
+}
+
+/// Whatever is lost already stays lost, and is not what the new type costs.
+fn refuse_requantizing(original: &Path, facts: &ModelFacts, request: &QuantizeRequest<'_>) -> Result<()> {
+    if facts.full_precision != Some(false) || request.allow_requantize {
+        return Ok(());
+    }
+    let words = facts.contradiction.as_ref().unwrap_or(&facts.quant);
+    bail!(
+        "{} is already quantized ({words}): give the full-precision original, or --allow-requantize to go on, labelled",
+        original.display()
+    )
+}
+
+/// What llama.cpp says the weights will take; `None` where it does not say, which making the file will tell.
+fn quantized_bytes(original: &Path, to: QuantType, request: &QuantizeRequest<'_>) -> Result<Option<u64>> {
+    let mut arguments = arguments(original, Path::new("-"), to, request);
+    arguments.push("--only-size".into());
+    let log = run::run_for_log(&machine::program()?, &arguments, Duration::from_mins(10));
+    Ok(log.ok().and_then(|log| protocol::quantized_bytes(&log)))
 }
 
 /// Makes every type; a type that can't be made is a failed row. The first source is the original.
 pub(super) fn make(
     folder: &CheckpointDir,
+    original: &Source,
     request: &QuantizeRequest<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Source>> {
-    let original = models::resolve(request.original)?.file;
-    let facts = gguf::Model::read(&original).with_context(|| format!("read {}", original.display()))?.facts();
-    let (quant, words) = known_quant(&facts, &original)?;
-    let full_precision = facts.full_precision;
-    if !full_precision && !request.allow_requantize {
-        bail!(
-            "{} is already quantized ({words}): give the full-precision original, or --allow-requantize to go on, labelled",
-            original.display()
-        );
-    }
+    let path = models::resolve(&original.path)?.file;
+    let facts = gguf::Model::read(&path).with_context(|| format!("read {}", path.display()))?.facts();
+    let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
     let from = quant.to_owned();
-    let made_from = if full_precision { MadeFrom::Quantized { from } } else { MadeFrom::Requantized { from } };
-    let stem = gguf::stem(&original.file_name().unwrap_or_default().to_string_lossy()).to_owned();
-    let mut sources = vec![Source::found(request.original)];
+    let made_from = if facts.full_precision { MadeFrom::Quantized { from } } else { MadeFrom::Requantized { from } };
+    let called =
+        original.label.clone().unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into());
+    let mut sources = vec![original.clone()];
     for &to in request.types {
         observer.on(Event::Quantizing { to: to.name });
-        let path = folder.path().join(file_name(&stem, quant, to.name));
-        let failed = make_one(&original, &path, to, request)
+        let made = folder.path().join(file_name(&called, quant, to.name));
+        let failed = make_one(&path, &made, to, request)
             .err()
             .map(|e| Outcome::Failed { stage: Stage::Quantize, reason: format!("{e:#}") });
         sources.push(Source {
-            path: path.display().to_string(),
+            path: made.display().to_string(),
             label: None,
             made_from: Some(made_from.clone()),
             recipe: Some(Recipe::Quantized(to.name.into())),
@@ -110,15 +241,6 @@ pub(super) fn make(
         });
     }
     Ok(sources)
-}
-
-/// What the original is quantized to, as a name and in words; refuses what is no model.
-fn known_quant<'a>(facts: &'a gguf::Facts, original: &Path) -> Result<(&'a str, String)> {
-    if let Some(refusal) = facts.refusal() {
-        bail!("{}: {refusal}", original.display());
-    }
-    let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
-    Ok((quant, facts.contradiction.as_ref().map_or_else(|| quant.to_owned(), ToString::to_string)))
 }
 
 /// Makes one that was made before, of the same original.
@@ -131,10 +253,19 @@ pub(super) fn again(
 ) -> Result<()> {
     let types = types(&[type_name.to_owned()])?;
     observer.on(Event::Quantizing { to: types[0].name });
-    let name = original.display().to_string();
     // Whether that was allowed was asked then.
-    let request = QuantizeRequest { original: &name, types: &types, n_threads, allow_requantize: true };
-    make_one(original, path, types[0], &request)
+    make_one(original, path, types[0], &QuantizeRequest { types: &types, n_threads, allow_requantize: true })
+}
+
+/// What the worker is told.
+fn arguments(original: &Path, made: &Path, to: QuantType, request: &QuantizeRequest<'_>) -> Vec<String> {
+    let mut arguments = machine::worker("quantize");
+    arguments.extend([original.display().to_string(), made.display().to_string(), to.name.into()]);
+    arguments.extend(["--threads".into(), request.n_threads.to_string()]);
+    if request.allow_requantize {
+        arguments.push("--allow-requantize".into());
+    }
+    arguments
 }
 
 /// By a temporary name first: a file under the final name is whole.
@@ -143,12 +274,7 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &QuantizeReque
         bail!("{} is the original itself: choose another --keep folder", path.display());
     }
     let partial = path.with_extension("gguf.partial");
-    let mut arguments = machine::worker("quantize");
-    arguments.extend([original.display().to_string(), partial.display().to_string(), to.name.into()]);
-    arguments.extend(["--threads".into(), request.n_threads.to_string()]);
-    if request.allow_requantize {
-        arguments.push("--allow-requantize".into());
-    }
+    let arguments = arguments(original, &partial, to, request);
     let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_hours(24));
     if let Err(lost) = made {
         // Half a file is worth nothing; that it could not be removed is not the news.
@@ -170,11 +296,15 @@ fn same_file(a: &Path, b: &Path) -> bool {
     std::fs::canonicalize(a).ok().zip(std::fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
 }
 
-/// `model-F16` becomes `model-Q8_0.gguf`: the new type takes the old one's place.
-fn file_name(stem: &str, quant: &str, to: &str) -> String {
-    let cut = stem.len().checked_sub(quant.len()).filter(|&at| stem.is_char_boundary(at));
+/// `model-F16-00001-of-00002.gguf` becomes `model-Q8_0.gguf`: the new type takes the old one's place. A store's name is one, too.
+fn file_name(called: &str, quant: &str, to: &str) -> String {
+    // A name of Ollama's has a tag, and may have folders.
+    let called = called.replace(['/', ':', '\\'], "-");
+    let stem = gguf::stem(&called);
+    let named = quant_of(stem).filter(|named| stem.ends_with(named)).unwrap_or(quant);
+    let cut = stem.len().checked_sub(named.len()).filter(|&at| stem.is_char_boundary(at));
     let stem = match cut {
-        Some(at) if stem[at..].eq_ignore_ascii_case(quant) => stem[..at].trim_end_matches(['-', '.', '_']),
+        Some(at) if stem[at..].eq_ignore_ascii_case(named) => stem[..at].trim_end_matches(['-', '.', '_']),
         _ => stem,
     };
     if stem.is_empty() { format!("{to}.gguf") } else { format!("{stem}-{to}.gguf") }
@@ -186,18 +316,29 @@ mod tests {
 
     #[test]
     fn the_new_type_takes_the_old_ones_place() {
-        assert_eq!(file_name("pocket-4m-f16", "F16", "Q8_0"), "pocket-4m-Q8_0.gguf");
-        assert_eq!(file_name("SmolLM2.Q4_1", "Q4_1", "Q8_0"), "SmolLM2-Q8_0.gguf");
-        assert_eq!(file_name("model", "F16", "Q8_0"), "model-Q8_0.gguf");
-        assert_eq!(file_name("é", "F16", "Q8_0"), "é-Q8_0.gguf");
+        assert_eq!(file_name("pocket-4m-f16.gguf", "F16", "Q8_0"), "pocket-4m-Q8_0.gguf");
+        assert_eq!(file_name("SmolLM2.Q4_1.gguf", "Q4_1", "Q8_0"), "SmolLM2-Q8_0.gguf");
+        assert_eq!(file_name("model.gguf", "F16", "Q8_0"), "model-Q8_0.gguf");
+        assert_eq!(file_name("x-F16-00001-of-00002.gguf", "F16", "Q8_0"), "x-Q8_0.gguf");
+        // What its tensors say may be another type than its name.
+        assert_eq!(file_name("x-BF16.gguf", "F32", "Q8_0"), "x-Q8_0.gguf");
+        assert_eq!(file_name("hf.co/o/n:F16", "F16", "Q8_0"), "hf.co-o-n-Q8_0.gguf");
+        assert_eq!(file_name("é.gguf", "F16", "Q8_0"), "é-Q8_0.gguf");
         // A name that began with a dash would be an option to the next program.
-        assert_eq!(file_name("F16", "F16", "Q8_0"), "Q8_0.gguf");
+        assert_eq!(file_name("F16.gguf", "F16", "Q8_0"), "Q8_0.gguf");
     }
 
     #[test]
     fn types_are_checked_and_named_once() {
         let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        assert_eq!(types(&names(&["q8_0", "Q8_0"])).map(|t| t.len()).ok(), Some(1));
-        assert!(types(&names(&["IQ2_XXS"])).is_err());
+        let said = |list: &[&str]| types(&names(list)).map_or_else(|e| e.to_string(), |t| format!("{} types", t.len()));
+        assert_eq!(said(&["q8_0", "Q8_0", ""]), "1 types");
+        assert!(said(&["IQ2_XXS"]).starts_with("IQ2_XXS needs an importance matrix"));
+        assert!(said(&["q2_k_s"]).starts_with("Q2_K_S needs an importance matrix"));
+        assert!(said(&["MXFP4_MOE"]).starts_with("MXFP4_MOE is no type that sweep makes"));
+        assert_eq!(said(&["q4km"]), "there is no type \"q4km\"; near it: Q4_K_M");
+        assert!(said(&["Q4_K_N"]).contains("near it: Q4_K_M, Q4_K_S"), "{}", said(&["Q4_K_N"]));
+        assert!(said(&["banana"]).contains("sweep makes F32, F16"));
+        assert!(said(&[""]).starts_with("--types names no type"));
     }
 }

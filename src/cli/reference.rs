@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
-    bench::{self, Job},
+    bench::{self, Job, Taken},
     console::{Exit, print_stdout},
     fetch,
     machine::Environment,
@@ -88,7 +88,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     let subjects = subjects::find(sources, &variants);
     // Its record is of no use to anybody once the file is there.
     let folder = tempfile::tempdir().context("make a folder to work in")?;
-    let finished = bench::take(Job {
+    let taken = bench::take(Job {
         purpose: Purpose::Comparison,
         plan,
         subjects,
@@ -99,7 +99,10 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         layout: Layout::Folder,
         output: OutputArgs { out: Some(folder.path().join("run")), results },
     })?;
-    let Some(finished) = finished else { return Ok(Exit::Fine) };
+    let finished = match taken {
+        Taken::Finished(finished) => finished,
+        Taken::Planned(exit) => return Ok(exit),
+    };
     if let Some(Outcome::Failed { reason, .. }) = finished.run.subjects.first().map(|subject| &subject.outcome) {
         bail!("{}", printable(reason));
     }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Arg, Args};
 
 use super::{
-    bench::{self, Job},
+    bench::{self, Job, Taken},
     console::{Exit, print_text},
     fetch,
     machine::Environment,
@@ -79,7 +79,10 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
         layout: Layout::Folder,
         output,
     };
-    let Some(finished) = bench::take(job)? else { return Ok(Exit::Fine) };
+    let finished = match bench::take(job)? {
+        Taken::Finished(finished) => finished,
+        Taken::Planned(exit) => return Ok(exit),
+    };
     let stdout = finished.report(&results)?;
     conclude(&finished.run, &finished.analysis, stdout)
 }

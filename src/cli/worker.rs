@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::console::Exit;
 use crate::{
-    engine::{self, LlamaEngine, QuantType, Script, ScriptedEngine},
+    engine::{self, Effect, LlamaEngine, QuantType, Script, ScriptedEngine},
     probe::{self, Monotonic},
     record::DeviceInfo,
     worker::{Host, Worker},
@@ -50,6 +50,8 @@ pub(super) enum WorkerJob {
         threads: u32,
         #[arg(long)]
         allow_requantize: bool,
+        #[arg(long)]
+        only_size: bool,
     },
 }
 
@@ -81,9 +83,10 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
             output.write_all(&serde_json::to_vec(&description)?)?;
             output.flush()?;
         }
-        WorkerJob::Quantize { input, output, to, threads, allow_requantize } => {
+        WorkerJob::Quantize { input, output, to, threads, allow_requantize, only_size } => {
             let Some(to) = QuantType::by_name(to) else { bail!("no type {to}") };
-            engine::quantize(input, output, to, *threads, *allow_requantize)?;
+            let effect = if *only_size { Effect::OnlySize } else { Effect::File };
+            engine::quantize(input, output, to, *threads, *allow_requantize, effect)?;
         }
     }
     Ok(Exit::Fine)

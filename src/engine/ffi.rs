@@ -290,12 +290,14 @@ pub(super) fn quantize(
     ftype: sys::llama_ftype,
     n_threads: i32,
     allow_requantize: bool,
+    only_size: bool,
 ) -> bool {
     // SAFETY: plain data returned by value.
     let mut params = unsafe { sys::llama_model_quantize_default_params() };
     params.ftype = ftype;
     params.nthread = n_threads;
     params.allow_requantize = allow_requantize;
+    params.dry_run = only_size;
     // SAFETY: both paths are NUL-terminated and live through the call; `params` holds no dangling pointer.
     unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) == 0 }
 }

@@ -13,7 +13,7 @@ mod scripted;
 
 pub use llama::LlamaEngine;
 pub use noise::Noise;
-pub(crate) use quantize::{QuantType, quantize};
+pub(crate) use quantize::{Effect, QuantType, quantize};
 #[cfg(test)]
 pub(crate) use scripted::{Failure, HowItFails};
 pub use scripted::{ModelScript, Script, ScriptedEngine};

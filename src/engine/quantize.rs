@@ -51,6 +51,10 @@ impl QuantType {
         TYPES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|&(name, ftype)| Self { name, ftype })
     }
 
+    /// Types that llama.cpp makes with an importance matrix only.
+    pub(crate) const NEED_IMATRIX: [&str; 9] =
+        ["IQ3_XXS", "IQ3_XS", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "Q2_K_S"];
+
     /// All names, for help and errors.
     pub(crate) fn names() -> Vec<&'static str> {
         TYPES.iter().map(|(n, _)| *n).collect()
@@ -68,6 +72,15 @@ pub(crate) enum QuantizeError {
     Refused { from: PathBuf, to: &'static str },
 }
 
+/// What is really done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The file is made.
+    File,
+    /// Nothing is written; how large the file would be stands in llama.cpp's log.
+    OnlySize,
+}
+
 /// Quantizes `input` to `output`. `allow_requantize` lets an already quantized file be the source.
 pub(crate) fn quantize(
     input: &Path,
@@ -75,10 +88,12 @@ pub(crate) fn quantize(
     to: QuantType,
     n_threads: u32,
     allow_requantize: bool,
+    effect: Effect,
 ) -> Result<(), QuantizeError> {
     let c = |path: &Path| ffi::c_path(path).ok_or_else(|| QuantizeError::Path { path: path.into() });
     let threads = i32::try_from(n_threads).unwrap_or(i32::MAX);
-    if ffi::quantize(&c(input)?, &c(output)?, to.ftype, threads, allow_requantize) {
+    let only_size = effect == Effect::OnlySize;
+    if ffi::quantize(&c(input)?, &c(output)?, to.ftype, threads, allow_requantize, only_size) {
         Ok(())
     } else {
         Err(QuantizeError::Refused { from: input.into(), to: to.name })

@@ -219,6 +219,11 @@ impl FileType {
         TABLE.iter().find(|row| row.0 == id & !GUESSED).map(|&(_, short, name)| Self { short, name, source })
     }
 
+    /// The short names of all.
+    pub(crate) fn names() -> [&'static str; TABLE.len()] {
+        TABLE.map(|(_, short, _)| short)
+    }
+
     /// The type that llama-quantize stores most matrices of such a file in.
     #[must_use]
     pub fn base(&self) -> GgmlType {

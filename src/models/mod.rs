@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod address;
+pub(crate) mod disk;
 pub(crate) mod hash;
 pub(crate) mod hub;
 pub(crate) mod inventory;

@@ -65,6 +65,15 @@ fn buffer_line(line: &str) -> Option<(Kind, String, u64)> {
     Some((kind, name.into(), bytes))
 }
 
+/// Bytes that the tensors of a quantized file will take, by llama.cpp's account to 0.01 MiB.
+pub(crate) fn quantized_bytes(log: &str) -> Option<u64> {
+    let figure = log.lines().filter_map(|line| line.split_once("quant size  = ")).next_back()?.1;
+    let mib: f64 = figure.split_once(" MiB")?.0.trim().parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a printed size is positive and small")]
+    let bytes = (mib * MIB).ceil() as u64;
+    Some(bytes)
+}
+
 /// The lines that say why llama.cpp failed: its errors, or else its last lines. At most `most`.
 pub(crate) fn telling_lines(log: &str, most: usize) -> Vec<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -106,6 +115,14 @@ sched_reserve:        CPU compute buffer size =    10.00 MiB
         assert!((found[0].compute_bytes as f64 - mib(97.12)).abs() < 2.0);
         assert!((found[2].weights_bytes as f64 - mib(64.5)).abs() < 2.0);
         assert!(found.iter().all(|b| b.host));
+    }
+
+    #[test]
+    fn the_size_of_a_file_to_be_made_is_its_last_account() {
+        let log = "llama_model_quantize_impl: model size  =     8.13 MiB (16.00 BPW)\n\
+                   llama_model_quantize_impl: quant size  =     4.38 MiB (8.61 BPW)\n";
+        assert_eq!(quantized_bytes(log), Some(4_592_763));
+        assert_eq!(quantized_bytes("nothing of it"), None);
     }
 
     #[test]

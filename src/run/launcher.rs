@@ -50,15 +50,24 @@ impl Launcher for ProcessLauncher {
     }
 }
 
-/// Runs this executable to its end and returns what it printed.
+/// Runs this executable to its end and returns what it answered.
 pub(crate) fn run_to_end(program: &Path, arguments: &[String], timeout: Duration) -> Result<Vec<u8>, WorkerExit> {
+    ended(program, arguments, timeout).map(|(printed, _)| printed)
+}
+
+/// The same, and returns its log.
+pub(crate) fn run_for_log(program: &Path, arguments: &[String], timeout: Duration) -> Result<String, WorkerExit> {
+    ended(program, arguments, timeout).map(|(_, process)| process.log.read())
+}
+
+fn ended(program: &Path, arguments: &[String], timeout: Duration) -> Result<(Vec<u8>, Process), WorkerExit> {
     let mut process = Process::start(program, arguments).map_err(WorkerExit::NotStarted)?;
     let mut printed = Vec::new();
     while let Some(line) = process.line(Timeout { after: timeout, basis: TimeoutBasis::Given })? {
         printed.extend(line.bytes().chain(*b"\n"));
     }
     match process.child.wait() {
-        Ok(status) if status.success() => Ok(printed),
+        Ok(status) if status.success() => Ok((printed, process)),
         Ok(_) => Err(process.exit()),
         Err(e) => Err(WorkerExit::NotStarted(e)),
     }

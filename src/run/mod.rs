@@ -30,7 +30,7 @@ pub(crate) use costs::Speeds;
 pub(crate) use exit::LogTail;
 pub(crate) use exit::WorkerExit;
 pub use launcher::ProcessLauncher;
-pub(crate) use launcher::run_to_end;
+pub(crate) use launcher::{run_for_log, run_to_end};
 pub(crate) use memory_budget::{MemoryBudget, available_bytes};
 pub use schedule::order;
 pub(crate) use stopping::Part;

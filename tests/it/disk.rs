@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::FileTypeExt, path::Path};
 use crate::support::{
     Bench, POCKET, Ran,
     hub::{Hub, Manner},
-    quants,
+    quants, skipped,
 };
 
 const SCRIPT: &str = r#"{"models":{
@@ -143,6 +143,25 @@ fn a_checkpoint_that_does_not_fit_is_a_row_and_no_file() {
     assert!(reason.contains("kept/pocket-4m-Q8_0.gguf") && reason.contains("disk is full"), "{reason}");
     assert_eq!(names(&ran.folder.path().join("kept")), ["pocket-4m-Q2_K.gguf"]);
     assert!(run["subjects"][2]["outcome"] == "done" && ran.stdout.contains("Q2_K"));
+}
+
+#[test]
+fn checkpoints_that_will_not_fit_are_known_before_any_is_made_and_memory_is_named() {
+    let script = "mkdir tmp && mount -t tmpfs -o size=5m small tmp || exit 77; export TMPDIR=\"$PWD/tmp\"; exec \"$@\"";
+    let line = "sweep {pocket} --types Q8_0,Q4_0 --quick --pp 8 --tg 0 --prompts none --no-quality --out out";
+    let ran = Bench::new(line).through(&apart(script)).run();
+    if ran.code == 77 || ran.stderr.contains("unshare") {
+        skipped("nobody may mount here");
+        return;
+    }
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    for words in ["the files to be made take 7.04 MiB in all", "tmp, which is memory (tmpfs), has", "--keep", "TMPDIR"]
+    {
+        assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
+    }
+    assert!(!ran.folder.path().join("out").exists(), "nothing was begun");
+    let fits = Bench::new(&line.replace("Q8_0,Q4_0", "Q4_0 --dry-run")).through(&apart(script)).run().ok();
+    assert!(fits.stdout.contains("that is memory (tmpfs), which the models need too"), "{}", fits.stdout);
 }
 
 #[test]

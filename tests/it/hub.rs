@@ -442,7 +442,9 @@ fn a_dry_run_says_what_it_would_fetch_and_fetches_nothing() {
         "compare hf.co/o/m:Q8_0 https://huggingface.co/o/none --dry-run --prompts none",
     ];
     for line in lines {
-        let ran = run(&hub, line, |_| {}).ok();
+        let ran = run(&hub, line, |_| {});
+        // As the run would end that can't have one of them.
+        assert_eq!(ran.code, if line.contains("o/none") { 5 } else { 0 }, "{line}: {}", ran.stderr);
         let wanted = "would be fetched: m-Q8_0-00001-of-00002.gguf, m-Q8_0-00002-of-00002.gguf, 97.7 KiB";
         assert!(ran.stdout.contains(wanted), "{line}: {}", ran.stdout);
         let caches = complete(&ran.folder.path().join("home"));

@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use super::{
-    bench, card,
+    bench::{self, Taken},
+    card,
     console::{Exit, print_stdout, print_text},
     outputs::{self, Layout, OutputArgs, Stdout},
     session::Finished,
@@ -84,8 +85,11 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
     let stdout = results.stdout();
     let output = OutputArgs { out: None, results };
-    let finished = bench::compare_models(&original, &quantized, measure, layout, output)?;
-    let Some(Finished { run, analysis, .. }) = finished else { return Ok(Exit::Fine) };
+    let finished = match bench::compare_models(&original, &quantized, measure, layout, output)? {
+        Taken::Finished(finished) => finished,
+        Taken::Planned(exit) => return Ok(exit),
+    };
+    let Finished { run, analysis, .. } = *finished;
     let exit = bench::exit(&run);
     if stdout == Stdout::Free {
         print_stdout(&report::guide_tables(&analysis, &outputs::for_terminal()))?;

@@ -69,9 +69,10 @@ pub enum HubError {
     #[error("{repo} has {found} of the {of} parts of {file}")]
     PartsMissing { repo: String, file: String, found: usize, of: u32 },
     /// It would not fit.
-    #[error("{path} has {free} free, and {needed} are needed: make room, or set HF_HOME to a folder on another disk", path = path.display(),
+    #[error("{path}{memory} has {free} free, and {needed} are needed: make room, or set HF_HOME to a folder on another disk",
+        path = path.display(), memory = if *in_memory { ", which is memory (tmpfs)," } else { "" },
         free = size(*free_bytes), needed = size(*needed_bytes))]
-    NoRoom { path: PathBuf, free_bytes: u64, needed_bytes: u64 },
+    NoRoom { path: PathBuf, free_bytes: u64, needed_bytes: u64, in_memory: bool },
     /// What arrived is not what the Hub has.
     #[error("{file} arrived with SHA-256 {found}, the Hub says {expected}: it was deleted, so try again")]
     Checksum {

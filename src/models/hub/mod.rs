@@ -25,6 +25,7 @@ use transfer::Order;
 
 use crate::{
     gguf::{Facts, Header},
+    models::disk,
     record::Role,
 };
 
@@ -95,12 +96,14 @@ pub fn fetch(
     let Some(cache) = hub.caches.first() else { return Err(no_cache()) };
     let shelf = Shelf::of(cache, &asked.repo);
     if !missing.is_empty() {
-        let free_bytes = free_bytes(cache);
+        let room = disk::room(cache);
+        let free_bytes = room.as_ref().map(|room| room.free_bytes);
         let needed: Option<u64> = missing.iter().map(|missing| missing.bytes).sum();
         if let (Some(free_bytes), Some(needed_bytes)) = (free_bytes, needed)
             && needed_bytes > free_bytes
         {
-            return Err(HubError::NoRoom { path: cache.clone(), free_bytes, needed_bytes });
+            let in_memory = room.is_some_and(|room| room.in_memory);
+            return Err(HubError::NoRoom { path: cache.clone(), free_bytes, needed_bytes, in_memory });
         }
         refuse_early(&client, asked, commit, parts)?;
         let (endpoint, repo) = (&hub.endpoint, &asked.repo);
@@ -274,18 +277,6 @@ fn missing(asked: &HubName, hub: &HubSettings, listed: &Listed) -> Result<Vec<Mi
 
 fn no_cache() -> HubError {
     HubError::Cache { path: PathBuf::new(), reason: std::io::Error::other("there is no folder for it") }
-}
-
-/// Bytes that may be written where the cache is, or will be.
-#[cfg(unix)]
-fn free_bytes(cache: &Path) -> Option<u64> {
-    let found = cache.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
-    found.f_bavail.checked_mul(found.f_frsize)
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
 }
 
 /// The file of a quantization in a folder, by the rule for repositories; `None` where the folder has none.

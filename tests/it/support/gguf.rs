@@ -169,6 +169,23 @@ impl Gguf {
         self
     }
 
+    /// As llama-gguf-split leaves it: a first part with the metadata, and a second one.
+    pub(crate) fn split_in_two(&self) -> [Vec<u8>; 2] {
+        let names: Vec<&str> = self.tensors.iter().map(|tensor| std::str::from_utf8(&tensor.name).unwrap()).collect();
+        let (first, second) = names.split_at(names.len() / 2);
+        let part = |number: u16, names: &[&str]| {
+            let keyed = if number == 0 { self.clone() } else { Self { keys: Vec::new(), ..self.clone() } };
+            let total = i32::try_from(self.tensors.len()).unwrap();
+            keyed
+                .only(names)
+                .with("split.no", 2, &number.to_le_bytes())
+                .with("split.count", 2, &2_u16.to_le_bytes())
+                .with("split.tensors.count", 5, &total.to_le_bytes())
+                .bytes()
+        };
+        [part(0, first), part(1, second)]
+    }
+
     /// Without the keys that begin so.
     pub(crate) fn without_keys(mut self, start: &str) -> Self {
         self.keys.retain(|key| !key.name.starts_with(start.as_bytes()));
