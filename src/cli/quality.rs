@@ -82,6 +82,9 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         engine,
     } = args;
     let tasks = task.into_inputs(execution.seed)?;
+    // Its windows are the file's, and what texts there are depends on their length.
+    let n_ctx = reference.as_deref().and_then(|path| reference_file::read(path).ok()).map(|(header, _)| header.n_ctx);
+    let quality = QualityArgs { ctx: n_ctx.unwrap_or(quality.ctx), ..quality };
     let OutputComparison { plan, inputs } =
         quality.into_plan(Texts { defaults: prompts::documents, quick, most_windows: None })?;
     if (logits.is_some() || reference.is_some()) && plan.memory == QualityMemory::Cached {

@@ -61,6 +61,29 @@ pub(crate) fn pocket_documents() -> Vec<Text> {
     in_turns(POCKET.into_iter().flat_map(of).collect())
 }
 
+/// Bytes of a text for each token of a window, at least: a document of fewer is taken to be too short for it.
+const BYTES_A_TOKEN: usize = 4;
+
+/// Texts that hold windows of so many tokens: as they are, or where most documents are too short, those of each domain one after the other
+/// as a single text. What is deep in such a window stands after other documents, as in a long conversation.
+pub(crate) fn for_windows(texts: Vec<Text>, n_ctx: u32) -> Vec<Text> {
+    let long = texts.iter().filter(|text| text.body.len() >= n_ctx as usize * BYTES_A_TOKEN).count();
+    if 2 * long >= texts.len() {
+        return texts;
+    }
+    let mut joined: Vec<Text> = Vec::new();
+    for Text { domain, body, .. } in texts {
+        match joined.iter_mut().find(|own| own.domain == domain) {
+            Some(own) => {
+                own.body.push_str("\n\n");
+                own.body.push_str(body.trim_end());
+            }
+            None => joined.push(Text { name: format!("{domain}, joined"), body: body.trim_end().to_owned(), domain }),
+        }
+    }
+    joined
+}
+
 /// One document of each domain before any domain has a second.
 fn in_turns(texts: Vec<Text>) -> Vec<Text> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -118,6 +141,21 @@ mod tests {
 
     use std::collections::BTreeSet;
     use std::fs;
+
+    #[test]
+    fn documents_too_short_for_a_window_are_joined_by_domain() {
+        let own = documents();
+        assert_eq!(for_windows(documents(), 512), own, "as they are");
+        let joined = for_windows(documents(), 4096);
+        let domains: BTreeSet<&str> = own.iter().map(|text| &*text.domain).collect();
+        assert_eq!(joined.iter().map(|text| &*text.domain).collect::<BTreeSet<_>>(), domains);
+        assert_eq!(joined.len(), domains.len(), "one of each");
+        for text in &joined {
+            let parts = own.iter().filter(|part| part.domain == text.domain);
+            assert!(parts.clone().all(|part| text.body.contains(part.body.trim_end())), "{}", text.name);
+            assert!(text.body.len() >= parts.map(|part| part.body.trim_end().len()).sum(), "{}", text.name);
+        }
+    }
 
     use super::*;
 

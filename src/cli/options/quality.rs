@@ -20,7 +20,8 @@ const QUICK_WINDOWS: usize = 8;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Quality")]
 pub(crate) struct QualityArgs {
-    /// Tokens a window; as in llama-perplexity, the second half is scored
+    /// Tokens a window; as in llama-perplexity, the second half is scored. Where documents are too short for it those of a domain are
+    /// joined: with --depth, -ctk and -ctv this shows what a cache type costs that deep
     #[arg(long, visible_alias = "ctx-size", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
     pub(crate) ctx: u32,
     /// A text to compare on; may be repeated [default: documents of eight domains that come with the program]
@@ -83,7 +84,7 @@ impl QualityArgs {
         let limit = if default.quick { Some(QUICK_WINDOWS) } else { default.most_windows };
         let limit = limit.filter(|_| quality_precision > 0.0);
         let texts = if text.is_empty() {
-            (default.defaults)()
+            prompts::for_windows((default.defaults)(), ctx)
         } else {
             let read = |spec: &String| prompts::read_text(spec).with_context(|| format!("read the text {spec}"));
             text.iter().map(read).collect::<Result<_>>()?
