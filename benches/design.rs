@@ -23,8 +23,8 @@ use gguf_bench::testing::{
     event::{Event, Observer},
     probe::Monotonic,
     record::{
-        self, Arrangement, Budget, InnerPolicy, Model, Outcome, PromptPolicy, PromptTurns, Protocol, Role, Run,
-        Settings, Subject, Workload, WorkloadKind,
+        self, Arrangement, Budget, InnerPolicy, Model, Outcome, Preparation, PromptPolicy, PromptTurns, Protocol, Role,
+        Run, Settings, Subject, Workload, WorkloadKind,
         round_value::{by_round, log_ratios, rate},
     },
     run::{self, Bench, Deadline, NoJudge, ProcessLauncher, WithoutOriginal},
@@ -224,6 +224,7 @@ fn block(options: &Options, candidate: &Path, design: Design, seed: u64, observe
         inner: InnerPolicy::Fixed,
         arrangement: design.arrangement,
         block_tokens: Some(design.block_tokens),
+        preparation: Preparation::default(),
         prompt_rounds: 0,
         prompt_turns: PromptTurns::InTurn,
         prompts: PromptPolicy::Always,

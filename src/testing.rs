@@ -33,8 +33,8 @@ pub mod prompts {
 }
 pub mod record {
     pub use crate::record::{
-        Arrangement, Budget, Device, Ended, InnerPolicy, Model, Outcome, Plan, PromptPolicy, PromptTurns, Protocol,
-        QualityWorker, Role, Run, Settings, Subject, Workload, WorkloadKind, read_run,
+        Arrangement, Budget, Device, Ended, InnerPolicy, Model, Outcome, Plan, Preparation, PromptPolicy, PromptTurns,
+        Protocol, QualityWorker, Role, Run, Settings, Subject, Workload, WorkloadKind, read_run,
     };
     pub mod round_value {
         pub use crate::record::round_value::{by_round, log_ratios, rate};

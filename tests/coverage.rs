@@ -24,8 +24,8 @@ use gguf_bench::testing::{
     metric::MetricId,
     probe::Virtual,
     record::{
-        self, Arrangement, Budget, InnerPolicy, Outcome, Plan, PromptPolicy, PromptTurns, Protocol, Role, Run,
-        Workload, WorkloadKind,
+        self, Arrangement, Budget, InnerPolicy, Outcome, Plan, Preparation, PromptPolicy, PromptTurns, Protocol, Role,
+        Run, Workload, WorkloadKind,
         journal::Entry,
         round_value::{by_round, log_ratios, rate},
     },
@@ -117,6 +117,7 @@ fn plan(case: &Case, seed: u64) -> Plan {
             inner: InnerPolicy::Fixed,
             arrangement: case.arrangement,
             block_tokens: None,
+            preparation: Preparation::default(),
             prompt_rounds: 0,
             prompt_turns: PromptTurns::InTurn,
             prompts: PromptPolicy::Always,

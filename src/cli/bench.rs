@@ -224,6 +224,9 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs)?;
     let mut observer = observer(&output.results);
+    if let Some(words) = preview::time_of_many(&subjects, &plan) {
+        observer.on(Event::Note { words: &words });
+    }
     subjects::hash(&mut subjects, cache::hashes().as_deref(), observer.as_mut());
 
     let base = subjects.first().filter(|_| execution.script.is_none());

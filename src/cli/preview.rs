@@ -17,7 +17,7 @@ use super::{
 use crate::{
     record::{
         Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptPolicy, Protocol, QualityPlan, Role,
-        Settings, WorkloadKind, time_plan::in_words,
+        Settings, TimePlan, WorkloadKind, time_plan::in_words,
     },
     run::{self, MemoryBudget},
 };
@@ -64,8 +64,6 @@ pub(super) fn show(
         }
     }
     writeln!(text, "\nModels")?;
-    let past = PastSpeeds::read(cache::speeds().as_deref());
-    let (mut costs, mut basis) = (Vec::new(), Basis::SameFile);
     for Found { subject, pending, .. } in found {
         let name = &subject.name;
         match (&subject.model.facts, &subject.outcome) {
@@ -83,10 +81,6 @@ pub(super) fn show(
                 for (id, n_ctx) in too_deep(plan, facts) {
                     writeln!(text, "    {id} needs a context of {n_ctx}, which it was not trained for: not measured")?;
                 }
-                let (speeds, by) = past.expect(facts, &subject.settings);
-                basis = basis.max(by);
-                // What would be made of it is smaller and no slower than it.
-                costs.extend(vec![speeds.cost(plan, Some(facts)); 1 + n_made]);
             }
             (None, Outcome::Done) => {}
         }
@@ -97,16 +91,41 @@ pub(super) fn show(
     if found.iter().any(|f| f.pending.is_some()) {
         writeln!(text, "\nTime: not known before every model is here")?;
     } else {
-        let probes_ns = costs.iter().map(|cost| cost.round_ns).fold(0, u64::saturating_add);
-        // As many passes of the original as where everything fits; the run knows better.
-        let time =
-            run::plan_time(plan, costs, run::Situation { spent_ns: probes_ns, original_passes: 1, has_original: true });
+        let (time, basis) = expected_time(found, plan, n_made);
         writeln!(text, "\nTime, {}", basis_words(basis))?;
         for line in plan_words(protocol, &time) {
             writeln!(text, "  {line}")?;
         }
     }
     print_text(&text)
+}
+
+/// The time that a plan will take, before anything is measured, with so many files that are made of the first.
+fn expected_time(found: &[Found], plan: &Plan, made: usize) -> (TimePlan, Basis) {
+    let past = PastSpeeds::read(cache::speeds().as_deref());
+    let (mut costs, mut basis) = (Vec::new(), Basis::SameFile);
+    for subject in found.iter().map(|found| &found.subject).filter(|subject| subject.outcome == Outcome::Done) {
+        let Some(facts) = &subject.model.facts else { continue };
+        let (speeds, by) = past.expect(facts, &subject.settings);
+        basis = basis.max(by);
+        // What would be made of it is smaller and no slower than it.
+        costs.extend(vec![speeds.cost(plan, Some(facts)); 1 + made]);
+    }
+    let probes_ns = costs.iter().map(|cost| cost.round_ns).fold(0, u64::saturating_add);
+    // As many passes of the original as where everything fits; the run knows better.
+    (run::plan_time(plan, costs, run::Situation { spent_ns: probes_ns, original_passes: 1, has_original: true }), basis)
+}
+
+/// The time that many subjects will take, said before the first look at each, which takes minutes as well; `None` of a few.
+pub(super) fn time_of_many(found: &[Found], plan: &Plan) -> Option<String> {
+    /// A look at fewer is soon over.
+    const MANY: usize = 6;
+    if found.len() < MANY {
+        return None;
+    }
+    let (time, basis) = expected_time(found, plan, 0);
+    let first = plan_words(&plan.protocol, &time).into_iter().next()?;
+    Some(format!("{} subjects. {first}, {}", found.len(), basis_words(basis)))
 }
 
 fn basis_words(basis: Basis) -> &'static str {

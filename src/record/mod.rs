@@ -38,7 +38,10 @@ pub(crate) use error::{ReadError, WriteError};
 pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth, RpcServer};
 pub(crate) use model::{MadeFrom, ModelFacts, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
-pub use plan::{Arrangement, Budget, InnerPolicy, Plan, PromptPolicy, PromptTurns, Protocol, Workload, WorkloadKind};
+pub(crate) use plan::WarmUpPolicy;
+pub use plan::{
+    Arrangement, Budget, InnerPolicy, Plan, Preparation, PromptPolicy, PromptTurns, Protocol, Workload, WorkloadKind,
+};
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
 pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;

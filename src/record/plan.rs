@@ -175,6 +175,9 @@ pub struct Protocol {
     pub block_tokens: Option<u32>,
     /// Rounds in which prompts are asked too.
     pub prompt_rounds: u32,
+    /// What comes before the first sample of a workload in a round.
+    #[serde(default, skip_serializing_if = "Preparation::is_usual")]
+    pub preparation: Preparation,
     /// Whether prompts are asked whatever the time.
     #[serde(default)]
     pub prompts: PromptPolicy,
@@ -194,6 +197,33 @@ pub struct Protocol {
     pub budget: Budget,
     /// Whether this is a quick look, too short for intervals.
     pub quick: bool,
+}
+
+/// What comes before the first sample of a workload in a round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Preparation {
+    /// Seconds in which a worker rests, as llama-bench's `--delay`.
+    pub delay_s: u32,
+    /// What it evaluates untimed.
+    pub warm_up: WarmUpPolicy,
+}
+
+impl Preparation {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a worker evaluates untimed before the samples of a workload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUpPolicy {
+    /// Short repetitions until two take as long.
+    #[default]
+    UntilAlike,
+    /// Nothing, as llama-bench's `--no-warmup`; neither after another worker's turn.
+    None,
 }
 
 /// How many samples of a workload a round takes.

@@ -80,7 +80,10 @@ impl Speeds {
             let (once_s, sample_s) = match &workload.kind {
                 kind if kind.is_too_deep(n_ctx_train) => (0.0, 0.0),
                 WorkloadKind::Prompt(prompt) => (0.0, self.answer_s(prompt)),
-                kind => self.synthetic_s(kind, depth),
+                kind => {
+                    let (once_s, sample_s) = self.synthetic_s(kind, depth);
+                    (once_s + f64::from(plan.protocol.preparation.delay_s), sample_s)
+                }
             };
             round_s += once_s;
             cost.samples_ns.push(whole_ns(sample_s * NS_PER_S));

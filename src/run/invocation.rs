@@ -1,6 +1,6 @@
 //! One invocation: a worker loads one model, warms up, is timed at what it is told, and ends. Whoever arranges a round decides when.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     bench::Bench,
@@ -14,8 +14,8 @@ use crate::{
     probe::{self, ProcessMemory, Sampler, Watch, sampler::DEFAULT_INTERVAL},
     protocol::{self, Answer, Answered, Call, Close, Closed, Count, Load, Never, OpenContext, Request},
     record::{
-        self, Conditions, FinishReason, Generation, Mark, Memory, MemoryReading, Outcome, Phase, PromptText, Retried,
-        Sample, Settings, Skipped, Stage, Timing, Visit, Warmup,
+        self, Conditions, FinishReason, Generation, Mark, Memory, MemoryReading, Outcome, Phase, Preparation,
+        PromptText, Retried, Sample, Settings, Skipped, Stage, Timing, Visit, WarmUpPolicy, Warmup,
     },
 };
 
@@ -180,7 +180,8 @@ impl<'a> Invocation<'a> {
     ) {
         self.attempt_if_it_fits(work, |v| {
             let mut n_wake = 0;
-            if preceded_by == PrecededBy::AnotherWorker {
+            let wakes = v.bench.plan.protocol.preparation.warm_up == WarmUpPolicy::UntilAlike;
+            if preceded_by == PrecededBy::AnotherWorker && wakes {
                 // Its threads sleep and its caches are full of another's weights: let it come to itself, untimed.
                 n_wake = work.wake_tokens();
                 if let Some(waking) = work.to_wake() {
@@ -313,6 +314,11 @@ impl<'a> Invocation<'a> {
     }
 
     fn warm_up(&mut self, work: Synthetic<'_>, observer: &mut dyn Observer) -> Result<(), Stop> {
+        let Preparation { delay_s, warm_up } = self.bench.plan.protocol.preparation;
+        self.rest(delay_s)?;
+        if warm_up == WarmUpPolicy::None {
+            return Ok(());
+        }
         self.step(observer, &format!("{} warm-up", work.id), Some(work.phase), Mark::WarmUp(work.workload));
         let repetition = work.for_warmup();
         let mut end = WarmUpEnd::default();
@@ -326,6 +332,18 @@ impl<'a> Invocation<'a> {
             }
         }
         observer.on(Event::StepDone);
+        Ok(())
+    }
+
+    /// Waits, so that what heats up cools down, unless nothing more is to begin.
+    fn rest(&self, seconds: u32) -> Result<(), Stop> {
+        const STEP: Duration = Duration::from_millis(100);
+        for _ in 0..u64::from(seconds) * 10 {
+            if self.bench.stops() {
+                return Err(Stop::Asked);
+            }
+            std::thread::sleep(STEP);
+        }
         Ok(())
     }
 

@@ -16,8 +16,9 @@ use crate::{
     probe::Virtual,
     record::{
         Arrangement, Budget, Build, Conditions, Device, Ended, FORMAT, InnerPolicy, Machine, Model, Outcome, Phase,
-        Plan, PromptPolicy, PromptText, PromptTurns, Protocol, Purpose, Quality, QualityMemory, QualityPlan, Reference,
-        Role, Round, Run, Sample, Sampling, Settings, Sharing, Subject, Visit, Workload, WorkloadKind,
+        Plan, Preparation, PromptPolicy, PromptText, PromptTurns, Protocol, Purpose, Quality, QualityMemory,
+        QualityPlan, Reference, Role, Round, Run, Sample, Sampling, Settings, Sharing, Subject, Visit, Workload,
+        WorkloadKind,
     },
 };
 
@@ -132,6 +133,7 @@ pub(super) fn plan() -> Plan {
             inner: InnerPolicy::Fixed,
             arrangement: Arrangement::Sequential,
             block_tokens: None,
+            preparation: Preparation::default(),
             prompt_rounds: 0,
             prompts: PromptPolicy::Always,
             prompt_turns: PromptTurns::All,

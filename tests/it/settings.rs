@@ -70,3 +70,22 @@ fn devices_are_listed_and_what_has_no_effect_is_said() {
     let alone = Bench::new("compare {pocket}").run();
     assert!(alone.code != 0 && alone.stderr.contains("several values of a setting"), "{}", alone.stderr);
 }
+
+#[test]
+fn many_subjects_are_told_their_time_first_and_a_round_begins_as_it_was_asked_to() {
+    let ran = Bench::new(
+        "compare {pocket} -fa 0,1 -ub 32-128*2 --base ub=64,fa=on --no-warmup --delay 1 -p 8 -n 0 --quick --prompts none --no-quality \
+         --out out",
+    )
+    .run()
+    .ok();
+    assert!(ran.stderr.contains("6 subjects. A quick look: about"), "{}", ran.stderr);
+    let record = ran.json("out/run.json");
+    assert_eq!(record["subjects"][0]["name"], "F16 · ub 64 · fa on");
+    assert_eq!(record["subjects"][0]["role"], "original");
+    let visits = record["rounds"][0]["visits"].as_array().unwrap();
+    assert_eq!(visits.len(), 6);
+    for visit in visits {
+        assert!(visit["warmup"].is_null() && visit["duration_ns"].as_u64().unwrap() > 1_000_000_000, "{visit}");
+    }
+}

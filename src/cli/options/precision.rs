@@ -4,7 +4,9 @@ use anyhow::Result;
 use clap::{Args, Command, FromArgMatches};
 
 use super::values::{Rounds, confidence, duration_s, percentage};
-use crate::record::{Arrangement, Budget, InnerPolicy, PromptPolicy, PromptTurns, Protocol, Workload};
+use crate::record::{
+    Arrangement, Budget, InnerPolicy, Preparation, PromptPolicy, PromptTurns, Protocol, WarmUpPolicy, Workload,
+};
 
 /// Rounds when nothing is said: as many as an interval needs, and as many as narrow one further.
 const ROUNDS: Rounds = Rounds { min: 6, max: 40 };
@@ -38,6 +40,12 @@ pub(crate) struct PrecisionArgs {
     /// How the models of a round share its time
     #[arg(long, value_enum, default_value_t = Arrangement::Alternating, value_name = "HOW")]
     pub(crate) arrangement: Arrangement,
+    /// Rest so many seconds before each workload, as llama-bench does
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub(crate) delay: u32,
+    /// Time from the first evaluation on: what the caches, the clock and a device take to wake is then in the figures
+    #[arg(long)]
+    pub(crate) no_warmup: bool,
     /// One round: a quick look without intervals, labelled as such
     #[arg(long, conflicts_with_all = ["rounds", "budget"])]
     pub(crate) quick: bool,
@@ -66,7 +74,8 @@ impl PrecisionArgs {
     }
 
     pub(crate) fn into_protocol(self, scale: Scale, workloads: &[Workload], prompts: PromptPolicy) -> Protocol {
-        let Self { rounds, precision, budget, confidence, equivalence, inner, arrangement, quick } = self;
+        let Self { rounds, precision, budget, confidence, equivalence, inner, arrangement, delay, no_warmup, quick } =
+            self;
         let (min_rounds, max_rounds) = match rounds {
             // Only output is compared.
             _ if workloads.is_empty() => (0, 0),
@@ -92,6 +101,10 @@ impl PrecisionArgs {
             inner,
             arrangement,
             block_tokens: None,
+            preparation: Preparation {
+                delay_s: delay,
+                warm_up: if no_warmup { WarmUpPolicy::None } else { WarmUpPolicy::UntilAlike },
+            },
             prompt_rounds: min_rounds,
             prompts,
             prompt_turns: PromptTurns::InTurn,
