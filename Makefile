@@ -16,6 +16,8 @@ BENCHED := $(call of_smollm2,F16 Q8_0 Q4_K_M)
 ANSWERED := $(call of_smollm2,F16 Q8_0 Q6_K Q4_K_M Q2_K)
 MADE := vendor/cache/bench/made/five/run.json
 BENCH_ARGS ?=
+# Names of single tests of `make test-vulkan`.
+VULKAN_TESTS ?=
 # What `make gpu-check` is told: models, --device, --only.
 GPU_CHECK_ARGS ?=
 SOURCES := build.rs src tests benches fuzz/src fuzz/fuzz_targets templates prompts vendor/*.py
@@ -32,7 +34,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser deny hostile mutations fuzz build models tasks example bench answer gpu-check tools clean
+.PHONY: help demo test test-browser test-vulkan deny hostile mutations fuzz build models tasks example bench answer gpu-check tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +54,9 @@ test: tools models ## run every check of the project
 
 test-browser: build ## open reports in a headless Chromium, which is installed when it is missing
 	GGUF_BENCH=$(abspath $(PROGRAM)) $(PYTHON) -B -m unittest discover --quiet --start-directory tests/browser
+
+test-vulkan: tools ## test devices on Mesa's software driver of Vulkan, which is installed when it is missing; builds into target/vulkan
+	$(PYTHON) -B vendor/vulkan.py $(VULKAN_TESTS)
 
 deny: ## check licences, sources and versions of what this depends on, with cargo-deny
 	$(CARGO) deny check --hide-inclusion-graph licenses bans sources

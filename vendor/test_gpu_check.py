@@ -51,6 +51,16 @@ class Records(unittest.TestCase):
         with self.assertRaises(gpu_check.Failed):
             gpu_check.device_memory({**probe, "outcome": {"failed": {"reason": "out of memory"}}}, "CUDA0")
 
+    def test_what_a_backend_keeps_for_itself_is_a_constant(self):
+        mib = 2**20
+        agrees = lambda *pairs: gpu_check.memory_agrees([(drop * mib, own * mib) for drop, own in pairs])
+        self.assertTrue(agrees((1172, 1000), (472, 300)))
+        self.assertTrue(agrees((1000, 1000), (300, 300)))
+        self.assertFalse(agrees((1172, 1000), (300, 300)), "not the same for both")
+        self.assertFalse(agrees((2600, 1000), (1900, 300)), "too much")
+        self.assertFalse(agrees((900, 1000), (200, 300)), "less than was allocated")
+        self.assertIsNone(agrees((0, 1000), (0, 300)), "the driver does not tell")
+
     def test_a_rate_is_all_tokens_over_all_time(self):
         visits = [
             {"model": 0, "outcome": "done", "samples": [sample("prefill", 512, 10**9), sample("decode", 128, 10**9)]},

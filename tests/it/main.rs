@@ -39,4 +39,5 @@ mod sweep;
 mod tasks;
 mod untrusted;
 mod votes;
+mod vulkan;
 mod workers;
