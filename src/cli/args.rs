@@ -89,6 +89,22 @@ pub(super) enum Command {
     Worker(WorkerArgs),
 }
 
+impl Command {
+    /// Whether it takes its time for something that an interruption must not lose, or leave half done.
+    pub(super) fn measures(&self) -> bool {
+        matches!(
+            self,
+            Self::Demo(_)
+                | Self::Compare(_)
+                | Self::Sweep(_)
+                | Self::Quality(_)
+                | Self::Reference(_)
+                | Self::Resume(_)
+                | Self::Selfcheck(_)
+        )
+    }
+}
+
 /// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Described {

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{
     cache, checks,
     console::Exit,
-    fetch,
+    fetch, interrupt,
     machine::{self, Environment},
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs, Outputs, ResultArgs},
@@ -252,7 +252,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
         resumed: Vec::new(),
         constraints,
     };
-    let interrupt = session::interrupt()?;
+    let interrupt = interrupt::measuring(session::target(&outputs));
     journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
     let session = Session { run, outputs, journal, resume, devices, clock, interrupt, observer };
     Ok(Taken::Finished(Box::new(session.measure()?)))

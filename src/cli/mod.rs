@@ -15,6 +15,7 @@ mod fit;
 mod fits;
 mod guide;
 mod inspect;
+mod interrupt;
 mod judge;
 mod machine;
 mod models;
@@ -89,10 +90,13 @@ fn of_guide(command: impl FnOnce(Vec<OsString>) -> Result<Exit>) -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "worker") {
         return main();
     }
-    finish(command(llama_spelling(std::env::args_os())))
+    finish(interrupt::listen().and_then(|()| command(llama_spelling(std::env::args_os()))))
 }
 
 fn run(command: Command) -> Result<Exit> {
+    if command.measures() {
+        interrupt::listen()?;
+    }
     match command {
         Command::Demo(args) => demo::run(args),
         Command::Compare(args) => match args.reference.clone() {

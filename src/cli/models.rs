@@ -125,7 +125,8 @@ pub(super) fn run(args: &ModelsArgs) -> Result<Exit> {
     let Environment { machine, .. } = Environment::read()?;
     let mut rows: Vec<Row> = found.items.into_iter().map(|item| row(item, &machine)).collect();
     rows.sort_by(|a, b| {
-        (&a.family, b.bits_per_weight.map(f64::to_bits), &a.name).cmp(&(
+        (a.family.is_none(), &a.family, b.bits_per_weight.map(f64::to_bits), &a.name).cmp(&(
+            b.family.is_none(),
             &b.family,
             a.bits_per_weight.map(f64::to_bits),
             &b.name,

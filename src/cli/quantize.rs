@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{
     console::size,
-    machine,
+    interrupt, machine,
     subjects::{Found, Recipe, Source},
 };
 use crate::{
@@ -37,12 +37,13 @@ pub(super) enum CheckpointDir {
 impl CheckpointDir {
     /// Opens it, so that an unwritable folder is known before anything slow starts.
     pub(super) fn open(keep: Option<&Path>) -> Result<Self> {
-        match keep {
-            Some(folder) => {
-                std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-                Ok(Self::Kept(folder.into()))
-            }
-            None => Ok(Self::Temporary(tempfile::tempdir().context("make a temporary folder for the checkpoints")?)),
+        if let Some(folder) = keep {
+            std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+            Ok(Self::Kept(folder.into()))
+        } else {
+            let folder = tempfile::tempdir().context("make a temporary folder for the checkpoints")?;
+            interrupt::temporary(folder.path());
+            Ok(Self::Temporary(folder))
         }
     }
 
@@ -274,6 +275,7 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &QuantizeReque
         bail!("{} is the original itself: choose another --keep folder", path.display());
     }
     let partial = path.with_extension("gguf.partial");
+    interrupt::temporary(&partial);
     let arguments = arguments(original, &partial, to, request);
     let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_hours(24));
     if let Err(lost) = made {

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{
     bench, cache,
     console::{Exit, print_text},
-    demo, fits,
+    demo, fits, interrupt,
     machine::Environment,
     outputs::{Outputs, ResultArgs, Stdout},
     quantize::{self, CheckpointDir},
@@ -78,7 +78,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     if !args.force {
         refuse_want(&run, &environment)?;
     }
-    let interrupt = session::interrupt()?;
+    let interrupt = interrupt::measuring(session::target(&outputs));
     file.append(&resumed)?;
     let clock = Arc::new(Continued::after(elapsed_ns));
     let session = Session {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cache,
+    cache, interrupt,
     judge::Referee,
     machine,
     options::execution::ExecutionArgs,
@@ -145,7 +145,7 @@ fn rounds(run: &Run) -> String {
 }
 
 /// What a person gives to `resume`.
-fn target(outputs: &Outputs) -> PathBuf {
+pub(super) fn target(outputs: &Outputs) -> PathBuf {
     let journal = outputs.journal();
     match journal.parent() {
         Some(folder) if journal.ends_with("run.jsonl") && !folder.as_os_str().is_empty() => folder.into(),
@@ -253,6 +253,14 @@ fn keep(journal: &mut JournalFile, record: &Path, run: &Run, entry: &Entry) -> R
 impl Finished {
     /// Writes every report and tells the person, also of a run that could not be kept.
     pub(super) fn report(&self, args: &ResultArgs) -> Result<Stdout> {
+        if self.run.ended == Ended::Interrupted {
+            let target = target(&self.outputs);
+            interrupt::say(&format!(
+                "Interrupted after {}. What was measured is saved. To go on: gguf-bench resume {}",
+                rounds(&self.run),
+                target.display()
+            ));
+        }
         let reported = self.outputs.report(&RunReport::new(&self.run, &self.analysis), args);
         if let (None, Some(Outcome::Failed { reason, .. })) = (&self.unsaved, self.run.server_lost()) {
             reported?;
@@ -269,23 +277,4 @@ impl Finished {
             target(&self.outputs).display()
         )
     }
-}
-
-/// The first Ctrl-C, SIGTERM or closed terminal lets the sample under way finish and saves; the second ends at once, and with
-/// this process the workers, whose input it holds.
-pub(super) fn interrupt() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    #[expect(
-        clippy::exit,
-        clippy::disallowed_methods,
-        reason = "a second Ctrl-C means at once; the record of finished rounds is on disk"
-    )]
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("handle Ctrl-C")?;
-    Ok(flag)
 }

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::console::Exit;
 use crate::{
-    engine::{self, Effect, LlamaEngine, QuantType, Script, ScriptedEngine},
+    engine::{self, Effect, LlamaEngine, LogMarks, QuantType, Script, ScriptedEngine},
     probe::{self, Monotonic},
+    protocol,
     record::DeviceInfo,
     worker::{Host, Worker},
 };
@@ -63,6 +64,7 @@ pub(super) struct Description {
 }
 
 pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
+    engine::mark_log(LogMarks { error: protocol::ERROR, warning: protocol::WARNING });
     let mut input: Box<dyn BufRead> =
         if args.tied { Box::new(tied_input().context("read stdin")?) } else { Box::new(io::stdin().lock()) };
     let mut output = output().context("take hold of the way back")?;

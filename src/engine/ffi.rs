@@ -3,9 +3,11 @@
 
 use std::{
     ffi::{CStr, CString, c_char, c_void},
+    io::Write,
     ops::{Deref, DerefMut},
     ptr::{self, NonNull},
     rc::Rc,
+    sync::OnceLock,
 };
 
 use llama_cpp_2::{
@@ -15,6 +17,44 @@ use llama_cpp_2::{
     model::LlamaModel,
 };
 use llama_cpp_sys_2 as sys;
+
+/// Lines of llama.cpp's log go to stderr as before, those that it gives as errors or as warnings each behind its mark. For the life of the
+/// process; the first call counts.
+pub(crate) fn mark_log(marks: LogMarks) {
+    let _ = MARKS.set(marks);
+    // SAFETY: the function takes no data of ours, and is there as long as the process.
+    unsafe { sys::llama_log_set(Some(log), ptr::null_mut()) }
+}
+
+/// What stands before lines of llama.cpp's log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogMarks {
+    pub(crate) error: &'static str,
+    pub(crate) warning: &'static str,
+}
+
+static MARKS: OnceLock<LogMarks> = OnceLock::new();
+
+/// # Safety
+/// `text` is null or NUL-terminated, as llama.cpp gives it.
+unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
+    let Some(marks) = MARKS.get().filter(|_| !text.is_null()) else { return };
+    // SAFETY: not null, so a NUL-terminated string that lives through the call.
+    let text = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let mark = match level {
+        sys::GGML_LOG_LEVEL_ERROR => marks.error,
+        sys::GGML_LOG_LEVEL_WARN => marks.warning,
+        _ => "",
+    };
+    let mut log = std::io::stderr().lock();
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        // A log that can't be written is no reason to stop.
+        if line != b"\n" {
+            let _ = log.write_all(mark.as_bytes());
+        }
+        let _ = log.write_all(line);
+    }
+}
 
 /// What llama.cpp says it was compiled to use.
 pub(super) fn system_info() -> String {

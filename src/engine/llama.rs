@@ -12,7 +12,7 @@ use std::{
 };
 
 use llama_cpp_2::{
-    LlamaBackendDevice, LlamaBackendDeviceType,
+    LlamaBackendDevice, LlamaBackendDeviceType, LlamaContextLoadError,
     context::params::{KvCacheType, LlamaContextParams},
     list_llama_ggml_backend_devices,
     llama_backend::LlamaBackend,
@@ -127,10 +127,11 @@ impl Engine for LlamaEngine {
         let n_ctx = settings.fit_min_ctx;
         placement::apply(settings)?;
         let params = model_params(settings, n_ctx)?;
+        // That nothing came back is no reason: llama.cpp has it in its log.
         let refused = |reason: &str| Error::Load { reason: reason.into() };
         let c_path = ffi::c_path(path).ok_or_else(|| refused("its path holds what C can't read"))?;
         let start = self.clock.now_ns();
-        let model = ffi::load_model(&c_path, &params).ok_or_else(|| refused("null result from llama cpp"))?;
+        let model = ffi::load_model(&c_path, &params).ok_or_else(|| refused(""))?;
         let model_ns = self.clock.now_ns() - start;
         Ok(Box::new(LoadedModel {
             model: Rc::new(model),
@@ -368,7 +369,7 @@ struct LoadedModel {
 impl LoadedModel {
     fn context(&self, params: LlamaContextParams, n_ctx: u32) -> Result<Box<dyn Session>, Error> {
         let context = OwningContext::new(&self.model, &self.backend, params)
-            .map_err(|e| Error::Context { n_ctx, reason: e.to_string() })?;
+            .map_err(|LlamaContextLoadError::NullReturn| Error::Context { n_ctx, reason: String::new() })?;
         Ok(Box::new(LlamaSession {
             context,
             clock: Arc::clone(&self.clock),

@@ -11,6 +11,7 @@ mod placement;
 mod quantize;
 mod scripted;
 
+pub(crate) use ffi::{LogMarks, mark_log};
 pub use llama::LlamaEngine;
 pub use noise::Noise;
 pub(crate) use quantize::{Effect, QuantType, quantize};
@@ -184,14 +185,14 @@ pub enum Error {
     NoDevice { wanted: String, found: String },
     #[error("{reason}")]
     Server { reason: String },
-    #[error("load the model: {reason}")]
+    #[error("llama.cpp can't load the model{}", detail(reason))]
     Load { reason: String },
     /// The system refused what was asked of the process.
     #[error("{what}: {why}")]
     Placement { what: String, why: String },
     #[error("no buffer is called {wanted}: there are {found} (--override-tensor)")]
     NoBuffer { wanted: String, found: String },
-    #[error("make a context of {n_ctx} tokens: {reason}")]
+    #[error("llama.cpp can't make a context of {n_ctx} tokens{}", detail(reason))]
     Context { n_ctx: u32, reason: String },
     #[error("evaluate {n_tokens} tokens: {reason}")]
     Decode { n_tokens: usize, reason: String },
@@ -206,7 +207,25 @@ impl From<RpcError> for Error {
     }
 }
 
+/// What is known of a reason, if anything.
+fn detail(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
 impl Error {
+    /// Whether llama.cpp has the reason in its log.
+    pub(crate) fn is_of_llama(&self) -> bool {
+        match self {
+            Self::Load { reason } | Self::Context { reason, .. } => reason.is_empty(),
+            Self::Start { .. } | Self::Decode { .. } => true,
+            Self::NoDevice { .. }
+            | Self::Server { .. }
+            | Self::Placement { .. }
+            | Self::NoBuffer { .. }
+            | Self::NoTokens => false,
+        }
+    }
+
     /// What was being done, for the row of a failed model.
     pub(crate) fn stage(&self) -> Stage {
         match self {

@@ -50,6 +50,17 @@ pub(crate) enum Message<E, A> {
 pub(crate) struct Failure {
     pub(crate) stage: Stage,
     pub(crate) reason: String,
+    pub(crate) cause: Cause,
+}
+
+/// Who says why something could not be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Cause {
+    /// The reason itself, and nothing in a log.
+    Reason,
+    /// llama.cpp, in its log.
+    LlamaCpp,
 }
 
 /// What a call does, without the part that makes no difference to its duration, such as which ids are evaluated.

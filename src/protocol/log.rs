@@ -74,19 +74,40 @@ pub(crate) fn quantized_bytes(log: &str) -> Option<u64> {
     Some(bytes)
 }
 
-/// The lines that say why llama.cpp failed: its errors, or else its last lines. At most `most`.
+/// What a worker's log has before each line that llama.cpp gave as an error.
+pub(crate) const ERROR: &str = "[error] ";
+/// The same before a warning; other lines have nothing before them.
+pub(crate) const WARNING: &str = "[warning] ";
+
+/// What llama.cpp itself gave as errors, or else as warnings: the last `most`, each once, without the function that says it.
 pub(crate) fn telling_lines(log: &str, most: usize) -> Vec<String> {
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-    let telling = |l: &&&str| {
-        let l = l.to_lowercase();
-        ["error", "failed", "unable", "abort", "assert", "invalid", "unknown", "not "].iter().any(|w| l.contains(w))
-    };
-    let mut chosen: Vec<&str> = lines.iter().filter(telling).copied().collect();
-    if chosen.is_empty() {
-        chosen = lines;
+    [ERROR, WARNING].iter().map(|level| of_level(log, level)).find(|lines| !lines.is_empty()).map_or_else(
+        Vec::new,
+        |mut lines| {
+            lines.drain(..lines.len().saturating_sub(most));
+            lines
+        },
+    )
+}
+
+fn of_level(log: &str, level: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in log.lines().filter_map(|line| line.strip_prefix(level)).map(without_function) {
+        // Rules above and below a message say nothing.
+        if line.chars().any(char::is_alphanumeric) && !lines.iter().any(|known| known == line) {
+            lines.push(line.to_owned());
+        }
     }
-    let skip = chosen.len().saturating_sub(most);
-    chosen[skip..].iter().map(|l| (*l).to_owned()).collect()
+    lines
+}
+
+/// `llama_model_load: error loading model` without its first word: a function's name tells a reader nothing.
+fn without_function(line: &str) -> &str {
+    let line = line.trim();
+    match line.split_once(": ") {
+        Some((name, rest)) if name.contains('_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => rest,
+        _ => line,
+    }
 }
 
 #[cfg(test)]
@@ -126,9 +147,15 @@ sched_reserve:        CPU compute buffer size =    10.00 MiB
     }
 
     #[test]
-    fn errors_tell_more_than_other_lines() {
-        let log = "loading\nerror: unknown model architecture: 'x'\nbye\n";
-        assert_eq!(telling_lines(log, 3), ["error: unknown model architecture: 'x'"]);
-        assert_eq!(telling_lines("a\nb\nc", 2), ["b", "c"]);
+    fn levels_choose_and_words_do_not() {
+        let log = "loading\n[error] llama_model_load: error loading model: unknown architecture: 'x'\n\
+                   print_info: rope_finetuned = unknown\n[warning] load: not this\n[error] ====\n[error] it is not there\n";
+        assert_eq!(telling_lines(log, 3), ["error loading model: unknown architecture: 'x'", "it is not there"]);
+        assert_eq!(telling_lines(log, 1), ["it is not there"]);
+        assert_eq!(
+            telling_lines("error: failed\n[warning] load_tensors: bad\n[warning] load_tensors: bad\n", 2),
+            ["bad"]
+        );
+        assert!(telling_lines("error: failed\nunable, not found\n", 2).is_empty(), "no level, no cause");
     }
 }

@@ -8,12 +8,12 @@ mod log;
 mod request;
 
 pub(crate) use bits::ScoreBytes;
-pub(crate) use call::{Call, Failure, Message, Never, Operation};
+pub(crate) use call::{Call, Cause, Failure, Message, Never, Operation};
 pub(crate) use choose::{Alternatives, Choose, Likelihoods, Weighed};
 pub(crate) use compare::{
     Base, Bound, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, SaveReference, Statistics, StopRule,
 };
-pub(crate) use log::{buffers, quantized_bytes, telling_lines};
+pub(crate) use log::{ERROR, WARNING, buffers, quantized_bytes, telling_lines};
 pub(crate) use request::{
     Answer, Answered, Close, Closed, Count, Decode, Hello, Load, Loaded, OpenContext, Prefill, PrefillDecode, Request,
     Sequences, TimeSequences,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     probe::{Clock, Monotonic},
-    protocol::{Call, Failure, Message, Never, Operation, Request},
+    protocol::{Call, Cause, Failure, Message, Never, Operation, Request},
 };
 
 pub trait Launcher {
@@ -109,8 +109,12 @@ impl Connection {
                 let longest = call.longest(took, &answer);
                 (Line::Answer(answer), longest)
             }
-            Ok(Message::Failed(Failure { stage, reason })) => {
-                return Err(WorkerExit::Reported { stage, reason, log: LogTail::telling(&self.log(), 2) });
+            Ok(Message::Failed(Failure { stage, reason, cause })) => {
+                let log = match cause {
+                    Cause::LlamaCpp => LogTail::telling(&self.log(), 2),
+                    Cause::Reason => LogTail::default(),
+                };
+                return Err(WorkerExit::Reported { stage, reason, log });
             }
             Err(error) => return Err(WorkerExit::Unintelligible(error.to_string())),
         };

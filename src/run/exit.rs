@@ -88,9 +88,18 @@ impl fmt::Display for Shortage {
 pub struct LogTail(Vec<String>);
 
 impl LogTail {
-    /// The most telling lines of the log of a process that gave up by itself.
+    /// What llama.cpp gave as the reason.
     pub(super) fn telling(log: &str, most: usize) -> Self {
         Self(telling_lines(log, most))
+    }
+
+    /// Of a process that gave up by itself: what llama.cpp gave as the reason, and its last line, which is printed past the log where an
+    /// assertion fails.
+    fn dying(log: &str) -> Self {
+        let mut lines = telling_lines(log, LINES - 1);
+        let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        lines.extend(last.filter(|last| !lines.iter().any(|known| last.ends_with(known))).map(str::to_owned));
+        Self(lines)
     }
 
     /// The last lines of the log of one that was ended: none of them is the reason, but they say what it was at.
@@ -120,7 +129,7 @@ impl WorkerExit {
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
             return by_signal(signal, log, killer);
         }
-        let tail = LogTail::telling(log, LINES);
+        let tail = LogTail::dying(log);
         match status.code() {
             Some(code) if code.cast_unsigned() == WINDOWS_STACK_OVERFLOW => Self::StackOverflow { log: tail },
             code => Self::Exited { code: code.unwrap_or(-1), log: tail },
@@ -162,7 +171,7 @@ fn by_signal(signal: i32, log: &str, killer: Killer) -> WorkerExit {
     const FPE: i32 = Signal::FPE.as_raw();
     const SEGV: i32 = Signal::SEGV.as_raw();
     const TERM: i32 = Signal::TERM.as_raw();
-    let (tail, last) = (LogTail::telling(log, LINES), LogTail::last(log));
+    let (tail, last) = (LogTail::dying(log), LogTail::last(log));
     let says = |any: &[&str]| any.iter().any(|word| log.contains(word));
     let crashed = |meaning| WorkerExit::Crashed { signal, meaning, log: tail.clone() };
     let ended = |meaning| WorkerExit::Killed { signal, meaning, log: last.clone() };

@@ -4,7 +4,7 @@ use super::held::{Held, failed, not_a_number};
 use crate::{
     engine::Session,
     probe::Clock,
-    protocol::{Answer, Answered, Failure},
+    protocol::{Answer, Answered, Cause, Failure},
     record::{Stage, Timing},
 };
 
@@ -22,7 +22,7 @@ pub(super) fn answer(held: &mut Held, clock: &dyn Clock, call: &Answer) -> Resul
     if n_prompt.saturating_add(max_new) > n_ctx {
         let reason =
             format!("a prompt of {n_prompt} tokens and an answer of {max_new} do not fit a context of {n_ctx}");
-        return Err(Failure { stage: Stage::Prefill, reason });
+        return Err(Failure { stage: Stage::Prefill, reason, cause: Cause::Reason });
     }
     session.start_sampling(&call.sampling, call.seed);
     session.clear();

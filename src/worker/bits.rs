@@ -3,7 +3,7 @@
 use crate::{
     engine::{BatchToken, Engine, Model},
     probe::{Clock, Monotonic},
-    protocol::{Failure, ScoreBytes},
+    protocol::{Cause, Failure, ScoreBytes},
     quality::row::nll_nats,
     record::{Stage, TextBits},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// Scores every token of each text but the first where no BOS comes before it.
 pub(super) fn score(engine: &dyn Engine, call: &ScoreBytes) -> Result<Vec<TextBits>, Failure> {
     let clock = Monotonic::start();
-    let failed = |reason: String| Failure { stage: Stage::Quality, reason };
+    let failed = |reason: String| Failure { stage: Stage::Quality, reason, cause: Cause::Reason };
     let model = engine.load(&call.model, &call.settings)?;
     let tokens: Vec<Vec<i32>> = call.texts.iter().map(|text| model.tokenize_text(text)).collect();
     let most = tokens.iter().map(Vec::len).max().unwrap_or(0);

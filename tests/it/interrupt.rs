@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::{
     Bench, Ran,
     processes::{busy_worker, is_alive, send, wait_until},
+    skipped,
 };
 
 /// The record of a run that was interrupted and says so.
@@ -31,8 +32,11 @@ fn ctrl_c_and_sigterm_save_what_was_measured() {
         let record = bench.folder.path().join("out/run.json");
         wait_until("a second round", || fs::read_to_string(&record).is_ok_and(|text| text.contains("\"index\":1")));
         send(child.id(), signal);
-        let run = interrupted(&bench.ran(child));
-        assert!(run["rounds"].as_array().unwrap().len() >= 2);
+        let ran = bench.ran(child);
+        assert!(interrupted(&ran)["rounds"].as_array().unwrap().len() >= 2);
+        for words in ["the sample under way is finished", "once more ends at once", "To go on: gguf-bench resume out"] {
+            assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
+        }
     }
 }
 
@@ -76,4 +80,29 @@ fn a_second_ctrl_c_ends_at_once_and_leaves_no_worker() {
     let took = wait_until("all is over", || !is_alive(worker));
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn an_interruption_of_quantizing_is_answered_and_leaves_nothing() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/vendor/cache/models/SmolLM2-135M-Instruct-Q4_1.gguf");
+    if !fs::exists(model).unwrap() {
+        return skipped("SmolLM2 is not here: the bundled model is quantized too fast to be interrupted");
+    }
+    let bench =
+        Bench::new("sweep --types Q6_K,Q5_K_M --allow-requantize --no-quality --prompts none --out out").arg(model);
+    let tmp = bench.folder.path().join("tmp");
+    fs::create_dir(&tmp).unwrap();
+    let place = format!("TMPDIR={}", tmp.display());
+    let bench = bench.through(&["env", &place]);
+    let child = bench.spawn();
+    let begun = || {
+        let inside = |folder: std::path::PathBuf| fs::read_dir(folder).is_ok_and(|files| files.count() > 0);
+        fs::read_dir(&tmp).unwrap().any(|entry| entry.is_ok_and(|entry| inside(entry.path())))
+    };
+    wait_until("a file is begun", begun);
+    send(child.id(), Signal::INT);
+    let ran = bench.ran(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.contains("Interrupted before anything was measured"), "{}", ran.stderr);
+    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "nothing is left");
 }

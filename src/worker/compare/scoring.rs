@@ -12,7 +12,7 @@ use super::{
 use crate::{
     engine::Error,
     probe::Clock,
-    protocol::{CandidateResult, Compare, CompareEvent, Failure, Statistics, StopRule},
+    protocol::{CandidateResult, Cause, Compare, CompareEvent, Failure, Statistics, StopRule},
     record::{DomainQuality, QualityStop, QualityUnit, Stage, Summary, TokenContext},
     stats,
 };
@@ -38,14 +38,14 @@ impl From<io::Error> for Ended {
 
 impl From<String> for Ended {
     fn from(reason: String) -> Self {
-        Self::Failed(Failure { stage: Stage::Quality, reason })
+        Self::Failed(Failure { stage: Stage::Quality, reason, cause: Cause::Reason })
     }
 }
 
 impl Ended {
     /// The original could not be loaded.
     pub(super) fn no_original(error: &Error) -> Self {
-        Self::Failed(Failure { stage: error.stage(), reason: format!("the original: {error}") })
+        Self::Failed(Failure { reason: format!("the original: {error}"), ..Failure::from(error.clone()) })
     }
 }
 
