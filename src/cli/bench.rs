@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{
     cache, checks,
-    console::Exit,
+    console::{Exit, print_text},
     fetch, interrupt,
     machine::{self, Environment},
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
@@ -214,7 +214,12 @@ pub(super) fn show_plan(
 pub(super) fn take(job: Job) -> Result<Taken> {
     let Job { purpose, plan, mut subjects, inputs, constraints, execution, environment, layout, output } = job;
     if execution.dry_run {
-        return show_plan(subjects, &plan, &environment, None, execution.force).map(Taken::Planned);
+        let exit = show_plan(subjects, &plan, &environment, None, execution.force)?;
+        let tasks = inputs.tasks.in_words().join("\n  ");
+        if !tasks.is_empty() {
+            print_text(&format!("\nTasks, which come on top of that time\n  {tasks}\n"))?;
+        }
+        return Ok(Taken::Planned(exit));
     }
     let Environment { build, mut machine, threads: _ } = environment;
     // Hashing counts, too: a person waits for it.

@@ -30,6 +30,23 @@ pub(crate) struct TaskInputs {
     pub(crate) tasks: Vec<Task>,
 }
 
+impl TaskInputs {
+    /// What every model is asked, for people before anything runs; a line a task.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let of = |task: &Task| {
+            let items: usize = task.passages.iter().map(|passage| passage.questions.len()).sum();
+            let endings = |passage: &Passage| {
+                let all = passage.questions.iter().flat_map(|question| &question.endings);
+                all.map(|ending| ending.before.len() + ending.text.len()).sum::<usize>()
+            };
+            let bytes: usize = task.passages.iter().map(|passage| passage.text.len() + endings(passage)).sum();
+            let tokens = bytes as f64 / super::costs::CHARS_PER_TOKEN;
+            format!("{}: {items} items, about {tokens:.0} tokens of every model", task.name)
+        };
+        self.tasks.iter().map(of).collect()
+    }
+}
+
 /// Asks every model that was not asked to the end, and adds what came out to `run`; each is given to `save` before the next begins.
 ///
 /// # Errors
@@ -291,6 +308,12 @@ mod tests {
         assert_eq!(answered(&cut).len(), 1);
         asked(&mut cut, &inputs, 99);
         assert_eq!(cut.tasks, whole.tasks.map(|tasks| Tasks { results: tasks.results, ..tasks }));
+    }
+
+    #[test]
+    fn a_task_says_before_what_it_asks() {
+        // Three passages: 5, 10 and 15 bytes and a blank, each with endings of 4 and 14 bytes.
+        assert_eq!(inputs([3, 0]).in_words()[0], "first: 3 items, about 21 tokens of every model");
     }
 
     #[test]
