@@ -120,7 +120,11 @@ pub fn analyse(run: &Run) -> Analysis {
 
 fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
     let field = pareto::Field::of(run, series, models);
-    let timed = recommend::Timed { pp: pareto::first(run, Phase::Prefill), tg: pareto::first(run, Phase::Decode) };
+    let timed = recommend::Timed {
+        pp: pareto::first(run, Phase::Prefill),
+        tg: pareto::first(run, Phase::Decode),
+        energy: pareto::first_energy(run),
+    };
     let original = run.original().map(|original| &run.subjects[original]);
     let is_copy = |subject: &Subject| {
         let is_same = |o: &&Subject| subject.model.holds_the_bytes_of(&o.model) && subject.settings == o.settings;

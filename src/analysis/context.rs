@@ -1,6 +1,9 @@
 //! What the record says of the run itself, for whoever shows it: what was to be done, with what and on what, and what was decided.
 
-use crate::record::{Adaptation, Build, Machine, Plan, Resumed, Role, Run, Settings, Subject};
+use crate::{
+    record::{Adaptation, Build, Machine, Plan, Resumed, Role, Run, Settings, Subject},
+    stats,
+};
 
 /// The record but for what was measured, so that a report needs the analysis alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,11 +20,16 @@ pub(crate) struct Context {
     pub(crate) resumed: Vec<Resumed>,
     /// Rounds in which prompts were answered.
     pub(crate) prompt_rounds: usize,
+    /// Share of the machine's CPU time that other processes used, median over visits; `None` where nobody could look.
+    pub(crate) other_cpu_share: Option<f64>,
 }
 
 impl Context {
     pub(crate) fn of(run: &Run) -> Self {
+        let visits = run.rounds.iter().flat_map(|round| &round.visits);
+        let others: Vec<f64> = visits.filter_map(|visit| visit.conditions.other_cpu_share).collect();
         Self {
+            other_cpu_share: stats::median(&others).ok(),
             build: run.build.clone(),
             machine: run.machine.clone(),
             command: run.command.clone(),

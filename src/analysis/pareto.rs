@@ -29,6 +29,8 @@ pub enum Axis {
     Prompt,
     /// Memory where the weights lie: the device's where one computes, else the peak of resident memory.
     Memory,
+    /// Energy of a generated token. A respect only where energy is preferred.
+    Energy,
     /// Size of the file; counts where no memory was measured.
     File,
 }
@@ -79,7 +81,9 @@ impl Field {
         if prefers_quality && models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
             axes.push((Axis::Divergence, table(&|a, b| divergence(run, a, b))));
         }
+        let prefers_energy = run.constraints.as_ref().is_some_and(|c| c.prefer == Prefer::Energy);
         let timed = [
+            (Axis::Energy, first_energy(run).filter(|_| prefers_energy)),
             (Axis::Request, Some(MetricId::Request)),
             (Axis::Generation, first(run, Phase::Decode)),
             (Axis::Prompt, first(run, Phase::Prefill)),
@@ -121,6 +125,12 @@ impl Field {
 pub(super) fn first(run: &Run, phase: Phase) -> Option<MetricId> {
     let alone = run.plan.workloads.iter().filter(|w| w.kind.depth().is_some());
     alone.filter_map(|w| w.kind.metric()).find(|id| id.is_of(phase))
+}
+
+/// The energy by which models are held against each other: of a generated token, or else of a token of the prompt.
+pub(super) fn first_energy(run: &Run) -> Option<MetricId> {
+    let found = first(run, Phase::Decode).or_else(|| first(run, Phase::Prefill))?;
+    found.synthetic().map(|(phase, shape)| MetricId::Energy { phase, shape })
 }
 
 /// The memory that a model's weights take: a device's where one computes for it.

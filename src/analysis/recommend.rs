@@ -183,6 +183,7 @@ pub(super) struct Observation {
 pub(super) struct Timed {
     pub(super) pp: Option<MetricId>,
     pub(super) tg: Option<MetricId>,
+    pub(super) energy: Option<MetricId>,
 }
 
 /// What is known of a model.
@@ -194,6 +195,7 @@ pub(super) struct Candidate {
     request_s: Option<Observation>,
     pp_tps: Option<Observation>,
     tg_tps: Option<Observation>,
+    joules_a_token: Option<Observation>,
     /// Where its weights lie.
     memory_bytes: Option<Observation>,
     file_bytes: Option<f64>,
@@ -221,6 +223,7 @@ impl Candidate {
             request_s: metric(&MetricId::Request).filter(|_| alive),
             pp_tps: timed.pp.as_ref().and_then(metric).filter(|_| alive),
             tg_tps: timed.tg.as_ref().and_then(metric).filter(|_| alive),
+            joules_a_token: timed.energy.as_ref().and_then(metric).filter(|_| alive),
             memory_bytes: metric(weights).filter(|_| alive).map(|observed| Observation {
                 // What a device holds is read once, alone, in the probe: that is exact.
                 interval: observed
@@ -244,6 +247,7 @@ impl Candidate {
             Axis::Request => self.request_s,
             Axis::Generation => self.tg_tps,
             Axis::Prompt => self.pp_tps,
+            Axis::Energy => self.joules_a_token,
             Axis::Memory | Axis::File => self.size(axis),
         }
     }
@@ -266,6 +270,7 @@ pub(super) fn rule(run: &Run, field: &Field) -> Rule {
                 [Axis::Request, Axis::Generation, Axis::Prompt].into_iter().find(measured).unwrap_or(Axis::Request)
             }
             Prefer::Quality => Axis::Divergence,
+            Prefer::Energy => Axis::Energy,
             Prefer::Size if field.axes().any(|a| a == Axis::Memory) => Axis::Memory,
             Prefer::Size => Axis::File,
         },

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::device_memory::{self, DeviceUse};
 use crate::{
     metric::{self, Better, MetricId, Unit},
-    record::{CacheState, DeviceMemory, Load, MemorySeries, Protocol, Run, Sample, Visit, round_value},
+    record::{CacheState, DeviceMemory, Load, MemorySeries, Phase, Protocol, Run, Sample, Visit, round_value},
     stats,
     units::{NS_PER_S, tokens_per_second},
 };
@@ -129,6 +129,14 @@ fn measured(run: &Run, model: usize, id: MetricId) -> Option<Series> {
         MetricId::Load => load(run, model),
         MetricId::PeakMemory => series(run, model, id, |visit| peak_rss(run, visit)),
         MetricId::DeviceMemory => device_memory(run, model),
+        MetricId::Energy { phase, shape } => {
+            let work = match phase {
+                Phase::Prefill => MetricId::Prefill(*shape),
+                Phase::Decode => MetricId::Decode(*shape),
+            };
+            let index = run.plan.workload_of(&work)?;
+            series(run, model, id, |visit| joules_a_token(visit, index))
+        }
         MetricId::Category { category, phase } => {
             let (members, phase) = (members(run, category), *phase);
             let belongs = |s: &&Sample| s.phase == phase && members.contains(&s.workload);
@@ -208,6 +216,17 @@ fn synthetic(run: &Run, model: usize, index: usize, id: MetricId) -> Series {
     let warmups = visits(run, model).filter_map(|visit| visit.warmup.as_ref()).flat_map(|warmup| &warmup.samples);
     let timed = visits(run, model).flat_map(|visit| &visit.samples).chain(warmups);
     series.costing(total(timed.filter(|s| s.workload == index).map(|s| s.wall_ns)))
+}
+
+/// All that was counted over all tokens; `None` where one sample was not counted.
+fn joules_a_token(visit: &Visit, workload: usize) -> Option<f64> {
+    let mut own = visit.samples.iter().filter(|s| s.workload == workload).peekable();
+    own.peek()?;
+    let (tokens, uj) = own.try_fold((0_u64, 0_u64), |(tokens, uj), s| {
+        Some((tokens + u64::from(s.n_tokens), uj.saturating_add(s.energy_uj?)))
+    })?;
+    // A counter that did not move says that the work was too short for its steps, not that it was free.
+    (tokens > 0 && uj > 0).then(|| uj as f64 / 1e6 / tokens as f64)
 }
 
 fn load(run: &Run, model: usize) -> Series {

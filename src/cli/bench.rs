@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     event::{Event, Observer, Silent},
-    probe::{self, Monotonic},
+    probe::{self, Monotonic, nvml},
     prompts,
     record::{
         self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run,
@@ -236,6 +236,8 @@ pub(super) fn take(job: Job) -> Result<Taken> {
 
     let base = subjects.first().filter(|_| execution.script.is_none());
     machine.memory_bandwidth = base.and_then(|base| machine::memory_bandwidth(&plan, &base.subject.settings, &machine));
+    let times = execution.script.is_none() && !plan.workloads.is_empty();
+    machine.energy = times.then(|| machine::energy(&nvml::energy_meter(), &*clock));
     let devices = machine.devices.clone();
     let resume = ResumeState::new(&layout, &execution, &subjects, inputs);
     let run = Run {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::console::Exit;
 use crate::{
     engine::{self, Effect, LlamaEngine, LogMarks, QuantType, Script, ScriptedEngine},
-    probe::{self, Monotonic},
+    probe::{self, Monotonic, nvml},
     protocol,
     record::DeviceInfo,
     worker::{Host, Worker},
@@ -70,7 +70,7 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
     let mut output = output().context("take hold of the way back")?;
     match &args.job {
         WorkerJob::Serve { script: None } => {
-            let engine = LlamaEngine::start(Arc::new(Monotonic::start()))?;
+            let engine = LlamaEngine::start(Arc::new(Monotonic::start()))?.with_energy(nvml::energy_meter());
             Worker::new(Rc::new(engine), host(LlamaEngine::devices)).serve(&mut input, &mut output)?;
         }
         WorkerJob::Serve { script: Some(path) } => {

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     probe::{
         Clock,
+        energy::EnergyMeter,
         rpc::{self, RpcError},
     },
     record::{CacheType, Device, DeviceInfo, DeviceKind, FlashAttention, PromptForm, Sampling, Settings, Timing},
@@ -43,6 +44,8 @@ pub struct LlamaEngine {
     clock: Arc<dyn Clock>,
     /// The RPC servers whose devices ggml knows.
     servers: Mutex<BTreeSet<String>>,
+    /// What is read beside the clock, when something counts energy.
+    energy: Option<Arc<EnergyMeter>>,
 }
 
 impl LlamaEngine {
@@ -52,7 +55,12 @@ impl LlamaEngine {
     /// When it was started before in this process.
     pub fn start(clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let backend = LlamaBackend::init().map_err(|e| Error::Start { reason: e.to_string() })?;
-        Ok(Self { backend: Arc::new(backend), clock, servers: Mutex::default() })
+        Ok(Self { backend: Arc::new(backend), clock, servers: Mutex::default(), energy: None })
+    }
+
+    /// Reads these counters around whatever is timed.
+    pub(crate) fn with_energy(self, meter: EnergyMeter) -> Self {
+        Self { energy: (!meter.is_empty()).then(|| Arc::new(meter)), ..self }
     }
 
     /// Makes the devices of RPC servers known, each once. They are greeted first: ggml aborts where one does not answer.
@@ -139,6 +147,7 @@ impl Engine for LlamaEngine {
             clock: Arc::clone(&self.clock),
             settings: settings.clone(),
             model_ns,
+            energy: self.energy.clone(),
         }))
     }
 
@@ -364,6 +373,7 @@ struct LoadedModel {
     clock: Arc<dyn Clock>,
     settings: Settings,
     model_ns: u64,
+    energy: Option<Arc<EnergyMeter>>,
 }
 
 impl LoadedModel {
@@ -373,6 +383,7 @@ impl LoadedModel {
         Ok(Box::new(LlamaSession {
             context,
             clock: Arc::clone(&self.clock),
+            energy: self.energy.clone(),
             n_batch: self.settings.n_batch.max(1) as usize,
             sampler: LlamaSampler::greedy(),
             n_past: 0,
@@ -490,6 +501,7 @@ impl Model for LoadedModel {
 struct LlamaSession {
     context: OwningContext,
     clock: Arc<dyn Clock>,
+    energy: Option<Arc<EnergyMeter>>,
     n_batch: usize,
     sampler: LlamaSampler,
     /// Tokens in the cache of one sequence.
@@ -534,9 +546,13 @@ impl LlamaSession {
     /// Runs `work` between two readings of both clocks.
     fn timed(&mut self, n_tokens: usize, work: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<Timing, Error> {
         self.context.reset_timings();
+        // A token alone is shorter than a counter's steps, and reading them would stand between the tokens of an answer.
+        let meter = self.energy.clone().filter(|_| n_tokens > 1);
+        let before = meter.as_ref().map(|meter| meter.now(&*self.clock));
         let start = self.clock.now_ns();
         work(self)?;
         let wall_ns = self.clock.now_ns() - start;
+        let energy_uj = meter.zip(before).and_then(|(meter, before)| meter.used_uj(&before, &*self.clock));
         let native = self.context.timings();
         // The one-token tail of a prompt is booked as generation: only the sum is always right.
         let native_ms = native.t_p_eval_ms() + native.t_eval_ms();
@@ -544,6 +560,7 @@ impl LlamaSession {
             n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX),
             wall_ns,
             native_ns: (native_ms > 0.0).then(|| ns_of_ms(native_ms)),
+            energy_uj,
         })
     }
 }

@@ -14,7 +14,7 @@ use super::{
     noise::{Machine, Noise},
 };
 use crate::{
-    probe::{Clock, Virtual},
+    probe::{Clock, Virtual, energy::EnergyMeter},
     record::{PromptForm, Sampling, Settings, Stage, Timing},
     stats::SplitMix64,
 };
@@ -81,6 +81,7 @@ pub struct ScriptedEngine {
     script: Script,
     clock: Virtual,
     machine: Option<Rc<RefCell<Machine>>>,
+    energy: Option<Rc<EnergyMeter>>,
 }
 
 impl ScriptedEngine {
@@ -94,7 +95,13 @@ impl ScriptedEngine {
     #[must_use]
     pub fn on_clock(script: Script, clock: Virtual) -> Self {
         let machine = script.noise.as_ref().map(|noise| Rc::new(RefCell::new(Machine::new(noise.clone()))));
-        Self { script, clock, machine }
+        Self { script, clock, machine, energy: None }
+    }
+
+    /// Reads these counters around whatever is timed.
+    #[cfg(test)]
+    pub(crate) fn with_energy(self, meter: EnergyMeter) -> Self {
+        Self { energy: Some(Rc::new(meter)), ..self }
     }
 }
 
@@ -111,6 +118,7 @@ impl Engine for ScriptedEngine {
             script: script.clone(),
             clock: self.clock.clone(),
             machine: self.machine.clone(),
+            energy: self.energy.clone(),
             slowness: self.machine.as_ref().map_or(1.0, |machine| machine.borrow_mut().start_process()),
             spared: Cell::new(0),
         };
@@ -132,6 +140,7 @@ struct Process {
     script: ModelScript,
     clock: Virtual,
     machine: Option<Rc<RefCell<Machine>>>,
+    energy: Option<Rc<EnergyMeter>>,
     slowness: f64,
     /// How often the scripted failure was not due yet.
     spared: Cell<u32>,
@@ -179,8 +188,12 @@ impl Process {
     }
 
     fn time(&self, n_tokens: usize, ns_per_token: u64) -> Timing {
+        let before = self.energy.as_ref().map(|meter| meter.now(&self.clock));
         let wall_ns = self.pass(ns_per_token * n_tokens as u64);
-        Timing { n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX), wall_ns, native_ns: Some(wall_ns) }
+        let energy_uj =
+            self.energy.as_ref().zip(before).and_then(|(meter, before)| meter.used_uj(&before, &self.clock));
+        let n_tokens = u32::try_from(n_tokens).unwrap_or(u32::MAX);
+        Timing { n_tokens, wall_ns, native_ns: Some(wall_ns), energy_uj }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum MetricId {
     Overall,
     /// Time of one request: the prompt of the first primary prompt processing, then the answer of the first primary generation.
     Request,
+    /// Energy of a token of synthetic work: `energy_pp512`, `energy_tg128`.
+    Energy { phase: Phase, shape: Shape },
     /// Perplexity over the texts.
     Perplexity,
     /// Mean KLD from the original. A bound has another name, so that no script takes it for the value.
@@ -86,6 +88,9 @@ const DEPTH: &str = " @ d";
 /// Between a prompt and what is generated after it.
 const BOTH: &str = "+tg";
 
+/// Before the work whose energy it is.
+const ENERGY: &str = "energy_";
+
 impl Phase {
     const ALL: [Self; 2] = [Self::Prefill, Self::Decode];
 
@@ -111,6 +116,7 @@ impl MetricId {
             | Self::Category { .. }
             | Self::Overall
             | Self::Request
+            | Self::Energy { .. }
             | Self::Perplexity
             | Self::MeanKld { .. }
             | Self::P99Kld { .. }
@@ -152,6 +158,7 @@ impl fmt::Display for MetricId {
             Self::Category { category, phase } => write!(f, "{category}/{}", phase.name()),
             Self::Overall => f.write_str("all_workloads"),
             Self::Request => f.write_str("request"),
+            Self::Energy { phase, shape } => write!(f, "{ENERGY}{}{shape}", phase.name()),
             Self::Perplexity => f.write_str("ppl"),
             Self::MeanKld { of } => write!(f, "kld_mean{}", of.suffix()),
             Self::P99Kld { of } => write!(f, "kld_p99{}", of.suffix()),
@@ -184,6 +191,11 @@ impl FromStr for MetricId {
         if let Some((category, phase)) = text.rsplit_once('/') {
             let phase = Phase::ALL.into_iter().find(|own| own.name() == phase).ok_or(NoSuchMetric)?;
             return Ok(Self::Category { category: category.into(), phase });
+        }
+        if let Some(work) = text.strip_prefix(ENERGY) {
+            let timed: Self = work.parse()?;
+            let (phase, shape) = timed.synthetic().ok_or(NoSuchMetric)?;
+            return Ok(Self::Energy { phase, shape });
         }
         if let Some((prompt, answer)) = text.strip_prefix(Phase::Prefill.name()).and_then(|rest| rest.split_once(BOTH))
         {
@@ -287,7 +299,20 @@ mod tests {
 
     #[test]
     fn other_texts_name_no_metric() {
-        for text in ["", "pp", "pp5+tg", "pp+tg5", "pp5+tg5x8", "tg12a", "tg128 @ d", "pp512x", "short/xx", "speed"] {
+        for text in [
+            "",
+            "pp",
+            "energy_",
+            "energy_load",
+            "pp5+tg",
+            "pp+tg5",
+            "pp5+tg5x8",
+            "tg12a",
+            "tg128 @ d",
+            "pp512x",
+            "short/xx",
+            "speed",
+        ] {
             assert_eq!(text.parse::<MetricId>(), Err(NoSuchMetric), "{text}");
         }
     }

@@ -70,8 +70,8 @@ pub(crate) fn request(workloads: &[Workload]) -> Option<Request> {
     Some(Request { prefill: first(Phase::Prefill)?, decode: first(Phase::Decode)? })
 }
 
-/// Everything that work of this kind measures of a model, in the order people read it. Memory of a device is among it, whether there is
-/// one or not.
+/// Everything that work of this kind measures of a model, in the order people read it. Memory of a device and energy are among it, whether
+/// they can be read or not.
 pub(crate) fn of_workloads(workloads: &[Workload]) -> Vec<MetricId> {
     let mut all: Vec<MetricId> = Vec::new();
     let mut add = |id: MetricId| {
@@ -81,6 +81,10 @@ pub(crate) fn of_workloads(workloads: &[Workload]) -> Vec<MetricId> {
     };
     workloads.iter().filter_map(|w| w.kind.metric()).for_each(&mut add);
     [MetricId::Load, MetricId::PeakMemory, MetricId::DeviceMemory].into_iter().for_each(&mut add);
+    // Of one sequence at the least depth: elsewhere tokens that are not timed come between.
+    let alone = workloads.iter().filter(|w| is_primary(workloads, &w.kind) && w.kind.depth().is_some());
+    let energy = alone.filter_map(|w| w.kind.metric()?.synthetic());
+    energy.map(|(phase, shape)| MetricId::Energy { phase, shape }).for_each(&mut add);
     workloads.iter().filter_map(|w| w.kind.category()).flat_map(of_category).for_each(&mut add);
     if workloads.iter().filter(|w| is_primary(workloads, &w.kind)).count() > 1 {
         add(MetricId::Overall);
@@ -148,7 +152,17 @@ pub(crate) mod tests {
         let all: Vec<String> = of_workloads(&work).iter().map(ToString::to_string).collect();
         assert_eq!(
             all[8..],
-            ["load", "memory_peak", "device_memory", "short/pp", "short/tg", "all_workloads", "request"]
+            [
+                "load",
+                "memory_peak",
+                "device_memory",
+                "energy_pp512",
+                "energy_tg128",
+                "short/pp",
+                "short/tg",
+                "all_workloads",
+                "request"
+            ]
         );
         assert!(!of_workloads(&work[..1]).contains(&MetricId::Overall), "a line over one is no line over all");
         assert_eq!(id("tg128x8"), of_workloads(&work)[1]);

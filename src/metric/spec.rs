@@ -17,6 +17,9 @@ pub enum Unit {
     /// Bytes.
     #[serde(rename = "bytes")]
     Bytes,
+    /// Joules per token.
+    #[serde(rename = "J/token")]
+    JoulesPerToken,
     /// Perplexity.
     #[serde(rename = "ppl")]
     Perplexity,
@@ -35,6 +38,7 @@ impl Unit {
             Self::TokensPerSecond => "t/s",
             Self::Seconds => "s",
             Self::Bytes => "bytes",
+            Self::JoulesPerToken => "J/token",
             Self::Perplexity => "ppl",
             Self::Nats => "nats",
             Self::Fraction => "fraction",
@@ -64,6 +68,10 @@ pub enum Word {
     Smaller,
     /// Takes relevantly more memory.
     Larger,
+    /// Takes relevantly less energy.
+    UsesLessEnergy,
+    /// Takes relevantly more energy.
+    UsesMoreEnergy,
 }
 
 impl Word {
@@ -74,6 +82,8 @@ impl Word {
             Self::Slower => "slower",
             Self::Smaller => "smaller",
             Self::Larger => "larger",
+            Self::UsesLessEnergy => "uses_less_energy",
+            Self::UsesMoreEnergy => "uses_more_energy",
         }
     }
 
@@ -94,6 +104,8 @@ pub(crate) enum Family {
     Category,
     /// One line over all work, and the time of a request.
     Overall,
+    /// Energy of a token.
+    Energy,
     /// Read once, alone: a figure without uncertainty needs no verdict.
     Exact,
     /// What quantizing did to the output. It is compared by windows, not by rounds, and gets no verdict of this kind.
@@ -110,6 +122,7 @@ pub(crate) enum Section {
     Parallel,
     Memory,
     Load,
+    Energy,
     Quality,
     Prompts,
 }
@@ -227,6 +240,16 @@ impl MetricId {
                 section: Section::Speed,
                 more: Word::Slower,
                 less: Word::Faster,
+                column: None,
+                left_out: OWN_SECTION,
+            },
+            Self::Energy { .. } => MetricSpec {
+                unit: Unit::JoulesPerToken,
+                better: Better::Lower,
+                family: Family::Energy,
+                section: Section::Energy,
+                more: Word::UsesMoreEnergy,
+                less: Word::UsesLessEnergy,
                 column: None,
                 left_out: OWN_SECTION,
             },

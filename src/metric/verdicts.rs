@@ -17,6 +17,8 @@ pub struct Verdicts {
     pub depths: usize,
     /// Speed by category of prompts: every candidate's.
     pub categories: usize,
+    /// Energy of a token: every candidate's.
+    pub energy: usize,
     /// One line over all workloads, and the time of a request, of every candidate.
     pub overall: usize,
 }
@@ -43,6 +45,7 @@ impl Verdicts {
             Family::Primary => Some(&mut self.primary),
             Family::Depth => Some(&mut self.depths),
             Family::Category => Some(&mut self.categories),
+            Family::Energy => Some(&mut self.energy),
             Family::Overall => Some(&mut self.overall),
             Family::Exact | Family::Quality => None,
         }
@@ -68,7 +71,7 @@ mod tests {
     fn a_family_is_counted_for_every_candidate_and_adjusted_for_its_own_number() {
         let verdicts = Verdicts::of(&all_work(), 2);
         // pp512, tg128, pp512+tg128, pp512x8, tg128x8, load and peak memory; the first three at a depth; pp and tg of one category.
-        assert_eq!(verdicts, Verdicts { primary: 14, depths: 6, categories: 4, overall: 4 });
+        assert_eq!(verdicts, Verdicts { primary: 14, depths: 6, categories: 4, energy: 4, overall: 4 });
         assert!((verdicts.level(Family::Primary, 0.95) - (1.0 - 0.05 / 14.0)).abs() < 1e-12);
         assert!((verdicts.level(Family::Overall, 0.95) - 0.9875).abs() < 1e-12);
         assert!((verdicts.level(Family::Quality, 0.95) - 0.95).abs() < 1e-12);

@@ -88,7 +88,7 @@ impl fmt::Display for Unreadable {
 }
 
 /// A counter that only grows, until it begins again.
-pub(crate) trait EnergyCounter {
+pub(crate) trait EnergyCounter: Send + Sync {
     fn domain(&self) -> &EnergyDomain;
     /// Its count now, microjoules.
     fn now_uj(&self) -> Result<u64, Unreadable>;
@@ -141,6 +141,12 @@ pub(crate) struct EnergyMeter {
     absent: Vec<Unreadable>,
 }
 
+impl fmt::Debug for EnergyMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.counters.iter().map(|counter| counter.domain())).finish()
+    }
+}
+
 impl EnergyMeter {
     /// Those that sysfs shows below its root (`/sys`), and more of the caller's, as of NVIDIA's library.
     pub(crate) fn find(sysfs: &Path, more: Vec<Box<dyn EnergyCounter>>) -> Self {
@@ -181,6 +187,20 @@ impl EnergyMeter {
             at_ns: clock.now_ns(),
             counts_uj: self.counters.iter().map(|counter| counter.now_uj().ok()).collect(),
         }
+    }
+
+    /// What is counted, each once: what is a part of another is left out.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &EnergyDomain> {
+        self.counters.iter().map(|counter| counter.domain()).filter(|domain| !domain.is_part_of_another())
+    }
+
+    /// What all of them counted since, microjoules, each once; `None` where one could not be read, and where there is none.
+    pub(crate) fn used_uj(&self, before: &EnergyMoment, clock: &dyn Clock) -> Option<u64> {
+        let used = self.between(before, &self.now(clock));
+        let whole: Vec<u64> =
+            used.iter().filter(|used| !used.domain.is_part_of_another()).map(|used| used.used_uj).collect();
+        let all = self.domains().count();
+        (all > 0 && whole.len() == all).then(|| whole.into_iter().fold(0, u64::saturating_add))
     }
 
     /// What each domain used between two moments of this meter; without those whose counter could not be read at both.
@@ -380,6 +400,7 @@ mod tests {
         let joules: Vec<(EnergyDomain, f64)> = used.iter().map(|used| (used.domain.clone(), used.joules())).collect();
         assert_eq!(joules, [(package(0), 60.0), (dram(0), 2.0), (package(1), 40.0), (dram(1), 1.0)]);
         assert_eq!(used[0].watts(), Some(30.0));
+        assert_eq!(meter.used_uj(&before, &clock), Some(103_000_000));
         assert!(meter.absent().is_empty());
     }
 
@@ -394,6 +415,7 @@ mod tests {
         let domains: Vec<(String, bool)> =
             used.iter().map(|used| (used.domain.to_string(), used.domain.is_part_of_another())).collect();
         assert_eq!(domains, [("CPU package-0".into(), false), ("cores of package-0".into(), true)]);
+        assert_eq!(meter.domains().count(), 1, "a sum has the package alone");
         // A counter at rest used nothing, and no time has no power.
         assert_eq!((used[0].used_uj, used[0].watts()), (0, None));
     }

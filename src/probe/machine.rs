@@ -36,6 +36,7 @@ pub(crate) fn machine(devices: Vec<DeviceInfo>) -> Machine {
         memory_bandwidth: None,
         openmp_variables: None,
         rpc_servers: Vec::new(),
+        energy: None,
     }
 }
 

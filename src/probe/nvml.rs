@@ -1,7 +1,9 @@
 //! NVIDIA's management library, loaded at run time where a driver brings it: a GPU's energy, power, clocks, temperature, what slows it, and
 //! who holds its memory.
 
-use super::energy::{EnergyCounter, EnergyDomain, Unreadable};
+use std::path::Path;
+
+use super::energy::{EnergyCounter, EnergyDomain, EnergyMeter, Unreadable};
 
 /// A GPU as its driver sees it now. What the driver does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,7 +36,7 @@ fn pci_id_of(bus_id: &str) -> Option<String> {
 
 #[cfg(any(target_os = "linux", target_os = "windows"))]
 mod library {
-    use std::rc::Rc;
+    use std::sync::Arc;
 
     use nvml_wrapper::{
         Device, Nvml,
@@ -47,7 +49,7 @@ mod library {
     use super::{EnergyCounter, EnergyDomain, GpuState, Unreadable, pci_id_of};
 
     /// The library, when a driver brought it.
-    pub(crate) struct Gpus(Rc<Nvml>);
+    pub(crate) struct Gpus(Arc<Nvml>);
 
     impl Gpus {
         /// Loads it.
@@ -58,7 +60,7 @@ mod library {
                 if cfg!(target_os = "linux") { Nvml::builder().lib_path(versioned).init() } else { Err(error) }
             });
             match loaded {
-                Ok(library) => Ok(Self(Rc::new(library))),
+                Ok(library) => Ok(Self(Arc::new(library))),
                 Err(NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded) => {
                     Err(Unreadable::Absent("no driver of NVIDIA's".into()))
                 }
@@ -83,7 +85,7 @@ mod library {
         /// The energy counter of every GPU.
         pub(crate) fn energy_counters(&self) -> Vec<Box<dyn EnergyCounter>> {
             let counter = |(index, _, id)| -> Box<dyn EnergyCounter> {
-                Box::new(Counter { library: Rc::clone(&self.0), index, domain: EnergyDomain::Gpu { id } })
+                Box::new(Counter { library: Arc::clone(&self.0), index, domain: EnergyDomain::Gpu { id } })
             };
             self.devices().map(counter).collect()
         }
@@ -127,7 +129,7 @@ mod library {
     }
 
     struct Counter {
-        library: Rc<Nvml>,
+        library: Arc<Nvml>,
         index: u32,
         domain: EnergyDomain,
     }
@@ -189,6 +191,12 @@ mod library {
 }
 
 pub(crate) use library::Gpus;
+
+/// Every counter of energy on this machine.
+pub(crate) fn energy_meter() -> EnergyMeter {
+    let more = Gpus::load().as_ref().map_or_else(|_| Vec::new(), Gpus::energy_counters);
+    EnergyMeter::find(Path::new("/sys"), more)
+}
 
 #[cfg(test)]
 mod tests {

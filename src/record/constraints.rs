@@ -32,4 +32,6 @@ pub enum Prefer {
     Quality,
     /// The least memory, or the smallest file where no memory was measured.
     Size,
+    /// The least energy for a token.
+    Energy,
 }

@@ -46,6 +46,9 @@ pub struct Machine {
     /// Servers of llama.cpp's RPC that took part; empty without any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rpc_servers: Vec<RpcServer>,
+    /// What counts energy here; `None` in older records and where a script was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<EnergySources>,
 }
 
 impl Machine {
@@ -77,6 +80,19 @@ impl Machine {
             }
         }
     }
+}
+
+/// What counts energy on a machine, and what it counted while nothing of ours ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EnergySources {
+    /// What is counted, each once, in words.
+    pub counted: Vec<String>,
+    /// Why other things are not, in words.
+    pub absent: Vec<String>,
+    /// Power of all that is counted before the first round; `None` where nothing is.
+    pub idle_watts: Option<f64>,
+    /// How long that was watched.
+    pub idle_s: f64,
 }
 
 /// A server of llama.cpp's RPC, whose devices compute over a network.

@@ -35,7 +35,7 @@ pub(crate) use comparison::{
 };
 pub(crate) use constraints::{Constraints, Prefer};
 pub(crate) use error::{ReadError, WriteError};
-pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, Machine, MemoryBandwidth, RpcServer};
+pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, EnergySources, Machine, MemoryBandwidth, RpcServer};
 pub(crate) use model::{MadeFrom, ModelFacts, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
 pub(crate) use plan::WarmUpPolicy;

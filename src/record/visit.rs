@@ -167,6 +167,9 @@ pub struct Sample {
     pub native_ns: Option<u64>,
     /// Since the run began.
     pub at_ns: u64,
+    /// What all counters of energy counted meanwhile, microjoules, whoever caused it; absent where nothing counts, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_uj: Option<u64>,
 }
 
 /// How long an evaluation took, by both clocks.
@@ -178,6 +181,9 @@ pub struct Timing {
     pub wall_ns: u64,
     /// llama.cpp's own account, when it kept one.
     pub native_ns: Option<u64>,
+    /// What all counters of energy counted meanwhile, microjoules; absent where nothing counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_uj: Option<u64>,
 }
 
 /// The load of a model.

@@ -75,6 +75,8 @@ impl Scale {
             Unit::Bytes if largest.abs() >= 0.9995 * MIB => (MIB, "MiB"),
             Unit::Bytes if largest.abs() >= KIB => (KIB, "KiB"),
             Unit::Bytes => (1.0, "B"),
+            Unit::JoulesPerToken if largest.abs() < 0.9995 => (1e-3, "mJ/token"),
+            Unit::JoulesPerToken => (1.0, "J/token"),
             Unit::Perplexity => (1.0, ""),
             Unit::Nats => (1.0, "nats"),
             Unit::Fraction => (0.01, "%"),

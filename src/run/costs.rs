@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn timing(n_tokens: u32, wall_ns: u64) -> Timing {
-        Timing { n_tokens, wall_ns, native_ns: None }
+        Timing { n_tokens, wall_ns, native_ns: None, energy_uj: None }
     }
 
     #[test]

@@ -481,6 +481,7 @@ fn sample(workload: usize, phase: Phase, number: u32, timing: Timing, at_ns: u64
         wall_ns: timing.wall_ns,
         native_ns: timing.native_ns,
         at_ns,
+        energy_uj: timing.energy_uj,
     }
 }
 
@@ -491,6 +492,7 @@ fn joined(so_far: Option<Sample>, block: Sample) -> Sample {
         n_tokens: so_far.n_tokens + block.n_tokens,
         wall_ns: so_far.wall_ns + block.wall_ns,
         native_ns: so_far.native_ns.zip(block.native_ns).map(|(a, b)| a + b),
+        energy_uj: so_far.energy_uj.zip(block.energy_uj).map(|(a, b)| a + b),
         ..so_far
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn answer(held: &mut Held, clock: &dyn Clock, call: &Answer) -> Resul
     let mut next = session.sample();
     let ttft_ns = clock.now_ns() - start;
 
-    let mut decode = Timing { n_tokens: 0, wall_ns: 0, native_ns: Some(0) };
+    let mut decode = Timing { n_tokens: 0, wall_ns: 0, native_ns: Some(0), energy_uj: None };
     let (mut tokens, mut inter_token_ns, mut margins_nats) = (Vec::new(), Vec::new(), Vec::new());
     let ended = loop {
         if model.ends_generation(next) {

@@ -61,6 +61,7 @@ pub(super) fn prefill_decode(held: &mut Held, call: &PrefillDecode) -> Result<Ti
         n_tokens: prompt.n_tokens + answer.n_tokens,
         wall_ns: prompt.wall_ns + answer.wall_ns,
         native_ns: prompt.native_ns.zip(answer.native_ns).map(|(prompt, answer)| prompt + answer),
+        energy_uj: prompt.energy_uj.zip(answer.energy_uj).map(|(a, b)| a + b),
     })
 }
 

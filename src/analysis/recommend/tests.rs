@@ -17,6 +17,7 @@ fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Candidate {
         request_s: Some(observed(100.0 / tg, 2.0 / tg)),
         pp_tps: Some(observed(tg * 10.0, tg * 0.2)),
         tg_tps: Some(observed(tg, tg * 0.02)),
+        joules_a_token: None,
         memory_bytes: Some(observed(bytes, 1e6)),
         file_bytes: Some(bytes),
     }
@@ -58,6 +59,7 @@ fn rule_of(prefer: Prefer) -> Rule {
     let by = match prefer {
         Prefer::Speed => Axis::Request,
         Prefer::Quality => Axis::Divergence,
+        Prefer::Energy => Axis::Energy,
         Prefer::Size => Axis::Memory,
     };
     let max_kld_from = Source::Default;

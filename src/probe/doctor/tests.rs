@@ -41,6 +41,7 @@ fn machine() -> Machine {
         memory_bandwidth: None,
         openmp_variables: None,
         rpc_servers: Vec::new(),
+        energy: None,
     }
 }
 

@@ -32,7 +32,7 @@ impl Topic {
     fn of(row: &MetricRow) -> Option<Self> {
         match row.metric.spec().section {
             metric::Section::Speed | metric::Section::Depth | metric::Section::Parallel => Some(Self::Speed),
-            metric::Section::Load | metric::Section::Memory => Some(Self::Costs),
+            metric::Section::Load | metric::Section::Memory | metric::Section::Energy => Some(Self::Costs),
             metric::Section::Prompts => Some(Self::Prompts),
             metric::Section::Quality => Some(Self::Outputs),
             // A mean over different work is a ratio within a record, and has no value that records could share.

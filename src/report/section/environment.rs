@@ -3,10 +3,10 @@
 use super::{bandwidth, method, names};
 use crate::{
     analysis::{Analysis, Context},
-    record::{Arrangement, Budget, Model, Resumed, Subject},
+    record::{Arrangement, Budget, EnergySources, Model, Resumed, Subject},
     report::{
         document::Facts,
-        number::{UNKNOWN, bytes, count, fixed, percent},
+        number::{UNKNOWN, bytes, count, fixed, percent, sig3},
         text::{inert_line, shorten},
     },
     settings::{N_THREADS, Setting, Value},
@@ -64,8 +64,19 @@ fn machine(context: &Context) -> Vec<(&'static str, String)> {
     let variables = m.openmp_variables.iter().flatten().map(|(name, value)| format!("{name}={value}"));
     let variables: Vec<String> = variables.collect();
     rows.extend((!variables.is_empty()).then(|| ("OpenMP variables", variables.join(" "))));
+    rows.extend(m.energy.as_ref().map(|energy| ("Energy", counted(energy))));
     rows.extend(m.memory_bandwidth.as_ref().map(|b| ("Memory bandwidth", bandwidth::measured(b))));
     rows
+}
+
+/// What counts energy, or why nothing does.
+fn counted(EnergySources { counted, absent, idle_watts, .. }: &EnergySources) -> String {
+    let idle = idle_watts.map_or_else(String::new, |watts| format!("; {} W at rest", sig3(watts)));
+    if counted.is_empty() {
+        format!("{UNKNOWN}: {}", absent.join("; "))
+    } else {
+        format!("{}{idle}", counted.join(", "))
+    }
 }
 
 fn program(context: &Context) -> Vec<(&'static str, String)> {

@@ -3,6 +3,7 @@
 mod bandwidth;
 pub(crate) mod choice;
 mod depth;
+mod energy;
 pub(crate) mod environment;
 mod files;
 pub(crate) mod findings;
@@ -28,7 +29,7 @@ use crate::analysis::Analysis;
 type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
-const SECTIONS: [Make; 15] = [
+const SECTIONS: [Make; 16] = [
     choice::section,
     speed::section,
     depth::section,
@@ -37,6 +38,7 @@ const SECTIONS: [Make; 15] = [
     memory::section,
     |analysis| Ok(machines::section(analysis)),
     load::section,
+    energy::section,
     quality::section,
     |analysis| Ok(tasks::section(analysis)),
     prompts::section,

@@ -19,8 +19,16 @@ fn everything(of: KldOf) -> Run {
         }
         let wall_ns = 1_000_000_000 * (10 + visit.model as u64) + round % 3 * 1_000_000;
         let at_ns = visit.started_ns;
-        let sample =
-            |workload, phase| Sample { workload, phase, inner: 0, n_tokens: 512, wall_ns, native_ns: None, at_ns };
+        let sample = |workload, phase| Sample {
+            workload,
+            phase,
+            inner: 0,
+            n_tokens: 512,
+            wall_ns,
+            native_ns: None,
+            at_ns,
+            energy_uj: Some(wall_ns / 50),
+        };
         visit.generations.truncate(prompts);
         for (i, answer) in visit.generations.iter_mut().enumerate() {
             answer.workload = synthetic + i;
@@ -68,6 +76,7 @@ fn anchor(section: Section) -> Option<&'static str> {
         Section::Parallel => Some("together"),
         Section::Memory => Some("memory"),
         Section::Load => Some("load"),
+        Section::Energy => Some("energy"),
         Section::Quality => Some("quality"),
         Section::Prompts => Some("prompts"),
     }

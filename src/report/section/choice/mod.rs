@@ -1,6 +1,6 @@
 //! The recommendation: what to take, by which rule, and how each of the others stands.
 
-mod pareto;
+pub(super) mod pareto;
 
 use super::{
     metric::{scale, synthetic},
@@ -131,6 +131,7 @@ fn better_words(by: Axis) -> &'static str {
         Axis::Request | Axis::Generation | Axis::Prompt => "faster",
         Axis::Divergence => "closer to the original",
         Axis::Memory | Axis::File => "smaller",
+        Axis::Energy => "more frugal",
     }
 }
 
@@ -143,6 +144,7 @@ fn respect(axis: Axis) -> &'static str {
         Axis::Divergence => "divergence",
         Axis::Memory => "memory",
         Axis::File => "size",
+        Axis::Energy => "energy",
     }
 }
 
@@ -208,6 +210,7 @@ fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
                 Axis::Request | Axis::Generation | Axis::Prompt => ("speed", "quality or --prefer size"),
                 Axis::Divergence => ("divergence", "speed or --prefer size"),
                 Axis::Memory | Axis::File => ("size", "speed or --prefer quality"),
+                Axis::Energy => ("energy", "speed or --prefer size"),
             };
             format!("No recommendation: {what} was not measured in this run; --prefer {other} does without it.")
         }
@@ -239,6 +242,7 @@ fn rule(findings: &Findings) -> String {
         Axis::Divergence => "the least divergence (--prefer quality)",
         Axis::Memory => "the least memory (--prefer size)",
         Axis::File => "the smallest file (--prefer size)",
+        Axis::Energy => "the least energy for a token (--prefer energy)",
     };
     format!(
         "Rule: {}, each with its whole interval; not worse than another model within the limits in every respect; then {by}, and \
@@ -273,11 +277,15 @@ fn why(analysis: &Analysis, model: usize) -> String {
             }
             Axis::Divergence => format!("not distinguishably closer or farther than {chosen}, in a larger file"),
             Axis::Memory | Axis::File => format!("not relevantly smaller or larger than {chosen}"),
+            Axis::Energy => {
+                format!("not distinguishably more or less energy for a token than {chosen}, in a larger file")
+            }
         },
         Rank::Behind => match advice.rule.by {
             Axis::Request | Axis::Generation | Axis::Prompt => format!("slower than {chosen}"),
             Axis::Divergence => format!("diverges more than {chosen}"),
             Axis::Memory | Axis::File => format!("larger than {chosen}"),
+            Axis::Energy => format!("uses more energy than {chosen}"),
         },
         Rank::Dominated => format!("dominated by {}: nowhere better, somewhere worse", dominators()),
         Rank::OutsideLimits => format!("outside the limit ({})", broken(&[LimitCheck::Outside])),
@@ -371,6 +379,9 @@ fn axes(analysis: &Analysis, tg: Option<&MetricId>, by_memory: bool) -> Vec<Stri
     }
     if analysis.advice.rule.by == Axis::Request {
         all.push("request".to_owned());
+    }
+    if analysis.advice.rule.by == Axis::Energy {
+        all.push("energy of a token".to_owned());
     }
     all.extend(tg.map(|_| "generation".to_owned()));
     if analysis.models.iter().any(|m| m.metrics.iter().any(|metric| metric.id.is_of(Phase::Prefill))) {

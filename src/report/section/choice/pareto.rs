@@ -11,7 +11,7 @@ use crate::{
             canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, px, svg},
             plot::LEFT,
         },
-        number::{bytes, nats, quantity},
+        number::{Scale, bytes, nats},
         section::{metric::synthetic, names::name},
         text::shorten,
     },
@@ -37,11 +37,48 @@ struct Point {
     dominated: bool,
 }
 
+/// What divergence is drawn against.
+pub(crate) struct Across {
+    pub(crate) chart: &'static str,
+    /// The metric; `None` of the size of the file.
+    pub(crate) id: Option<MetricId>,
+    pub(crate) title: &'static str,
+    pub(crate) axis: String,
+    pub(crate) scale: Scale,
+    /// Where a point is better, in words.
+    pub(crate) better: &'static str,
+}
+
+/// Against the speed of generation, or the size of the file where there is none.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let tg = synthetic(analysis).into_iter().find(|id| id.is_of(Phase::Decode));
     let tg = tg.filter(|id| analysis.models.iter().any(|m| m.metric(id).is_some()));
-    let tg = tg.as_ref();
-    let points = points(analysis, tg);
+    let chart = "chart-pareto";
+    let across = match tg {
+        Some(id) => Across {
+            chart,
+            title: "Divergence, speed and size",
+            axis: format!("{id}, tokens a second"),
+            scale: Scale::of(Unit::TokensPerSecond, 1.0),
+            better: "up and right",
+            id: Some(id),
+        },
+        None => Across {
+            chart,
+            id: None,
+            title: "Divergence and size",
+            axis: "size of the file".to_owned(),
+            scale: Scale::of(Unit::Bytes, 1.0),
+            better: "up and left",
+        },
+    };
+    figure_across(analysis, &across)
+}
+
+/// Against anything.
+pub(crate) fn figure_across(analysis: &Analysis, across: &Across) -> Result<Option<Figure>, DrawError> {
+    let Across { chart, id, title, axis, scale, better } = across;
+    let points = points(analysis, id.as_ref());
     let candidates = || points.iter().filter(|p| !p.original);
     let klds = candidates().flat_map(|p| [Some(p.kld.value), p.kld.low, p.kld.high]).flatten();
     // The axis runs down: less divergence is higher.
@@ -53,24 +90,21 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         return Ok(None);
     }
     let x = Axis::up_to(most, (LEFT, RIGHT));
-    let (unit, axis) = match tg {
-        Some(id) => (Unit::TokensPerSecond, format!("{id}, tokens a second")),
-        None => (Unit::Bytes, "size of the file".to_owned()),
-    };
-    let title = match tg {
-        Some(_) => "Divergence, speed and size",
-        None => "Divergence and size",
-    };
-    let say = |p: &Point| format!("{}: {}, mean KLD {}", p.label, quantity(unit, p.x), nats(p.kld.value));
+    let said = |x: f64| if id.is_some() { format!("{} {}", scale.number(x), scale.suffix) } else { bytes(x) };
+    let say = |p: &Point| format!("{}: {}, mean KLD {}", p.label, said(p.x), nats(p.kld.value));
     let desc = points.iter().map(say).collect::<Vec<_>>().join("; ");
-    let svg = svg("chart-pareto", title, &desc, BOTTOM + FOOT, |canvas| {
+    let svg = svg(chart, title, &desc, BOTTOM + FOOT, |canvas| {
         grid_up(canvas, &y.decades(), RIGHT);
-        let label = |tick| if tg.is_some() { format!("{tick:.0}") } else { bytes(tick) };
+        let label = |tick: f64| match id {
+            Some(MetricId::Energy { .. }) => scale.number(tick),
+            Some(_) => format!("{tick:.0}"),
+            None => bytes(tick),
+        };
         grid_across(canvas, &x.ticks(round_steps(most, 6), label), TOP, BOTTOM);
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, ZERO), "0");
         canvas.line(Ink::Grid, (LEFT, ZERO), (RIGHT, ZERO), 1);
         canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, 8), "mean KLD, nats (less is higher)");
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, BOTTOM + 32), &axis);
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, BOTTOM + 32), axis);
         limit(canvas, &y, analysis.advice.rule.max_kld_nats);
         let at = |p: &Point| (x.at(p.x), if p.kld.value > 0.0 { y.at(p.kld.value) } else { ZERO });
         let chosen = match analysis.advice.choice {
@@ -85,12 +119,11 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         }
         labels(canvas, &points.iter().map(|p| (at(p), p)).collect::<Vec<_>>(), chosen, &x);
     })?;
-    let which = if tg.is_some() { "up and right" } else { "up and left" };
     let note = format!(
-        "Better is {which}. Area: size of the file. Lines: intervals. Hollow: dominated by another model. Ring: recommended. The \
+        "Better is {better}. Area: size of the file. Lines: intervals. Hollow: dominated by another model. Ring: recommended. The \
          original does not diverge from itself."
     );
-    Ok(Some(Figure { id: "chart-pareto".into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: (*chart).into(), title: (*title).into(), note, svg }))
 }
 
 fn points(analysis: &Analysis, tg: Option<&MetricId>) -> Vec<Point> {
