@@ -93,13 +93,11 @@ impl LogTail {
         Self(telling_lines(log, most))
     }
 
-    /// Of a process that gave up by itself: what llama.cpp gave as the reason, and its last line, which is printed past the log where an
-    /// assertion fails.
+    /// Of a process that gave up by itself: what llama.cpp gave as the reason, or else its last lines, where what is printed past the log
+    /// stands, as an assertion that fails is.
     fn dying(log: &str) -> Self {
-        let mut lines = telling_lines(log, LINES - 1);
-        let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        lines.extend(last.filter(|last| !lines.iter().any(|known| last.ends_with(known))).map(str::to_owned));
-        Self(lines)
+        let given = Self::telling(log, LINES);
+        if given.0.is_empty() { Self::last(log) } else { given }
     }
 
     /// The last lines of the log of one that was ended: none of them is the reason, but they say what it was at.

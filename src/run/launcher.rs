@@ -117,6 +117,8 @@ impl Process {
         command.args(arguments);
         // Where an assertion fails, ggml would start a debugger on the process, which takes seconds and buries the assertion's own line.
         command.env("GGML_NO_BACKTRACE", "1");
+        // Rust's runtime would bury its own line in the same way.
+        command.env("RUST_BACKTRACE", "0");
         // Ctrl-C in a terminal is for the parent: it decides whether the sample under way is finished.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
