@@ -100,9 +100,9 @@ fn devices(analysis: &Analysis) -> Option<Table> {
     let row = |(m, d): &(&ModelAnalysis, &DeviceUse)| {
         let shared = if d.is_unified { " (in the machine's memory)" } else { "" };
         let mut row = vec![Cell::text(name(m)), Cell::text(format!("{}{shared}", inert_line(&d.name)))];
-        row.push(Cell::maybe(d.fell_bytes.map(|b| b as f64), |b| scale.number(b), SILENT_DRIVER));
+        row.push(Cell::maybe(d.fell_bytes.map(|b| b as f64), |b| scale.number(b), "not told"));
         row.push(cell(d.account_bytes));
-        row.push(Cell::maybe(d.beyond_bytes().map(|b| b as f64), |b| scale.number(b), SILENT_DRIVER));
+        row.push(Cell::maybe(d.beyond_bytes().map(|b| b as f64), |b| scale.number(b), "not told"));
         row.extend([d.free_before_bytes, d.total_bytes].map(cell));
         row
     };
@@ -206,7 +206,7 @@ fn measured(m: &MemorySummary) -> f64 {
 fn legend(canvas: &mut Canvas<'_>, devices: bool) {
     let mut of_measured = vec![(Ink::Weights, "file-backed"), (Ink::Compute, "anonymous"), (Ink::Text, "expected")];
     if devices {
-        of_measured.insert(0, (Ink::Candidate, "on devices"));
+        of_measured.insert(0, (Ink::Context, "on devices"));
     }
     let items =
         [vec![(Ink::Weights, "weights"), (Ink::Context, "KV cache"), (Ink::Compute, "compute buffers")], of_measured];
@@ -241,7 +241,7 @@ fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: 
     };
     let of_devices = on_devices(m);
     if of_devices > 0.0 {
-        parts.insert(0, (Ink::Candidate, of_devices));
+        parts.insert(0, (Ink::Context, of_devices));
     }
     canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, y + 32), "measured");
     stack(canvas, &parts, y + 24, x);
