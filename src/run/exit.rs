@@ -216,7 +216,13 @@ mod tests {
     fn each_way_to_end_has_its_own_reason() {
         let assertion = "loading\nggml.c:1: GGML_ASSERT(n > 0) failed\n";
         for (raw, log, killer, expected, transient) in [
-            (6, assertion, Killer::Someone, "aborted (signal 6); last log lines: ggml.c:1: GGML_ASSERT", false),
+            (
+                6,
+                assertion,
+                Killer::Someone,
+                "aborted (signal 6); last log lines: loading | ggml.c:1: GGML_ASSERT",
+                false,
+            ),
             (6, "thread 'main' has overflowed its stack\n", Killer::Someone, "stack overflowed", false),
             (6, "memory allocation of 8 bytes failed\n", Killer::Someone, "refused the memory", false),
             (6, "ggml-rpc.cpp:1: Remote RPC server crashed or\n", Killer::Someone, "an RPC server went away", false),
