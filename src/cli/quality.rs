@@ -94,7 +94,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         bail!("--save-logits writes the windows of one text: name it with --text");
     }
     if let Some(file) = &logits {
-        std::fs::File::open(file).with_context(|| format!("read {}", file.display()))?;
+        check_logits(file)?;
     }
     // The header of a file to save says how many windows follow; the texts of one to read are not known.
     let precision = if save_logits.is_some() { 0.0 } else { plan.precision };
@@ -148,6 +148,17 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         layout: Layout::Folder,
         output,
     })
+}
+
+/// Refuses a logits file that can't be read, before any model is loaded.
+fn check_logits(path: &Path) -> Result<()> {
+    let read = || format!("read {}", path.display());
+    // To open a FIFO would be to wait for whoever writes to it.
+    if !path.metadata().with_context(read)?.is_file() {
+        bail!("{} is not a regular file", path.display());
+    }
+    std::fs::File::open(path).with_context(read)?;
+    Ok(())
 }
 
 /// Puts a reference file in the original's place: its windows of its texts, which must be among ours.
