@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::{
     cache, checks,
-    console::{Exit, print_text},
+    console::{Exit, Misused, print_text},
     fetch, interrupt,
     machine::{self, Environment},
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
@@ -101,9 +101,8 @@ pub(super) fn compare_models(
     let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     if quantized.is_empty() && variants.all().len() < 2 {
-        bail!(
-            "there is nothing to compare {original} with: name another file, or several values of a setting, such as -fa 0,1"
-        );
+        let words = "name another file, or several values of a setting, such as -fa 0,1";
+        return Err(Misused(format!("there is nothing to compare {original} with: {words}")).into());
     }
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, Role::Original, execution.downloads(), observer(&output.results).as_mut());

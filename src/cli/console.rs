@@ -53,6 +53,7 @@ pub(super) fn finish(result: Result<Exit>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Misused>() => usage_error(&error.to_string()).into(),
         Err(error) => {
             eprint_error(&error_chain(&error));
             Exit::Failed.into()
@@ -78,6 +79,11 @@ pub(super) fn error_chain(error: &anyhow::Error) -> String {
     }
     words
 }
+
+/// What a command line asks that clap could not know to be wrong, found below the command itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Misused(pub(super) String);
 
 /// Refuses a command line that clap could not know to be wrong.
 pub(super) fn usage_error(error: &str) -> Exit {
