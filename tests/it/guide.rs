@@ -252,8 +252,8 @@ fn every_line_of_the_guide_works_and_leaves_what_it_promises() {
     for device in ["cuda", "mps"] {
         let line =
             format!("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./quantized-model --device {device}");
-        let Output { status, stdout, .. } = desk.sh(&line);
-        let said = String::from_utf8_lossy(&stdout);
+        let Output { status, stdout, stderr } = desk.sh(&line);
+        let said = [stdout, stderr].map(|out| String::from_utf8_lossy(&out).into_owned()).concat();
         assert!(status.success() || said.contains("device"), "{line}: {said}");
     }
 }

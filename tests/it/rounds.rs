@@ -82,8 +82,10 @@ fn elapsed_s(record: &Value) -> f64 {
 fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand() {
     // A sample takes a tenth of a second on an idle machine, a load less.
     const SAMPLE_S: f64 = 2.0;
-    for (budget_s, words, rounds) in [(1, "1 s", ""), (3, "3 s", ""), (600, "10 min", "--rounds 6")] {
-        let is_quick_look = rounds.is_empty();
+    // What 3 s give depends on the machine; the words and the record agree on it.
+    for (budget_s, words, rounds, is_quick_look) in
+        [(1, "1 s", "", Some(true)), (3, "3 s", "", None), (600, "10 min", "--rounds 6", Some(false))]
+    {
         let line = format!(
             "compare {{pocket}} --prompts none --pp 512 --tg 128 {rounds} --budget {budget_s}s --out out --json out.json"
         );
@@ -93,10 +95,11 @@ fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand(
         assert!(took_s <= f64::from(budget_s) + SAMPLE_S, "{budget_s} s: {took_s}");
         let told = [format!("of the {words} allowed (--budget)"), format!("it ends after {words}")];
         assert!(told.iter().any(|words| ran.stderr.contains(words)), "{}", ran.stderr);
-        assert_eq!(ran.stderr.contains("a quick look, without intervals"), is_quick_look, "{}", ran.stderr);
+        let said_quick = ran.stderr.contains("a quick look, without intervals");
+        assert!(is_quick_look.is_none_or(|expected| expected == said_quick), "{budget_s} s: {}", ran.stderr);
         let analysis = ran.json("out.json");
-        assert_eq!((&analysis["quick"], &analysis["time"]["asked_s"]), (&is_quick_look.into(), &budget_s.into()));
-        if !is_quick_look {
+        assert_eq!((&analysis["quick"], &analysis["time"]["asked_s"]), (&said_quick.into(), &budget_s.into()));
+        if !said_quick {
             assert!(analysis["time"]["planned"]["rounds_ns"].as_u64().unwrap() > 0);
             assert!(analysis["time"]["taken"]["probe_ns"].as_u64().unwrap() > 0);
         }

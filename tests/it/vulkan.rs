@@ -106,10 +106,7 @@ fn the_device_is_listed_with_its_memory_and_can_be_asked_for() {
 
     let other = lavapipe(&format!("compare {{pocket}} {{pocket}} --device cuda {SHORT}")).run();
     assert_eq!(other.code, 1, "{}", other.stderr);
-    let failed = &other.json("out/run.json")["subjects"][0]["outcome"]["failed"];
-    let reason = failed["reason"].as_str().unwrap();
-    assert_eq!(failed["stage"], "load");
-    assert!(reason.contains("no CUDA device") && reason.contains("Vulkan0"), "{reason}");
+    assert!(other.stderr.contains("no CUDA device") && other.stderr.contains("Vulkan0"), "{}", other.stderr);
 }
 
 #[test]
