@@ -17,7 +17,7 @@ mod quality;
 mod record;
 #[path = "../../src/report/mod.rs"]
 mod report;
-#[path = "../../src/settings.rs"]
+#[path = "../../src/settings/mod.rs"]
 mod settings;
 #[path = "../../src/stats/mod.rs"]
 mod stats;
