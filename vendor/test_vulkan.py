@@ -59,6 +59,18 @@ class Packages(unittest.TestCase):
         with self.assertRaisesRegex(pins.Unavailable, "did not bring glslc"):
             self.run_install([False] * 6, [0, 0, 0])
 
+    def test_without_packages_it_fails_unless_it_may_say_so_alone(self):
+        def refuse():
+            raise pins.Unavailable("no lists")
+
+        with mock.patch.object(vulkan, "install", refuse), mock.patch.object(vulkan, "missing", lambda: ["glslc"]), \
+                mock.patch.object(vulkan, "timed", self.fail):
+            with mock.patch.dict(os.environ, {"VULKAN_TESTED": ""}), self.assertRaisesRegex(SystemExit, "without glslc"):
+                vulkan.main([])
+            with mock.patch.dict(os.environ, {"VULKAN_TESTED": "where-possible"}), mock.patch("builtins.print") as said:
+                vulkan.main([])
+            self.assertIn("NOT TESTED", said.call_args.args[0])
+
     def test_each_package_can_be_looked_for(self):
         for package, found in vulkan.NEEDED.items():
             where = found()

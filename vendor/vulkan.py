@@ -1,6 +1,7 @@
 """Builds this program with llama.cpp's Vulkan backend and tests it on Mesa's software driver, lavapipe. No GPU is needed.
 
-Installs what is missing with apt-get, as root or with a sudo that asks for no password. Builds into target/vulkan, so that the build
+Installs what is missing with apt-get, as root or with a sudo that asks for no password. Where that fails so does this, unless
+VULKAN_TESTED is `where-possible`: then it says loudly that nothing was tested. Builds into target/vulkan, so that the build
 without Vulkan stays. Prints how long each step took.
 """
 
@@ -98,10 +99,14 @@ def main(words):
         install()
         print(f"test-vulkan: packages: {time.monotonic() - began:.0f} s", flush=True)
     except pins.Unavailable as reason:
-        sys.exit(
-            f"error: the Vulkan backend cannot be built and tested here without {', '.join(missing())}\n  not installed: {reason}\n"
+        told = (
+            f"the Vulkan backend cannot be built and tested here without {', '.join(missing())}\n  not installed: {reason}\n"
             f"  by hand: apt-get install {' '.join(NEEDED)} (Debian, Ubuntu)"
         )
+        if os.environ.get("VULKAN_TESTED") == "where-possible":
+            print(f"test-vulkan: NOT TESTED: {told}", flush=True)
+            return
+        sys.exit(f"error: {told}")
     version = header_version((include_folder() / CORE).read_text(encoding="utf-8"))
     environment = dict(os.environ, **variables(version))
     cargo = [os.environ.get("CARGO", "cargo"), "test", "--release", "--locked", "--features", "vulkan", "--target-dir", str(TARGET), "--test", "it"]
