@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     prompts,
-    quality::reference_file,
+    quality::reference_file::{self, ReferenceHeader},
     record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Reference, Role, Sampling, TextPlan},
     run::quality::{Inputs, StoredReference},
     text::printable,
@@ -83,8 +83,8 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     } = args;
     let tasks = task.into_inputs(execution.seed)?;
     // Its windows are the file's, and what texts there are depends on their length.
-    let n_ctx = reference.as_deref().and_then(|path| reference_file::read(path).ok()).map(|(header, _)| header.n_ctx);
-    let quality = QualityArgs { ctx: n_ctx.unwrap_or(quality.ctx), ..quality };
+    let reference = reference.map(|path| read_reference(&path).map(|header| (path, header))).transpose()?;
+    let quality = QualityArgs { ctx: reference.as_ref().map_or(quality.ctx, |(_, header)| header.n_ctx), ..quality };
     let OutputComparison { plan, inputs } =
         quality.into_plan(Texts { defaults: prompts::documents, quick, most_windows: None })?;
     if (logits.is_some() || reference.is_some()) && plan.memory == QualityMemory::Cached {
@@ -104,8 +104,8 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     });
     let mut quality = QualityPlan { texts, precision, ..plan };
     let mut inputs = Inputs { logits, save_logits, tasks, ..inputs };
-    if let Some(path) = &reference {
-        stand_in(path, &mut quality, &mut inputs)?;
+    if let Some((path, header)) = reference {
+        stand_in(&path, header, &mut quality, &mut inputs)?;
     }
     // No rounds, so nothing else that is typed for them.
     let precision = PrecisionArgs { confidence, quick, ..PrecisionArgs::defaults()? };
@@ -161,18 +161,27 @@ fn check_logits(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The header of a reference file, once for all that depends on it: its checksum is over the whole file.
+fn read_reference(path: &Path) -> Result<ReferenceHeader> {
+    let (header, _) = reference_file::read(path).map_err(|error| refused(path, &error))?;
+    Ok(header)
+}
+
+fn refused(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
+    anyhow!("the reference file {}: {error}", path.display())
+}
+
 /// Puts a reference file in the original's place: its windows of its texts, which must be among ours.
-fn stand_in(path: &Path, plan: &mut QualityPlan, inputs: &mut Inputs) -> Result<()> {
-    let refused = |error: &dyn std::fmt::Display| anyhow!("the reference file {}: {error}", path.display());
-    let (header, _) = reference_file::read(path).map_err(|error| refused(&error))?;
+fn stand_in(path: &Path, header: ReferenceHeader, plan: &mut QualityPlan, inputs: &mut Inputs) -> Result<()> {
     let body = |text: &TextPlan| {
         let ours = plan.texts.iter().position(|own| own.sha256.is_some() && own.sha256 == text.sha256);
         let missing = || {
-            refused(&format!(
+            let made = format!(
                 "it was made of the text {}, and no text here is the same; use the version that made it, {}, or --text",
                 printable(&text.name),
                 printable(&header.program)
-            ))
+            );
+            refused(path, &made)
         };
         ours.and_then(|at| inputs.texts.get(at)).cloned().ok_or_else(missing)
     };
