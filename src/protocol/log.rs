@@ -1,6 +1,6 @@
 //! What a worker's log says, all of which llama.cpp wrote: the sizes of its buffers, and why it failed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use crate::{record::Buffer, units::MIB};
 
@@ -78,6 +78,8 @@ pub(crate) fn quantized_bytes(log: &str) -> Option<u64> {
 pub(crate) const ERROR: &str = "[error] ";
 /// The same before a warning; other lines have nothing before them.
 pub(crate) const WARNING: &str = "[warning] ";
+/// How files of ggml's source end.
+const SOURCES: [&str; 8] = ["c", "cpp", "h", "hpp", "cu", "cuh", "m", "mm"];
 
 /// What llama.cpp itself gave as errors, or else as warnings: the last `most`, each once, without the function that says it.
 pub(crate) fn telling_lines(log: &str, most: usize) -> Vec<String> {
@@ -90,9 +92,29 @@ pub(crate) fn telling_lines(log: &str, most: usize) -> Vec<String> {
     )
 }
 
+/// What a process that gave up said of it: the last `most` of llama.cpp's errors and of what ggml prints past its log as it aborts.
+/// A warning is none of these: most often it was given long before.
+pub(crate) fn dying_lines(log: &str, most: usize) -> Vec<String> {
+    let mut lines = each_once(log.lines().filter_map(|line| line.strip_prefix(ERROR).or_else(|| abort(line))));
+    lines.drain(..lines.len().saturating_sub(most));
+    lines
+}
+
+/// A line that begins with a place in C or C++, as an assertion that fails does: `ggml.c:12: GGML_ASSERT(n > 0) failed`.
+fn abort(line: &str) -> Option<&str> {
+    let (place, _) = line.split_once(": ")?;
+    let (file, number) = place.rsplit_once(':')?;
+    let is_source = Path::new(file).extension().is_some_and(|kind| SOURCES.iter().any(|source| kind == *source));
+    (is_source && number.parse::<u32>().is_ok()).then_some(line)
+}
+
 fn of_level(log: &str, level: &str) -> Vec<String> {
+    each_once(log.lines().filter_map(|line| line.strip_prefix(level)))
+}
+
+fn each_once<'a>(said: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for line in log.lines().filter_map(|line| line.strip_prefix(level)).map(without_function) {
+    for line in said.map(without_function) {
         // Rules above and below a message say nothing.
         if line.chars().any(char::is_alphanumeric) && !lines.iter().any(|known| known == line) {
             lines.push(line.to_owned());
@@ -157,5 +179,13 @@ sched_reserve:        CPU compute buffer size =    10.00 MiB
             ["bad"]
         );
         assert!(telling_lines("error: failed\nunable, not found\n", 2).is_empty(), "no level, no cause");
+    }
+
+    #[test]
+    fn what_a_process_dies_of_is_no_warning() {
+        let log = "[error] alloc_buffer: no room\n[warning] llama_context: too long\nsrc/ggml-backend.cpp:1081: tensor in a buffer\nthread 12\n";
+        assert_eq!(dying_lines(log, 3), ["no room", "src/ggml-backend.cpp:1081: tensor in a buffer"]);
+        assert_eq!(dying_lines(log, 1), ["src/ggml-backend.cpp:1081: tensor in a buffer"]);
+        assert!(dying_lines("[warning] bad\nmodel.cpp: 12: x\nC:12: y\nload.c:a: z\n", 3).is_empty());
     }
 }

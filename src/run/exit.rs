@@ -5,7 +5,12 @@ use std::{fmt, io, process::ExitStatus};
 use thiserror::Error;
 
 use super::timeout::Timeout;
-use crate::{probe::Killer, protocol::telling_lines, record::Stage, units::MIB};
+use crate::{
+    probe::Killer,
+    protocol::{dying_lines, telling_lines},
+    record::Stage,
+    units::MIB,
+};
 
 /// Lines of a log that are kept: an assertion, and what led to it.
 const LINES: usize = 3;
@@ -93,10 +98,9 @@ impl LogTail {
         Self(telling_lines(log, most))
     }
 
-    /// Of a process that gave up by itself: what llama.cpp gave as the reason, or else its last lines, where what is printed past the log
-    /// stands, as an assertion that fails is.
+    /// Of a process that gave up by itself: what it gave as the reason, or else its last lines, where what C++ or Rust printed stands.
     fn dying(log: &str) -> Self {
-        let given = Self::telling(log, LINES);
+        let given = Self(dying_lines(log, LINES));
         if given.0.is_empty() { Self::last(log) } else { given }
     }
 
@@ -216,13 +220,7 @@ mod tests {
     fn each_way_to_end_has_its_own_reason() {
         let assertion = "loading\nggml.c:1: GGML_ASSERT(n > 0) failed\n";
         for (raw, log, killer, expected, transient) in [
-            (
-                6,
-                assertion,
-                Killer::Someone,
-                "aborted (signal 6); last log lines: loading | ggml.c:1: GGML_ASSERT",
-                false,
-            ),
+            (6, assertion, Killer::Someone, "aborted (signal 6); last log lines: ggml.c:1: GGML_ASSERT", false),
             (6, "thread 'main' has overflowed its stack\n", Killer::Someone, "stack overflowed", false),
             (6, "memory allocation of 8 bytes failed\n", Killer::Someone, "refused the memory", false),
             (6, "ggml-rpc.cpp:1: Remote RPC server crashed or\n", Killer::Someone, "an RPC server went away", false),
