@@ -131,6 +131,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let mut subjects = subjects::find(sources.clone(), &variants);
     let request = QuantizeRequest { types: &types, n_threads: variants.base().n_threads, allow_requantize };
     if execution.dry_run {
+        session::check_place(&output.place(&Layout::Folder), output.replace)?;
         let made = Checkpoints::planned(subjects.first(), &request, keep.as_deref());
         let exit = show_plan(subjects, &plan, &environment, made.as_ref().ok(), execution.force)?;
         return made.map(|_| exit);
@@ -141,7 +142,8 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
     let made = Checkpoints::planned(subjects.first(), &request, keep.as_deref())?;
     observer(&output.results).on(Event::Note { words: &format!("To be made: {}", made.words()) });
     let output = output.settled();
-    Outputs::open(&Layout::Folder, output.out.clone(), &output.results)?;
+    let outputs = Outputs::open(&Layout::Folder, output.out.clone(), &output.results)?;
+    session::check_place(&outputs, output.replace)?;
     let folder = CheckpointDir::open(keep.as_deref())?;
     let sources = quantize::make(&folder, &sources[0], &request, observer(&output.results).as_mut())?;
     let subjects = subjects::find(sources, &variants);
@@ -213,6 +215,7 @@ pub(super) fn show_plan(
 pub(super) fn take(job: Job) -> Result<Taken> {
     let Job { purpose, plan, mut subjects, inputs, constraints, execution, environment, layout, output } = job;
     if execution.dry_run {
+        session::check_place(&output.place(&layout), output.replace)?;
         let exit = show_plan(subjects, &plan, &environment, None, execution.force)?;
         let tasks = inputs.tasks.in_words().join("\n  ");
         if !tasks.is_empty() {
@@ -226,7 +229,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     prepared(&mut subjects, &plan, &machine, &build, execution.force);
     checks::refuse(&subjects, &plan, execution.force)?;
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
-    let mut journal = session::claim(&outputs)?;
+    let mut journal = session::claim(&outputs, output.replace)?;
     let mut observer = observer(&output.results);
     if let Some(words) = preview::time_of_many(&subjects, &plan) {
         observer.on(Event::Note { words: &words });

@@ -12,6 +12,7 @@ use super::{
     options::{MeasureArgs, Request, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs},
     quantize::{self, CheckpointDir, Checkpoints, QuantizeRequest},
+    session,
     subjects::{self, Recipe, Source},
 };
 use crate::{prompts, record::Purpose};
@@ -49,6 +50,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let source = Source { recipe: Some(Recipe::Bundled), ..Source::found(&original.display().to_string()) };
     let request = QuantizeRequest { types: &types, n_threads: variants.base().n_threads, allow_requantize: false };
     if execution.dry_run {
+        session::check_place(&output.place(&Layout::Folder), output.replace)?;
         let subjects = subjects::find(vec![source], &variants);
         let made = Checkpoints::planned(subjects.first(), &request, None)?;
         return bench::show_plan(subjects, &plan, &environment, Some(&made), execution.force);

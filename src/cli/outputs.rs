@@ -38,13 +38,38 @@ pub(super) struct OutputArgs {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(super) out: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) replace: ReplaceArgs,
+    #[command(flatten)]
     pub(super) results: ResultArgs,
+}
+
+/// What becomes of results that are already where new ones are to go.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct ReplaceArgs {
+    /// Replace what an earlier run left in the same place
+    #[arg(long, help_heading = "Output")]
+    pub(super) overwrite: bool,
+}
+
+impl ReplaceArgs {
+    /// Refuses a file that would be replaced without a word.
+    pub(super) fn check_file(self, path: &Path, option: &str) -> Result<()> {
+        if !self.overwrite && path.is_file() {
+            bail!("{} is there already: choose another {option}, or replace it with --overwrite", path.display());
+        }
+        Ok(())
+    }
 }
 
 impl OutputArgs {
     /// With its folder named, which by default is named after the time.
     pub(super) fn settled(self) -> Self {
         Self { out: Some(self.out.unwrap_or_else(default_folder)), ..self }
+    }
+
+    /// Where results would go; nothing is made there.
+    pub(super) fn place(&self, layout: &Layout) -> Outputs {
+        Outputs::of(layout, || self.out.clone().unwrap_or_else(default_folder))
     }
 }
 
@@ -110,6 +135,8 @@ impl ResultArgs {
 pub(super) struct Outputs {
     record: PathBuf,
     reports: Vec<(PathBuf, Format)>,
+    /// The option that names another place.
+    option: &'static str,
 }
 
 impl Outputs {
@@ -117,7 +144,7 @@ impl Outputs {
     pub(super) fn open(layout: &Layout, out: Option<PathBuf>, results: &ResultArgs) -> Result<Self> {
         let folder = || out.unwrap_or_else(default_folder);
         let outputs = Self::of(layout, folder);
-        let option = if *layout == Layout::Folder { "--out" } else { "--output" };
+        let option = outputs.option;
         let reports = outputs.reports.iter().map(|(path, _)| path);
         for path in std::iter::once(&outputs.record).chain(reports) {
             let folder = folder_of(path);
@@ -134,12 +161,17 @@ impl Outputs {
     pub(super) fn of(layout: &Layout, folder: impl FnOnce() -> PathBuf) -> Self {
         if let Layout::Files { record, report } = layout {
             let reports = report.iter().map(|path| (path.clone(), Format::Html)).collect();
-            return Self { record: record.clone(), reports };
+            return Self { record: record.clone(), reports, option: "--output" };
         }
         let folder = folder();
         let standard = [("report.html", Format::Html), ("report.md", Format::Md), ("summary.csv", Format::Csv)];
         let reports = standard.map(|(name, format)| (folder.join(name), format)).into();
-        Self { record: folder.join("run.json"), reports }
+        Self { record: folder.join("run.json"), reports, option: "--out" }
+    }
+
+    /// What to do where this place is taken.
+    pub(super) fn choose(&self) -> String {
+        format!("choose another {}", self.option)
     }
 
     /// The record.

@@ -96,6 +96,9 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     if let Some(file) = &logits {
         check_logits(file)?;
     }
+    if let Some(file) = &save_logits {
+        output.replace.check_file(file, "--save-logits")?;
+    }
     // The header of a file to save says how many windows follow; the texts of one to read are not known.
     let precision = if save_logits.is_some() { 0.0 } else { plan.precision };
     let texts = logits.as_deref().map_or(plan.texts, |file| {

@@ -16,7 +16,7 @@ use super::{
         precision::{PrecisionArgs, Scale},
         quality::{OutputComparison, QualityArgs, Texts},
     },
-    outputs::{Layout, OutputArgs, ResultArgs},
+    outputs::{Layout, OutputArgs, ReplaceArgs, ResultArgs},
     subjects,
 };
 use crate::{
@@ -34,6 +34,8 @@ pub(super) struct ReferenceArgs {
     /// The file to write
     #[arg(long, value_name = "FILE.gbref")]
     out: PathBuf,
+    #[command(flatten)]
+    replace: ReplaceArgs,
     /// Tokens kept at each position
     #[arg(long, default_value_t = DEFAULT_TOP_K, value_name = "N")]
     top_k: usize,
@@ -53,10 +55,11 @@ pub(super) struct ReferenceArgs {
 }
 
 pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
-    let ReferenceArgs { original, out, top_k, ctx, text, max_windows, execution, engine } = args;
+    let ReferenceArgs { original, out, replace, top_k, ctx, text, max_windows, execution, engine } = args;
     // One window of each keeps the file of a large vocabulary under 40 MB.
     let documents = text.is_empty().then(|| prompts::documents().len());
     check_folder(&out)?;
+    replace.check_file(&out, "--out")?;
     let quality = QualityArgs {
         ctx,
         text,
@@ -97,7 +100,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         execution,
         environment,
         layout: Layout::Folder,
-        output: OutputArgs { out: Some(folder.path().join("run")), results },
+        output: OutputArgs { out: Some(folder.path().join("run")), replace, results },
     })?;
     let finished = match taken {
         Taken::Finished(finished) => finished,

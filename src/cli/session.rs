@@ -17,7 +17,7 @@ use super::{
     judge::Referee,
     machine,
     options::execution::ExecutionArgs,
-    outputs::{Layout, Outputs, ResultArgs, Stdout},
+    outputs::{Layout, Outputs, ReplaceArgs, ResultArgs, Stdout},
     past_speeds,
     subjects::{Found, Recipe},
 };
@@ -26,14 +26,15 @@ use crate::{
     event::Observer,
     probe::Clock,
     record::{
-        self, DeviceInfo, Ended, Outcome, Run, WriteError,
-        journal::{Entry, JournalFile},
+        self, CandidateQuality, DeviceInfo, Ended, Outcome, ReadError, Run, WriteError,
+        journal::{Entry, Journal, JournalFile},
     },
     report::RunReport,
     run::{
         self, Bench, Part, Save, WithoutOriginal,
         quality::{Inputs, StoredReference},
     },
+    text::printable,
 };
 
 /// What going on with a run takes besides its record. The paths are absolute: the journal keeps them, and is not published.
@@ -113,22 +114,63 @@ fn absolute(path: &Path) -> PathBuf {
     PathBuf::from(absolute.to_string_lossy().into_owned())
 }
 
-/// Takes hold of the place where results go. What another run left there unfinished is not written over.
-pub(super) fn claim(outputs: &Outputs) -> Result<JournalFile> {
+/// Takes hold of the place where results go. What another run left there is not written over, unless the person said so.
+pub(super) fn claim(outputs: &Outputs, replace: ReplaceArgs) -> Result<JournalFile> {
     let path = outputs.journal();
+    let is_new = !path.exists();
     let mut journal = JournalFile::create(&path)?;
-    let before = journal.read().with_context(|| {
-        format!("look at what an earlier run left (choose another folder, or delete {})", path.display())
-    })?;
-    if let Some(run) = before.map(|before| before.run).filter(|run| !run.is_finished() && has_results(run)) {
-        bail!(
-            "{} holds a run of {} that is not finished: go on with `gguf-bench resume {}`, choose another folder, or delete it",
-            path.display(),
-            rounds(&run),
-            target(outputs).display()
-        );
+    let checked = if replace.overwrite { Ok(()) } else { refuse_to_replace(outputs, journal.read()) };
+    if checked.is_err() && is_new {
+        // Beside a record that stays as it was.
+        let _ = std::fs::remove_file(&path);
     }
-    Ok(journal)
+    checked.map(|()| journal)
+}
+
+/// The same before there is anything to take hold of: for a dry run, and before files are made.
+pub(super) fn check_place(outputs: &Outputs, replace: ReplaceArgs) -> Result<()> {
+    let path = outputs.journal();
+    if replace.overwrite {
+        return Ok(());
+    }
+    let journal = match std::fs::read(&path) {
+        Ok(text) => Journal::parse(&path, &text),
+        // What can't be read is told when it is to be written.
+        Err(_) => Ok(None),
+    };
+    refuse_to_replace(outputs, journal)
+}
+
+/// Refuses to write over results of an earlier run. One that has none is nobody's loss.
+fn refuse_to_replace(outputs: &Outputs, journal: Result<Option<Journal>, ReadError>) -> Result<()> {
+    let (record, choose) = (outputs.record(), outputs.choose());
+    let before = match journal {
+        Ok(Some(journal)) => Some(journal.run),
+        Ok(None) if record.exists() => Some(
+            record::read_run(record)
+                .with_context(|| format!("look at what is there already ({choose}, or replace it with --overwrite)"))?,
+        ),
+        Ok(None) => None,
+        Err(error) => {
+            return Err(error).with_context(|| {
+                format!("look at what an earlier run left ({choose}, or replace it with --overwrite)")
+            });
+        }
+    };
+    match before.filter(has_results) {
+        None => Ok(()),
+        Some(run) if run.is_finished() => bail!(
+            "{} holds the results of a run that began at {}: {choose}, or replace them with --overwrite",
+            target(outputs).display(),
+            printable(&run.started_utc)
+        ),
+        Some(run) => bail!(
+            "{} holds a run that is not finished ({}): go on with `gguf-bench resume {}`, {choose}, or replace it with --overwrite",
+            target(outputs).display(),
+            progress_of(&run),
+            target(outputs).display()
+        ),
+    }
 }
 
 fn has_results(run: &Run) -> bool {
@@ -137,11 +179,15 @@ fn has_results(run: &Run) -> bool {
         || run.tasks.iter().any(|tasks| !tasks.results.is_empty())
 }
 
-fn rounds(run: &Run) -> String {
-    match run.rounds.len() {
-        1 => "1 round".into(),
-        n => format!("{n} rounds"),
+/// How far a run came, in what it is made of: one that compares outputs alone has no rounds.
+fn progress_of(run: &Run) -> String {
+    let counted = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    if run.plan.protocol.max_rounds > 0 && !run.plan.workloads.is_empty() {
+        return counted(run.rounds.len(), "round");
     }
+    let windows = |result: &CandidateQuality| result.texts.iter().map(|text| text.windows.len()).sum::<usize>();
+    let results = run.quality.iter().flat_map(|quality| &quality.results);
+    counted(results.map(windows).max().unwrap_or(0), "window")
 }
 
 /// What a person gives to `resume`.
@@ -257,7 +303,7 @@ impl Finished {
             let target = target(&self.outputs);
             interrupt::say(&format!(
                 "Interrupted after {}. What was measured is saved. To go on: gguf-bench resume {}",
-                rounds(&self.run),
+                progress_of(&self.run),
                 target.display()
             ));
         }

@@ -368,7 +368,7 @@ fn a_prompt_too_long_for_the_model_is_a_row_and_the_others_are_asked() {
 fn sampled_answers_repeat_with_their_seed_and_differ_without() {
     let desk = Desk::new();
     let text = |seed: u32| {
-        desk.ok(&format!("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-8bit --temperature 2 --max_tokens 24 --seed {seed} --output s.json"));
+        desk.ok(&format!("benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-8bit --temperature 2 --max_tokens 24 --seed {seed} --overwrite --output s.json"));
         let record = desk.json("s.json");
         let visits: Vec<&Value> =
             record["rounds"].as_array().unwrap().iter().flat_map(|r| r["visits"].as_array().unwrap()).collect();

@@ -34,7 +34,7 @@ fn quantized(folder: &Path, to: &str) -> String {
 /// Runs the comparison in the folder and returns its record.
 fn quality(folder: &Path, code: i32, arguments: &[&str]) -> Value {
     let out = folder.join("out");
-    program().arg("quality").args(arguments).arg("--out").arg(&out).assert().code(code);
+    program().arg("quality").args(arguments).arg("--out").arg(&out).arg("--overwrite").assert().code(code);
     serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap()
 }
 
@@ -428,12 +428,15 @@ fn a_reference_file_stands_for_the_original() {
     let exact =
         quality(folder.path(), 0, &[&[&original, &made[0], &made[1], "--quality-precision", "0"][..], &base].concat());
     program().args(["reference", &original, "--out", &file, "--top-k", "64"]).args(&base).assert().success();
+    let again = program().args(["reference", &original, "--out", &file]).args(&base).assert().failure();
+    let said = String::from_utf8(again.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("pocket.gbref is there already") && said.contains("--overwrite"), "{said}");
     fs::remove_file(&original).unwrap();
 
     let out = folder.path().join("out");
     let compare = |file: &str, models: &[&str], texts: &[&str]| {
         let mut command = program();
-        command.args(["compare", "--reference", file, "--out"]).arg(&out).args(models);
+        command.args(["compare", "--overwrite", "--reference", file, "--out"]).arg(&out).args(models);
         command.args(texts).args(["-t", "1", "--quality-precision", "0", "--max-kld", "5"]);
         command
     };

@@ -464,6 +464,42 @@ fn two_processes_do_not_share_a_folder_and_a_killed_one_holds_nothing() {
 }
 
 #[test]
+fn results_of_a_finished_run_are_replaced_only_when_that_is_asked_for() {
+    let line = "compare --rounds 2 --pp 16 --tg 4 --prompts none --no-quality --script script.json --out out --quiet";
+    let ran = scripted(line, &["a.gguf", "b.gguf"]).run().ok();
+    let before = ran.read("out/run.json");
+    let again = |folder: TempDir, more: &str| {
+        let bench = Bench::at(folder, &format!("{line} {more}"));
+        ["a.gguf", "b.gguf"].iter().fold(bench, |bench, name| bench.arg(models().path().join(name))).run()
+    };
+    let mut folder = ran.folder;
+    // The dry run says what the run would.
+    for more in ["", "--dry-run"] {
+        let ran = again(folder, more);
+        assert_eq!(ran.code, 1, "{more}: {}", ran.stdout);
+        for words in ["out holds the results of a run that began at", "choose another --out", "--overwrite"] {
+            assert!(ran.stderr.contains(words), "{more}: {}", ran.stderr);
+        }
+        assert_eq!(ran.read("out/run.json"), before, "{more}");
+        folder = ran.folder;
+    }
+    // A record alone is results, too.
+    fs::remove_file(journal(&folder)).unwrap();
+    let ran = again(folder, "");
+    assert!(ran.code == 1 && ran.stderr.contains("--overwrite"), "{}", ran.stderr);
+    assert!(!journal(&ran.folder).exists(), "no journal stays beside it");
+    let ran = again(ran.folder, "--overwrite").ok();
+    assert_ne!(ran.read("out/run.json"), before);
+    // A run that measured nothing is nobody's loss.
+    let ran = Bench::new("compare nope.gguf nope2.gguf --out out").run();
+    assert_eq!(ran.code, 1);
+    fs::create_dir_all(ran.folder.path().join("out")).unwrap();
+    let line = line.replace("--rounds 2", "--rounds 2 --seed 1");
+    let bench = Bench::at(ran.folder, &line).file("script.json", SCRIPT.as_bytes());
+    ["a.gguf", "b.gguf"].iter().fold(bench, |bench, name| bench.arg(models().path().join(name))).run().ok();
+}
+
+#[test]
 fn a_round_that_ctrl_c_broke_off_is_shown_and_made_anew() {
     let bench =
         scripted(&format!("compare {DEMO} --precision 0% --no-quality").replace("6..12", "40"), &["a.gguf", "b.gguf"]);

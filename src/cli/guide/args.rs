@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 
 use crate::cli::{
     options::{MeasureArgs, engine, speed},
-    outputs::ResultArgs,
+    outputs::{ReplaceArgs, ResultArgs},
 };
 
 /// Benchmark an original and its quantized checkpoints, write the results and an HTML report, and open it
@@ -62,6 +62,8 @@ pub(super) struct What {
     /// Save the results here, as a record that visualize-benchmark and gguf-bench read
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) replace: ReplaceArgs,
     /// Put the results into the README.md beside each quantized checkpoint
     #[arg(long, help_heading = "Output")]
     pub(super) update_model_card: bool,

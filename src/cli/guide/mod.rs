@@ -81,10 +81,10 @@ fn model(args: BenchmarkModel) -> Result<Exit> {
 
 /// Measures as `compare` does, then says the same in the guide's words.
 fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
-    let What { original, quantized, output: _, update_model_card, results, measure } = what;
+    let What { original, quantized, output: _, replace, update_model_card, results, measure } = what;
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
     let stdout = results.stdout();
-    let output = OutputArgs { out: None, results };
+    let output = OutputArgs { out: None, replace, results };
     let finished = match bench::compare_models(&original, &quantized, measure, layout, output)? {
         Taken::Finished(finished) => finished,
         Taken::Planned(exit) => return Ok(exit),
