@@ -89,6 +89,10 @@ pub enum NoRecommendation {
     NoCandidate,
     /// Every candidate is a copy of the original, as in a self-check.
     OnlyCopies,
+    /// Outputs were compared and nothing else was to be measured, so nothing decides between the candidates.
+    OutputsAlone,
+    /// Every KLD is a lower bound, by which no limit is shown to be kept.
+    OnlyBounds,
     /// Outputs were not compared, so what quantizing cost is not known.
     OutputsNotCompared,
     /// The preferred respect was not measured.
@@ -191,6 +195,8 @@ pub(super) struct Timed {
 pub(super) struct Candidate {
     role: Role,
     is_copy: bool,
+    /// Its outputs were compared, and no more than a lower bound of its KLD is known.
+    only_bound: bool,
     kld_nats: Option<Observation>,
     request_s: Option<Observation>,
     pp_tps: Option<Observation>,
@@ -209,13 +215,15 @@ impl Candidate {
             Some(Observation { value: m.value.filter(|v| v.is_finite())?, interval: m.low.zip(m.high) })
         };
         // A lower bound can't show that a model keeps a limit.
-        let known = model.quality.as_ref().filter(|q| !q.kld.is_lower_bound());
-        let kld = known.and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
+        let compared = model.quality.as_ref().filter(|q| q.overall.is_some());
+        let only_bound = compared.is_some_and(|q| q.kld.is_lower_bound());
+        let kld = compared.filter(|_| !only_bound).and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
         let own = Observation { value: 0.0, interval: Some((0.0, 0.0)) };
         let alive = model.outcome == Outcome::Done;
         Self {
             role: model.role,
             is_copy,
+            only_bound,
             kld_nats: match model.role {
                 Role::Original => Some(own),
                 Role::Candidate => kld.map(|f| Observation { value: f.value, interval: f.low.zip(f.high) }),
@@ -299,15 +307,17 @@ pub(super) fn advise(rule: Rule, candidates: &[Candidate], field: &Field) -> Adv
 
 fn no_recommendation(rule: &Rule, candidates: &[Candidate]) -> Option<NoRecommendation> {
     let candidates = || candidates.iter().filter(|c| c.role == Role::Candidate);
-    let measured = |c: &Candidate| {
-        c.kld_nats.is_some() || c.tg_tps.is_some() || c.pp_tps.is_some() || c.size(Axis::Memory).is_some()
-    };
-    if !candidates().any(measured) {
+    let compared = |c: &Candidate| c.kld_nats.is_some() || c.only_bound;
+    let ran = |c: &Candidate| c.tg_tps.is_some() || c.pp_tps.is_some() || c.size(Axis::Memory).is_some();
+    if !candidates().any(|c| compared(c) || ran(c)) {
         Some(NoRecommendation::NoCandidate)
     } else if candidates().all(|c| c.is_copy) {
         Some(NoRecommendation::OnlyCopies)
+    } else if !candidates().any(ran) && candidates().all(|c| c.kld_nats.is_none() || c.on(rule.by).is_none()) {
+        Some(NoRecommendation::OutputsAlone)
     } else if candidates().all(|c| c.kld_nats.is_none()) {
-        Some(NoRecommendation::OutputsNotCompared)
+        let bounds = candidates().any(|c| c.only_bound);
+        Some(if bounds { NoRecommendation::OnlyBounds } else { NoRecommendation::OutputsNotCompared })
     } else if candidates().all(|c| c.on(rule.by).is_none()) {
         Some(NoRecommendation::NotMeasured)
     } else if [rule.by, Axis::Divergence]

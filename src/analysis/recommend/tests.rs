@@ -13,6 +13,7 @@ fn model(role: Role, kld: f64, tg: f64, gib: f64) -> Candidate {
     Candidate {
         role,
         is_copy: false,
+        only_bound: false,
         kld_nats,
         request_s: Some(observed(100.0 / tg, 2.0 / tg)),
         pp_tps: Some(observed(tg * 10.0, tg * 0.2)),
@@ -183,6 +184,17 @@ fn what_it_cannot_say_it_says() {
     assert_eq!(nothing(&ladder()[..1], Prefer::Speed), NoRecommendation::NoCandidate);
     assert_eq!(nothing(&change(|m| m.is_copy = true), Prefer::Size), NoRecommendation::OnlyCopies);
     assert_eq!(nothing(&change(|m| m.kld_nats = None), Prefer::Size), NoRecommendation::OutputsNotCompared);
+    let bound = |m: &mut Candidate| (m.kld_nats, m.only_bound) = (None, true);
+    assert_eq!(nothing(&change(bound), Prefer::Size), NoRecommendation::OnlyBounds);
+    let alone = |m: &mut Candidate| {
+        (m.request_s, m.pp_tps, m.tg_tps, m.memory_bytes) = (None, None, None, None);
+    };
+    assert_eq!(nothing(&change(alone), Prefer::Speed), NoRecommendation::OutputsAlone);
+    let alone_and_bound = |m: &mut Candidate| {
+        (m.request_s, m.pp_tps, m.tg_tps, m.memory_bytes) = (None, None, None, None);
+        (m.kld_nats, m.only_bound) = (None, true);
+    };
+    assert_eq!(nothing(&change(alone_and_bound), Prefer::Size), NoRecommendation::OutputsAlone);
     assert_eq!(nothing(&change(|m| m.request_s = None), Prefer::Speed), NoRecommendation::NotMeasured);
     let quick = change(|m| m.request_s = Some(Observation { value: 5.0, interval: None }));
     assert_eq!(nothing(&quick, Prefer::Speed), NoRecommendation::NoIntervals);

@@ -3,7 +3,10 @@
 use crate::{
     analysis::{Analysis, ModelAnalysis},
     record::Phase,
-    report::number::{ratio, sig3},
+    report::{
+        number::{ratio, sig3},
+        section::quality::cells::mark,
+    },
 };
 
 /// Width of a character of 11 px Verdana, on average.
@@ -38,7 +41,7 @@ fn figures(m: &ModelAnalysis) -> String {
     let parts = [
         m.quant.clone(),
         speed.map(|r| format!("{} generation", ratio(r))),
-        kld.map(|kld| format!("KLD {}", sig3(kld))),
+        kld.map(|kld| format!("KLD {}{}", mark(m), sig3(kld))),
     ];
     let known: Vec<String> = parts.into_iter().flatten().collect();
     if known.is_empty() { "not measured".into() } else { known.join(" · ") }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    analysis::{Analysis, Figures},
+    analysis::{Analysis, Figures, KldKind, QualityAnalysis},
     metric::{Layout, MetricId},
     report::text::inert_line,
 };
@@ -28,8 +28,8 @@ pub(super) fn item(analysis: &Analysis, model: usize) -> Option<String> {
         }
         let _ = writeln!(out, "    source:\n      name: {}\n      url: {}", quoted(&version), quoted(HOME));
     };
-    for text in m.quality.iter().flat_map(|quality| &quality.texts) {
-        result(&text.domain, &text.name, &quality(&text.figures));
+    for (measured, text) in m.quality.iter().flat_map(|quality| quality.texts.iter().map(move |text| (quality, text))) {
+        result(&text.domain, &text.name, &quality(measured, &text.figures));
     }
     let speeds: Vec<(&str, String, f64)> = m
         .metrics
@@ -41,11 +41,21 @@ pub(super) fn item(analysis: &Analysis, model: usize) -> Option<String> {
     (out.len() > empty).then_some(out)
 }
 
-fn quality(figures: &Figures) -> [(&'static str, String, f64); 3] {
+fn quality(measured: &QualityAnalysis, figures: &Figures) -> [(&'static str, String, f64); 3] {
+    // A number alone carries no mark.
+    let (of_kld, of_others) = match measured.kld {
+        KldKind::Exact => ("", ""),
+        KldKind::LowerBound { .. } => (", a lower bound", ""),
+        KldKind::Rounded => (", of rounded probabilities", ", of rounded probabilities"),
+    };
     [
         ("perplexity", "Perplexity".into(), figures.ppl.value),
-        ("kl-divergence", "Mean KLD from the original (nats)".into(), figures.kld_mean_nats.value),
-        ("top1-agreement", "Same first choice as the original (fraction)".into(), figures.top1_agreement.value),
+        ("kl-divergence", format!("Mean KLD from the original (nats){of_kld}"), figures.kld_mean_nats.value),
+        (
+            "top1-agreement",
+            format!("Same first choice as the original (fraction){of_others}"),
+            figures.top1_agreement.value,
+        ),
     ]
 }
 

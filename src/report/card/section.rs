@@ -10,7 +10,11 @@ use crate::{
         document::{Cell, Column, Table},
         format::markdown::{escape, table},
         number::{bytes, or_unknown, rate, seconds, sig3},
-        section::{guide, names::name},
+        section::{
+            guide,
+            names::name,
+            quality::{cells, words},
+        },
         text::inert_line,
     },
 };
@@ -56,10 +60,15 @@ pub(crate) fn section(analysis: &Analysis, model: usize) -> String {
         let (kld, same) = (figures.kld_mean_nats.value, figures.top1_agreement.value);
         let _ = writeln!(
             out,
-            "Against the original, token by token: mean KLD {} nats, {} % same first choice.\n",
+            "Against the original, token by token: mean KLD {}{} nats, {}{} % same first choice.\n",
+            cells::mark(m),
             sig3(kld),
+            cells::mark_rounded(m),
             sig3(same * 100.0)
         );
+        if let Some(words) = words::bound_sentence(m) {
+            let _ = writeln!(out, "{words}\n");
+        }
     }
     let _ = writeln!(out, "{}", table(&models(analysis)));
     let quick = if analysis.quick { "a quick look, " } else { "" };

@@ -5,7 +5,11 @@
 use saphyr::{LoadableYamlNode, Yaml};
 
 use super::*;
-use crate::{analysis::analyse, report::tests::fixture};
+use crate::{
+    analysis::{analyse, diff::tests::outputs::with_outputs},
+    record::{Reference, Run, Sharing},
+    report::tests::fixture,
+};
 
 fn updated(card: Option<&str>) -> Result<String, CardError> {
     let run = fixture::run();
@@ -129,4 +133,35 @@ fn a_card_holds_no_local_path() {
     let mut run = fixture::run();
     run.command = vec!["gguf-bench".into(), "compare".into(), "/home/person/m.gguf".into()];
     assert!(!update(None, &analyse(&run), 1).unwrap().contains("/home/person"));
+}
+
+/// A run whose outputs were compared by this reference.
+fn compared_with(reference: Reference) -> Run {
+    let mut run = with_outputs(fixture::run(), |window| 0.01 + 0.001 * window as f64);
+    run.quality.as_mut().unwrap().reference = reference;
+    run
+}
+
+#[test]
+fn what_is_a_bound_or_rounded_is_called_so() {
+    let exact = compared_with(Reference::Original);
+    let rounded = compared_with(Reference::LogitsFile { file: "base.kld".into() });
+    let mut bound = exact.clone();
+    bound.quality.as_mut().unwrap().sharing =
+        Sharing::Cached { pair_bytes: 3, needed_bytes: 2, cache_bytes: 1, available_bytes: 2, top_k: 256 };
+    for (run, mark, share, metric) in [
+        (exact, "", "", "(nats)\""),
+        (rounded, "≈ ", "≈ ", "(nats), of rounded probabilities\""),
+        (bound, "≥ ", "", "(nats), a lower bound\""),
+    ] {
+        let analysis = analyse(&run);
+        let card = update(None, &analysis, 1).unwrap();
+        let kld = analysis.models[1].quality.as_ref().unwrap().overall.as_ref().unwrap().kld_mean_nats.value;
+        let said = format!("mean KLD {mark}{} nats, {share}", crate::report::number::sig3(kld));
+        assert!(card.contains(&said), "{said}: {card}");
+        assert!(card.contains(metric), "{metric}: {card}");
+        let picture = badge(&analysis, 1);
+        assert!(picture.contains(&format!("KLD {mark}{}", crate::report::number::sig3(kld))), "{picture}");
+        assert_eq!(card.contains(if mark.is_empty() { "≈" } else { mark }), !mark.is_empty());
+    }
 }

@@ -5,7 +5,10 @@ pub(super) mod pareto;
 use super::{
     metric::{scale, synthetic},
     names::{name, original, why_missing},
-    quality::cells::{NOT_COMPARED, kld},
+    quality::{
+        cells::{NOT_COMPARED, kld_of},
+        words::limits_kept,
+    },
 };
 use crate::{
     analysis::{
@@ -196,6 +199,15 @@ fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
         NoRecommendation::OnlyCopies => {
             "No recommendation: every candidate is a copy of the original, and what differs is this machine's doing.".into()
         }
+        NoRecommendation::OutputsAlone => {
+            let limits = limits_kept(analysis);
+            let limits = if limits.is_empty() { String::new() } else { format!(" On mean KLD: {}", limits.join(" ")) };
+            format!("No recommendation: outputs alone were compared, and no speed or memory was measured.{limits}")
+        }
+        NoRecommendation::OnlyBounds => format!(
+            "No recommendation: KLD is a lower bound here, which can break a limit but can't keep one. {}",
+            limits_kept(analysis).join(" ")
+        ),
         NoRecommendation::OutputsNotCompared => {
             let asked = analysis.models.iter().any(|m| m.quality.is_some());
             let (what, remedy) = if asked {
@@ -333,7 +345,7 @@ fn table(analysis: &Analysis) -> Table {
         let divergence = m.quality.as_ref().and_then(|q| q.overall.as_ref()).map(|f| f.kld_mean_nats);
         let mut cells = vec![Cell::text(name(m))];
         cells.push(match divergence {
-            Some(f) => kld(f),
+            Some(f) => kld_of(m, f),
             None if m.role == Role::Original => Cell::text("—"),
             None => Cell::unknown(NOT_COMPARED),
         });

@@ -12,7 +12,7 @@ use crate::{
             plot::LEFT,
         },
         number::{Scale, bytes, nats},
-        section::{metric::synthetic, names::name},
+        section::{metric::synthetic, names::name, quality::cells::mark},
         text::shorten,
     },
 };
@@ -32,6 +32,8 @@ struct Point {
     x: f64,
     x_interval: Option<(f64, f64)>,
     kld: Estimate,
+    /// What stands before it.
+    mark: &'static str,
     radius: u32,
     original: bool,
     dominated: bool,
@@ -91,7 +93,7 @@ pub(crate) fn figure_across(analysis: &Analysis, across: &Across) -> Result<Opti
     }
     let x = Axis::up_to(most, (LEFT, RIGHT));
     let said = |x: f64| if id.is_some() { format!("{} {}", scale.number(x), scale.suffix) } else { bytes(x) };
-    let say = |p: &Point| format!("{}: {}, mean KLD {}", p.label, said(p.x), nats(p.kld.value));
+    let say = |p: &Point| format!("{}: {}, mean KLD {}{}", p.label, said(p.x), p.mark, nats(p.kld.value));
     let desc = points.iter().map(say).collect::<Vec<_>>().join("; ");
     let svg = svg(chart, title, &desc, BOTTOM + FOOT, |canvas| {
         grid_up(canvas, &y.decades(), RIGHT);
@@ -148,6 +150,7 @@ fn points(analysis: &Analysis, tg: Option<&MetricId>) -> Vec<Point> {
             x,
             x_interval: x_interval.filter(|(l, h)| l.is_finite() && h.is_finite()),
             kld,
+            mark: mark(m),
             radius,
             original: m.role == Role::Original,
             dominated: analysis.advice.standings.get(model).is_some_and(|s| !s.dominated_by.is_empty()),

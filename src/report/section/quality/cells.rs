@@ -54,7 +54,7 @@ pub(super) fn compared(analysis: &Analysis) -> impl Iterator<Item = (&ModelAnaly
 }
 
 /// What stands before a divergence of this model's: that there may be more of it, or that it is rounded.
-pub(super) fn mark(m: &ModelAnalysis) -> &'static str {
+pub(crate) fn mark(m: &ModelAnalysis) -> &'static str {
     match m.quality.as_ref().map(|q| q.kld) {
         Some(KldKind::LowerBound { .. }) => "≥ ",
         Some(KldKind::Rounded) => "≈ ",
@@ -62,10 +62,15 @@ pub(super) fn mark(m: &ModelAnalysis) -> &'static str {
     }
 }
 
-/// A figure into which the original's probabilities enter, marked where a file rounds them; a bound of KLD leaves it exact.
-pub(super) fn rounded(m: &ModelAnalysis, cell: Cell) -> Cell {
+/// What stands before a figure that a bound of KLD leaves exact, and a file's rounding does not.
+pub(crate) fn mark_rounded(m: &ModelAnalysis) -> &'static str {
     let is_rounded = m.quality.as_ref().is_some_and(|q| q.kld == KldKind::Rounded);
-    if is_rounded { Cell { text: format!("{}{}", mark(m), cell.text), ..cell } } else { cell }
+    if is_rounded { mark(m) } else { "" }
+}
+
+/// A figure into which the original's probabilities enter, marked where a file rounds them.
+pub(super) fn rounded(m: &ModelAnalysis, cell: Cell) -> Cell {
+    Cell { text: format!("{}{}", mark_rounded(m), cell.text), ..cell }
 }
 
 fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
@@ -73,12 +78,12 @@ fn figure(f: Figure, text: impl Fn(f64) -> String) -> Cell {
     Cell { brackets, ..Cell::number(text(f.value), f.value) }
 }
 
-pub(crate) fn kld(f: Figure) -> Cell {
+fn kld(f: Figure) -> Cell {
     figure(f, nats)
 }
 
 /// A divergence of this model's, marked where it is a lower bound or rounded.
-pub(super) fn kld_of(m: &ModelAnalysis, f: Figure) -> Cell {
+pub(crate) fn kld_of(m: &ModelAnalysis, f: Figure) -> Cell {
     let cell = kld(f);
     Cell { text: format!("{}{}", mark(m), cell.text), ..cell }
 }

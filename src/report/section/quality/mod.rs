@@ -2,7 +2,7 @@
 
 mod bins;
 mod by_domain;
-pub(super) mod cells;
+pub(crate) mod cells;
 mod distribution;
 pub(crate) mod words;
 

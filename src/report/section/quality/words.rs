@@ -1,8 +1,8 @@
 //! What the comparison of outputs says, in sentences.
 
-use super::cells::{compared, mark};
+use super::cells::{compared, mark, mark_rounded};
 use crate::{
-    analysis::{Analysis, KldKind, QualityAnalysis, QualityVerdict},
+    analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict},
     record::{QualityStop, QualityUnit},
     report::{
         number::{nats, percent},
@@ -16,14 +16,14 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
         .filter_map(|(m, q)| {
             let f = q.overall.as_ref()?;
             let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
-            Some(format!("{} {} (mean KLD {}{})", name(m), percent(top), mark(m), nats(kld)))
+            Some(format!("{} {}{} (mean KLD {}{})", name(m), mark_rounded(m), percent(top), mark(m), nats(kld)))
         })
         .collect();
     if parts.is_empty() {
         return Vec::new();
     }
     let mut sentences = vec![format!("The top token agrees with the original's: {}.", parts.join(", "))];
-    sentences.extend(bound_sentence(analysis));
+    sentences.extend(compared(analysis).next().and_then(|(m, _)| bound_sentence(m)));
     sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
     sentences.extend(few_windows_sentence(analysis));
@@ -31,8 +31,8 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
 }
 
 /// That KLD is a lower bound or rounded, where it is.
-fn bound_sentence(analysis: &Analysis) -> Option<String> {
-    match compared(analysis).next()?.1.kld {
+pub(crate) fn bound_sentence(m: &ModelAnalysis) -> Option<String> {
+    match m.quality.as_ref()?.kld {
         KldKind::LowerBound { top_k } => Some(format!(
             "KLD is a lower bound (≥): candidates were compared with the original's {top_k} most likely tokens at each position and \
              the sum of all others."
@@ -95,4 +95,21 @@ fn limit_sentence(analysis: &Analysis) -> Option<String> {
 pub(super) fn is_wide(q: &QualityAnalysis) -> bool {
     let identical = q.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
     q.precision_asked > 0.0 && !identical && q.precision_reached.is_none_or(|reached| reached > q.precision_asked)
+}
+
+/// Which limits on the mean KLD each candidate keeps by its interval, and which it breaks: a bound breaks limits and keeps none.
+pub(crate) fn limits_kept(analysis: &Analysis) -> Vec<String> {
+    let of = |m: &ModelAnalysis, q: &QualityAnalysis| {
+        let Figure { low, high, .. } = q.overall.as_ref()?.kld_mean_nats;
+        let (low, high) = low.zip(high)?;
+        Some(match q.kld {
+            KldKind::LowerBound { .. } => {
+                format!("{} breaks every limit below {} nats and is shown to keep none.", name(m), nats(low))
+            }
+            KldKind::Exact | KldKind::Rounded => {
+                format!("{} keeps a limit of {}{} nats or more.", name(m), mark(m), nats(high))
+            }
+        })
+    };
+    compared(analysis).filter_map(|(m, q)| of(m, q)).collect()
 }
