@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 
 use super::{
     bench::{CompareArgs, SweepArgs},
@@ -19,6 +18,7 @@ use super::{
     resume::ResumeArgs,
     rpc_server::RpcServerArgs,
     selfcheck::SelfcheckArgs,
+    shell::{CompletionsArgs, ManArgs},
     worker::WorkerArgs,
 };
 use crate::{record, report};
@@ -77,13 +77,10 @@ pub(super) enum Command {
         #[arg(value_enum, default_value_t = Described::Run)]
         of: Described,
     },
-    /// Print shell completions
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
-    /// Print the manual page
-    Man,
+    /// Print what a shell completes commands and options by
+    Completions(CompletionsArgs),
+    /// Print a page of the manual, or write all of them
+    Man(ManArgs),
     /// A worker process (internal)
     #[command(hide = true)]
     Worker(WorkerArgs),

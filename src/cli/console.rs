@@ -1,6 +1,9 @@
 //! What the program says: results to stdout, errors to stderr, and how it ends as an exit code.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{ErrorKind, Write},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -52,20 +55,12 @@ impl From<Exit> for ExitCode {
 pub(super) fn finish(result: Result<Exit>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<Misused>() => usage_error(&error.to_string()).into(),
         Err(error) => {
             eprint_error(&error_chain(&error));
             Exit::Failed.into()
         }
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// An error and its causes, each once: some say their cause themselves.
@@ -91,10 +86,9 @@ pub(super) fn usage_error(error: &str) -> Exit {
     Exit::Usage
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where an error is told")]
 fn eprint_error(error: &str) {
     // It may quote what others wrote: names, paths, answers of a server, the last lines of a log.
-    eprintln!("error: {}", inert_text(error));
+    to_stderr(&format!("error: {}\n", inert_text(error)));
 }
 
 /// Words for a person to stdout: what others wrote in them steers no terminal.
@@ -108,17 +102,23 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<Exit> {
 }
 
 /// Words for a person that are no result.
-pub(super) fn notice(words: &str) -> Result<()> {
-    std::io::stderr().lock().write_all(inert_text(words).as_bytes())?;
-    Ok(())
+pub(super) fn notice(words: &str) {
+    to_stderr(&inert_text(words));
 }
 
-/// Results go to stdout as they are, and nothing else does.
+/// As it is. Where nobody can be told, there is nobody to tell that: `eprintln!` would end the program.
+pub(super) fn to_stderr(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Results go to stdout as they are, and nothing else does. A reader who has read enough, as `head` has, is no failure: what is still
+/// to be done is done, and the exit code is that of what was found.
 pub(super) fn print_stdout(text: &str) -> Result<Exit> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(Exit::Fine)
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(Exit::Fine),
+    }
 }
 
 /// A size in the unit a person would choose.

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use super::console::to_stderr;
 use crate::text::inert_line;
 
 /// Set when the person asked to stop.
@@ -72,8 +73,7 @@ fn end(words: &str) {
 }
 
 /// To stderr, over the progress display where there is one.
-#[expect(clippy::print_stderr, reason = "results go to stdout")]
 pub(super) fn say(words: &str) {
     let clear = if std::io::stderr().is_terminal() { "\r\u{1b}[2K" } else { "" };
-    eprintln!("{clear}{}", inert_line(words));
+    to_stderr(&format!("{clear}{}\n", inert_line(words)));
 }

@@ -33,6 +33,7 @@ mod resume;
 mod rpc_server;
 mod selfcheck;
 mod session;
+mod shell;
 mod subjects;
 mod worker;
 
@@ -47,6 +48,7 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use console::{Exit, finish, print_stdout, usage_error};
 use options::engine::{LIST_DEVICES, llama_spelling};
+use shell::Program;
 
 /// Runs the program on the process's arguments.
 #[must_use]
@@ -93,6 +95,16 @@ fn of_guide(command: impl FnOnce(Vec<OsString>) -> Result<Exit>) -> ExitCode {
     finish(interrupt::listen().and_then(|()| command(llama_spelling(std::env::args_os()))))
 }
 
+/// What a program of this package takes.
+fn command_line(program: Program) -> clap::Command {
+    match program {
+        Program::GgufBench => Cli::command(),
+        Program::RunBenchmark => guide::run_benchmark_command(),
+        Program::BenchmarkModel => guide::benchmark_model_command(),
+        Program::VisualizeBenchmark => guide::visualize_benchmark_command(),
+    }
+}
+
 fn run(command: Command) -> Result<Exit> {
     if command.measures() {
         interrupt::listen()?;
@@ -117,16 +129,8 @@ fn run(command: Command) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(&args),
         Command::RpcServer(args) => rpc_server::run(&args),
         Command::Schema { of } => print_stdout(&of.schema()?),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "gguf-bench", &mut script);
-            print_stdout(&String::from_utf8_lossy(&script))
-        }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            print_stdout(&String::from_utf8_lossy(&page))
-        }
+        Command::Completions(args) => shell::completions(&args, command_line(args.program)),
+        Command::Man(args) => shell::man(&args, Program::ALL.map(command_line)),
         Command::Worker(args) => worker::run(&args),
     }
 }

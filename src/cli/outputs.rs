@@ -222,11 +222,49 @@ pub(super) fn write_text(path: &Path, text: &str) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// As wide as the terminal, in colour where it is one and the person did not say no.
+/// As wide as the terminal, in colour where that is wanted.
 pub(super) fn for_terminal() -> Options {
     let term = console::Term::stdout();
     let width = term.size_checked().map_or(100, |(_, columns)| columns);
-    let colour =
-        if std::io::stdout().is_terminal() && console::colors_enabled() { Colour::Always } else { Colour::Never };
-    Options { width, colour, written: None }
+    Options { width, colour: Wishes::of_environment().colour(std::io::stdout().is_terminal()), written: None }
+}
+
+/// What a person wishes of colours, by the conventions of no-color.org and bixense.com/clicolors: what is set to nothing is not set.
+#[derive(Debug, Clone, Copy)]
+struct Wishes {
+    never: bool,
+    always: bool,
+    /// Not even on a terminal, or on one that has none.
+    off: bool,
+}
+
+impl Wishes {
+    fn of_environment() -> Self {
+        let is = |name, value| std::env::var_os(name).is_some_and(|set| set == value);
+        let set = |name| std::env::var_os(name).is_some_and(|set| !set.is_empty());
+        Self {
+            never: set("NO_COLOR"),
+            always: set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0"),
+            off: is("CLICOLOR", "0") || is("TERM", "dumb"),
+        }
+    }
+
+    fn colour(self, is_terminal: bool) -> Colour {
+        if !self.never && (self.always || (is_terminal && !self.off)) { Colour::Always } else { Colour::Never }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_stronger_than_always_and_always_than_a_pipe() {
+        let colour = |never, always, off| [true, false].map(|terminal| Wishes { never, always, off }.colour(terminal));
+        assert_eq!(colour(false, false, false), [Colour::Always, Colour::Never]);
+        assert_eq!(colour(false, true, false), [Colour::Always; 2]);
+        assert_eq!(colour(false, true, true), [Colour::Always; 2]);
+        assert_eq!(colour(true, true, false), [Colour::Never; 2]);
+        assert_eq!(colour(false, false, true), [Colour::Never; 2]);
+    }
 }

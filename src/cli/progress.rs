@@ -4,7 +4,10 @@ use std::{io::IsTerminal, time::Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{console::size, plan_words::plan_words};
+use super::{
+    console::{size, to_stderr},
+    plan_words::plan_words,
+};
 use crate::{
     event::{Event, Observer},
     record::{TimePlan, time_plan::in_words},
@@ -155,10 +158,7 @@ impl Observer for Log {
             _ => return,
         };
         for line in lines {
-            #[expect(clippy::print_stderr, reason = "results go to stdout")]
-            {
-                eprintln!("{}", inert_line(&line));
-            }
+            to_stderr(&format!("{}\n", inert_line(&line)));
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn run(args: &RpcServerArgs) -> Result<Exit> {
     let IpAddr::V4(address) = host else {
         bail!("llama.cpp's RPC server listens at IPv4 addresses only, and {host} is none")
     };
-    notice(&exposed(*host, *port))?;
+    notice(&exposed(*host, *port));
     let lent = if device.is_empty() { lent(&LlamaEngine::devices()) } else { device.clone() };
     let threads = threads.unwrap_or_else(|| probe::default_threads(None).n_threads);
     match LlamaEngine::serve_rpc(&format!("{address}:{port}"), threads, &lent)? {}

@@ -17,14 +17,6 @@ fn usage_errors_exit_with_2_and_help_with_0() {
 }
 
 #[test]
-fn completions_and_the_manual_come_from_the_same_definitions() {
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(Bench::new(&format!("completions {shell}")).run().ok().stdout.contains("sweep"));
-    }
-    assert!(Bench::new("man").run().ok().stdout.contains(".TH gguf-bench"));
-}
-
-#[test]
 fn doctor_gives_every_bad_row_a_remedy() {
     let rows = Bench::new("doctor --json").run().stdout_json();
     let rows = rows.as_array().unwrap();

@@ -35,6 +35,8 @@ mod rounds;
 mod rpc;
 mod schema;
 mod settings;
+#[cfg(unix)]
+mod shell;
 mod sweep;
 mod tasks;
 mod untrusted;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Command, CommandFactory, Parser};
 
 use super::{
     bench::{self, Taken},
@@ -39,6 +39,18 @@ pub(super) fn benchmark_model(args: Vec<OsString>) -> Result<Exit> {
 
 pub(super) fn visualize_benchmark(args: Vec<OsString>) -> Result<Exit> {
     visualize(&VisualizeBenchmark::parse_from(dashed(args)))
+}
+
+pub(super) fn run_benchmark_command() -> Command {
+    RunBenchmark::command()
+}
+
+pub(super) fn benchmark_model_command() -> Command {
+    BenchmarkModel::command()
+}
+
+pub(super) fn visualize_benchmark_command() -> Command {
+    VisualizeBenchmark::command()
 }
 
 /// The guide writes `--max_new_tokens` and `--max-new-tokens`: underscores in an option's name become dashes.
@@ -124,8 +136,6 @@ fn visualize(args: &VisualizeBenchmark) -> Result<Exit> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::cli::options::{engine::llama_spelling, values::Several};
 
