@@ -1,6 +1,7 @@
 //! Tells the binary what it is: revision, flags, crates, and the options llama.cpp was really built with.
 //!
-//! Provenance that cannot be found is recorded as `unknown` and never fails the build. Nothing is compiled here.
+//! Provenance that cannot be found is recorded as `unknown` and never fails the build. What fails it is a llama.cpp that was built for no
+//! CPU in particular: its speeds would be nobody's. Nothing is compiled here.
 #![expect(clippy::disallowed_methods, reason = "a build script reads what cargo says and asks git")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,12 @@ use std::process::Command;
 
 const UNKNOWN: &str = "unknown";
 
+/// What `.cargo/config.toml` gives a build in the repository, and nobody gives `cargo install` elsewhere.
+const SETTINGS: &str = "RUSTFLAGS=\"-C target-cpu=native\" CFLAGS=-falign-loops=64 CXXFLAGS=-falign-loops=64 GGML_RPC=ON";
+
 fn main() {
-    for path in ["build.rs", "Cargo.lock"] {
+    // Besides itself what a tree is marked as changed by.
+    for path in ["build.rs", "Cargo.toml", "Cargo.lock", "src", "templates", "prompts", "schema"] {
         println!("cargo:rerun-if-changed={path}");
     }
 
@@ -23,10 +28,12 @@ fn main() {
 
     let flags = rust_flags();
     let cpu = target_cpu(&flags);
-    if cpu.is_none() {
+    if is_on("PORTABLE") {
+        find_libraries_beside_the_program();
+    } else if cpu.is_none() {
         println!(
-            "cargo:warning=no target-cpu among the Rust flags (is RUSTFLAGS set?): llama.cpp leaves out what this CPU \
-             can do, and its numbers are not this machine's"
+            "cargo::error=no target-cpu among the Rust flags (is RUSTFLAGS set?): llama.cpp would leave out what this CPU can do, and its \
+             speeds would not be this machine's. Say: {SETTINGS} cargo install ..."
         );
     }
     println!("cargo:rustc-env=GGUF_BENCH_RUSTFLAGS={}", flags.join(" "));
@@ -40,17 +47,43 @@ fn main() {
 
     let mut options = cmake_variables("ggml/ggml-config.cmake");
     options.extend(compiler_flags());
-    // The crate never configures a target folder a second time, and says nothing of it.
-    if env::var("GGML_RPC").is_ok_and(|asked| asked == "ON") && options.get("GGML_RPC").is_some_and(|is| is == "OFF") {
-        println!(
-            "cargo:warning=this target folder holds a llama.cpp without RPC, and --rpc will be refused: remove \
-             build/llama-cpp-sys-2-* below it and build again"
-        );
-    }
+    warn_of_missing_settings(&options);
     let upstream = cmake_variables("llama/llama-config.cmake");
     record("GGML_VERSION", options.get("GGML_VERSION").cloned());
     record("LLAMA_VERSION", upstream.get("LLAMA_VERSION").cloned());
     println!("cargo:rustc-env=GGUF_BENCH_LLAMA_OPTIONS={}", json_object(&options));
+}
+
+/// Whether a feature of this crate is on, named as cargo does.
+fn is_on(feature: &str) -> bool {
+    env::var_os(format!("CARGO_FEATURE_{feature}")).is_some()
+}
+
+/// A portable build comes with its libraries in one folder.
+fn find_libraries_beside_the_program() {
+    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+        Ok("linux") => println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN"),
+        Ok("macos") => println!("cargo:rustc-link-arg=-Wl,-rpath,@executable_path"),
+        // Windows looks there by itself.
+        _ => {}
+    }
+}
+
+/// Says what llama.cpp was built without, where this build could have had it.
+fn warn_of_missing_settings(options: &BTreeMap<String, String>) {
+    if options.get("GGML_RPC").is_some_and(|is| is == "OFF") {
+        // The crate never configures a target folder a second time, and says nothing of it.
+        let remedy = if env::var("GGML_RPC").is_ok_and(|asked| asked == "ON") {
+            "remove build/llama-cpp-sys-2-* below this target folder and build again".to_owned()
+        } else {
+            format!("say {SETTINGS} cargo ...")
+        };
+        println!("cargo:warning=this llama.cpp has no RPC, and --rpc will be refused: {remedy}");
+    }
+    let is_gnu = env::var("TARGET").is_ok_and(|target| target.ends_with("linux-gnu"));
+    if is_gnu && options.get(CXX_FLAGS).is_some_and(|flags| !flags.contains("-falign-loops")) {
+        println!("cargo:warning=loops of this llama.cpp are not aligned, and F16 prompts may be 3 to 5 % slower: say {SETTINGS} cargo ...");
+    }
 }
 
 /// Writes the list of evaluation documents, `prompts/quality/documents/<domain>/<name>.txt`, for `src/prompts/texts.rs`: what is
@@ -96,8 +129,13 @@ fn record(name: &str, value: Option<String>) {
     println!("cargo:rustc-env=GGUF_BENCH_{name}={}", value.as_deref().unwrap_or(UNKNOWN));
 }
 
-/// The commit this tree was built from; none when the tree is not the top of a git checkout.
+/// The commit this tree was built from, `-dirty` after it where the tree differs; that of a package is written in it.
 fn git_revision() -> Option<String> {
+    revision_of_checkout().or_else(revision_of_package)
+}
+
+/// None when the tree is not the top of a git checkout.
+fn revision_of_checkout() -> Option<String> {
     // HEAD moves on a checkout, its log on a commit; asking git keeps both right in a linked worktree.
     for file in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", file]).map(PathBuf::from).filter(|path| path.exists()) {
@@ -107,7 +145,20 @@ fn git_revision() -> Option<String> {
     // A prefix means that the repository found is one that merely surrounds these sources.
     let answer = git(&["rev-parse", "--show-prefix", "--short=12", "HEAD"])?;
     let (prefix, revision) = answer.split_once('\n')?;
-    prefix.is_empty().then(|| revision.trim().to_owned())
+    if !prefix.is_empty() {
+        return None;
+    }
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|files| !files.is_empty());
+    Some(format!("{}{}", revision.trim(), if changed { "-dirty" } else { "" }))
+}
+
+/// cargo writes the commit into what it packages, and whether files differed from it.
+fn revision_of_package() -> Option<String> {
+    let text = fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let (_, rest) = text.split_once("\"sha1\"")?;
+    let commit: String = rest.chars().skip_while(|c| !c.is_ascii_hexdigit()).take_while(char::is_ascii_hexdigit).take(12).collect();
+    let changed = text.split_once("\"dirty\"").is_some_and(|(_, rest)| rest.trim_start_matches([':', ' ']).starts_with("true"));
+    Some(format!("{commit}{}", if changed { "-dirty" } else { "" }))
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
@@ -151,16 +202,17 @@ fn cmake_variables(file: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(assignment).collect()
 }
 
+const CXX_FLAGS: &str = "CMAKE_CXX_FLAGS";
+
 /// The flags llama.cpp's C++ was compiled with besides those of its options: where loops begin is among them.
 fn compiler_flags() -> Option<(String, String)> {
-    const NAME: &str = "CMAKE_CXX_FLAGS";
     // The package files lie in lib/cmake beside the folder of the build.
     let installed = PathBuf::from(env::var("DEP_LLAMA_GGML_CMAKE_DIR").ok()?);
     let cache = installed.ancestors().nth(2)?.join("build/CMakeCache.txt");
     println!("cargo:rerun-if-changed={}", cache.display());
     let cache = fs::read_to_string(cache).ok()?;
-    let flags = cache.lines().find_map(|line| line.strip_prefix(NAME)?.strip_prefix(":STRING="))?;
-    Some((NAME.into(), flags.trim().into()))
+    let flags = cache.lines().find_map(|line| line.strip_prefix(CXX_FLAGS)?.strip_prefix(":STRING="))?;
+    Some((CXX_FLAGS.into(), flags.trim().into()))
 }
 
 /// Takes `set(GGML_AVX2 "ON")` apart; indented ones belong to cmake's own functions.

@@ -1,7 +1,7 @@
 //! Which design gives the narrowest honest interval for its time? Runs the candidates in turn on a model against itself and on a known
 //! difference, on real files: `cargo bench --bench design -- ORIGINAL CANDIDATE [--turns N] [--rounds N] [--pp N] [--tg N]`.
 //!
-//! METHODOLOGY.md holds the table this printed and the choice that was made.
+//! docs/validation.md holds the table this printed, METHODOLOGY.md the choice that was made.
 
 #![expect(
     clippy::print_stdout,

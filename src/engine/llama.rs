@@ -54,6 +54,8 @@ impl LlamaEngine {
     /// # Errors
     /// When it was started before in this process.
     pub fn start(clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        #[cfg(feature = "portable")]
+        super::libraries::load();
         let backend = LlamaBackend::init().map_err(|e| Error::Start { reason: e.to_string() })?;
         Ok(Self { backend: Arc::new(backend), clock, servers: Mutex::default(), energy: None })
     }
@@ -101,6 +103,8 @@ impl LlamaEngine {
 
     /// The devices it can compute on, CPU included.
     pub(crate) fn devices() -> Vec<DeviceInfo> {
+        #[cfg(feature = "portable")]
+        super::libraries::load();
         list_llama_ggml_backend_devices().into_iter().map(describe).collect()
     }
 

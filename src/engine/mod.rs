@@ -5,6 +5,8 @@
 
 mod chat_template;
 mod ffi;
+#[cfg(feature = "portable")]
+mod libraries;
 mod llama;
 mod noise;
 mod placement;

@@ -36,7 +36,7 @@ pub(crate) struct PrecisionArgs {
     /// Samples of each workload in a round, whose median is the round's value [default: as many as are worth their time]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) inner: Option<u32>,
-    // The winner of the experiment in benches/design.rs; METHODOLOGY.md has its table.
+    // The winner of the experiment in benches/design.rs; docs/validation.md has its table.
     /// How the models of a round share its time
     #[arg(long, value_enum, default_value_t = Arrangement::Alternating, value_name = "HOW")]
     pub(crate) arrangement: Arrangement,
