@@ -13,7 +13,8 @@ use std::process::Command;
 const UNKNOWN: &str = "unknown";
 
 /// What `.cargo/config.toml` gives a build in the repository, and nobody gives `cargo install` elsewhere.
-const SETTINGS: &str = "RUSTFLAGS=\"-C target-cpu=native\" CFLAGS=-falign-loops=64 CXXFLAGS=-falign-loops=64 GGML_RPC=ON";
+const SETTINGS: &str =
+    "RUSTFLAGS=\"-C target-cpu=native\" CFLAGS=-falign-loops=64 CXXFLAGS=-falign-loops=64 GGML_RPC=ON";
 
 fn main() {
     // Besides itself what a tree is marked as changed by.
@@ -82,7 +83,9 @@ fn warn_of_missing_settings(options: &BTreeMap<String, String>) {
     }
     let is_gnu = env::var("TARGET").is_ok_and(|target| target.ends_with("linux-gnu"));
     if is_gnu && options.get(CXX_FLAGS).is_some_and(|flags| !flags.contains("-falign-loops")) {
-        println!("cargo:warning=loops of this llama.cpp are not aligned, and F16 prompts may be 3 to 5 % slower: say {SETTINGS} cargo ...");
+        println!(
+            "cargo:warning=loops of this llama.cpp are not aligned, and F16 prompts may be 3 to 5 % slower: say {SETTINGS} cargo ..."
+        );
     }
 }
 
@@ -156,8 +159,10 @@ fn revision_of_checkout() -> Option<String> {
 fn revision_of_package() -> Option<String> {
     let text = fs::read_to_string(".cargo_vcs_info.json").ok()?;
     let (_, rest) = text.split_once("\"sha1\"")?;
-    let commit: String = rest.chars().skip_while(|c| !c.is_ascii_hexdigit()).take_while(char::is_ascii_hexdigit).take(12).collect();
-    let changed = text.split_once("\"dirty\"").is_some_and(|(_, rest)| rest.trim_start_matches([':', ' ']).starts_with("true"));
+    let commit: String =
+        rest.chars().skip_while(|c| !c.is_ascii_hexdigit()).take_while(char::is_ascii_hexdigit).take(12).collect();
+    let changed =
+        text.split_once("\"dirty\"").is_some_and(|(_, rest)| rest.trim_start_matches([':', ' ']).starts_with("true"));
     Some(format!("{commit}{}", if changed { "-dirty" } else { "" }))
 }
 

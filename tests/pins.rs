@@ -156,10 +156,14 @@ fn models_and_tasks_come_from_wheels_that_are_pinned() {
 #[test]
 fn the_line_for_builds_elsewhere_says_what_the_repositorys_settings_say() {
     let config = read(".cargo/config.toml");
-    let flags: Vec<&str> = config["build"]["rustflags"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap()).collect();
+    let flags: Vec<&str> =
+        config["build"]["rustflags"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap()).collect();
     let env = config["env"].as_table().unwrap();
     let align = text(env, "CXXFLAGS_x86_64_unknown_linux_gnu");
-    assert!(env.iter().filter(|(name, _)| name.contains("FLAGS_")).all(|(_, value)| value.as_str() == Some(align)), "{env}");
+    assert!(
+        env.iter().filter(|(name, _)| name.contains("FLAGS_")).all(|(_, value)| value.as_str() == Some(align)),
+        "{env}"
+    );
     let rpc = text(env, "GGML_RPC");
     let line = format!("RUSTFLAGS=\"{}\" CFLAGS={align} CXXFLAGS={align} GGML_RPC={rpc}", flags.join(" "));
     for file in ["build.rs", "README.md"] {

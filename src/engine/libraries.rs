@@ -12,7 +12,8 @@ pub(super) fn load() {
     static LOADED: Once = Once::new();
     LOADED.call_once(|| {
         let program = env::current_exe().and_then(|path| path.canonicalize());
-        if let Some(folder) = program.as_deref().ok().and_then(Path::parent).filter(|folder| folder.to_str().is_some()) {
+        if let Some(folder) = program.as_deref().ok().and_then(Path::parent).filter(|folder| folder.to_str().is_some())
+        {
             load_backends_from_path(folder);
         }
         if list_llama_ggml_backend_devices().is_empty() {
