@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 # cuda, metal, vulkan or rocm: `make demo FEATURES=vulkan`.
 FEATURES ?=
-# auto, or wheels: take cmake and libclang from pinned wheels, never through apt-get, sudo or brew.
+# auto, or wheels: take cmake and libclang from pinned wheels alone, never through apt-get, sudo or brew.
 TOOLS ?= auto
 
 FLAGS := --release --locked $(if $(FEATURES),--features $(FEATURES))
@@ -34,7 +34,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser test-vulkan deny hostile mutations fuzz build models tasks example bench answer gpu-check tools clean
+.PHONY: help demo test test-browser test-vulkan deny hostile mutations fuzz build models tasks example release bench answer gpu-check tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -84,8 +84,11 @@ models: ## fetch the pinned models to measure, 94 MB
 tasks: ## fetch the pinned tasks for --task, 3 MB: samples of HellaSwag and TruthfulQA
 	$(PYTHON) -B vendor/tasks.py
 
-example: build models ## make and compare the quantized versions of SmolLM2 that the README shows
-	$(PROGRAM) sweep $(SMOLLM2) --allow-requantize --types F16,Q8_0,Q4_K_M,Q2_K
+example: build models ## measure the report that the README shows, and take its pictures; the tree must be clean
+	$(PYTHON) -B vendor/example.py --program $(PROGRAM) --original $(SMOLLM2)
+
+release: tools ## build and pack binaries for other machines of this system into dist/
+	$(PYTHON) -B vendor/release.py --out dist
 
 bench: build models $(MADE) ## measure how well this measures, against llama-bench and llama-perplexity on the PATH or in LLAMA_BENCH, LLAMA_PERPLEXITY
 	$(CARGO) bench $(filter-out --release,$(FLAGS)) --bench fidelity -- $(BENCHED) $(BENCH_ARGS)

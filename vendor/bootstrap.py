@@ -1,8 +1,8 @@
 """Makes sure that llama.cpp can be built here: a cmake that runs, and a libclang that finds the C headers.
 
-Takes what is installed; else installs it (apt-get as root or with sudo, brew), unless called with `wheels`; else
-unpacks pinned wheels under vendor/cache/, for which nobody need be root. What cargo must know to find them goes to
-vendor/cache/cargo-env.toml, which .cargo/config.toml includes: `make` and plain `cargo` see the same tools.
+Takes what is installed. Else root has it installed by apt-get, and everybody else gets pinned wheels under vendor/cache/, for which nobody
+need be root. Where the first way fails the other is tried (apt-get with a sudo that asks for no password, brew), unless called with `wheels`.
+What cargo must know to find them goes to vendor/cache/cargo-env.toml, which .cargo/config.toml includes: `make` and plain `cargo` see the same tools.
 """
 
 import glob
@@ -156,6 +156,11 @@ def still_there():
     return all(Path(word).exists() for word in words if word.startswith("/"))
 
 
+def sources():
+    """Where tools are taken from, one after the other: nothing of the system is changed for somebody who need not be root."""
+    return ["system", "wheels"] if os.geteuid() == 0 else ["wheels", "system"]
+
+
 def main(sources):
     """Tries one source of tools after the other; the reasons of those that failed go into the one message."""
     if still_there():
@@ -188,4 +193,4 @@ def main(sources):
 
 
 if __name__ == "__main__":
-    main(["wheels"] if sys.argv[1:] == ["wheels"] else ["system", "wheels"])
+    main(["wheels"] if sys.argv[1:] == ["wheels"] else sources())

@@ -114,7 +114,7 @@ def main(words):
     if not (asked.out or asked.folder):
         parser.error("one of --out and --folder is needed")
     target = asked.target or host()
-    bootstrap.main(["system", "wheels"])
+    bootstrap.main(bootstrap.sources())
     built = build(target)
     if asked.folder:
         gather(built, asked.folder, target)

@@ -119,6 +119,11 @@ class Installing(unittest.TestCase):
     def test_others_use_sudo_that_never_asks(self):
         self.assertTrue(self.run_apt(1000, [0])[0].startswith("sudo -n env "))
 
+    def test_only_root_changes_the_system_first(self):
+        for user, first in ((0, "system"), (1000, "wheels")):
+            with mock.patch.object(bootstrap.os, "geteuid", lambda user=user: user):
+                self.assertEqual(bootstrap.sources()[0], first)
+
     def test_a_failure_is_one_reason(self):
         with self.assertRaises(pins.Unavailable):
             self.run_apt(0, [100, 100, 100])
