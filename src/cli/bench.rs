@@ -11,7 +11,7 @@ use clap::Args;
 use super::{
     cache, checks,
     console::{Exit, Misused, print_text},
-    fetch, interrupt,
+    fetch, interrupt, left_out,
     machine::{self, Environment},
     options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs, Outputs, ResultArgs},
@@ -27,7 +27,7 @@ use crate::{
     prompts,
     record::{
         self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run,
-        journal::Begun,
+        journal::Begun, left_out_words,
     },
     run::quality::Inputs,
 };
@@ -204,16 +204,18 @@ pub(super) fn show_plan(
     made: Option<&Checkpoints>,
     force: bool,
 ) -> Result<Exit> {
-    prepared(&mut subjects, plan, &environment.machine, &environment.build, force);
-    preview::show(&subjects, plan, environment, made)?;
-    checks::refuse(&subjects, plan, force)?;
+    let mut plan = plan.clone();
+    left_out::fit(&mut plan, &mut Inputs::default(), &mut subjects)?;
+    prepared(&mut subjects, &plan, &environment.machine, &environment.build, force);
+    preview::show(&subjects, &plan, environment, made)?;
+    checks::refuse(&subjects, &plan, force)?;
     let failed = subjects.iter().any(|found| checks::failure(found).is_some());
     Ok(if failed { Exit::Partial } else { Exit::Fine })
 }
 
 /// Measures and keeps every round, or shows the plan alone.
 pub(super) fn take(job: Job) -> Result<Taken> {
-    let Job { purpose, plan, mut subjects, inputs, constraints, execution, environment, layout, output } = job;
+    let Job { purpose, mut plan, mut subjects, mut inputs, constraints, execution, environment, layout, output } = job;
     if execution.dry_run {
         session::check_place(&output.place(&layout), output.replace)?;
         let exit = show_plan(subjects, &plan, &environment, None, execution.force)?;
@@ -223,6 +225,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
         }
         return Ok(Taken::Planned(exit));
     }
+    left_out::fit(&mut plan, &mut inputs, &mut subjects)?;
     let Environment { build, mut machine, threads: _ } = environment;
     // Hashing counts, too: a person waits for it.
     let clock = Arc::new(Monotonic::start());
@@ -231,6 +234,9 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs, output.replace)?;
     let mut observer = observer(&output.results);
+    for words in left_out_words(&plan.left_out) {
+        observer.on(Event::Note { words: &format!("Not measured: {words}") });
+    }
     if let Some(words) = preview::time_of_many(&subjects, &plan) {
         observer.on(Event::Note { words: &words });
     }

@@ -89,7 +89,7 @@ pub(super) fn run(args: &FitArgs) -> Result<Exit> {
     let mut rows = Vec::new();
     for name in every(named, types)? {
         let (file, facts) = header(&name)?;
-        if let Some(refusal) = facts.refusal() {
+        if let Some(refusal) = facts.cannot_generate() {
             bail!("{}: {refusal}", printable(&file));
         }
         let own =

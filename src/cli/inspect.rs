@@ -55,7 +55,7 @@ fn describe(file: &str, facts: &Facts) -> Result<String> {
             facts.gguf_version
         ),
     )?;
-    row("kind", facts.refusal().unwrap_or_else(|| facts.kind.name().to_owned()))?;
+    row("kind", facts.cannot_generate().unwrap_or_else(|| facts.kind.name().to_owned()))?;
     row("name", known(facts.name.as_deref()))?;
     row("architecture", known(shape.architecture.as_deref()))?;
     row(

@@ -17,6 +17,7 @@ mod guide;
 mod inspect;
 mod interrupt;
 mod judge;
+mod left_out;
 mod machine;
 mod models;
 mod options;

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     record::{
         Arrangement, Budget, InnerPolicy, ModelFacts, Outcome, Plan, PromptPolicy, Protocol, QualityPlan, Role,
-        Settings, TimePlan, WorkloadKind, time_plan::in_words,
+        Settings, TimePlan, WorkloadKind, left_out_words, time_plan::in_words,
     },
     run::{self, MemoryBudget},
 };
@@ -62,6 +62,9 @@ pub(super) fn show(
         if let Some(quality) = &plan.quality {
             writeln!(text, "  quality    {}", quality_words(quality, found, settings, environment, n_made))?;
         }
+    }
+    for words in left_out_words(&plan.left_out) {
+        writeln!(text, "  not done   {words}")?;
     }
     writeln!(text, "\nModels")?;
     for Found { subject, pending, .. } in found {

@@ -128,6 +128,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         seed: execution.seed,
         quality: Some(quality),
         threads: Some(variants.threads),
+        left_out: Vec::new(),
     };
     let names = models.iter().map(String::as_str);
     let first = if inputs.without_original() { Role::Candidate } else { Role::Original };

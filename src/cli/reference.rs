@@ -84,6 +84,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         seed: execution.seed,
         quality: Some(plan),
         threads: Some(variants.threads),
+        left_out: Vec::new(),
     };
     let results = ResultArgs::default();
     let downloads = execution.downloads();

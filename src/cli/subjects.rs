@@ -152,7 +152,8 @@ pub(super) fn expect_memory(found: &mut [Found], plan: &Plan, machine: &Machine,
         let Some(facts) = &mut subject.model.facts else { continue };
         let repacked = gguf::repacked_bytes(&facts.tensors, &subject.settings, machine, &instructions);
         facts.expected_repacked_bytes = Some(repacked);
-        let Some(shape) = shape else { continue };
+        // Most of these keep nothing of what they have read.
+        let Some(shape) = shape.as_ref().filter(|_| facts.no_next_token.is_none()) else { continue };
         let n_ctx = plan.largest_synthetic_context(facts.n_ctx_train);
         let types = (subject.settings.type_k.into(), subject.settings.type_v.into());
         facts.expected_kv_bytes = shape.kv_cache_bytes(n_ctx, types.0, types.1).ok();
@@ -210,6 +211,7 @@ pub(super) fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> R
             fingerprint: tokenizer.fingerprint.clone(),
             add_bos: tokenizer.add_bos,
         },
+        no_next_token: facts.kind.no_next_token(),
         chat_template: facts.chat_template.is_some(),
         imatrix: facts.imatrix.as_ref().map(imatrix),
         expected_kv_bytes: None,

@@ -277,6 +277,14 @@ pub(super) fn description(model: &LlamaModel) -> Option<String> {
     Some(text.to_string_lossy().into_owned())
 }
 
+/// Whether a model reads a text by an encoder.
+pub(super) fn has_encoder(model: &LlamaModel) -> bool {
+    // SAFETY: by the assertion above a model is this pointer and nothing else.
+    let raw = unsafe { *std::ptr::from_ref(model).cast::<*const sys::llama_model>() };
+    // SAFETY: the model is loaded, and only asked what it is.
+    unsafe { sys::llama_model_has_encoder(raw) }
+}
+
 /// Fits layers to the memory that is free: changes their number, and returns overrides, ended by an empty one, and shares.
 fn fitted(
     path: &CStr,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use llama_cpp_2::{
-    LlamaBackendDevice, LlamaBackendDeviceType, LlamaContextLoadError,
+    EmbeddingsError, LlamaBackendDevice, LlamaBackendDeviceType, LlamaContextLoadError,
     context::params::{KvCacheType, LlamaContextParams},
     list_llama_ggml_backend_devices,
     llama_backend::LlamaBackend,
@@ -389,6 +389,8 @@ impl LoadedModel {
             clock: Arc::clone(&self.clock),
             energy: self.energy.clone(),
             n_batch: self.settings.n_batch.max(1) as usize,
+            encodes: ffi::has_encoder(&self.model),
+            embeds: self.settings.embeddings,
             sampler: LlamaSampler::greedy(),
             n_past: 0,
             n_rows: 0,
@@ -507,6 +509,10 @@ struct LlamaSession {
     clock: Arc<dyn Clock>,
     energy: Option<Arc<EnergyMeter>>,
     n_batch: usize,
+    /// A text is read by an encoder.
+    encodes: bool,
+    /// Embeddings are asked for.
+    embeds: bool,
     sampler: LlamaSampler,
     /// Tokens in the cache of one sequence.
     n_past: i32,
@@ -519,7 +525,11 @@ impl LlamaSession {
     fn append(&mut self, tokens: &[LlamaToken]) -> Result<(), Error> {
         let reason = |reason: String| Error::Decode { n_tokens: tokens.len(), reason };
         let mut batch = LlamaBatch::get_one(tokens).map_err(|e| reason(e.to_string()))?;
-        self.context.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
+        if self.encodes {
+            self.context.encode(&mut batch).map_err(|e| reason(e.to_string()))?;
+        } else {
+            self.context.decode(&mut batch).map_err(|e| reason(e.to_string()))?;
+        }
         self.n_past += i32::try_from(tokens.len()).unwrap_or(i32::MAX);
         Ok(())
     }
@@ -623,6 +633,15 @@ impl Session for LlamaSession {
 
     fn last_logits(&mut self) -> Result<&[f32], Error> {
         if self.n_past == 0 { Err(Error::NoTokens) } else { Ok(self.context.get_logits_ith(-1)) }
+    }
+
+    fn last_output(&mut self) -> Result<&[f32], Error> {
+        if !self.embeds || self.n_past == 0 {
+            return self.last_logits();
+        }
+        // One of the whole text where the model pools, else one of each token.
+        let reason = |e: EmbeddingsError| Error::Decode { n_tokens: 1, reason: e.to_string() };
+        self.context.embeddings_seq_ith(0).or_else(|_| self.context.embeddings_ith(-1)).map_err(reason)
     }
 
     fn start_sampling(&mut self, sampling: &Sampling, seed: u64) {

@@ -107,6 +107,14 @@ pub trait Session {
     /// When there is no such token: a tokenizer may give none for a text.
     fn last_logits(&mut self) -> Result<&[f32], Error>;
 
+    /// What the model gave for the last of those tokens: its logits, or the embedding where it was asked for one.
+    ///
+    /// # Errors
+    /// As [`Session::last_logits`].
+    fn last_output(&mut self) -> Result<&[f32], Error> {
+        self.last_logits()
+    }
+
     /// From here on tokens are chosen in this way.
     fn start_sampling(&mut self, sampling: &Sampling, seed: u64);
 

@@ -187,7 +187,13 @@ impl Facts {
         Some(RowFallback { matrices: fallback.tensors, of: matrices, row, block: K_BLOCK })
     }
 
-    /// Why the file can't be measured, and what to do about it; `None` of a model that generates.
+    /// Why it can't generate: it is no model, or one without a next token; `None` of a model that does.
+    #[must_use]
+    pub fn cannot_generate(&self) -> Option<String> {
+        self.refusal().or_else(|| Some(self.kind.no_next_token()?.words().to_owned()))
+    }
+
+    /// Why the file can't be measured at all, and what to do about it; `None` of a model.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         let reason = self.kind.refusal()?;

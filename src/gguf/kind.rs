@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::metadata::Metadata;
+use crate::record::NoNextToken;
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -212,23 +213,40 @@ impl Kind {
         }
     }
 
-    /// Why it can't be measured, and what to do about it; `None` of a model that generates.
+    /// What it gives instead of a next token, of a model that can be loaded and read all the same.
+    #[must_use]
+    pub fn no_next_token(self) -> Option<NoNextToken> {
+        match self {
+            Self::Embedding => Some(NoNextToken::Embedding),
+            Self::Reranker => Some(NoNextToken::Reranking),
+            Self::Encoder => Some(NoNextToken::Encoder),
+            Self::EncoderDecoder => Some(NoNextToken::EncoderDecoder),
+            Self::Diffusion => Some(NoNextToken::Diffusion),
+            Self::Bidirectional => Some(NoNextToken::NonCausal),
+            Self::Model
+            | Self::Vocoder
+            | Self::DraftHead
+            | Self::Projector
+            | Self::Adapter
+            | Self::ControlVector
+            | Self::ImportanceMatrix
+            | Self::Vocabulary
+            | Self::ImageModel
+            | Self::OllamaPacking => None,
+        }
+    }
+
+    /// Why it can't be measured at all, and what to do about it; `None` of a model.
     #[must_use]
     pub fn refusal(self) -> Option<&'static str> {
         Some(match self {
-            Self::Model => return None,
-            Self::Embedding => "an embedding model: it generates nothing that could be compared token by token",
-            Self::Reranker => "a reranking model: it scores texts and generates nothing",
-            Self::Encoder => "an encoder alone: it generates nothing; name a model with a decoder",
-            Self::EncoderDecoder => {
-                "an encoder-decoder model: its decoder needs an encoded text, which is not measured here"
-            }
-            Self::Diffusion => {
-                "a diffusion language model, which is not autoregressive: generation, perplexity and KLD mean nothing here"
-            }
-            Self::Bidirectional => {
-                "a model with non-causal attention, which is not autoregressive: generation, perplexity and KLD mean nothing here"
-            }
+            Self::Model
+            | Self::Embedding
+            | Self::Reranker
+            | Self::Encoder
+            | Self::EncoderDecoder
+            | Self::Diffusion
+            | Self::Bidirectional => return None,
             Self::Vocoder => "a vocoder, which makes sound: name the language model that it belongs to",
             Self::DraftHead => "a draft head for speculative decoding, not a model: name the model it belongs to",
             Self::Projector => "a projector (mmproj) for images or sound, not a model: name the model it belongs to",
@@ -419,11 +437,15 @@ mod tests {
 
     #[test]
     fn all_but_models_have_a_reason_and_a_way_out() {
-        let refused = [Kind::Adapter, Kind::Embedding, Kind::OllamaPacking, Kind::DraftHead, Kind::Bidirectional];
+        let refused = [Kind::Adapter, Kind::OllamaPacking, Kind::DraftHead, Kind::Projector, Kind::Vocabulary];
         for kind in refused {
             let reason = kind.refusal().expect("it is refused");
             assert!(reason.contains(": "), "{reason}");
         }
-        assert!(Kind::Model.refusal().is_none() && Kind::Model.generates());
+        for kind in [Kind::Embedding, Kind::EncoderDecoder, Kind::Bidirectional] {
+            assert!(kind.refusal().is_none() && kind.no_next_token().is_some() && !kind.generates(), "{kind:?}");
+        }
+        let model = Kind::Model;
+        assert!(model.refusal().is_none() && model.no_next_token().is_none() && model.generates());
     }
 }

@@ -36,13 +36,13 @@ pub(crate) use comparison::{
 pub(crate) use constraints::{Constraints, Prefer};
 pub(crate) use error::{ReadError, WriteError};
 pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, EnergySources, Machine, MemoryBandwidth, RpcServer};
-pub(crate) use model::{MadeFrom, ModelFacts, RowFallback, TensorGroup, TokenizerFacts};
+pub(crate) use model::{MadeFrom, ModelFacts, NoNextToken, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};
-pub(crate) use plan::WarmUpPolicy;
 pub use plan::{
     Arrangement, Budget, InnerPolicy, Plan, Preparation, PromptPolicy, PromptTurns, Protocol, Workload, WorkloadKind,
 };
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
+pub(crate) use plan::{LeftOut, LeftOutReason, LeftOutWork, WarmUpPolicy, left_out_words};
 pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;
 pub(crate) use quality::{

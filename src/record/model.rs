@@ -102,6 +102,9 @@ pub struct ModelFacts {
     pub tensors: Vec<TensorGroup>,
     /// The tokenizer.
     pub tokenizer: TokenizerFacts,
+    /// Why it can't be asked for its next token; `None` of a model that can, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_next_token: Option<NoNextToken>,
     /// Whether it carries a chat template (an instruct model).
     pub chat_template: bool,
     /// Where its importance matrix came from, when one was used (file or data set name, chunks).
@@ -113,6 +116,50 @@ pub struct ModelFacts {
     pub expected_repacked_bytes: Option<u64>,
     /// What this run made it from, when it did.
     pub made_from: Option<MadeFrom>,
+}
+
+/// What a model gives that is no next token: it can be loaded and read, and neither generates nor has a divergence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoNextToken {
+    /// A vector for a text.
+    Embedding,
+    /// A score of how well a text answers a question.
+    Reranking,
+    /// What a decoder that is not there would read.
+    Encoder,
+    /// What its own decoder reads, which needs an encoded text.
+    EncoderDecoder,
+    /// A whole text, by taking away noise.
+    Diffusion,
+    /// Whatever a model gives whose tokens see those after them.
+    NonCausal,
+}
+
+impl NoNextToken {
+    /// What the model is, and why it can't be asked.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Embedding => "an embedding model, which gives a vector for a text and no next token",
+            Self::Reranking => "a reranking model, which gives a score for a text and no next token",
+            Self::Encoder => "an encoder alone, which gives vectors for a text and no next token",
+            Self::EncoderDecoder => {
+                "an encoder-decoder model, whose decoder needs an encoded text: its encoder alone is measured here"
+            }
+            Self::Diffusion => "a diffusion language model, which is not autoregressive and gives no next token",
+            Self::NonCausal => "a model with non-causal attention, which is not autoregressive and gives no next token",
+        }
+    }
+
+    /// Whether llama.cpp must be asked for embeddings, since nothing else comes out.
+    #[must_use]
+    pub fn gives_embeddings(self) -> bool {
+        match self {
+            Self::Embedding | Self::Reranking | Self::Encoder | Self::EncoderDecoder => true,
+            Self::Diffusion | Self::NonCausal => false,
+        }
+    }
 }
 
 /// Matrices that llama.cpp stores in another type than the file's, since their rows do not fill its blocks.

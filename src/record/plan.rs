@@ -1,10 +1,12 @@
 //! What is to be done: workloads, llama.cpp's parameters, and the protocol of rounds. Printed by `--dry-run`, stored in the run.
 
+use std::fmt;
+
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::quality::QualityPlan;
+use super::{model::NoNextToken, quality::QualityPlan};
 use crate::settings::ThreadsReason;
 
 /// Everything needed to repeat the measurement.
@@ -24,6 +26,102 @@ pub struct Plan {
     /// Why generation has the threads that it has; `None` in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<ThreadsReason>,
+    /// What was asked for and is not done, since these models can't be asked it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that was asked for and is not done, whatever the time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// What.
+    pub work: LeftOutWork,
+    /// Why.
+    pub because: LeftOutReason,
+}
+
+/// What is left out of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutWork {
+    /// Synthetic work.
+    Workload {
+        /// As it would be called in the plan.
+        id: String,
+    },
+    /// Prompts.
+    Prompts {
+        /// How many.
+        count: usize,
+    },
+    /// Comparing outputs.
+    Outputs,
+    /// Questions with right answers.
+    Tasks {
+        /// How many tasks.
+        count: usize,
+    },
+}
+
+/// Why something is left out of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutReason {
+    /// It takes a next token.
+    NoNextToken {
+        /// What the models give instead.
+        gives: NoNextToken,
+    },
+    /// The models read one text as a whole: nothing comes before it, and nothing beside it.
+    ReadsWhole {
+        /// What the models give.
+        gives: NoNextToken,
+    },
+    /// It is longer than what the models were trained for, and they have no positions beyond that.
+    LongerThanTrained {
+        /// Tokens of context they were trained for.
+        n_ctx_train: u32,
+    },
+}
+
+impl fmt::Display for LeftOutWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workload { id } => f.write_str(id),
+            Self::Prompts { count: 1 } => f.write_str("1 prompt"),
+            Self::Prompts { count } => write!(f, "{count} prompts"),
+            Self::Outputs => f.write_str("output quality"),
+            Self::Tasks { count: 1 } => f.write_str("1 task"),
+            Self::Tasks { count } => write!(f, "{count} tasks"),
+        }
+    }
+}
+
+impl fmt::Display for LeftOutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNextToken { gives } => f.write_str(gives.words()),
+            Self::ReadsWhole { .. } => f.write_str("such a model reads one text as a whole"),
+            Self::LongerThanTrained { n_ctx_train } => {
+                write!(f, "the models were trained for {n_ctx_train} tokens and have no positions beyond them")
+            }
+        }
+    }
+}
+
+/// What is left out, by reason: `tg128, 24 prompts: an embedding model, which …`.
+pub(crate) fn left_out_words(left_out: &[LeftOut]) -> Vec<String> {
+    let mut reasons: Vec<&LeftOutReason> = Vec::new();
+    for LeftOut { because, .. } in left_out {
+        if !reasons.contains(&because) {
+            reasons.push(because);
+        }
+    }
+    let of = |reason: &LeftOutReason| {
+        let work = left_out.iter().filter(|own| own.because == *reason).map(|own| own.work.to_string());
+        format!("{}: {reason}", work.collect::<Vec<_>>().join(", "))
+    };
+    reasons.into_iter().map(of).collect()
 }
 
 /// llama.cpp rounds contexts up to a multiple of this.

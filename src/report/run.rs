@@ -299,6 +299,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         | WarningKind::CpuFeaturesUnused
         | WarningKind::MoreThreadsThanCpus
         | WarningKind::OpenmpEnvironment
+        | WarningKind::CannotBeAsked
         | WarningKind::Retried
         | WarningKind::BusyMachine => None,
     }

@@ -148,10 +148,10 @@ fn given_ids(n_tokens: u32, seed: u64, facts: Loaded) -> Vec<i32> {
 
 /// Refuses an output that is none. Reads the last row only, outside of what is timed.
 fn check_last(session: &mut dyn Session, stage: Stage, n_tokens: u32) -> Result<(), Failure> {
-    if are_logits(session.last_logits()?) { Ok(()) } else { Err(not_a_number(stage, n_tokens)) }
+    if are_logits(session.last_output()?) { Ok(()) } else { Err(not_a_number(stage, n_tokens)) }
 }
 
-/// Whether every entry could be a logit. Minus infinity masks an entry; anything else that is not finite comes of a damaged file or of
+/// Whether every entry could be a logit, or a part of an embedding. Minus infinity masks an entry; anything else that is not finite comes of a damaged file or of
 /// arithmetic that overflowed.
 fn are_logits(row: &[f32]) -> bool {
     row.iter().all(|&logit| logit < f32::INFINITY)

@@ -33,9 +33,6 @@ fn cases() -> Vec<(&'static str, Gguf)> {
         ("a draft head", Gguf::pocket().set("general.architecture", TEXT, &string("gemma4-assistant"))),
         ("a draft head", Gguf::pocket().set("general.architecture", TEXT, &string("eagle3"))),
         ("a vocabulary alone", Gguf::pocket().only(&[])),
-        ("an embedding model: it generates nothing", Gguf::pocket().set("general.architecture", TEXT, &string("bert"))),
-        ("an encoder-decoder model", Gguf::pocket().set("general.architecture", TEXT, &string("t5"))),
-        ("not autoregressive", Gguf::pocket().with("llama.attention.causal", 7, &[0])),
         (
             "Ollama's own packing",
             Gguf::pocket().and("v.blk.0.attn_q.weight", &[8], F32, &[0; 32]).and(
@@ -45,13 +42,26 @@ fn cases() -> Vec<(&'static str, Gguf)> {
                 &[0; 32],
             ),
         ),
+    ]
+}
+
+/// Models, and what they are, that give no next token.
+fn without_next_token() -> Vec<(&'static str, Gguf)> {
+    vec![
+        ("an embedding model, which gives a vector", Gguf::pocket().set("general.architecture", TEXT, &string("bert"))),
+        ("an encoder-decoder model", Gguf::pocket().set("general.architecture", TEXT, &string("t5"))),
+        ("not autoregressive", Gguf::pocket().with("llama.attention.causal", 7, &[0])),
         ("an embedding model", Gguf::pocket().with("llama.pooling_type", U32, &1_u32.to_le_bytes())),
     ]
 }
 
+fn all() -> Vec<(&'static str, Gguf)> {
+    [cases(), without_next_token()].concat()
+}
+
 #[test]
 fn inspect_begins_with_the_kind() {
-    for (words, file) in cases() {
+    for (words, file) in all() {
         let text = Bench::new("inspect x.gguf").file("x.gguf", &file.bytes()).run().ok().stdout;
         let kind = text.lines().nth(1).unwrap();
         assert!(kind.starts_with("kind") && kind.contains(words), "{words}: {text}");
@@ -63,14 +73,14 @@ fn inspect_begins_with_the_kind() {
 #[test]
 fn compare_names_the_kind_in_its_row() {
     let bench = Bench::new(&format!("compare {{pocket}} {QUICK}"));
-    let ran = cases().iter().enumerate().fold(bench, |bench, (n, (_, file))| {
+    let ran = all().iter().enumerate().fold(bench, |bench, (n, (_, file))| {
         let name = format!("x{n}.gguf");
         bench.file(&name, &file.bytes()).arg(name)
     });
     let ran = ran.run();
     assert_eq!(ran.code, 5, "{}", ran.stderr);
     let models = ran.json("out.json")["models"].clone();
-    for (n, (words, _)) in cases().iter().enumerate() {
+    for (n, (words, _)) in all().iter().enumerate() {
         let failed = &models[n + 1]["outcome"]["failed"];
         let reason = failed["reason"].as_str().unwrap();
         assert!(failed["stage"] == "inspect" && reason.contains(words), "{words}: {reason}");

@@ -13,6 +13,8 @@ mod compare;
 mod depth;
 mod diff;
 mod disk;
+#[cfg(unix)]
+mod encoders;
 mod environment;
 mod failures;
 mod guide;

@@ -54,6 +54,8 @@ pub enum WarningKind {
     PromptTooLong,
     /// Work at a depth of context for which the model was not trained, so it was not measured.
     DepthTooGreat,
+    /// Something that was asked for can't be asked of these models.
+    CannotBeAsked,
     /// Prompts of one model went through its chat template and those of another did not, or not in the same way.
     PromptFormsDiffer,
     /// A model has a chat template that could not be applied.
@@ -97,6 +99,7 @@ impl WarningKind {
             Self::TokenizersDiffer => "tokenizers_differ",
             Self::PromptTooLong => "prompt_too_long",
             Self::DepthTooGreat => "depth_too_great",
+            Self::CannotBeAsked => "cannot_be_asked",
             Self::PromptFormsDiffer => "prompt_forms_differ",
             Self::ChatTemplateUnused => "chat_template_unused",
             Self::MemoryNearFull => "memory_near_full",

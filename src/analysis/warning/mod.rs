@@ -26,6 +26,7 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(samples::drift(run, series));
     found.extend(samples::outliers(run, series));
     found.extend(samples::too_noisy(run, models));
+    found.extend(models::cannot_be_asked(run));
     found.extend(models::tokenizers(run));
     found.extend(models::original_quantized(run));
     found.extend(answers::forms(run, models));

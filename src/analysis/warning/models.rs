@@ -1,9 +1,11 @@
 //! What is the matter with single models: tokenizers, caches, memory, where they came from.
 
-use super::kind::{Warning, WarningKind, of_model, original, percent};
+use super::kind::{Warning, WarningKind, of_model, of_run, original, percent};
 use crate::{
     analysis::{device_memory::DeviceUse, model::ModelAnalysis, series::visits},
-    record::{CacheState, MadeFrom, Purpose, Run, Skipped, Subject, Workload, WorkloadKind, round_value},
+    record::{
+        CacheState, MadeFrom, Purpose, Run, Skipped, Subject, Workload, WorkloadKind, left_out_words, round_value,
+    },
     thresholds::{LARGER_THAN_ORIGINAL, PEAK_OF_AVAILABLE},
     units::MIB,
 };
@@ -19,6 +21,15 @@ pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
         evidence,
         "compare checkpoints of one model: speeds per token are of different tokens",
     ))
+}
+
+/// What these models can't be asked, by reason.
+pub(super) fn cannot_be_asked(run: &Run) -> Vec<Warning> {
+    let of = |words: String| {
+        let remedy = "the rest was measured; what the models are for is measured by programs of their kind";
+        of_run(WarningKind::CannotBeAsked, format!("not measured: {words}"), remedy)
+    };
+    left_out_words(&run.plan.left_out).into_iter().map(of).collect()
 }
 
 /// What was not asked for want of context is a row here, never a hole.

@@ -79,6 +79,7 @@ impl MeasureArgs {
                 seed: execution.seed,
                 quality,
                 threads: Some(variants.threads),
+                left_out: Vec::new(),
             },
             variants,
             inputs: Inputs { tasks, ..inputs.unwrap_or_default() },

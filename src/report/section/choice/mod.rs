@@ -16,7 +16,7 @@ use crate::{
         ModelAnalysis, NoRecommendation, Rank, Source, Unit, Verdict,
     },
     metric::{self, MetricId, memory_of_weights},
-    record::{Phase, Role},
+    record::{LeftOutWork, Phase, Role},
     report::{
         document::{Advice, Cell, Column, Section, Table},
         draw::canvas::DrawError,
@@ -209,6 +209,10 @@ fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
             limits_kept(analysis).join(" ")
         ),
         NoRecommendation::OutputsNotCompared => {
+            let left_out = &analysis.context.plan.left_out;
+            if let Some(own) = left_out.iter().find(|own| own.work == LeftOutWork::Outputs) {
+                return format!("No recommendation: what quantizing cost in output can't be measured of {}.", own.because);
+            }
             let asked = analysis.models.iter().any(|m| m.quality.is_some());
             let (what, remedy) = if asked {
                 ("could not be compared", "the section on quality says why")
