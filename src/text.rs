@@ -29,6 +29,20 @@ pub(crate) fn inert_text(text: &str) -> String {
     text.replace("\r\n", "\n").chars().map(plain).collect()
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// `1 round`, `2 rounds`.
+pub(crate) fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
 /// JSON that means the same and steers nothing: inside JSON such characters occur in strings only, where an escape can stand for them.
 pub(crate) fn inert_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());

@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("thresholds", &[]),
     ("stats", &[]),
     ("settings", &[]),
-    ("record", &["units", "stats", "settings"]),
+    ("record", &["units", "text", "stats", "settings"]),
     ("metric", &["units", "record", "settings"]),
     ("event", &["record"]),
     ("gguf", &["units", "text", "record"]),
@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "run",
         &["metric", "units", "stats", "record", "event", "quality", "probe", "gguf", "models", "prompts", "protocol"],
     ),
-    ("analysis", &["metric", "units", "settings", "thresholds", "stats", "record"]),
+    ("analysis", &["metric", "units", "text", "settings", "thresholds", "stats", "record"]),
     ("report", &["metric", "units", "settings", "text", "stats", "record", "analysis"]),
     (
         "cli",

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     context::Context,
     model::{self, ModelAnalysis},
+    not_done::{self, NotDone},
     pareto,
     quality::{self, QualityAnalysis},
     recommend::{self, Advice},
@@ -47,6 +48,8 @@ pub struct Analysis {
     pub models: Vec<ModelAnalysis>,
     /// What a reader should know before trusting the numbers.
     pub warnings: Vec<Warning>,
+    /// What was asked for and not done, with its reason.
+    pub not_done: Vec<NotDone>,
     /// Tasks with right answers; none where none were asked.
     pub tasks: Vec<TaskAnalysis>,
     /// Which model to take, by which rule, and how the others stand.
@@ -107,6 +110,7 @@ pub fn analyse(run: &Run) -> Analysis {
         verdicts,
         models,
         warnings,
+        not_done: not_done::find(run, &outputs),
         tasks: tasks::analyse(run),
         advice,
         time: time::spent(run),

@@ -64,6 +64,15 @@ pub struct QualityAnalysis {
     pub bits_per_byte: Option<BitsFigures>,
 }
 
+impl QualityAnalysis {
+    /// Whether the mean KLD is known less well than asked. One that is 0 in every window is known.
+    pub(crate) fn misses_precision(&self) -> bool {
+        let identical = self.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
+        let reached = self.precision_reached.is_some_and(|reached| reached <= self.precision_asked);
+        self.precision_asked > 0.0 && !identical && !reached
+    }
+}
+
 /// How well a candidate and the original each predict the same bytes. It says nothing of how alike their outputs are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct BitsFigures {

@@ -26,7 +26,7 @@ use crate::{
     event::Observer,
     probe::Clock,
     record::{
-        self, CandidateQuality, DeviceInfo, Ended, Outcome, ReadError, Run, WriteError,
+        self, DeviceInfo, Ended, Outcome, ReadError, Run, WriteError,
         journal::{Entry, Journal, JournalFile},
     },
     report::RunReport,
@@ -167,7 +167,7 @@ fn refuse_to_replace(outputs: &Outputs, journal: Result<Option<Journal>, ReadErr
         Some(run) => bail!(
             "{} holds a run that is not finished ({}): go on with `gguf-bench resume {}`, {choose}, or replace it with --overwrite",
             target(outputs).display(),
-            progress_of(&run),
+            run.progress(),
             target(outputs).display()
         ),
     }
@@ -177,17 +177,6 @@ fn has_results(run: &Run) -> bool {
     !run.rounds.is_empty()
         || run.quality.iter().any(|quality| !quality.workers.is_empty())
         || run.tasks.iter().any(|tasks| !tasks.results.is_empty())
-}
-
-/// How far a run came, in what it is made of: one that compares outputs alone has no rounds.
-fn progress_of(run: &Run) -> String {
-    let counted = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
-    if run.plan.protocol.max_rounds > 0 && !run.plan.workloads.is_empty() {
-        return counted(run.rounds.len(), "round");
-    }
-    let windows = |result: &CandidateQuality| result.texts.iter().map(|text| text.windows.len()).sum::<usize>();
-    let results = run.quality.iter().flat_map(|quality| &quality.results);
-    counted(results.map(windows).max().unwrap_or(0), "window")
 }
 
 /// What a person gives to `resume`.
@@ -264,6 +253,8 @@ fn measure<E>(
 ) -> Result<(), E> {
     run.ended = Ended::RoundsDone;
     let has_rounds = bench.plan.protocol.max_rounds > 0;
+    // Whatever comes of it, the record says what was to be asked.
+    run::tasks::announce(&inputs.tasks, run, save)?;
     let mut over = None;
     if has_rounds {
         run::begin(bench, run, observer, save)?;
@@ -303,7 +294,7 @@ impl Finished {
             let target = target(&self.outputs);
             interrupt::say(&format!(
                 "Interrupted after {}. What was measured is saved. To go on: gguf-bench resume {}",
-                progress_of(&self.run),
+                self.run.progress(),
                 target.display()
             ));
         }

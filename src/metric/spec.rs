@@ -202,16 +202,16 @@ impl MetricId {
                     let column = column(&self.to_string(), u8::from(matches!(self, Self::Prefill(_))));
                     match n_depth {
                         0 => rate(Family::Primary, Section::Speed, column, &[]),
-                        _ => rate(Family::Depth, Section::Depth, column, OWN_SECTION),
+                        _ => rate(Family::Depth, Section::Depth, column, &[]),
                     }
                 }
-                Layout::Parallel { .. } => rate(Family::Primary, Section::Parallel, None, OWN_SECTION),
+                Layout::Parallel { .. } => rate(Family::Primary, Section::Parallel, None, &[]),
             },
             Self::PrefillDecode { n_depth, .. } => {
                 let column = column(&self.to_string(), 2);
                 match n_depth {
                     0 => rate(Family::Primary, Section::Speed, column, &[]),
-                    _ => rate(Family::Depth, Section::Depth, column, OWN_SECTION),
+                    _ => rate(Family::Depth, Section::Depth, column, &[]),
                 }
             }
             Self::Load => MetricSpec {

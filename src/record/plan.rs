@@ -136,6 +136,12 @@ impl Plan {
         done.filter_map(|w| w.kind.n_ctx()).max().unwrap_or(0)
     }
 
+    /// Whether anything is timed, round by round.
+    #[must_use]
+    pub fn has_rounds(&self) -> bool {
+        !self.workloads.is_empty() && self.protocol.max_rounds > 0
+    }
+
     /// Whether a workload is among those by which a run stops and a model is judged first: synthetic, and at the least depth there is.
     #[must_use]
     pub fn is_primary(&self, kind: &WorkloadKind) -> bool {

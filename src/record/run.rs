@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adaptation, Build, Constraints, Machine, Outcome, Plan, Probe, Quality, Resumed, Role, Round, Settings, Subject,
-    Tasks, TimePlan,
+    Adaptation, Build, CandidateQuality, Constraints, Machine, Outcome, Plan, Probe, Quality, Resumed, Role, Round,
+    Settings, Subject, Tasks, TimePlan,
 };
+use crate::text::counted;
 
 /// The version of the format this program writes; raised when a field that matters is added or changes meaning.
 pub(crate) const FORMAT: u32 = 2;
@@ -70,6 +71,16 @@ impl Run {
         &self.subjects[0].settings
     }
 
+    /// How far it came, in what it is made of: one that compares outputs alone has no rounds.
+    pub(crate) fn progress(&self) -> String {
+        if self.plan.has_rounds() {
+            return counted(self.rounds.len(), "round");
+        }
+        let windows = |result: &CandidateQuality| result.texts.iter().map(|text| text.windows.len()).sum::<usize>();
+        let results = self.quality.iter().flat_map(|quality| &quality.results);
+        counted(results.map(windows).max().unwrap_or(0), "window")
+    }
+
     /// Whether a subject is measured in a round: it has not failed, and was not dropped before.
     pub(crate) fn is_measured(&self, subject: usize, round: u32) -> bool {
         let dropped = self.adaptation.as_ref().and_then(|adaptation| adaptation.dropped_from(subject));
@@ -122,4 +133,11 @@ pub enum Ended {
     ServerLost,
     /// The run is under way, or was cut off.
     Unfinished,
+}
+
+impl Ended {
+    /// Whether nothing is left that `resume` could go on with.
+    pub(crate) fn is_finished(self) -> bool {
+        !matches!(self, Self::Unfinished | Self::Interrupted | Self::ServerLost)
+    }
 }

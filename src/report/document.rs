@@ -34,6 +34,8 @@ pub(crate) struct Document {
     pub sections: Vec<Section>,
     /// What to know before trusting the figures.
     pub warnings: Vec<Caution>,
+    /// What was asked for and not done, with its reason.
+    pub not_done: Vec<Omission>,
     /// The limits that were set, and whether they are kept.
     pub gates: Vec<Gate>,
     /// The records, where there are several.
@@ -93,6 +95,17 @@ pub(crate) struct Caution {
     pub model: Option<String>,
     pub evidence: String,
     pub remedy: String,
+}
+
+/// What was asked for and not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Omission {
+    /// The model it concerns.
+    pub model: Option<String>,
+    /// What, and why.
+    pub reason: String,
+    /// What would do it; `None` where nothing need be done.
+    pub remedy: Option<String>,
 }
 
 /// A limit that was set, in words with what became of it.

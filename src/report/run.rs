@@ -6,7 +6,7 @@ use schemars::{JsonSchema, generate::Contract};
 use serde::Serialize;
 
 use super::{
-    document::{Advice, Card, Caution, Cell, Document, Table},
+    document::{Advice, Card, Caution, Cell, Document, Omission, Table},
     draw::canvas::DrawError,
     format::{Field, Report, Rows},
     number::{percent, sig3},
@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{
     analysis::{
-        Analysis, Context, MetricSummary, ModelAnalysis, TaskAnalysis, TaskStanding, TaskVerdict, Warning, WarningKind,
+        Analysis, Context, MetricSummary, ModelAnalysis, NotDone, TaskAnalysis, TaskStanding, TaskVerdict, Warning,
+        WarningKind,
     },
     record::{Role, Run, schema},
 };
@@ -58,9 +59,15 @@ impl<'a> RunReport<'a> {
             cards: cards(analysis, &summary, &advice),
             advice: Some(advice),
             summary: Some(summary),
-            beside: tasks::beside(analysis).into_iter().chain(behaviour::telling(analysis)).collect(),
+            beside: section::depth::beside(analysis)
+                .into_iter()
+                .chain(section::parallel::beside(analysis))
+                .chain(tasks::beside(analysis))
+                .chain(behaviour::telling(analysis))
+                .collect(),
             sections: section::all(analysis)?,
             warnings: analysis.warnings.iter().map(caution).collect(),
+            not_done: analysis.not_done.iter().map(omission).collect(),
             gates: Vec::new(),
             sources: Vec::new(),
             prompts: answers::prompts(analysis),
@@ -253,15 +260,14 @@ fn subject(context: &Context) -> Option<String> {
 }
 
 fn basis(analysis: &Analysis) -> String {
-    let rounds = if analysis.rounds == 1 { "1 round".into() } else { format!("{} rounds", analysis.rounds) };
     let any = analysis.models.iter().flat_map(|m| &m.metrics).any(|m| m.low.is_some());
     let intervals = match (any, analysis.quick) {
         (true, _) => format!("brackets and ± are {} confidence intervals", percent(analysis.confidence)),
         (false, true) => "a quick look, too short for intervals".into(),
         (false, false) => "too few for intervals".into(),
     };
-    let time = section::time::line(&analysis.time);
-    format!("{rounds}; {intervals}; ended because {}; {time}", names::ended(analysis.ended))
+    let (amount, time) = (names::amount(analysis), section::time::line(&analysis.time));
+    format!("{amount}; {intervals}; ended because {}; {time}", names::ended_of(analysis))
 }
 
 fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
@@ -289,17 +295,13 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         | WarningKind::Throttling => Some("speed"),
         WarningKind::MemoryNearFull | WarningKind::DeviceMemoryDisagrees | WarningKind::Swapping => Some("memory"),
         WarningKind::CacheMixed => Some("load"),
-        WarningKind::PromptTooLong | WarningKind::PromptFormsDiffer | WarningKind::ChatTemplateUnused => {
-            Some("prompts")
-        }
-        WarningKind::DepthTooGreat => Some("depth"),
+        WarningKind::PromptFormsDiffer | WarningKind::ChatTemplateUnused => Some("prompts"),
         WarningKind::Requantized | WarningKind::OriginalQuantized => Some("quality"),
         WarningKind::TypeContradicted | WarningKind::RowsDoNotFill | WarningKind::LargerThanOriginal => Some("files"),
         WarningKind::DebugBuild
         | WarningKind::CpuFeaturesUnused
         | WarningKind::MoreThreadsThanCpus
         | WarningKind::OpenmpEnvironment
-        | WarningKind::CannotBeAsked
         | WarningKind::Retried
         | WarningKind::BusyMachine => None,
     }
@@ -312,5 +314,13 @@ fn caution(w: &Warning) -> Caution {
         model: w.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
         evidence: shorten(&inert_line(&w.evidence), 600),
         remedy: shorten(&inert_line(&w.remedy), 600),
+    }
+}
+
+fn omission(of: &NotDone) -> Omission {
+    Omission {
+        model: of.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
+        reason: shorten(&inert_line(&of.reason), 600),
+        remedy: of.remedy.as_ref().map(|remedy| shorten(&inert_line(remedy), 300)),
     }
 }

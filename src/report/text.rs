@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::text::inert_json;
-pub(super) use crate::text::{inert_line, inert_text};
+pub(super) use crate::text::{counted, inert_line, inert_text, list};
 
 /// Between a file and what varies of its settings in a subject's name.
 const SETTINGS: &str = " · ";
@@ -26,15 +26,6 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
 pub(super) fn clip(text: &str, most: usize) -> (String, Option<usize>) {
     let n = text.chars().count();
     if n <= most { (text.to_owned(), None) } else { (text.chars().take(most).collect(), Some(n)) }
-}
-
-/// `a`, `a and b`, `a, b and c`.
-pub(super) fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
 }
 
 /// Words for a shell: quoted when they have to be.

@@ -61,10 +61,7 @@ pub(crate) fn execute<E>(
     if inputs.tasks.is_empty() {
         return Ok(());
     }
-    if run.tasks.is_none() {
-        let tasks = Tasks { plans: inputs.tasks.iter().map(plan).collect(), results: Vec::new() };
-        note(run, &Entry::Tasks(Box::new(tasks)), save)?;
-    }
+    announce(inputs, run, save)?;
     let mut left = left(run);
     while !left.is_empty() && !bench.stops() {
         let deadline_ns = deadline_ns(bench, left.len());
@@ -91,6 +88,18 @@ pub(crate) fn execute<E>(
         }
     }
     Ok(())
+}
+
+/// Notes what is to be asked.
+///
+/// # Errors
+/// What `save` returned.
+pub(crate) fn announce<E>(inputs: &TaskInputs, run: &mut Run, save: &mut Save<'_, E>) -> Result<(), E> {
+    if run.tasks.is_some() || inputs.tasks.is_empty() {
+        return Ok(());
+    }
+    let tasks = Tasks { plans: inputs.tasks.iter().map(plan).collect(), results: Vec::new() };
+    note(run, &Entry::Tasks(Box::new(tasks)), save)
 }
 
 fn plan(task: &Task) -> TaskPlan {

@@ -147,9 +147,9 @@ fn is_measured_and_said(report: &Value, record: &Value, words: &str) {
         }
         assert!(metric(model, "tg128").is_none() && model["quality"].is_null(), "{model}");
     }
-    let warnings = report["warnings"].as_array().unwrap();
-    let said = warnings.iter().filter(|warning| warning["kind"] == "cannot_be_asked");
-    let said: Vec<&str> = said.map(|warning| warning["evidence"].as_str().unwrap()).collect();
+    let not_done = report["not_done"].as_array().unwrap();
+    let said = not_done.iter().filter(|one| one["part"] == "kind");
+    let said: Vec<&str> = said.map(|one| one["reason"].as_str().unwrap()).collect();
     assert!(said[0].starts_with("not measured: tg128, ") && said[0].contains("prompts, output quality: "), "{said:?}");
     assert!(said[0].contains(words), "{said:?}");
     assert!(said[1].starts_with("not measured: pp600 @ d64") && said[1].contains("as a whole"), "{said:?}");

@@ -50,12 +50,6 @@ pub enum WarningKind {
     CacheMixed,
     /// Tokens are not the same tokens.
     TokenizersDiffer,
-    /// A prompt with its answer is longer than the model was trained for, so it was not asked.
-    PromptTooLong,
-    /// Work at a depth of context for which the model was not trained, so it was not measured.
-    DepthTooGreat,
-    /// Something that was asked for can't be asked of these models.
-    CannotBeAsked,
     /// Prompts of one model went through its chat template and those of another did not, or not in the same way.
     PromptFormsDiffer,
     /// A model has a chat template that could not be applied.
@@ -97,9 +91,6 @@ impl WarningKind {
             Self::ClocksDisagree => "clocks_disagree",
             Self::CacheMixed => "cache_mixed",
             Self::TokenizersDiffer => "tokenizers_differ",
-            Self::PromptTooLong => "prompt_too_long",
-            Self::DepthTooGreat => "depth_too_great",
-            Self::CannotBeAsked => "cannot_be_asked",
             Self::PromptFormsDiffer => "prompt_forms_differ",
             Self::ChatTemplateUnused => "chat_template_unused",
             Self::MemoryNearFull => "memory_near_full",

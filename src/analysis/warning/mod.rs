@@ -26,7 +26,6 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(samples::drift(run, series));
     found.extend(samples::outliers(run, series));
     found.extend(samples::too_noisy(run, models));
-    found.extend(models::cannot_be_asked(run));
     found.extend(models::tokenizers(run));
     found.extend(models::original_quantized(run));
     found.extend(answers::forms(run, models));
@@ -35,7 +34,6 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
         found.extend(samples::warmup_too_short(run, index, &series[index]));
         found.extend(samples::clocks(run, index));
         found.extend(models::cache_mixed(run, index));
-        found.extend(models::prompts_too_long(run, index));
         found.extend(models::memory_near_full(run, model));
         found.extend(models::device_memory(model));
         found.extend(models::retried(run, index));

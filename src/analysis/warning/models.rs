@@ -1,11 +1,9 @@
 //! What is the matter with single models: tokenizers, caches, memory, where they came from.
 
-use super::kind::{Warning, WarningKind, of_model, of_run, original, percent};
+use super::kind::{Warning, WarningKind, of_model, original, percent};
 use crate::{
     analysis::{device_memory::DeviceUse, model::ModelAnalysis, series::visits},
-    record::{
-        CacheState, MadeFrom, Purpose, Run, Skipped, Subject, Workload, WorkloadKind, left_out_words, round_value,
-    },
+    record::{CacheState, MadeFrom, Purpose, Run, Subject, round_value},
     thresholds::{LARGER_THAN_ORIGINAL, PEAK_OF_AVAILABLE},
     units::MIB,
 };
@@ -21,43 +19,6 @@ pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
         evidence,
         "compare checkpoints of one model: speeds per token are of different tokens",
     ))
-}
-
-/// What these models can't be asked, by reason.
-pub(super) fn cannot_be_asked(run: &Run) -> Vec<Warning> {
-    let of = |words: String| {
-        let remedy = "the rest was measured; what the models are for is measured by programs of their kind";
-        of_run(WarningKind::CannotBeAsked, format!("not measured: {words}"), remedy)
-    };
-    left_out_words(&run.plan.left_out).into_iter().map(of).collect()
-}
-
-/// What was not asked for want of context is a row here, never a hole.
-pub(super) fn prompts_too_long(run: &Run, model: usize) -> Vec<Warning> {
-    let mut skipped: Vec<&Skipped> = Vec::new();
-    for one in visits(run, model).flat_map(|v| &v.skipped) {
-        if skipped.iter().all(|known| known.workload != one.workload) {
-            skipped.push(one);
-        }
-    }
-    let of = |s: &Skipped| {
-        let Workload { id, kind } = &run.plan.workloads[s.workload];
-        let (kind, evidence, remedy) = if let WorkloadKind::Prompt(_) = kind {
-            let evidence = format!(
-                "the prompt {id} has {} tokens and needs a context of {} with its answer; the model was trained for {}, so it was not asked",
-                s.n_prompt, s.n_ctx_needed, s.n_ctx_train
-            );
-            (WarningKind::PromptTooLong, evidence, "shorten it, or lower --max-new-tokens")
-        } else {
-            let evidence = format!(
-                "{id} needs a context of {}; the model was trained for {}, so it was not measured",
-                s.n_ctx_needed, s.n_ctx_train
-            );
-            (WarningKind::DepthTooGreat, evidence, "choose a smaller --depth")
-        };
-        of_model(kind, &run.subjects[model].name, evidence, remedy)
-    };
-    skipped.into_iter().map(of).collect()
 }
 
 /// A first load from storage is to be expected and is told apart. Later ones mean that something empties the page cache, and

@@ -153,7 +153,7 @@ impl Run {
     /// Whether nothing is left to be done of it.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        !matches!(self.ended, Ended::Unfinished | Ended::Interrupted | Ended::ServerLost)
+        self.ended.is_finished()
     }
 }
 

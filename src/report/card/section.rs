@@ -12,7 +12,7 @@ use crate::{
         number::{bytes, or_unknown, rate, seconds, sig3},
         section::{
             guide,
-            names::name,
+            names::{amount, name},
             quality::{cells, words},
         },
         text::inert_line,
@@ -74,9 +74,9 @@ pub(crate) fn section(analysis: &Analysis, model: usize) -> String {
     let quick = if analysis.quick { "a quick look, " } else { "" };
     let _ = writeln!(
         out,
-        "Measured by gguf-bench {} (rounds: {quick}{}) on {} (threads: {}), {}.",
+        "Measured by gguf-bench {} ({quick}{}) on {} (threads: {}), {}.",
         escape(&context.build.version),
-        analysis.rounds,
+        amount(analysis),
         escape(&context.machine.cpu),
         context.base_settings().n_threads,
         escape(&context.started_utc),

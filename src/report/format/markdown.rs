@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     analysis::diff::Passing,
     report::{
-        document::{Advice, Caution, Cell, Document, Facts, Gate, Kind, Source, Table},
+        document::{Advice, Caution, Cell, Document, Facts, Gate, Kind, Omission, Source, Table},
         text::inert_line,
     },
 };
@@ -25,6 +25,7 @@ pub(super) fn render(document: &Document) -> String {
         beside,
         sections,
         warnings,
+        not_done,
         gates,
         sources,
         prompts: _,
@@ -52,6 +53,9 @@ pub(super) fn render(document: &Document) -> String {
         }
     }
     blocks.push(format!("{}.", escape(basis)));
+    if !not_done.is_empty() {
+        blocks.extend(["**Asked for and not done**".into(), list(not_done.iter().map(omission))]);
+    }
     if !warnings.is_empty() {
         blocks.extend(["**Warnings**".into(), list(warnings.iter().map(warning))]);
     }
@@ -94,6 +98,12 @@ fn with_notes(t: &Table) -> [String; 2] {
 fn warning(w: &Caution) -> String {
     let model = w.model.as_ref().map_or(String::new(), |m| format!("{}: ", escape(m)));
     format!("{model}{}. Remedy: {}.", escape(&w.evidence), escape(&w.remedy))
+}
+
+fn omission(Omission { model, reason, remedy }: &Omission) -> String {
+    let model = model.as_ref().map_or(String::new(), |m| format!("{}: ", escape(m)));
+    let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" Remedy: {}.", escape(remedy)));
+    format!("{model}{}.{remedy}", escape(reason))
 }
 
 fn facts(facts: &Facts) -> [String; 2] {

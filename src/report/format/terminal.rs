@@ -7,7 +7,7 @@ use textwrap::WordSplitter;
 use crate::{
     analysis::diff::Passing,
     report::{
-        document::{Advice, Caution, Cell, Column, Document, Gate, Kind, Source, Table, Tone},
+        document::{Advice, Caution, Cell, Column, Document, Gate, Kind, Omission, Source, Table, Tone},
         number::Spread,
         text::{inert_line, shorten},
     },
@@ -59,6 +59,7 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
         beside,
         sections,
         warnings,
+        not_done,
         gates,
         sources,
         prompts: _,
@@ -81,6 +82,14 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
         let tables = sections.iter().flat_map(|section| &section.tables);
         blocks.extend(tables.map(|t| line(&t.title, "") + &table(t, width, colour, "")));
         blocks.push(basis);
+    }
+    if !not_done.is_empty() {
+        let omission = |Omission { model, reason, remedy }: &Omission| {
+            let model = model.as_ref().map_or(String::new(), |m| format!("{m}: "));
+            let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" Remedy: {remedy}."));
+            line(&format!("{model}{reason}.{remedy}"), "- ")
+        };
+        blocks.push(line("Asked for and not done:", "") + &not_done.iter().map(omission).collect::<String>());
     }
     let warning = |w: &Caution| {
         let model = w.model.as_ref().map_or(String::new(), |m| format!("{m}: "));

@@ -1,8 +1,8 @@
 //! Speed at depths of context, and what of a model's speed is left there.
 
 use super::{
-    metric::{curve, scale, whiskers},
-    names::{name, why_missing},
+    metric::{curve, scale, synthetic, whiskers},
+    names::{failure, name, why_missing},
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis, Retained},
@@ -27,6 +27,18 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         tables: vec![table(analysis)],
         figures: figure(analysis)?.into_iter().collect(),
     })
+}
+
+/// For where there is no room for sections: what no column of the summary shows.
+pub(crate) fn beside(analysis: &Analysis) -> Option<Table> {
+    let sweeps = sweeps(analysis).into_iter().map(|sweep| {
+        let ids = sweep.ids.into_iter().filter(|(_, id)| !synthetic(analysis).contains(id)).collect();
+        Sweep { ids, ..sweep }
+    });
+    // A failed model says so in its row of the summary.
+    let rows = rows(analysis, &sweeps.collect::<Vec<_>>(), |m| failure(m).is_none());
+    let title = "Tokens a second at depths of context, and what is left there of the speed at the least";
+    (!rows.is_empty()).then(|| Table::new("depth-beside", title, columns("left"), rows))
 }
 
 /// One kind of work over the depths it was measured at.
@@ -55,30 +67,39 @@ fn sweeps(analysis: &Analysis) -> Vec<Sweep> {
     sweeps
 }
 
-/// One row a model, work and depth.
-fn table(analysis: &Analysis) -> Table {
-    let columns = vec![
+fn columns(left: &str) -> Vec<Column> {
+    vec![
         Column::text("model"),
         Column::text("work"),
         Column::number("depth", "tokens"),
         Column::number("speed", "t/s"),
-        Column::number("left of its speed at the least depth", "%"),
-    ];
+        Column::number(left, "%"),
+    ]
+}
+
+/// One row a model, work and depth.
+fn rows(analysis: &Analysis, sweeps: &[Sweep], shows: impl Fn(&ModelAnalysis) -> bool) -> Vec<Vec<Cell>> {
     let mut rows = Vec::new();
-    for m in &analysis.models {
-        for Sweep { work, ids } in sweeps(analysis) {
+    for m in analysis.models.iter().filter(|m| shows(m)) {
+        for Sweep { work, ids } in sweeps {
             for (n_depth, id) in ids {
-                let left = m.retained.iter().find(|r| r.key == id);
+                let left = m.retained.iter().find(|r| r.key == *id);
                 rows.push(vec![
                     Cell::text(name(m)),
                     Cell::text(work.to_string()),
-                    Cell::number(n_depth.to_string(), f64::from(n_depth)),
-                    Cell::metric(m.metric(&id), m.comparison(&id), scale(analysis, &id), why_missing(m)),
+                    Cell::number(n_depth.to_string(), f64::from(*n_depth)),
+                    Cell::metric(m.metric(id), m.comparison(id), scale(analysis, id), why_missing(m)),
                     left.map_or_else(|| Cell::text("—"), share),
                 ]);
             }
         }
     }
+    rows
+}
+
+fn table(analysis: &Analysis) -> Table {
+    let columns = columns("left of its speed at the least depth");
+    let rows = rows(analysis, &sweeps(analysis), |_| true);
     Table::new("depth-table", "Tokens a second at each depth of context", columns, rows)
 }
 

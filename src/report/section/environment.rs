@@ -101,13 +101,17 @@ fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
     if let Some(((_, said), reason)) = threads.zip(context.plan.threads) {
         said.extend(["; ", &reason.to_string()]);
     }
-    rows.extend([
-        ("Rounds", rounds(analysis)),
-        ("Samples a visit", method::samples(context)),
-        ("Arrangement", arrangement(context)),
-        ("Stopped", format!("{}; ±{} was asked for", names::ended(analysis.ended), percent(p.precision))),
-        ("Seed", context.plan.seed.to_string()),
-    ]);
+    if context.plan.has_rounds() {
+        rows.extend([
+            ("Rounds", rounds(analysis)),
+            ("Samples a visit", method::samples(context)),
+            ("Arrangement", arrangement(context)),
+            ("Stopped", format!("{}; ±{} was asked for", names::ended(analysis.ended), percent(p.precision))),
+        ]);
+    } else {
+        rows.push(("Stopped", names::ended_of(analysis).into()));
+    }
+    rows.push(("Seed", context.plan.seed.to_string()));
     rows
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     analysis::{Analysis, Comparison, ModelAnalysis, Unit, Verdict},
     metric::MetricId,
-    record::{Outcome, Phase, WorkloadKind},
+    record::{LeftOutWork, Outcome, Phase, WorkloadKind},
     report::{
         number::{Spread, comparison, percent, quantity},
         text::list,
@@ -67,9 +67,17 @@ fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
     let Some((model, c)) = top.and_then(|(m, _)| Some((m, m.comparison(&key)?))) else { return Vec::new() };
     let (Some(s), base, who) = (comparison(c), name(original), name(model)) else { return Vec::new() };
     let (times, memory, work) = (&s.value, memory_clause(analysis, model), &key);
+    // Nothing is the best of one.
+    let is_alone = analysis.models.iter().filter(|m| ratio_of(m).is_some()).count() == 1;
     vec![match (c.verdict, &s.brackets) {
         (Some(Verdict::Better(_)), Some(interval)) => {
             format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, &key))
+        }
+        (Some(Verdict::Worse(_)), Some(interval)) if is_alone => {
+            format!("{who} {does} at {times} the speed of {base} {interval}{memory}.")
+        }
+        (Some(Verdict::NoRelevantDifference), Some(interval)) if is_alone => {
+            format!("{who} shows no relevant difference from {base} in {work}: {times} {interval}{memory}.")
         }
         (Some(Verdict::Worse(_)), Some(interval)) => format!(
             "No candidate {does} faster than {base}: the best, {who}, reaches {times} its speed {interval}{memory}."
@@ -155,6 +163,10 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     };
     let own = peak(original)?;
     let all: Vec<(&ModelAnalysis, f64)> = analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).collect();
+    if all.len() < 2 {
+        // Nothing is the lowest of one.
+        return None;
+    }
     let &(model, least) = all.iter().filter(|(m, _)| is_told(m)).min_by(|a, b| a.1.total_cmp(&b.1))?;
     let who = name(model);
     if std::ptr::eq(model, original) {
@@ -181,10 +193,13 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
 /// Without an original: who was seen to be fastest, in its own unit.
 fn absolute(analysis: &Analysis) -> Option<String> {
     let (key, _) = primary(analysis)?;
-    let top =
-        analysis.models.iter().filter_map(|m| Some((m, m.metric(&key)?.value?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let all: Vec<_> = analysis.models.iter().filter_map(|m| Some((m, m.metric(&key)?.value?))).collect();
+    let top = all.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let (who, rate) = (name(top.0), quantity(Unit::TokensPerSecond, top.1));
-    Some(format!("The highest {key} was measured for {who}: {rate}."))
+    Some(match all.len() {
+        1 => format!("{key} was measured for {who} alone: {rate}."),
+        _ => format!("The highest {key} was measured for {who}: {rate}."),
+    })
 }
 
 fn failures(analysis: &Analysis) -> Option<String> {
@@ -199,20 +214,23 @@ fn failures(analysis: &Analysis) -> Option<String> {
     }
 }
 
-/// What a reader might look for in vain.
+/// What a reader might look for in vain: nobody asked for it. What was asked for and not done has a list of its own.
 fn not_measured(analysis: &Analysis) -> Option<String> {
-    let keys = synthetic(analysis);
-    let prompts = analysis.context.plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+    let (keys, plan) = (synthetic(analysis), &analysis.context.plan);
+    let is_left_out = |is: fn(&LeftOutWork) -> bool| plan.left_out.iter().any(|left_out| is(&left_out.work));
+    let asks_prompts = plan.workloads.iter().any(|w| matches!(w.kind, WorkloadKind::Prompt(_)));
+    let compares = plan.quality.is_some() || analysis.models.iter().any(|m| m.quality.is_some());
     let mut missing = Vec::new();
-    if analysis.models.iter().all(|m| m.quality.is_none()) {
+    if !compares && !is_left_out(|work| matches!(work, LeftOutWork::Outputs)) {
         missing.push("output quality");
     }
     for (phase, what) in [(Phase::Prefill, "prompt processing"), (Phase::Decode, "generation")] {
-        if !keys.iter().any(|id| id.is_of(phase)) {
+        let is_timed = keys.iter().any(|id| id.is_of(phase));
+        if !is_timed && !is_left_out(|work| matches!(work, LeftOutWork::Workload { .. })) {
             missing.push(what);
         }
     }
-    if !prompts {
+    if !asks_prompts && !is_left_out(|work| matches!(work, LeftOutWork::Prompts { .. })) {
         missing.push("answers to prompts");
     }
     let missing: Vec<String> = missing.into_iter().map(String::from).collect();

@@ -2,24 +2,45 @@
 
 use crate::{
     analysis::Context,
-    record::{Arrangement, Protocol, Sampling, Workload, round_value},
-    report::{document::MethodPoint, number::percent, text::inert_line},
+    record::{Arrangement, Protocol, QualityPlan, QualityUnit, Sampling, Workload, round_value},
+    report::{
+        document::MethodPoint,
+        number::percent,
+        text::{counted, inert_line},
+    },
 };
 
 /// Where METHODOLOGY.md can be read.
 const METHODOLOGY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/METHODOLOGY.md");
 
 pub(crate) fn lines(context: &Context) -> Vec<MethodPoint> {
-    let sections = ["The protocol"; 5].into_iter().chain(["The statistics"; 3]).chain(["The protocol"; 2]);
-    let point = |(text, section): (String, &'static str)| MethodPoint {
+    let point = |(section, text): (&'static str, String)| MethodPoint {
         text,
         section,
         link: format!("{METHODOLOGY}#{}", section.to_lowercase().replace(' ', "-")),
     };
-    texts(context).into_iter().zip(sections).map(point).collect()
+    let timed = context.plan.has_rounds().then(|| timed(context)).into_iter().flatten();
+    let compared = context.plan.quality.as_ref().map(compared);
+    timed.chain(compared).map(point).collect()
 }
 
-fn texts(context: &Context) -> Vec<String> {
+fn compared(plan: &QualityPlan) -> (&'static str, String) {
+    let over = match plan.unit() {
+        QualityUnit::Document => "documents",
+        QualityUnit::Window => "windows of these texts",
+    };
+    let text = format!(
+        "Outputs are compared token by token on windows of {} tokens, of which the second half is scored, as llama-perplexity does; \
+         intervals are over {over}.",
+        plan.n_ctx
+    );
+    ("Output quality", text)
+}
+
+/// How speed, memory and answers were measured, each with its section.
+fn timed(context: &Context) -> Vec<(&'static str, String)> {
+    const PROTOCOL: &str = "The protocol";
+    const STATISTICS: &str = "The statistics";
     let p = &context.plan.protocol;
     let sampling = match context.plan.sampling {
         Sampling::Greedy => "greedily".to_owned(),
@@ -28,24 +49,26 @@ fn texts(context: &Context) -> Vec<String> {
         }
     };
     let arrangement = context.adaptation.as_ref().map_or(p.arrangement, |adaptation| adaptation.arrangement);
-    vec![
-        "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into(),
-        match arrangement {
+    let mut all = vec![
+        (PROTOCOL, "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into()),
+        (PROTOCOL, match arrangement {
             Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
             Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
-        },
-        format!("A visit loads the model (timed), works untimed until two repetitions take about as long, then takes {} of each workload; its value in the round is their median.", samples(context)),
-        "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into(),
-        "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into(),
-        format!("Rounds are the independent units. The original's figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the original's times its ratio.", percent(p.confidence)),
-        "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into(),
-        format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence)),
-        "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into(),
-        format!(
-            "Prompts are answered {sampling} in the first {} rounds; rates are total tokens over total time.",
-            context.prompt_rounds
-        ),
-    ]
+        }),
+        (PROTOCOL, format!("A visit loads the model (timed), works untimed until two repetitions take about as long, then takes {} of each workload; its value in the round is their median.", samples(context))),
+        (PROTOCOL, "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into()),
+        (PROTOCOL, "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into()),
+        (STATISTICS, format!("Rounds are the independent units. The original's figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the original's times its ratio.", percent(p.confidence))),
+        (STATISTICS, "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into()),
+        (STATISTICS, format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence))),
+        (PROTOCOL, "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into()),
+    ];
+    if context.prompt_rounds > 0 {
+        let rounds = counted(context.prompt_rounds, "round");
+        let text = format!("Prompts are answered {sampling} in {rounds}; rates are total tokens over total time.");
+        all.push((PROTOCOL, text));
+    }
+    all
 }
 
 /// Samples in a visit, as typed or as chosen: `6 samples of pp512 and 14 of tg128`.
@@ -76,7 +99,7 @@ mod tests {
         let run = crate::record::read_run(&path).expect("the fixture is a record");
         let context = Context::of(&run);
         let lines = lines(&context);
-        assert_eq!(lines.len(), texts(&context).len());
+        assert!(lines.len() > 9);
         let document = include_str!("../../../METHODOLOGY.md");
         for point in lines {
             assert!(document.contains(&format!("\n## {}\n", point.section)), "{}", point.section);

@@ -2,7 +2,7 @@
 
 mod bandwidth;
 pub(crate) mod choice;
-mod depth;
+pub(crate) mod depth;
 mod energy;
 pub(crate) mod environment;
 mod files;
@@ -14,7 +14,7 @@ mod memory;
 pub(crate) mod method;
 pub(crate) mod metric;
 pub(crate) mod names;
-mod parallel;
+pub(crate) mod parallel;
 pub(crate) mod prompts;
 pub(crate) mod quality;
 mod speed;

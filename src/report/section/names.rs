@@ -3,7 +3,7 @@
 use crate::{
     analysis::{Analysis, ModelAnalysis},
     record::{Ended, Outcome, Stage},
-    report::text::{inert_line, shorten},
+    report::text::{counted, inert_line, shorten},
 };
 
 /// Most characters of a name in a table: a file's, and what varies of its settings.
@@ -65,6 +65,30 @@ pub(crate) fn doing(stage: Stage) -> &'static str {
 #[must_use]
 pub(crate) fn why_missing(model: &ModelAnalysis) -> &'static str {
     if model.outcome == Outcome::Done { "not measured" } else { "failed" }
+}
+
+/// How much was measured: rounds, or where outputs alone are compared, windows of documents.
+#[must_use]
+pub(crate) fn amount(analysis: &Analysis) -> String {
+    if analysis.context.plan.has_rounds() {
+        return counted(analysis.rounds as usize, "round");
+    }
+    let compared = analysis.models.iter().filter_map(|m| m.quality.as_ref());
+    match compared.max_by_key(|quality| quality.windows) {
+        Some(quality) if quality.windows > 0 => {
+            format!("{} of {}", counted(quality.windows, "window"), counted(quality.documents, "document"))
+        }
+        _ => "no outputs compared".into(),
+    }
+}
+
+/// Why no more was measured.
+#[must_use]
+pub(crate) fn ended_of(analysis: &Analysis) -> &'static str {
+    match analysis.ended {
+        Ended::RoundsDone if !analysis.context.plan.has_rounds() => "everything planned was done",
+        other => ended(other),
+    }
 }
 
 /// Why no more rounds were run.

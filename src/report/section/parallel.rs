@@ -2,7 +2,7 @@
 
 use super::{
     metric::{curve, scale, whiskers},
-    names::{name, why_missing},
+    names::{failure, name, why_missing},
 };
 use crate::{
     analysis::{Analysis, ModelAnalysis},
@@ -28,6 +28,15 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         tables: vec![table(analysis)],
         figures: figure(analysis)?.into_iter().collect(),
     })
+}
+
+/// For where there is no room for sections: what no column of the summary shows.
+pub(crate) fn beside(analysis: &Analysis) -> Option<Table> {
+    let mut table = table(analysis);
+    // A failed model says so in its row of the summary.
+    let failed: Vec<String> = analysis.models.iter().filter(|m| failure(m).is_some()).map(name).collect();
+    table.rows.retain(|row| !failed.contains(&row[0].text));
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// Workloads of several sequences: metric, sequences.

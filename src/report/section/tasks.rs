@@ -60,14 +60,6 @@ fn scores(analysis: &Analysis) -> Table {
             if task.comparisons == 1 { "" } else { "s" },
         ));
         table.notes.extend(analysis.tasks.iter().map(how));
-        table.notes.extend(self::rows(analysis).filter(|(_, _, own)| own.too_long > 0).map(|(task, m, own)| {
-            format!(
-                "{} was not asked {} items of {}: they are longer than it was trained for.",
-                name(m),
-                own.too_long,
-                title(task)
-            )
-        }));
     }
     table
 }

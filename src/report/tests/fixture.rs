@@ -86,6 +86,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
             evidence: "tg128 fell by 4.1 % from the first to the last round".into(),
             remedy: "let the machine cool, close other programs, run again".into(),
         }],
+        not_done: Vec::new(),
         tasks: Vec::new(),
         advice: advice(run.subjects.len()),
         time: crate::analysis::TimeSpent {

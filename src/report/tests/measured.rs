@@ -39,8 +39,12 @@ fn generation_is_held_against_the_memory_where_that_was_measured() {
 #[test]
 fn work_at_a_depth_has_a_section_and_leaves_the_summary_alone() {
     let mut run = run();
-    // Down to the warnings, which name the workload with the greatest drift.
-    let findings = |run: &Run| rendered(Format::Text, run, None).split("\n\n! ").next().map(str::to_owned);
+    // Down to what stands beside the summary, and to the warnings, which name the workload with the greatest drift.
+    let beside = "\n\nTokens a second at depths of context";
+    let findings = |run: &Run| {
+        let text = rendered(Format::Text, run, None);
+        text.split("\n\n! ").next().and_then(|text| text.split(beside).next()).map(str::to_owned)
+    };
     let plain = findings(&run);
     // The same samples once more, as if taken at a depth.
     let n = run.plan.workloads.len();
@@ -69,6 +73,10 @@ fn work_at_a_depth_has_a_section_and_leaves_the_summary_alone() {
     check(&page);
     assert!(page.contains("<figure id=\"chart-depth\">") && page.contains("id=\"depth-table\""));
     assert_eq!(findings(&run), plain);
+    for format in [Format::Text, Format::Md] {
+        let text = rendered(format, &run, None);
+        assert!(text.contains("Tokens a second at depths of context") && text.contains("1024"), "{text}");
+    }
     let analysis = analyse(&run);
     let original = &analysis.models[0].retained;
     assert!(!original.is_empty() && original.iter().all(|r| (r.share - 1.0).abs() < 1e-12));

@@ -2,9 +2,10 @@
 
 use super::fixture::{analysis, run};
 use crate::{
-    analysis::{Analysis, Verdict},
+    analysis::{Analysis, NotDone, Verdict, analyse, diff::tests::outputs::with_outputs},
     metric::{Word, id},
-    report::section::findings::sentences,
+    record::{Ended, Outcome, Role, Stage},
+    report::{Format, Options, Report, RunReport, render, section::findings::sentences},
 };
 
 fn first(change: impl FnOnce(&mut Analysis)) -> String {
@@ -104,4 +105,89 @@ fn failures_and_gaps_are_said() {
     let all = sentences(&analysis(&run)).join(" ");
     assert!(all.contains("IQ1_XX failed"), "{all}");
     assert!(all.contains("Not measured in this run: output quality."), "{all}");
+}
+
+/// The same with every candidate but the first of them failed, or that one, too.
+fn with_candidates(left: usize) -> Analysis {
+    let run = run();
+    let mut analysis = analysis(&run);
+    for m in analysis.models.iter_mut().filter(|m| m.role == Role::Candidate).skip(left) {
+        m.outcome = Outcome::Failed { stage: Stage::Load, reason: "no".into() };
+        (m.metrics, m.vs_original) = (Vec::new(), Vec::new());
+    }
+    analysis
+}
+
+#[test]
+fn nothing_is_the_best_or_the_lowest_of_one() {
+    let alone = sentences(&with_candidates(0)).join(" ");
+    assert!(!alone.contains("lowest") && !alone.contains("fastest") && !alone.contains("highest"), "{alone}");
+    let mut one = with_candidates(1);
+    judge(&mut one, Some(Verdict::Worse(Word::Slower)), 0.8);
+    let said = sentences(&one).swap_remove(0);
+    assert!(said.starts_with("Q8_0 generates at 0.80× the speed of F16 [0.75, 0.85]"), "{said}");
+    judge(&mut one, Some(Verdict::NoRelevantDifference), 1.0);
+    let said = sentences(&one).swap_remove(0);
+    assert!(said.starts_with("Q8_0 shows no relevant difference from F16 in tg128: 1.00×"), "{said}");
+}
+
+#[test]
+fn units_are_the_metrics_where_no_model_has_a_figure() {
+    let run = run();
+    let mut analysis = analysis(&run);
+    for m in &mut analysis.models {
+        m.outcome = Outcome::Failed { stage: Stage::Load, reason: "no".into() };
+        (m.metrics, m.vs_original) = (Vec::new(), Vec::new());
+    }
+    let report = RunReport::new(&run, &analysis);
+    let document = report.document().expect("it can be drawn");
+    let summary = document.summary.as_ref().expect("a summary");
+    let unit = |title: &str| summary.columns.iter().find(|c| c.title == title).and_then(|c| c.unit.clone());
+    assert_eq!(unit("tg128").as_deref(), Some("t/s"));
+    assert_eq!(unit("load").as_deref(), Some("ms"));
+    assert!(unit("peak memory").is_some_and(|unit| unit.ends_with('B')), "{:?}", unit("peak memory"));
+}
+
+#[test]
+fn a_run_of_outputs_alone_counts_what_it_has() {
+    let mut run = with_outputs(run(), |_| 0.01);
+    run.rounds.clear();
+    run.plan.workloads.clear();
+    (run.adaptation, run.ended) = (None, Ended::RoundsDone);
+    (run.plan.protocol.min_rounds, run.plan.protocol.max_rounds, run.plan.protocol.prompt_rounds) = (0, 0, 0);
+    let analysis = analyse(&run);
+    let options = Options { width: 500, ..Options::default() };
+    for format in [Format::Text, Format::Md, Format::Html] {
+        let text = render(format, &RunReport::new(&run, &analysis), &options).expect("it renders");
+        let text = text.split("<script").next().expect("a page");
+        assert!(text.contains("12 windows of 1 document; "), "{format:?}: {text}");
+        assert!(text.contains("ended because everything planned was done"), "{format:?}: {text}");
+        for word in ["0 rounds", "0 planned", "a round"] {
+            assert!(!text.to_lowercase().contains(word), "{format:?} has {word:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_was_not_done_is_in_every_report_with_its_reason() {
+    let mut run = run();
+    (run.ended, run.quality) = (Ended::Interrupted, None);
+    run.plan.quality = with_outputs(run.clone(), |_| 0.01).plan.quality;
+    run.command = vec!["gguf-bench".into(), "--out".into(), "o/1".into()];
+    let analysis = analyse(&run);
+    let missing: Vec<&NotDone> = analysis.not_done.iter().collect();
+    assert!(missing.len() >= 2, "{missing:?}");
+    for format in [Format::Html, Format::Md, Format::Text, Format::Json] {
+        let options = Options { width: 500, ..Options::default() };
+        let text = render(format, &RunReport::new(&run, &analysis), &options).expect("it renders");
+        for one in &missing {
+            assert!(text.contains(&one.reason), "{format:?} lacks {}", one.reason);
+        }
+        let resume = if format == Format::Md { "\\`gguf-bench resume o/1\\`" } else { "`gguf-bench resume o/1`" };
+        assert!(text.replace("&#x2f;", "/").contains(resume), "{format:?} lacks {resume}");
+        if format != Format::Json {
+            let advice = "the run was interrupted before outputs were compared";
+            assert!(text.contains(advice) && !text.contains("--no-quality"), "{format:?}");
+        }
+    }
 }

@@ -31,8 +31,8 @@ impl Tokenized {
         let counts: Vec<usize> = texts.described().iter().map(|text| text.n_windows).collect();
         let order = window_order(&counts, call.stop.max_windows);
         if order.is_empty() {
-            let n_ctx = texts.shape.n_ctx();
-            return Err(format!("every text is shorter than a window of {n_ctx} tokens (--ctx, --text)"));
+            let longest = texts.described().iter().map(|text| text.n_tokens).max().unwrap_or(0);
+            return Err(too_short(longest, texts.shape.n_ctx()));
         }
         let micro_batches = MicroBatches::new(texts.shape, call.settings.n_ubatch as usize);
         Ok(Self { texts, needs, micro_batches, order, domains: call.domains.clone() })
@@ -56,6 +56,20 @@ impl Tokenized {
         let (n_seq, n_tokens) = (number(self.micro_batches.n_seq)?, number(self.micro_batches.max_tokens())?);
         open.open(n_seq, self.needs.n_ctx, n_tokens).map_err(|error| error.to_string())
     }
+}
+
+/// Why texts of which the longest has so many tokens give no window, and what would.
+fn too_short(longest: usize, n_ctx: usize) -> String {
+    /// The least that `--ctx` takes.
+    const LEAST_CTX: usize = 8;
+    let remedy = if longest >= LEAST_CTX {
+        format!("--ctx {longest} would do, or a longer --text")
+    } else {
+        "give a longer --text".into()
+    };
+    format!(
+        "no text is as long as a window: the longest has {longest} tokens, and a window takes {n_ctx} (--ctx); {remedy}"
+    )
 }
 
 /// Everything that is ready when the first window is scored.

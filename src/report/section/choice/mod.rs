@@ -16,7 +16,7 @@ use crate::{
         ModelAnalysis, NoRecommendation, Rank, Source, Unit, Verdict,
     },
     metric::{self, MetricId, memory_of_weights},
-    record::{LeftOutWork, Phase, Role},
+    record::{Ended, GivenUp, LeftOutWork, Phase, Role},
     report::{
         document::{Advice, Cell, Column, Section, Table},
         draw::canvas::DrawError,
@@ -192,12 +192,24 @@ fn agreement(m: &ModelAnalysis) -> Option<String> {
     Some(format!("top token agrees {}\u{a0}%{interval}", one(value)))
 }
 
+/// What kept a run from what it was to do: by its end, never by what is absent.
+fn cut(analysis: &Analysis) -> Option<&'static str> {
+    match analysis.ended {
+        Ended::Interrupted => Some("the run was interrupted"),
+        Ended::Unfinished => Some("the run was cut off"),
+        Ended::ServerLost => Some("an RPC server went away"),
+        Ended::RoundsDone | Ended::Precise | Ended::Budget | Ended::NothingLeft | Ended::OriginalFailed => None,
+    }
+}
+
 fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
+    const GO_ON: &str = "go on with it (gguf-bench resume)";
     let by = analysis.advice.rule.by;
     match because {
         NoRecommendation::NoCandidate => "No recommendation: no candidate was measured.".into(),
         NoRecommendation::OnlyCopies => {
-            "No recommendation: every candidate is a copy of the original, and what differs is this machine's doing.".into()
+            "No recommendation: every candidate is a copy of the original, and what differs is this machine's doing."
+                .into()
         }
         NoRecommendation::OutputsAlone => {
             let limits = limits_kept(analysis);
@@ -211,15 +223,30 @@ fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
         NoRecommendation::OutputsNotCompared => {
             let left_out = &analysis.context.plan.left_out;
             if let Some(own) = left_out.iter().find(|own| own.work == LeftOutWork::Outputs) {
-                return format!("No recommendation: what quantizing cost in output can't be measured of {}.", own.because);
+                return format!(
+                    "No recommendation: what quantizing cost in output can't be measured of {}.",
+                    own.because
+                );
             }
-            let asked = analysis.models.iter().any(|m| m.quality.is_some());
-            let (what, remedy) = if asked {
-                ("could not be compared", "the section on quality says why")
-            } else {
-                ("were not compared", "measure without --no-quality")
+            let asked = analysis.context.plan.quality.is_some();
+            let had_no_time = analysis.time.given_up.iter().any(|g| matches!(g, GivenUp::Windows { windows: 0, .. }));
+            let (what, remedy) = match cut(analysis).filter(|_| asked) {
+                Some(cut) => (format!("{cut} before outputs were compared"), GO_ON),
+                None if asked && had_no_time => {
+                    ("outputs were not compared for want of time".into(), "allow more (--budget)")
+                }
+                None if asked && analysis.ended == Ended::OriginalFailed => {
+                    ("the original failed before outputs were compared".into(), "its row says why")
+                }
+                None if asked && analysis.models.iter().all(|m| m.quality.is_none()) => {
+                    ("outputs were not compared".into(), "the list of what was not done says why")
+                }
+                None if asked || analysis.models.iter().any(|m| m.quality.is_some()) => {
+                    ("outputs could not be compared".into(), "the section on quality says why")
+                }
+                None => ("outputs were not compared".into(), "measure without --no-quality"),
             };
-            format!("No recommendation: outputs {what}, so what quantizing cost is not known; {remedy}.")
+            format!("No recommendation: {what}, so what quantizing cost is not known; {remedy}.")
         }
         NoRecommendation::NotMeasured => {
             let (what, other) = match by {
@@ -228,10 +255,24 @@ fn nothing(analysis: &Analysis, because: NoRecommendation) -> String {
                 Axis::Memory | Axis::File => ("size", "speed or --prefer quality"),
                 Axis::Energy => ("energy", "speed or --prefer size"),
             };
-            format!("No recommendation: {what} was not measured in this run; --prefer {other} does without it.")
+            match cut(analysis) {
+                Some(cut) => format!("No recommendation: {cut} before {what} was measured; {GO_ON}."),
+                None => {
+                    format!("No recommendation: {what} was not measured in this run; --prefer {other} does without it.")
+                }
+            }
         }
+        NoRecommendation::NoIntervals if cut(analysis).is_some() => format!(
+            "No recommendation: {} before there were intervals, and central values decide nothing; {GO_ON}.",
+            cut(analysis).unwrap_or_default()
+        ),
         NoRecommendation::NoIntervals if analysis.quick => {
-            "No recommendation: a quick look has no intervals, and central values decide nothing; measure without --quick.".into()
+            let remedy = if analysis.context.plan.protocol.quick {
+                "measure without --quick"
+            } else {
+                "allow more time (--budget)"
+            };
+            format!("No recommendation: a quick look has no intervals, and central values decide nothing; {remedy}.")
         }
         NoRecommendation::NoIntervals => {
             "No recommendation: too few rounds or windows for intervals, and central values decide nothing.".into()

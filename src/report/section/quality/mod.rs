@@ -27,7 +27,6 @@ use crate::{
     },
 };
 use cells::{NOT_COMPARED, change_of, compared, kld_of, mark, original_perplexity, perplexity, rounded, share};
-use words::is_wide;
 
 /// The mean KLD that is shown as a bar: a bound is none.
 const KLD: MetricId = MetricId::MeanKld { of: KldOf::Whole };
@@ -115,7 +114,7 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
         let note = shorten(&inert_line(note), 300);
         notes.push(format!("{}: the same tokens on these texts as the original's, although {note}", name(m)));
     }
-    if is_wide(q) {
+    if q.misses_precision() {
         let why = match q.stopped {
             Some(QualityStop::MaxWindows) => "the limit of windows was reached (--max-windows 0 lifts it)",
             Some(QualityStop::TimeSpent) => "the time of the run was spent (--budget gives it more)",

@@ -3,7 +3,6 @@
 use super::cells::{compared, mark, mark_rounded};
 use crate::{
     analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict},
-    record::{QualityStop, QualityUnit},
     report::{
         number::{nats, percent},
         section::names::name,
@@ -26,7 +25,6 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
     sentences.extend(compared(analysis).next().and_then(|(m, _)| bound_sentence(m)));
     sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
-    sentences.extend(few_windows_sentence(analysis));
     sentences
 }
 
@@ -52,25 +50,6 @@ fn floor_sentence(analysis: &Analysis) -> Option<String> {
     })
 }
 
-/// That fewer windows were scored than the precision asked for takes, where a limit was the reason.
-fn few_windows_sentence(analysis: &Analysis) -> Option<String> {
-    let cut = |q: &QualityAnalysis| {
-        let limit = match q.stopped? {
-            QualityStop::MaxWindows => "the limit of this run",
-            QualityStop::TimeSpent => "for the time was spent",
-            QualityStop::TextsDone | QualityStop::Precise | QualityStop::Interrupted => return None,
-        };
-        is_wide(q).then_some(limit)
-    };
-    let (q, limit) = compared(analysis).find_map(|(_, q)| Some((q, cut(q)?)))?;
-    let asked = percent(q.precision_asked);
-    let (n, unit) = match q.unit {
-        QualityUnit::Document => (q.documents, "documents"),
-        QualityUnit::Window => (q.windows, "windows"),
-    };
-    Some(format!("Outputs were compared on {n} {unit} only, {limit}: KLD is not yet known to the ±{asked} asked for."))
-}
-
 /// How the candidates stand against --max-kld; none when no limit was set.
 fn limit_sentence(analysis: &Analysis) -> Option<String> {
     let judged: Vec<(String, QualityVerdict)> =
@@ -89,12 +68,6 @@ fn limit_sentence(analysis: &Analysis) -> Option<String> {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Some(format!("Mean KLD against the limit of {} nats: {}.", nats(max_kld_nats), parts.join("; ")))
-}
-
-/// Whether the mean KLD is known less well than asked. One that is 0 in every window is known.
-pub(super) fn is_wide(q: &QualityAnalysis) -> bool {
-    let identical = q.overall.as_ref().is_some_and(|f| f.kld_mean_nats.high.is_some_and(|high| high <= 0.0));
-    q.precision_asked > 0.0 && !identical && q.precision_reached.is_none_or(|reached| reached > q.precision_asked)
 }
 
 /// Which limits on the mean KLD each candidate keeps by its interval, and which it breaks: a bound breaks limits and keeps none.
