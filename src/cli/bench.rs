@@ -18,6 +18,7 @@ use super::{
     preview,
     progress::{Log, Progress},
     quantize::{self, CheckpointDir, Checkpoints, QuantizeRequest},
+    recipe::RecipeArgs,
     session::{self, Finished, ResumeState, Session},
     subjects::{self, Found},
 };
@@ -61,6 +62,8 @@ pub(super) struct SweepArgs {
     /// Quantize even an already quantized original; the report labels the results
     #[arg(long)]
     allow_requantize: bool,
+    #[command(flatten)]
+    recipe: RecipeArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -121,15 +124,16 @@ pub(super) fn compare_models(
 }
 
 pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
-    let SweepArgs { original, types, keep, allow_requantize, output, measure: options } = args;
+    let SweepArgs { original, types, keep, allow_requantize, recipe, output, measure: options } = args;
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
-    let types = quantize::types(&types)?;
+    let types = quantize::types(&types, recipe.has_imatrix())?;
     let sources =
         fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
     let mut subjects = subjects::find(sources.clone(), &variants);
-    let request = QuantizeRequest { types: &types, n_threads: variants.base().n_threads, allow_requantize };
+    let n_threads = variants.base().n_threads;
+    let request = QuantizeRequest { types: &types, n_threads, allow_requantize, options: &recipe };
     if execution.dry_run {
         session::check_place(&output.place(&Layout::Folder), output.replace)?;
         let made = Checkpoints::planned(subjects.first(), &request, keep.as_deref());

@@ -12,6 +12,7 @@ use super::{
     options::{MeasureArgs, Request, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs},
     quantize::{self, CheckpointDir, Checkpoints, QuantizeRequest},
+    recipe::RecipeArgs,
     session,
     subjects::{self, Recipe, Source},
 };
@@ -43,12 +44,13 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let texts = Texts { defaults: prompts::pocket_documents, quick: false, most_windows: Some(WINDOWS) };
     let Request { plan, variants, inputs, constraints, execution } =
         measure.into_request(scale, texts, &environment)?;
-    let types = quantize::types(&TYPES.map(String::from))?;
+    let types = quantize::types(&TYPES.map(String::from), false)?;
     let folder = CheckpointDir::open(None)?;
     let original = folder.path().join(POCKET_FILE);
     unpack(&original)?;
     let source = Source { recipe: Some(Recipe::Bundled), ..Source::found(&original.display().to_string()) };
-    let request = QuantizeRequest { types: &types, n_threads: variants.base().n_threads, allow_requantize: false };
+    let (n_threads, options) = (variants.base().n_threads, RecipeArgs::default());
+    let request = QuantizeRequest { types: &types, n_threads, allow_requantize: false, options: &options };
     if execution.dry_run {
         session::check_place(&output.place(&Layout::Folder), output.replace)?;
         let subjects = subjects::find(vec![source], &variants);

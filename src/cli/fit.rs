@@ -92,8 +92,7 @@ pub(super) fn run(args: &FitArgs) -> Result<Exit> {
         if let Some(refusal) = facts.cannot_generate() {
             bail!("{}: {refusal}", printable(&file));
         }
-        let own =
-            subjects::model_facts(&facts, None).map_err(|reason| anyhow::anyhow!("{}: {reason}", printable(&file)))?;
+        let own = subjects::model_facts(&facts).map_err(|reason| anyhow::anyhow!("{}: {reason}", printable(&file)))?;
         let repacked = gguf::repacked_bytes(&own.tensors, &settings, &machine, &instructions);
         let own = ModelFacts { expected_repacked_bytes: Some(repacked), ..own };
         for &n_ctx in ctx {

@@ -28,6 +28,7 @@ mod preview;
 mod progress;
 mod quality;
 mod quantize;
+mod recipe;
 mod reference;
 mod report;
 mod resume;

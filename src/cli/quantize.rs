@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::{
     console::size,
     interrupt, machine,
+    recipe::RecipeArgs,
     subjects::{Found, Recipe, Source},
 };
 use crate::{
@@ -60,48 +61,46 @@ pub(super) struct QuantizeRequest<'a> {
     pub(super) types: &'a [QuantType],
     pub(super) n_threads: u32,
     pub(super) allow_requantize: bool,
+    pub(super) options: &'a RecipeArgs,
 }
 
 /// The types named on the command line, each once.
-pub(super) fn types(names: &[String]) -> Result<Vec<QuantType>> {
+pub(super) fn types(names: &[String], with_imatrix: bool) -> Result<Vec<QuantType>> {
     let mut types = Vec::new();
     // A comma at the end names nothing.
     for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
         let found = QuantType::by_name(name).ok_or_else(|| anyhow!(no_type(name)))?;
+        if found.needs_imatrix() && !with_imatrix {
+            bail!("{} needs an importance matrix: name one with --imatrix FILE, as llama-imatrix makes it", found.name);
+        }
         if !types.contains(&found) {
             types.push(found);
         }
     }
     if types.is_empty() {
-        bail!("--types names no type; it takes {}", QuantType::names().join(", "));
+        bail!("--types names no type; it takes {}", QuantType::names(with_imatrix).join(", "));
     }
     Ok(types)
 }
 
-/// Why nothing is made of this name: it needs what sweep has not, is made by other programs, or is misspelt.
+/// Why nothing is made of this name: it is made by other programs, or is misspelt.
 fn no_type(name: &str) -> String {
     let known = |names: &[&'static str]| names.iter().copied().find(|known| known.eq_ignore_ascii_case(name));
-    if let Some(name) = known(&QuantType::NEED_IMATRIX) {
-        return format!(
-            "{name} needs an importance matrix, and sweep quantizes without one: make the file with llama-quantize --imatrix, \
-             and compare it"
-        );
-    }
     if let Some(name) = known(&FileType::names()) {
         return format!(
             "{name} is no type that sweep makes: make the file with the program that does, and compare it; sweep makes {}",
-            QuantType::names().join(", ")
+            QuantType::names(true).join(", ")
         );
     }
     let letters =
         |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let alike = QuantType::names().into_iter().find(|known| letters(known) == letters(name)).map(str::to_owned);
+    let alike = QuantType::names(true).into_iter().find(|known| letters(known) == letters(name)).map(str::to_owned);
     let near = match alike {
         Some(alike) => vec![alike],
-        None => nearest(name, QuantType::names().into_iter().map(str::to_owned)),
+        None => nearest(name, QuantType::names(true).into_iter().map(str::to_owned)),
     };
     if near.is_empty() {
-        format!("there is no type {name:?}; sweep makes {}", QuantType::names().join(", "))
+        format!("there is no type {name:?}; sweep makes {}", QuantType::names(true).join(", "))
     } else {
         format!("there is no type {name:?}; near it: {}", near.join(", "))
     }
@@ -130,9 +129,12 @@ impl Checkpoints {
     ) -> Result<Self> {
         let folder = keep.map_or_else(std::env::temp_dir, Path::to_owned);
         let readable = original.and_then(|found| Some((found, found.subject.model.facts.as_ref()?)));
+        let mut header = None;
         if let Some((found, facts)) = readable {
             refuse_requantizing(&found.path, facts, request)?;
+            header = Some(read(&found.path)?);
         }
+        request.options.check(header.as_ref())?;
         let mut files = Vec::new();
         for &to in request.types {
             let bytes = match readable {
@@ -203,12 +205,30 @@ fn refuse_requantizing(original: &Path, facts: &ModelFacts, request: &QuantizeRe
     )
 }
 
+fn read(path: &Path) -> Result<gguf::Model> {
+    gguf::Model::read(path).with_context(|| format!("read {}", path.display()))
+}
+
 /// What llama.cpp says the weights will take; `None` where it does not say, which making the file will tell.
 fn quantized_bytes(original: &Path, to: QuantType, request: &QuantizeRequest<'_>) -> Result<Option<u64>> {
     let mut arguments = arguments(original, Path::new("-"), to, request);
     arguments.push("--only-size".into());
-    let log = run::run_for_log(&machine::program()?, &arguments, Duration::from_mins(10));
-    Ok(log.ok().and_then(|log| protocol::quantized_bytes(&log)))
+    let log = match run::run_for_log(&machine::program()?, &arguments, Duration::from_mins(10)) {
+        Ok(log) => log,
+        // A pattern, above all, that is no regular expression to llama.cpp.
+        Err(refused) if request.options.has_rules() => {
+            bail!("{} can't be quantized to {} so: {refused}", original.display(), to.name)
+        }
+        Err(_) => return Ok(None),
+    };
+    if protocol::asks_for_imatrix(&log) {
+        bail!(
+            "a tensor of {} would get a type that needs an importance matrix: name one with --imatrix FILE, as llama-imatrix makes it, \
+             or take another type",
+            to.name
+        );
+    }
+    Ok(protocol::quantized_bytes(&log))
 }
 
 /// Makes every type; a type that can't be made is a failed row. The first source is the original.
@@ -218,17 +238,21 @@ pub(super) fn make(
     request: &QuantizeRequest<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Source>> {
-    let path = models::resolve(&original.path)?.file;
-    let facts = gguf::Model::read(&path).with_context(|| format!("read {}", path.display()))?.facts();
+    let resolved = models::resolve(&original.path)?;
+    let path = resolved.file;
+    let facts = read(&path)?.facts();
     let quant = facts.file_type.as_ref().map_or("unknown", |t| t.short);
     let from = quant.to_owned();
     let made_from = if facts.full_precision { MadeFrom::Quantized { from } } else { MadeFrom::Requantized { from } };
+    let options = request.options.check(None)?;
     let called =
         original.label.clone().unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into());
     let mut sources = vec![original.clone()];
     for &to in request.types {
         observer.on(Event::Quantizing { to: to.name });
-        let made = folder.path().join(file_name(&called, quant, to.name));
+        let stem = made_stem(&called, quant, to.name) + &request.options.name_suffix();
+        let parts = request.options.keep_split.then_some(resolved.parts.len());
+        let made = folder.path().join(parts.map_or_else(|| format!("{stem}.gguf"), |parts| part_name(&stem, 1, parts)));
         let failed = make_one(&path, &made, to, request)
             .err()
             .map(|e| Outcome::Failed { stage: Stage::Quantize, reason: format!("{e:#}") });
@@ -236,7 +260,8 @@ pub(super) fn make(
             path: made.display().to_string(),
             label: None,
             made_from: Some(made_from.clone()),
-            recipe: Some(Recipe::Quantized(to.name.into())),
+            options: options.clone(),
+            recipe: Some(Recipe::Quantized { to: to.name.into(), options: request.options.clone().absolute() }),
             failed,
             pending: None,
         });
@@ -249,13 +274,14 @@ pub(super) fn again(
     original: &Path,
     path: &Path,
     type_name: &str,
+    options: &RecipeArgs,
     n_threads: u32,
     observer: &mut dyn Observer,
 ) -> Result<()> {
-    let types = types(&[type_name.to_owned()])?;
+    let types = types(&[type_name.to_owned()], options.has_imatrix())?;
     observer.on(Event::Quantizing { to: types[0].name });
     // Whether that was allowed was asked then.
-    make_one(original, path, types[0], &QuantizeRequest { types: &types, n_threads, allow_requantize: true })
+    make_one(original, path, types[0], &QuantizeRequest { types: &types, n_threads, allow_requantize: true, options })
 }
 
 /// What the worker is told.
@@ -263,6 +289,7 @@ fn arguments(original: &Path, made: &Path, to: QuantType, request: &QuantizeRequ
     let mut arguments = machine::worker("quantize");
     arguments.extend([original.display().to_string(), made.display().to_string(), to.name.into()]);
     arguments.extend(["--threads".into(), request.n_threads.to_string()]);
+    arguments.extend(request.options.words());
     if request.allow_requantize {
         arguments.push("--allow-requantize".into());
     }
@@ -274,23 +301,60 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &QuantizeReque
     if same_file(original, path) {
         bail!("{} is the original itself: choose another --keep folder", path.display());
     }
-    let partial = path.with_extension("gguf.partial");
-    interrupt::temporary(&partial);
-    let arguments = arguments(original, &partial, to, request);
+    let MadeFiles { output, files } = MadeFiles::of(path, request.options.keep_split);
+    for (partial, _) in &files {
+        interrupt::temporary(partial);
+    }
+    let arguments = arguments(original, &output, to, request);
     let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_hours(24));
     if let Err(lost) = made {
-        // Half a file is worth nothing; that it could not be removed is not the news.
-        let _ = std::fs::remove_file(&partial);
+        for (partial, _) in &files {
+            // Half a file is worth nothing; that it could not be removed is not the news.
+            let _ = std::fs::remove_file(partial);
+        }
         // All that llama.cpp says of a disk.
         if lost.to_string().contains("iostream error") {
             bail!("write {}: the disk is full, most likely ({lost})", path.display());
         }
         return Err(lost.into());
     }
-    std::fs::File::open(&partial)
-        .and_then(|file| file.sync_all())
-        .with_context(|| format!("write {}", path.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("name {}", path.display()))
+    for (partial, path) in &files {
+        std::fs::File::open(partial)
+            .and_then(|file| file.sync_all())
+            .with_context(|| format!("write {}", path.display()))?;
+    }
+    // The first part last: where it is, all are.
+    for (partial, path) in files.iter().rev() {
+        std::fs::rename(partial, path).with_context(|| format!("name {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// What llama.cpp is told to write, and each file of it under its temporary and its final name.
+struct MadeFiles {
+    output: PathBuf,
+    files: Vec<(PathBuf, PathBuf)>,
+}
+
+impl MadeFiles {
+    fn of(path: &Path, keep_split: bool) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(first) = gguf::SplitName::parse(&name).filter(|_| keep_split) else {
+            let output = path.with_extension("gguf.partial");
+            return Self { files: vec![(output.clone(), path.to_owned())], output };
+        };
+        // llama.cpp adds number and extension to what it is told.
+        let output = path.with_file_name(format!("{}.partial", first.stem));
+        let parts = first.count as usize;
+        let partial = |part| path.with_file_name(part_name(&format!("{}.partial", first.stem), part, parts));
+        let files = (1..=first.count).map(|part| (partial(part), path.with_file_name(first.name_of(part)))).collect();
+        Self { output, files }
+    }
+}
+
+/// As llama.cpp names the part of a split model, from 1.
+fn part_name(stem: &str, part: u32, parts: usize) -> String {
+    format!("{stem}-{part:05}-of-{parts:05}.gguf")
 }
 
 /// Whether both paths lead to one existing file.
@@ -298,8 +362,8 @@ fn same_file(a: &Path, b: &Path) -> bool {
     std::fs::canonicalize(a).ok().zip(std::fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
 }
 
-/// `model-F16-00001-of-00002.gguf` becomes `model-Q8_0.gguf`: the new type takes the old one's place. A store's name is one, too.
-fn file_name(called: &str, quant: &str, to: &str) -> String {
+/// `model-F16-00001-of-00002.gguf` becomes `model-Q8_0`: the new type takes the old one's place. A store's name is one, too.
+fn made_stem(called: &str, quant: &str, to: &str) -> String {
     // A name of Ollama's has a tag, and may have folders.
     let called = called.replace(['/', ':', '\\'], "-");
     let stem = gguf::stem(&called);
@@ -309,7 +373,7 @@ fn file_name(called: &str, quant: &str, to: &str) -> String {
         Some(at) if stem[at..].eq_ignore_ascii_case(named) => stem[..at].trim_end_matches(['-', '.', '_']),
         _ => stem,
     };
-    if stem.is_empty() { format!("{to}.gguf") } else { format!("{stem}-{to}.gguf") }
+    if stem.is_empty() { to.to_owned() } else { format!("{stem}-{to}") }
 }
 
 #[cfg(test)]
@@ -318,24 +382,44 @@ mod tests {
 
     #[test]
     fn the_new_type_takes_the_old_ones_place() {
-        assert_eq!(file_name("pocket-4m-f16.gguf", "F16", "Q8_0"), "pocket-4m-Q8_0.gguf");
-        assert_eq!(file_name("SmolLM2.Q4_1.gguf", "Q4_1", "Q8_0"), "SmolLM2-Q8_0.gguf");
-        assert_eq!(file_name("model.gguf", "F16", "Q8_0"), "model-Q8_0.gguf");
-        assert_eq!(file_name("x-F16-00001-of-00002.gguf", "F16", "Q8_0"), "x-Q8_0.gguf");
+        assert_eq!(made_stem("pocket-4m-f16.gguf", "F16", "Q8_0"), "pocket-4m-Q8_0");
+        assert_eq!(made_stem("SmolLM2.Q4_1.gguf", "Q4_1", "Q8_0"), "SmolLM2-Q8_0");
+        assert_eq!(made_stem("model.gguf", "F16", "Q8_0"), "model-Q8_0");
+        assert_eq!(made_stem("x-F16-00001-of-00002.gguf", "F16", "Q8_0"), "x-Q8_0");
         // What its tensors say may be another type than its name.
-        assert_eq!(file_name("x-BF16.gguf", "F32", "Q8_0"), "x-Q8_0.gguf");
-        assert_eq!(file_name("hf.co/o/n:F16", "F16", "Q8_0"), "hf.co-o-n-Q8_0.gguf");
-        assert_eq!(file_name("é.gguf", "F16", "Q8_0"), "é-Q8_0.gguf");
+        assert_eq!(made_stem("x-BF16.gguf", "F32", "Q8_0"), "x-Q8_0");
+        assert_eq!(made_stem("hf.co/o/n:F16", "F16", "Q8_0"), "hf.co-o-n-Q8_0");
+        assert_eq!(made_stem("é.gguf", "F16", "Q8_0"), "é-Q8_0");
         // A name that began with a dash would be an option to the next program.
-        assert_eq!(file_name("F16.gguf", "F16", "Q8_0"), "Q8_0.gguf");
+        assert_eq!(made_stem("F16.gguf", "F16", "Q8_0"), "Q8_0");
+    }
+
+    #[test]
+    fn parts_are_written_under_temporary_names() {
+        let path = Path::new("kept/x-Q8_0-00001-of-00002.gguf");
+        let made = MadeFiles::of(path, true);
+        assert_eq!(made.output, Path::new("kept/x-Q8_0.partial"));
+        let names: Vec<_> = made.files.iter().map(|(partial, path)| (partial.to_str(), path.to_str())).collect();
+        assert_eq!(
+            names,
+            [
+                (Some("kept/x-Q8_0.partial-00001-of-00002.gguf"), Some("kept/x-Q8_0-00001-of-00002.gguf")),
+                (Some("kept/x-Q8_0.partial-00002-of-00002.gguf"), Some("kept/x-Q8_0-00002-of-00002.gguf")),
+            ]
+        );
+        let whole = MadeFiles::of(Path::new("kept/x-Q8_0.gguf"), false);
+        assert_eq!((whole.output.to_str(), whole.files.len()), (Some("kept/x-Q8_0.gguf.partial"), 1));
     }
 
     #[test]
     fn types_are_checked_and_named_once() {
         let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        let said = |list: &[&str]| types(&names(list)).map_or_else(|e| e.to_string(), |t| format!("{} types", t.len()));
+        let said =
+            |list: &[&str]| types(&names(list), false).map_or_else(|e| e.to_string(), |t| format!("{} types", t.len()));
         assert_eq!(said(&["q8_0", "Q8_0", ""]), "1 types");
-        assert!(said(&["IQ2_XXS"]).starts_with("IQ2_XXS needs an importance matrix"));
+        assert!(said(&["IQ2_XXS"]).starts_with("IQ2_XXS needs an importance matrix: name one with --imatrix"));
+        let made = types(&names(&["IQ2_XXS", "q2_k_s", "iq1_m"]), true);
+        assert_eq!(made.map_or(0, |types| types.len()), 3);
         assert!(said(&["q2_k_s"]).starts_with("Q2_K_S needs an importance matrix"));
         assert!(said(&["MXFP4_MOE"]).starts_with("MXFP4_MOE is no type that sweep makes"));
         assert_eq!(said(&["q4km"]), "there is no type \"q4km\"; near it: Q4_K_M");

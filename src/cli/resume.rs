@@ -192,9 +192,9 @@ fn remake(run: &Run, state: &mut ResumeState, observer: &mut dyn Observer) -> Re
         let path = folder.path().join(file.file_name().unwrap_or_default());
         match recipe {
             Recipe::Bundled => demo::unpack(&path)?,
-            Recipe::Quantized(to) => {
+            Recipe::Quantized { to, options } => {
                 let original = &state.files[run.original().context("the record names no original")?];
-                quantize::again(original, &path, to, run.base_settings().n_threads, observer)
+                quantize::again(original, &path, to, options, run.base_settings().n_threads, observer)
                     .with_context(|| format!("make {} again, which is not there any more", file.display()))?;
             }
         }

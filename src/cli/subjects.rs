@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::options::engine::{SEPARATOR, Variant, Variants};
+use super::{
+    options::engine::{SEPARATOR, Variant, Variants},
+    recipe::{RecipeArgs, file_name},
+};
 use crate::{
     event::{Event, Observer},
     gguf, models,
     record::{
-        Build, Machine, MadeFrom, Model, ModelFacts, Outcome, Plan, Role, Settings, Stage, Subject, TensorGroup,
-        TokenizerFacts,
+        Build, Machine, MadeFrom, Model, ModelFacts, Outcome, Plan, QuantizeRecipe, Role, Settings, Stage, Subject,
+        TensorGroup, TokenizerFacts,
     },
     text::printable,
 };
@@ -43,7 +46,7 @@ pub(super) enum Recipe {
     /// The model in this program is unpacked.
     Bundled,
     /// The original is quantized to the type of this name.
-    Quantized(String),
+    Quantized { to: String, options: RecipeArgs },
 }
 
 /// What is known of a model before its header is read.
@@ -55,6 +58,8 @@ pub(super) struct Source {
     pub(super) label: Option<String>,
     /// What this run made it from.
     pub(super) made_from: Option<MadeFrom>,
+    /// With which options, for the record.
+    pub(super) options: Option<QuantizeRecipe>,
     /// How this run made it.
     pub(super) recipe: Option<Recipe>,
     /// Why it could not be made.
@@ -66,7 +71,15 @@ pub(super) struct Source {
 impl Source {
     /// A file that was there.
     pub(super) fn found(path: &str) -> Self {
-        Self { path: path.into(), label: None, made_from: None, recipe: None, failed: None, pending: None }
+        Self {
+            path: path.into(),
+            label: None,
+            made_from: None,
+            options: None,
+            recipe: None,
+            failed: None,
+            pending: None,
+        }
     }
 }
 
@@ -105,7 +118,7 @@ fn files(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
     let names = models::short_names(&called.iter().map(PathBuf::as_path).collect::<Vec<_>>());
     let all = sources.into_iter().zip(resolved).zip(called.iter().zip(names));
     all.map(|((source, resolved), (called, name))| {
-        let Source { path, label: _, made_from, recipe, failed, pending } = source;
+        let Source { path, label: _, made_from, options, recipe, failed, pending } = source;
         let path = resolved.as_ref().map_or_else(|_| PathBuf::from(path), Clone::clone);
         let read = resolved.and_then(|file| gguf::Model::read(&file).map_err(|e| e.to_string()));
         let read = read.and_then(|model| {
@@ -113,7 +126,7 @@ fn files(sources: Vec<Source>, settings: &Settings) -> Vec<Found> {
             if let Some(refusal) = facts.refusal() {
                 return Err(refusal);
             }
-            Ok((model_facts(&facts, made_from)?, facts.shape))
+            Ok((ModelFacts { made_from, recipe: options, ..model_facts(&facts)? }, facts.shape))
         });
         let (facts, shape, outcome) = match read {
             Ok((facts, shape)) => (Some(facts), Some(shape), Outcome::Done),
@@ -174,7 +187,7 @@ pub(super) fn hash(found: &mut [Found], cache: Option<&Path>, observer: &mut dyn
     }
 }
 
-pub(super) fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> Result<ModelFacts, String> {
+pub(super) fn model_facts(facts: &gguf::Facts) -> Result<ModelFacts, String> {
     let narrow = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
     let text = |s: &Option<String>| s.as_deref().map(printable);
     let tokenizer = facts.tokenizer.as_ref().ok_or("it has no tokenizer: it is not a language model's file")?;
@@ -216,11 +229,14 @@ pub(super) fn model_facts(facts: &gguf::Facts, made_from: Option<MadeFrom>) -> R
         imatrix: facts.imatrix.as_ref().map(imatrix),
         expected_kv_bytes: None,
         expected_repacked_bytes: None,
-        made_from,
+        made_from: None,
+        recipe: None,
     })
 }
 
 fn imatrix(facts: &gguf::Imatrix) -> String {
-    let named = facts.dataset.as_ref().or(facts.file.as_ref()).map_or_else(|| "unnamed".into(), |s| printable(s));
+    // Whoever made the file may have typed a path of theirs.
+    let named = facts.dataset.as_ref().or(facts.file.as_ref());
+    let named = named.map_or_else(|| "unnamed".into(), |name| printable(file_name(name)));
     facts.chunks.map_or(named.clone(), |chunks| format!("{named}, {chunks} chunks"))
 }

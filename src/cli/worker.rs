@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::console::Exit;
+use super::{console::Exit, recipe::RecipeArgs};
 use crate::{
-    engine::{self, Effect, LlamaEngine, LogMarks, QuantType, Script, ScriptedEngine},
+    engine::{self, Effect, LlamaEngine, LogMarks, QuantType, QuantizeOptions, Script, ScriptedEngine},
     probe::{self, Monotonic, nvml},
     protocol,
     record::DeviceInfo,
@@ -53,6 +53,8 @@ pub(super) enum WorkerJob {
         allow_requantize: bool,
         #[arg(long)]
         only_size: bool,
+        #[command(flatten)]
+        recipe: RecipeArgs,
     },
 }
 
@@ -85,10 +87,21 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
             output.write_all(&serde_json::to_vec(&description)?)?;
             output.flush()?;
         }
-        WorkerJob::Quantize { input, output, to, threads, allow_requantize, only_size } => {
+        WorkerJob::Quantize { input, output, to, threads, allow_requantize, only_size, recipe } => {
             let Some(to) = QuantType::by_name(to) else { bail!("no type {to}") };
-            let effect = if *only_size { Effect::OnlySize } else { Effect::File };
-            engine::quantize(input, output, to, *threads, *allow_requantize, effect)?;
+            let plain = QuantizeOptions {
+                to,
+                n_threads: *threads,
+                allow_requantize: *allow_requantize,
+                effect: if *only_size { Effect::OnlySize } else { Effect::File },
+                pure: false,
+                keep_split: false,
+                output_tensor_type: None,
+                token_embedding_type: None,
+                tensor_types: &[],
+                imatrix: None,
+            };
+            recipe.with_options(plain, |options| Ok(engine::quantize(input, output, options)?))?;
         }
     }
     Ok(Exit::Fine)

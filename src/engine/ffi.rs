@@ -331,23 +331,113 @@ fn fitted(
     (overrides, shares)
 }
 
+/// How a file is quantized. Whatever C reads by pointer is owned or borrowed here, so that it lives through the call.
+#[expect(clippy::struct_excessive_bools, reason = "they are llama.h's")]
+pub(super) struct QuantizeParams<'a> {
+    pub(super) ftype: sys::llama_ftype,
+    pub(super) n_threads: i32,
+    pub(super) allow_requantize: bool,
+    pub(super) only_size: bool,
+    pub(super) pure: bool,
+    /// Into as many parts as the input has; the output is then what their names begin with.
+    pub(super) keep_split: bool,
+    pub(super) output_tensor_type: Option<sys::ggml_type>,
+    pub(super) token_embedding_type: Option<sys::ggml_type>,
+    /// Patterns of tensor names, the first that matches counts.
+    pub(super) tensor_types: Vec<(CString, sys::ggml_type)>,
+    /// By tensor.
+    pub(super) imatrix: Vec<(CString, &'a [f32])>,
+    /// Keys that are written into the output, in this order.
+    pub(super) keys: Vec<(&'static CStr, KeyValue<'a>)>,
+}
+
+/// A value of a GGUF file's metadata.
+pub(super) enum KeyValue<'a> {
+    /// llama.cpp keeps 127 bytes of it.
+    Text(&'a str),
+    /// Written as u32.
+    Number(u32),
+}
+
+impl KeyValue<'_> {
+    fn under(&self, key: &CStr) -> sys::llama_model_kv_override {
+        let mut entry = ended();
+        copy_text(&mut entry.key, key.to_bytes());
+        match self {
+            Self::Text(text) => {
+                let mut val_str = [0; 128];
+                copy_text(&mut val_str, text.as_bytes());
+                entry.tag = sys::LLAMA_KV_OVERRIDE_TYPE_STR;
+                entry.__bindgen_anon_1.val_str = val_str;
+            }
+            Self::Number(number) => {
+                entry.tag = sys::LLAMA_KV_OVERRIDE_TYPE_INT;
+                entry.__bindgen_anon_1.val_i64 = i64::from(*number);
+            }
+        }
+        entry
+    }
+}
+
+/// The entry that ends a list of keys: its own is empty.
+fn ended() -> sys::llama_model_kv_override {
+    // SAFETY: numbers, and a union of numbers and texts, all of which may be zero.
+    unsafe { std::mem::zeroed() }
+}
+
+/// As strncpy to one byte less than there is room for, the rest of which is zeros.
+fn copy_text(to: &mut [c_char; 128], text: &[u8]) {
+    for (to, from) in to.iter_mut().take(127).zip(text) {
+        *to = c_char::from_ne_bytes([*from]);
+    }
+}
+
 /// Quantizes a file into another; `false` when llama.cpp could not, which is in its log.
-pub(super) fn quantize(
-    input: &CStr,
-    output: &CStr,
-    ftype: sys::llama_ftype,
-    n_threads: i32,
-    allow_requantize: bool,
-    only_size: bool,
-) -> bool {
+pub(super) fn quantize(input: &CStr, output: &CStr, params: &QuantizeParams<'_>) -> bool {
+    let QuantizeParams {
+        ftype,
+        n_threads,
+        allow_requantize,
+        only_size,
+        pure,
+        keep_split,
+        output_tensor_type,
+        token_embedding_type,
+        tensor_types,
+        imatrix,
+        keys,
+    } = params;
+    let none = sys::llama_model_tensor_override { pattern: ptr::null(), type_: sys::GGML_TYPE_COUNT };
+    let rule = |(pattern, type_): &(CString, sys::ggml_type)| sys::llama_model_tensor_override {
+        pattern: pattern.as_ptr(),
+        type_: *type_,
+    };
+    let rules: Vec<_> = tensor_types.iter().map(rule).chain([none]).collect();
+    let none = sys::llama_model_imatrix_data { name: ptr::null(), data: ptr::null(), size: 0 };
+    let entry = |(name, values): &(CString, &[f32])| sys::llama_model_imatrix_data {
+        name: name.as_ptr(),
+        data: values.as_ptr(),
+        size: values.len(),
+    };
+    let entries: Vec<_> = imatrix.iter().map(entry).chain([none]).collect();
+    let keys: Vec<_> = keys.iter().map(|(key, value)| value.under(key)).chain([ended()]).collect();
     // SAFETY: plain data returned by value.
-    let mut params = unsafe { sys::llama_model_quantize_default_params() };
-    params.ftype = ftype;
-    params.nthread = n_threads;
-    params.allow_requantize = allow_requantize;
-    params.dry_run = only_size;
-    // SAFETY: both paths are NUL-terminated and live through the call; `params` holds no dangling pointer.
-    unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) == 0 }
+    let mut raw = unsafe { sys::llama_model_quantize_default_params() };
+    raw.ftype = *ftype;
+    raw.nthread = *n_threads;
+    raw.allow_requantize = *allow_requantize;
+    raw.dry_run = *only_size;
+    raw.pure_ = *pure;
+    raw.keep_split = *keep_split;
+    raw.output_tensor_type = output_tensor_type.unwrap_or(sys::GGML_TYPE_COUNT);
+    raw.token_embedding_type = token_embedding_type.unwrap_or(sys::GGML_TYPE_COUNT);
+    // Without any, null: llama.cpp tells an empty matrix from none.
+    raw.tt_overrides = if rules.len() > 1 { rules.as_ptr() } else { ptr::null() };
+    raw.imatrix = if entries.len() > 1 { entries.as_ptr() } else { ptr::null() };
+    raw.kv_overrides = if keys.len() > 1 { keys.as_ptr() } else { ptr::null() };
+    // SAFETY: both paths are NUL-terminated and live through the call. So do the lists that `raw` points to, with the names and values
+    // they point to; each ends as llama.h has it: without a pattern, without a name, with an empty key.
+    unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const raw) == 0 }
 }
 
 /// A context that keeps its model alive, so that both can be handed on together.

@@ -16,7 +16,7 @@ mod scripted;
 pub(crate) use ffi::{LogMarks, mark_log};
 pub use llama::LlamaEngine;
 pub use noise::Noise;
-pub(crate) use quantize::{Effect, QuantType, quantize};
+pub(crate) use quantize::{Effect, ImatrixData, QuantType, QuantizeOptions, quantize};
 #[cfg(test)]
 pub(crate) use scripted::{Failure, HowItFails};
 pub use scripted::{ModelScript, Script, ScriptedEngine};

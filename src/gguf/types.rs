@@ -69,6 +69,16 @@ impl GgmlType {
         Self::ALL.into_iter().find(|&ty| ty as u32 == id)
     }
 
+    /// The type of this name, in any case, that a tensor can be quantized to; llama.cpp quantizes none to the others.
+    pub(crate) fn quantizable(name: &str) -> Option<Self> {
+        Self::all_quantizable().find(|ty| ty.to_string().eq_ignore_ascii_case(name))
+    }
+
+    /// All that tensors can be quantized to.
+    pub(crate) fn all_quantizable() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|ty| !matches!(ty, Q8_1 | Q8_K | I8 | I16 | I32 | I64 | F64))
+    }
+
     /// Elements in a block and bytes it takes.
     #[must_use]
     pub fn block(self) -> (u64, u64) {

@@ -74,6 +74,11 @@ pub(crate) fn quantized_bytes(log: &str) -> Option<u64> {
     Some(bytes)
 }
 
+/// Whether llama.cpp warned, as it reckoned a file's size, that it would not make the file without an importance matrix.
+pub(crate) fn asks_for_imatrix(log: &str) -> bool {
+    of_level(log, WARNING).iter().any(|line| line.contains("will require an imatrix"))
+}
+
 /// What a worker's log has before each line that llama.cpp gave as an error.
 pub(crate) const ERROR: &str = "[error] ";
 /// The same before a warning; other lines have nothing before them.

@@ -16,6 +16,7 @@ mod plan;
 mod prompt_form;
 mod quality;
 mod read;
+mod recipe;
 mod retired;
 pub(crate) mod round_value;
 mod run;
@@ -53,6 +54,7 @@ pub(crate) use quality::{
 pub(crate) use read::from_value;
 pub(crate) use read::locate;
 pub use read::read_run;
+pub(crate) use recipe::{ImatrixUsed, QuantizeRecipe, TensorTypeRule};
 pub use run::{Ended, Run};
 pub(crate) use run::{FORMAT, Purpose};
 pub(crate) use task::{TaskItem, TaskKind, TaskPlan, TaskResult, TaskScores, TaskSource, TaskStop, Tasks};

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::visit::Outcome;
+use super::{recipe::QuantizeRecipe, visit::Outcome};
 use crate::settings::Settings;
 
 /// What is compared: a file with settings. The same file with other settings is another subject.
@@ -116,6 +116,9 @@ pub struct ModelFacts {
     pub expected_repacked_bytes: Option<u64>,
     /// What this run made it from, when it did.
     pub made_from: Option<MadeFrom>,
+    /// How this run made it, where more than a type was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<QuantizeRecipe>,
 }
 
 /// What a model gives that is no next token: it can be loaded and read, and neither generates nor has a divergence.

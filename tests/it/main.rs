@@ -31,6 +31,8 @@ mod mutated;
 mod network;
 mod prompts;
 mod quality;
+#[cfg(unix)]
+mod quantize;
 mod records;
 mod resume;
 mod rounds;

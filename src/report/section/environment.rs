@@ -195,5 +195,6 @@ fn model(m: &Model) -> Vec<(&'static str, String)> {
             if f.chat_template { "yes, applied to prompts" } else { "no, prompts are plain text" }.into(),
         ),
     ]);
+    rows.extend(f.recipe.as_ref().map(|recipe| ("Quantized with", inert_line(&recipe.to_string()))));
     rows
 }

@@ -58,7 +58,7 @@ impl Gguf {
         Self::of(&std::fs::read(POCKET).unwrap())
     }
 
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut at = Cursor { bytes, at: 0, fields: Vec::new() };
         let magic = at.take(4).try_into().unwrap();
         let version = at.u32();
