@@ -34,7 +34,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser test-vulkan deny hostile mutations fuzz build models tasks example release bench answer gpu-check tools clean
+.PHONY: help demo test test-browser test-cards test-vulkan deny hostile mutations fuzz build models tasks example release bench answer gpu-check tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,11 +49,15 @@ test: tools models ## run every check of the project
 	$(CARGO) clippy $(FLAGS) --all-targets -- -D warnings
 	$(CARGO) test $(FLAGS)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(FLAGS) --no-deps
+	$(MAKE) test-cards
 	$(MAKE) test-browser
 	@if command -v cargo-deny >/dev/null; then $(MAKE) deny; else echo 'cargo-deny is not installed: licences and advisories were not checked'; fi
 
 test-browser: build ## open reports in a headless Chromium, which is installed when it is missing
 	GGUF_BENCH=$(abspath $(PROGRAM)) $(PYTHON) -B -m unittest discover --quiet --start-directory tests/browser
+
+test-cards: build ## read and write model cards with huggingface_hub, which is fetched when it is missing
+	GGUF_BENCH=$(abspath $(PROGRAM)) $(PYTHON) -B -m unittest discover --quiet --start-directory tests/cards
 
 test-vulkan: tools ## test devices on Mesa's software driver of Vulkan, which is installed when it is missing; builds into target/vulkan
 	$(PYTHON) -B vendor/vulkan.py $(VULKAN_TESTS)

@@ -56,8 +56,8 @@ def platform_key():
     return f"{system}-{machine}"
 
 
-def wheel(name, folder):
-    """Downloads one pinned wheel into `folder` and returns its path; pip refuses any other file."""
+def wheel(name, folder, tags=()):
+    """Downloads one pinned wheel into `folder` and returns its path; pip refuses any other file. `tags` are pip's options for one of another system."""
     pin = load()["wheel." + name]
     checksum = pin.get("any") or pin.get(platform_key())
     if checksum is None:
@@ -65,7 +65,7 @@ def wheel(name, folder):
     requirements = Path(folder) / "requirements.txt"
     requirements.write_text(f"{name}=={pin['version']} --hash=sha256:{checksum}\n")
     command = pip() + ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    command += ["--require-hashes", "--requirement", str(requirements), "--dest", str(folder)]
+    command += ["--require-hashes", "--requirement", str(requirements), "--dest", str(folder), *tags]
     print(f"fetching {name} {pin['version']} (a pinned wheel)", file=sys.stderr)
     return _fetched(name, "pip", command, folder, "*.whl")
 

@@ -13,8 +13,8 @@ use super::console::{Exit, print_text};
 use crate::{
     analysis::{self, Analysis},
     models,
-    record::{self, Outcome, Role, Run},
-    report::card,
+    record::{self, Role, Run},
+    report::card::Card,
 };
 
 #[derive(Debug, Args)]
@@ -38,14 +38,14 @@ pub(super) struct CardArgs {
 pub(super) fn run(args: &CardArgs) -> Result<Exit> {
     let run = record::read_run(&args.run)?;
     let analysis = analysis::analyse(&run);
-    let model = candidate(&run, args.model.as_deref())?;
+    let card = Card::of(&analysis, candidate(&run, args.model.as_deref())?)?;
     let Some(path) = args.update.as_ref().filter(|_| !args.print) else {
-        return print_text(&card::section(&analysis, model));
+        return print_text(&card.section());
     };
     if args.dry_run {
-        return print_text(&difference(path, &change(path, &analysis, model)?));
+        return print_text(&difference(path, &change(path, &card)?));
     }
-    write(path, &analysis, model)?;
+    write(path, &card)?;
     print_text(&format!("{}\n", path.display()))
 }
 
@@ -54,17 +54,17 @@ pub(super) fn update_beside(run: &Run, analysis: &Analysis, names: &[String]) ->
     let candidates = (0..run.subjects.len()).filter(|&i| run.subjects[i].role == Role::Candidate);
     for (model, name) in candidates.zip(names) {
         let Model { label, folder } = Model::of(&run.subjects[model].name, name);
-        if run.subjects[model].outcome != Outcome::Done {
-            print_text(&format!("Card of {label}: not changed, since it could not be measured\n"))?;
-        } else if let Some(folder) = folder {
-            let path = folder.join("README.md");
-            write(&path, analysis, model)?;
-            print_text(&format!("Card of {label}: {}\n", path.display()))?;
-        } else {
-            print_text(&format!(
+        match (Card::of(analysis, model), folder) {
+            (Err(reason), _) => print_text(&format!("Card of {label}: not changed, since {reason}\n"))?,
+            (Ok(card), Some(folder)) => {
+                let path = folder.join("README.md");
+                write(&path, &card)?;
+                print_text(&format!("Card of {label}: {}\n", path.display()))?
+            }
+            (Ok(_), None) => print_text(&format!(
                 "Card of {label}: not changed, since {name} lies in no folder of yours; see gguf-bench card\n"
-            ))?;
-        }
+            ))?,
+        };
     }
     Ok(())
 }
@@ -102,24 +102,20 @@ struct Change {
     after: String,
 }
 
-fn change(path: &Path, analysis: &Analysis, model: usize) -> Result<Change> {
+fn change(path: &Path, card: &Card<'_>) -> Result<Change> {
     let before = match fs::read_to_string(path) {
         Ok(text) => Some(text),
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
     };
-    let after =
-        card::update(before.as_deref(), analysis, model).with_context(|| format!("change {}", path.display()))?;
+    let after = card.update(before.as_deref()).with_context(|| format!("change {}", path.display()))?;
     Ok(Change { before, after })
 }
 
 /// Writes the card, and its picture beside it.
-fn write(path: &Path, analysis: &Analysis, model: usize) -> Result<()> {
-    let Change { after, .. } = change(path, analysis, model)?;
-    record::write_atomically(
-        &path.with_file_name(card::badge_file(analysis, model)),
-        card::badge(analysis, model).as_bytes(),
-    )?;
+fn write(path: &Path, card: &Card<'_>) -> Result<()> {
+    let Change { after, .. } = change(path, card)?;
+    record::write_atomically(&path.with_file_name(card.badge_file()), card.badge().as_bytes())?;
     Ok(record::write_atomically(path, after.as_bytes())?)
 }
 

@@ -13,7 +13,7 @@ use crate::{
 const CHARACTER: f64 = 6.6;
 
 /// The picture as SVG.
-pub(crate) fn badge(analysis: &Analysis, model: usize) -> String {
+pub(super) fn badge(analysis: &Analysis, model: usize) -> String {
     let (label, figures) = ("gguf-bench", figures(&analysis.models[model]));
     let width = |text: &str| text.chars().count() as f64 * CHARACTER + 12.0;
     let (left, right) = (width(label), width(&figures));

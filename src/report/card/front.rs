@@ -1,6 +1,9 @@
 //! The YAML head of a card: edited as text, so that comments, order and style of other keys stay; parsed before and after.
+//!
+//! Tools of the Hub write a head anew: comments go, and all entries of `model-index` become one, whose results they tell apart by task and
+//! data set. So there is one entry, and what is ours in it is known by its content.
 
-use saphyr::{LoadableYamlNode, Yaml};
+use saphyr::{LoadableYamlNode, MarkedYaml};
 use thiserror::Error;
 
 /// Why a card can't be updated. Its text is then left as it is.
@@ -27,16 +30,28 @@ pub(crate) enum CardError {
 }
 
 const KEY: &str = "model-index";
+/// Whose results are ours, by the address of their source.
+pub(super) const HOME: &str = "https://github.com/gguf-bench/gguf-bench";
+const SOURCE: &str = "gguf-bench";
 
-/// The text with `item` (a YAML list item, unindented) in the head's model-index; the item put there before is replaced.
-pub(super) fn with_item(text: &str, key: &str, item: &str) -> Result<String, CardError> {
+/// What goes into the head.
+pub(super) struct Entry<'a> {
+    /// What an entry is called that is not there yet, quoted.
+    pub(super) name: &'a str,
+    /// The checkpoint, as the configuration of each result's data set.
+    pub(super) config: &'a str,
+    /// List items, unindented.
+    pub(super) results: &'a [String],
+}
+
+/// The text with these results in the head's model-index, in place of those of the same checkpoint that were put there before.
+pub(super) fn with_results(text: &str, entry: &Entry<'_>) -> Result<String, CardError> {
     let (head, rest) = split(text);
-    let before = parse(head)?;
-    let lines = without_own(head, key)?;
-    let lines = insert(lines, key, item, before.as_ref())?;
-    let new = lines.join("\n") + "\n";
+    let head = without_markers(head);
+    let before = parse(&head)?;
+    let new = edited(&head, before.as_ref(), entry)?;
     let after = parse(&new)?;
-    if !same_but_index(before.as_ref(), after.as_ref()) {
+    if others(before.as_ref(), entry.config) != others(after.as_ref(), entry.config) {
         return Err(CardError::Unsafe);
     }
     Ok(format!("---\n{new}---\n{rest}"))
@@ -59,83 +74,180 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// The head's mapping; `None` when it holds nothing.
-fn parse(head: &str) -> Result<Option<Yaml<'_>>, CardError> {
-    let documents = Yaml::load_from_str(head).map_err(|e| CardError::Yaml { reason: e.to_string() })?;
-    match <[Yaml<'_>; 1]>::try_from(documents) {
-        Ok([document]) if document.is_mapping() => Ok(Some(document)),
-        Ok([document]) if document.is_null() => Ok(None),
+fn parse(head: &str) -> Result<Option<MarkedYaml<'_>>, CardError> {
+    let documents = MarkedYaml::load_from_str(head).map_err(|e| CardError::Yaml { reason: e.to_string() })?;
+    match <[MarkedYaml<'_>; 1]>::try_from(documents) {
+        Ok([document]) if document.data.is_mapping() => Ok(Some(document)),
+        Ok([document]) if document.data.is_null() => Ok(None),
         Ok(_) => Err(CardError::Yaml { reason: "it is not a mapping".into() }),
         Err(none) if none.is_empty() => Ok(None),
         Err(_) => Err(CardError::Yaml { reason: "it is more than one document".into() }),
     }
 }
 
-fn begin(key: &str) -> String {
-    format!("# gguf-bench:begin {key}")
+/// Lines of the head, each with its end.
+fn without_markers(head: &str) -> String {
+    let is_marker = |line: &&str| {
+        let line = line.trim();
+        line.starts_with("# gguf-bench:begin ") || line.starts_with("# gguf-bench:end ")
+    };
+    head.lines().filter(|line| !is_marker(line)).flat_map(|line| [line, "\n"]).collect()
 }
 
-fn end(key: &str) -> String {
-    format!("# gguf-bench:end {key}")
+fn get<'a, 'b>(node: &'a MarkedYaml<'b>, key: &str) -> Option<&'a MarkedYaml<'b>> {
+    node.data.as_mapping()?.iter().find(|(name, _)| name.data.as_str() == Some(key)).map(|(_, value)| value)
 }
 
-/// The lines without what an earlier run put there for this model.
-fn without_own(head: &str, key: &str) -> Result<Vec<String>, CardError> {
-    let mut lines = Vec::new();
-    let mut own = false;
-    for line in head.lines() {
-        if line.trim() == begin(key) {
-            own = true;
-        } else if own && line.trim() == end(key) {
-            own = false;
-        } else if !own {
-            lines.push(line.to_owned());
-        }
-    }
-    if own { Err(CardError::Unclosed { marker: begin(key) }) } else { Ok(lines) }
+fn text<'a>(node: &'a MarkedYaml<'_>, path: [&str; 2]) -> Option<&'a str> {
+    get(get(node, path[0])?, path[1])?.data.as_str()
 }
 
-/// Adds the item behind the last one of model-index, or the key with it at the end.
-fn insert(mut lines: Vec<String>, key: &str, item: &str, before: Option<&Yaml<'_>>) -> Result<Vec<String>, CardError> {
-    let is_key = |line: &String| line.strip_prefix(KEY).is_some_and(|rest| rest.starts_with(':'));
-    let Some(at) = lines.iter().position(is_key) else {
-        if before.and_then(|head| head.as_mapping_get(KEY)).is_some() {
+fn is_ours(result: &MarkedYaml<'_>) -> bool {
+    text(result, ["source", "url"]) == Some(HOME)
+        && text(result, ["source", "name"]).is_some_and(|name| name.starts_with(SOURCE))
+}
+
+/// Whether it is ours, and of this checkpoint or of nobody knows which.
+fn is_of(result: &MarkedYaml<'_>, config: &str) -> bool {
+    is_ours(result) && text(result, ["dataset", "config"]).is_none_or(|found| found == config)
+}
+
+fn entries<'a, 'b>(head: &'a MarkedYaml<'b>) -> &'a [MarkedYaml<'b>] {
+    get(head, KEY).and_then(|index| index.data.as_sequence()).map_or(&[], Vec::as_slice)
+}
+
+fn results<'a, 'b>(entry: &'a MarkedYaml<'b>) -> &'a [MarkedYaml<'b>] {
+    get(entry, "results").and_then(|results| results.data.as_sequence()).map_or(&[], Vec::as_slice)
+}
+
+/// All that must be as it was: the other keys, and the results of others and of other checkpoints.
+fn others<'a, 'b>(
+    head: Option<&'a MarkedYaml<'b>>,
+    config: &str,
+) -> (Vec<[&'a MarkedYaml<'b>; 2]>, Vec<&'a MarkedYaml<'b>>) {
+    let pairs = head.and_then(|head| head.data.as_mapping()).into_iter().flatten();
+    let keys = pairs.filter(|(name, _)| name.data.as_str() != Some(KEY)).map(|(name, value)| [name, value]).collect();
+    let all = head.into_iter().flat_map(entries).flat_map(results);
+    (keys, all.filter(|result| !is_of(result, config)).collect())
+}
+
+/// The head's lines with the results where they belong.
+fn edited(head: &str, before: Option<&MarkedYaml<'_>>, entry: &Entry<'_>) -> Result<String, CardError> {
+    let Entry { name, config, results: new } = entry;
+    let lines: Vec<&str> = head.lines().collect();
+    let of_new_entry = |indent: usize| {
+        let dash = " ".repeat(indent);
+        [vec![format!("{dash}- name: {name}"), format!("{dash}  results:")], block(new, indent + 2)].concat()
+    };
+    let Some(index) = before.and_then(|head| get(head, KEY)) else {
+        return Ok(joined(&lines, &[], lines.len(), &[vec![format!("{KEY}:")], of_new_entry(0)].concat()));
+    };
+    let entries = before.map_or(&[][..], entries);
+    let Some(host) = entries.iter().find(|entry| results(entry).iter().any(is_ours)).or(entries.first()) else {
+        // It is there and names nothing.
+        let at = lines.iter().position(|line| line.starts_with(KEY)).ok_or(CardError::Index)?;
+        let empty = lines[at][KEY.len()..].trim_start_matches(':').trim();
+        if !(empty.is_empty() || empty == "[]" || empty.starts_with('#')) || index.data.is_mapping() {
             return Err(CardError::Index);
         }
-        lines.push(format!("{KEY}:"));
-        lines.extend(block(key, item, ""));
-        return Ok(lines);
+        return Ok(joined(&lines, &[Lines::one(at)], at, &[vec![format!("{KEY}:")], of_new_entry(0)].concat()));
     };
-    let value = lines[at][KEY.len() + 1..].trim();
-    if !value.is_empty() && !value.starts_with('#') {
-        return Err(CardError::Index);
+    let list = get(host, "results").ok_or(CardError::Index)?;
+    let items = list.data.as_sequence().ok_or(CardError::Index)?;
+    if items.is_empty() {
+        let at = list.span.start.line() - 1;
+        let line = lines.get(at).copied().unwrap_or_default();
+        // Of the first key of an item the dash is no part.
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+        if line.trim_start_matches([' ', '-']).trim_end() != "results: []" {
+            return Err(CardError::Index);
+        }
+        let opened = line.replace(" []", "");
+        return Ok(joined(&lines, &[Lines::one(at)], at, &[vec![opened], block(new, indent)].concat()));
     }
-    let belongs = |line: &&String| line.is_empty() || line.starts_with([' ', '-', '#']);
-    let extent = lines[at + 1..].iter().take_while(belongs).count();
-    let inside = &lines[at + 1..=at + extent];
-    let content = |line: &String| {
-        let text = line.trim_start();
-        (!text.is_empty() && !text.starts_with('#')) || text.starts_with("# gguf-bench:end ")
-    };
-    let last = inside.iter().rposition(content).map_or(0, |last| last + 1);
-    let first = inside.iter().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    let indent = first.map_or("", |line| &line[..line.len() - line.trim_start().len()]).to_owned();
-    if first.is_some_and(|line| !line.trim_start().starts_with("- ")) {
-        return Err(CardError::Index);
+    let places =
+        items.iter().map(|item| Place::of(item, &lines)).collect::<Option<Vec<_>>>().ok_or(CardError::Index)?;
+    let indent = places[0].indent;
+    let own: Vec<usize> = (0..items.len()).filter(|&item| is_of(&items[item], config)).collect();
+    let last_of_ours = (0..items.len()).rev().find(|&item| is_ours(&items[item]));
+    let at = own.first().map(|&first| places[first].lines.start);
+    let at = at.or(last_of_ours.map(|last| places[last].lines.end)).unwrap_or(places[places.len() - 1].lines.end);
+    let mut removed: Vec<Lines> = own.iter().map(|&item| places[item].lines).collect();
+    for entry in entries.iter().filter(|entry| !std::ptr::eq(*entry, host)) {
+        let (own, kept): (Vec<_>, Vec<_>) = results(entry).iter().partition(|result| is_of(result, config));
+        // Without results an entry says nothing, and the Hub's tools trip over it.
+        let gone = if kept.is_empty() && !own.is_empty() { vec![entry] } else { own };
+        let places = gone.into_iter().map(|item| Place::of(item, &lines).map(|place| place.lines));
+        removed.extend(places.collect::<Option<Vec<_>>>().ok_or(CardError::Index)?);
     }
-    lines.splice(at + 1 + last..at + 1 + last, block(key, item, &indent));
-    Ok(lines)
+    Ok(joined(&lines, &removed, at, &block(new, indent)))
 }
 
-fn block(key: &str, item: &str, indent: &str) -> Vec<String> {
-    let item = item.lines().map(|line| format!("{indent}{line}"));
-    std::iter::once(format!("{indent}{}", begin(key))).chain(item).chain([format!("{indent}{}", end(key))]).collect()
+/// Lines of the head, from the first to before the last.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    start: usize,
+    end: usize,
 }
 
-/// Whether two heads have the same keys with the same values, model-index apart.
-fn same_but_index(before: Option<&Yaml<'_>>, after: Option<&Yaml<'_>>) -> bool {
-    let others = |head: Option<&Yaml<'_>>| -> Vec<String> {
-        let pairs = head.and_then(|head| head.as_mapping()).into_iter().flatten();
-        pairs.filter(|(name, _)| name.as_str() != Some(KEY)).map(|pair| format!("{pair:?}")).collect()
-    };
-    others(before) == others(after) && after.and_then(|head| head.as_mapping_get(KEY)?.as_sequence()).is_some()
+impl Lines {
+    fn one(at: usize) -> Self {
+        Self { start: at, end: at + 1 }
+    }
+
+    fn contain(self, at: usize) -> bool {
+        (self.start..self.end).contains(&at)
+    }
+}
+
+/// Where an item of a list stands: its lines, and how far its dash is indented.
+struct Place {
+    lines: Lines,
+    indent: usize,
+}
+
+impl Place {
+    /// `None` of one that does not begin its line, as in a list in brackets.
+    fn of(item: &MarkedYaml<'_>, lines: &[&str]) -> Option<Self> {
+        let indent_of = |line: &str| line.len() - line.trim_start().len();
+        let start = item.span.start.line().checked_sub(1)?;
+        let first = lines.get(start)?;
+        let indent = indent_of(first);
+        // An item that is the first of its list's item, too, has two dashes.
+        if !first[indent..].starts_with("- ") || first[indent + 2..].trim_start().starts_with("- ") {
+            return None;
+        }
+        let mut end = start + 1;
+        for (place, line) in lines.iter().enumerate().skip(start + 1) {
+            // What is empty belongs to what follows it.
+            if line.trim().is_empty() || line.trim_start().starts_with('#') {
+                continue;
+            }
+            if indent_of(line) <= indent {
+                break;
+            }
+            end = place + 1;
+        }
+        Some(Self { lines: Lines { start, end }, indent })
+    }
+}
+
+fn block(items: &[String], indent: usize) -> Vec<String> {
+    let indent = " ".repeat(indent);
+    items.iter().flat_map(|item| item.lines()).map(|line| format!("{indent}{line}")).collect()
+}
+
+/// The lines without those removed, and with the new ones before line `at`.
+fn joined(lines: &[&str], removed: &[Lines], at: usize, new: &[String]) -> String {
+    let mut out = String::new();
+    for place in 0..=lines.len() {
+        if place == at {
+            out.extend(new.iter().flat_map(|line| [line, "\n"]));
+        }
+        if let Some(line) = lines.get(place).filter(|_| !removed.iter().any(|lines| lines.contain(place))) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
 }

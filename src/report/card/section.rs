@@ -42,14 +42,18 @@ pub(super) fn key_of(analysis: &Analysis, model: usize) -> String {
 }
 
 /// What the picture of a model is called beside its card.
-pub(crate) fn badge_file(analysis: &Analysis, model: usize) -> String {
+pub(super) fn badge_file(analysis: &Analysis, model: usize) -> String {
     format!("gguf-bench-{}.svg", key_of(analysis, model))
 }
 
+/// How it begins, and how its last line does.
+pub(super) const HEADING: &str = "## Benchmark";
+pub(super) const LAST_LINE: &str = "Measured by gguf-bench ";
+
 /// The section without its markers, ending in a line end.
-pub(crate) fn section(analysis: &Analysis, model: usize) -> String {
+pub(super) fn section(analysis: &Analysis, model: usize) -> String {
     let (context, m) = (&analysis.context, &analysis.models[model]);
-    let mut out = format!("## Benchmark\n\n![Benchmark of {}]({})\n", escape(&title(m)), badge_file(analysis, model));
+    let mut out = format!("{HEADING}\n\n![Benchmark of {}]({})\n", escape(&title(m)), badge_file(analysis, model));
     if let Some(own) = guide::of_candidate(analysis, model) {
         let _ = writeln!(out, "\n{}", table(&own));
         for note in &own.notes {
@@ -71,10 +75,9 @@ pub(crate) fn section(analysis: &Analysis, model: usize) -> String {
         }
     }
     let _ = writeln!(out, "{}", table(&models(analysis)));
-    let quick = if analysis.quick { "a quick look, " } else { "" };
     let _ = writeln!(
         out,
-        "Measured by gguf-bench {} ({quick}{}) on {} (threads: {}), {}.",
+        "{LAST_LINE}{} ({}) on {} (threads: {}), {}.",
         escape(&context.build.version),
         amount(analysis),
         escape(&context.machine.cpu),
