@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     prompts,
-    quality::reference_file::{self, ReferenceHeader},
+    quality::{
+        open_regular,
+        reference_file::{self, ReferenceHeader},
+    },
     record::{Plan, PromptPolicy, Purpose, QualityMemory, QualityPlan, Reference, Role, Sampling, TextPlan},
     run::quality::{Inputs, StoredReference},
     text::printable,
@@ -156,13 +159,10 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
 
 /// Refuses a logits file that can't be read, before any model is loaded.
 fn check_logits(path: &Path) -> Result<()> {
-    let read = || format!("read {}", path.display());
-    // To open a FIFO would be to wait for whoever writes to it.
-    if !path.metadata().with_context(read)?.is_file() {
-        bail!("{} is not a regular file", path.display());
+    match open_regular(path).with_context(|| format!("read {}", path.display()))? {
+        Some(_) => Ok(()),
+        None => bail!("{} is not a regular file", path.display()),
     }
-    std::fs::File::open(path).with_context(read)?;
-    Ok(())
 }
 
 /// The header of a reference file, once for all that depends on it: its checksum is over the whole file.

@@ -18,6 +18,7 @@ pub(crate) mod compare;
 mod divergence;
 pub(crate) mod logits_file;
 pub(crate) mod reference_file;
+mod regular;
 pub(crate) mod row;
 pub(crate) mod share;
 mod softmax;
@@ -25,3 +26,5 @@ pub(crate) mod stored;
 #[cfg(test)]
 mod testing;
 pub(crate) mod windows;
+
+pub(crate) use regular::open_regular;

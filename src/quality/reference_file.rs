@@ -3,7 +3,7 @@
 //! `GBREF`, two zeros and the version; the length of a JSON header as u64, and the header; the positions of all windows in order,
 //! each as long as any other; SHA-256 of all that. Little-endian. Perplexity, same top and Δp from it are exact; KLD is a lower bound.
 
-use std::{fs::File, io::Read, num::NonZeroUsize, path::Path};
+use std::{io::Read, num::NonZeroUsize, path::Path};
 
 use base16ct::lower::encode_string as hex;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     bytes::{Bytes, BytesError},
     cache::Cache,
+    regular::open_regular,
     windows::{FirstToken, WindowError, WindowShape, Windows},
 };
 use crate::record::{TextPlan, WriteError, write_atomically};
@@ -129,11 +130,7 @@ pub(crate) fn write(path: &Path, header: &ReferenceHeader, cache: &Cache) -> Res
 
 /// Reads a file whole.
 pub(crate) fn read(path: &Path) -> Result<(ReferenceHeader, Cache), ReferenceFileError> {
-    // To open a FIFO would be to wait for whoever writes to it.
-    if !path.metadata()?.is_file() {
-        return Err(ReferenceFileError::NotAFile);
-    }
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?.ok_or(ReferenceFileError::NotAFile)?;
     // What is something else altogether, such as a model, is not read to its end.
     let mut bytes = Vec::new();
     file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut bytes)?;

@@ -5,6 +5,7 @@ use std::{fs::File, io::BufReader, path::Path};
 use crate::{
     quality::{
         logits_file::{LogitsFileError, LogitsReader},
+        open_regular,
         reference_file::ReferenceHeader,
         windows::{FirstToken, WindowError, WindowShape, Windows},
     },
@@ -16,11 +17,8 @@ pub(super) type Reader = LogitsReader<BufReader<File>>;
 
 /// Opens a file of log-probabilities.
 pub(super) fn open_logits(path: &Path) -> Result<Reader, LogitsFileError> {
-    // To open a FIFO would be to wait for whoever writes to it.
-    if !path.metadata()?.is_file() {
-        return Err(LogitsFileError::NotAFile);
-    }
-    LogitsReader::new(BufReader::new(File::open(path)?))
+    let file = open_regular(path)?.ok_or(LogitsFileError::NotAFile)?;
+    LogitsReader::new(BufReader::new(file))
 }
 
 /// A window to be scored.
