@@ -41,6 +41,7 @@ pub(super) fn spent(run: &Run) -> TimeSpent {
             rounds_ns: rounds_ns.saturating_sub(prompts_ns),
             prompts_ns,
             outputs_ns: total(run.quality.iter().flat_map(|quality| &quality.workers).map(|worker| worker.wall_ns)),
+            tasks_ns: total(run.tasks.iter().flat_map(|tasks| &tasks.results).map(|result| result.wall_ns)),
         },
         given_up: plan.map_or_else(Vec::new, |plan| plan.given_up.clone()),
         spoilt_rounds: round_value::spoilt(run).into_iter().collect(),

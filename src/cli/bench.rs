@@ -225,7 +225,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
         let exit = show_plan(subjects, &plan, &environment, None, execution.force)?;
         let tasks = inputs.tasks.in_words().join("\n  ");
         if !tasks.is_empty() {
-            print_text(&format!("\nTasks, which come on top of that time\n  {tasks}\n"))?;
+            print_text(&format!("\nTasks\n  {tasks}\n"))?;
         }
         return Ok(Taken::Planned(exit));
     }

@@ -8,7 +8,7 @@ use crate::{
         LeftOut, LeftOutReason, LeftOutWork, ModelFacts, NoNextToken, Outcome, Plan, Stage, WorkloadKind,
         left_out_words,
     },
-    run::{TaskInputs, quality::Inputs},
+    run::quality::Inputs,
 };
 
 /// Fits a plan and its inputs to models that give no next token, and the settings of those to how they are read. Models of the other sort
@@ -78,9 +78,8 @@ fn leave_out(plan: &mut Plan, inputs: &mut Inputs, gives: NoNextToken, trained_f
     if plan.quality.take().is_some() {
         leave(LeftOutWork::Outputs);
     }
-    let TaskInputs { tasks } = std::mem::take(&mut inputs.tasks);
-    if !tasks.is_empty() {
-        leave(LeftOutWork::Tasks { count: tasks.len() });
+    if plan.task_work.take().is_some() {
+        leave(LeftOutWork::Tasks);
     }
     *inputs = Inputs::default();
     plan.left_out.extend(left_out);

@@ -56,6 +56,9 @@ fn parts(plan: &TimePlan) -> String {
         }
         None => parts.push(format!("outputs at most {}", in_words(plan.planned.outputs_ns))),
     }
+    if plan.planned.tasks_ns > 0 {
+        parts.push(format!("tasks {}", in_words(plan.planned.tasks_ns)));
+    }
     parts.join(", ")
 }
 
@@ -79,7 +82,7 @@ mod tests {
     use crate::record::{SubjectCost, TimeParts};
 
     fn plan(given_up: Vec<GivenUp>) -> TimePlan {
-        let cost = SubjectCost { round_ns: NS, samples_ns: vec![NS], window_ns: NS };
+        let cost = SubjectCost { round_ns: NS, samples_ns: vec![NS], window_ns: NS, tasks_ns: 5 * NS };
         TimePlan {
             costs: vec![cost.clone(), cost],
             rounds: 6,
@@ -88,7 +91,13 @@ mod tests {
             prompts: false,
             windows: Some(8),
             positions: None,
-            planned: TimeParts { probe_ns: 2 * NS, rounds_ns: 24 * NS, prompts_ns: 0, outputs_ns: 16 * NS },
+            planned: TimeParts {
+                probe_ns: 2 * NS,
+                rounds_ns: 24 * NS,
+                prompts_ns: 0,
+                outputs_ns: 16 * NS,
+                tasks_ns: 10 * NS,
+            },
             given_up,
             intervals_ns: 42 * NS,
         }
@@ -106,14 +115,14 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "About 42 s, and up to 5 min until ratios are precise",
-                "6 rounds of 2 models 24 s, outputs on 8 windows of text 16 s"
+                "About 52 s, and up to 5 min until ratios are precise",
+                "6 rounds of 2 models 24 s, outputs on 8 windows of text 16 s, tasks 10 s"
             ]
         );
         let limit = protocol(Some(60), Budget::Limit);
         let fewer = vec![GivenUp::Prompts { needs_ns: 150 * NS }, GivenUp::Windows { windows: 8, needs_ns: 90 * NS }];
         let lines = plan_words(&limit, &plan(fewer));
-        assert_eq!(lines[0], "About 42 s of the 60 s allowed (--budget)");
+        assert_eq!(lines[0], "About 52 s of the 60 s allowed (--budget)");
         assert_eq!(
             lines[2],
             "For want of time prompts are not asked, outputs are compared on 8 windows of text; everything would take \

@@ -131,6 +131,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         seed: execution.seed,
         quality: Some(quality),
         threads: Some(variants.threads),
+        task_work: inputs.tasks.work(),
         left_out: Vec::new(),
     };
     let names = models.iter().map(String::as_str);

@@ -84,6 +84,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         seed: execution.seed,
         quality: Some(plan),
         threads: Some(variants.threads),
+        task_work: None,
         left_out: Vec::new(),
     };
     let results = ResultArgs::default();

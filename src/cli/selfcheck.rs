@@ -70,6 +70,7 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
             seed: execution.seed,
             quality: None,
             threads: Some(variants.threads),
+            task_work: None,
             left_out: Vec::new(),
         },
         subjects: subjects::find(sources, &variants),

@@ -43,7 +43,7 @@ pub use plan::{
     Arrangement, Budget, InnerPolicy, Plan, Preparation, PromptPolicy, PromptTurns, Protocol, Workload, WorkloadKind,
 };
 pub(crate) use plan::{CONTEXT_STEP, PromptText, Sampling, is_primary};
-pub(crate) use plan::{LeftOut, LeftOutReason, LeftOutWork, WarmUpPolicy, left_out_words};
+pub(crate) use plan::{LeftOut, LeftOutReason, LeftOutWork, TaskWork, WarmUpPolicy, left_out_words};
 pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;
 pub(crate) use quality::{

@@ -26,9 +26,21 @@ pub struct Plan {
     /// Why generation has the threads that it has; `None` in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<ThreadsReason>,
+    /// What questions with right answers ask of every model; `None` without any, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_work: Option<TaskWork>,
     /// What was asked for and is not done, since these models can't be asked it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+}
+
+/// What tasks ask of every model, by their characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskWork {
+    /// Tokens to evaluate.
+    pub tokens: u64,
+    /// Tokens that come before each of them, all together: what attention takes grows with them.
+    pub tokens_before: u64,
 }
 
 /// Something that was asked for and is not done, whatever the time.
@@ -57,10 +69,7 @@ pub enum LeftOutWork {
     /// Comparing outputs.
     Outputs,
     /// Questions with right answers.
-    Tasks {
-        /// How many tasks.
-        count: usize,
-    },
+    Tasks,
 }
 
 /// Why something is left out of a plan.
@@ -91,8 +100,7 @@ impl fmt::Display for LeftOutWork {
             Self::Prompts { count: 1 } => f.write_str("1 prompt"),
             Self::Prompts { count } => write!(f, "{count} prompts"),
             Self::Outputs => f.write_str("output quality"),
-            Self::Tasks { count: 1 } => f.write_str("1 task"),
-            Self::Tasks { count } => write!(f, "{count} tasks"),
+            Self::Tasks => f.write_str("tasks"),
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct SubjectCost {
     pub samples_ns: Vec<u64>,
     /// Scoring one window of a text.
     pub window_ns: u64,
+    /// Answering all questions with right answers, in a worker of its own; 0 in older records.
+    #[serde(default)]
+    pub tasks_ns: u64,
 }
 
 /// The parts of a run's time, nanoseconds.
@@ -61,13 +64,16 @@ pub struct TimeParts {
     pub prompts_ns: u64,
     /// Comparing outputs.
     pub outputs_ns: u64,
+    /// Questions with right answers; 0 in older records.
+    #[serde(default)]
+    pub tasks_ns: u64,
 }
 
 impl TimeParts {
     /// All parts together.
     pub(crate) fn total_ns(self) -> u64 {
-        let Self { probe_ns, rounds_ns, prompts_ns, outputs_ns } = self;
-        [probe_ns, rounds_ns, prompts_ns, outputs_ns].into_iter().fold(0, u64::saturating_add)
+        let Self { probe_ns, rounds_ns, prompts_ns, outputs_ns, tasks_ns } = self;
+        [probe_ns, rounds_ns, prompts_ns, outputs_ns, tasks_ns].into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -145,6 +151,11 @@ pub enum GivenUp {
         /// The time with the whole second half.
         needs_ns: u64,
     },
+    /// Questions of tasks that the time does not reach.
+    Questions {
+        /// The time with all of them.
+        needs_ns: u64,
+    },
     /// Intervals: fewer rounds than they need.
     Intervals {
         /// The rounds that are left.
@@ -159,6 +170,7 @@ impl GivenUp {
     pub(crate) fn needs_ns(self) -> u64 {
         match self {
             Self::Prompts { needs_ns }
+            | Self::Questions { needs_ns }
             | Self::Samples { needs_ns }
             | Self::Blocks { needs_ns }
             | Self::Windows { needs_ns, .. }
@@ -173,6 +185,7 @@ impl fmt::Display for GivenUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prompts { .. } => f.write_str("prompts are not asked"),
+            Self::Questions { .. } => f.write_str("tasks are asked as far as the time reaches"),
             Self::Samples { .. } => f.write_str("one sample of each workload in a round"),
             Self::Blocks { .. } => f.write_str("a round times one block of each generation, in turn"),
             Self::Windows { windows: 0, .. } => f.write_str("outputs are not compared"),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{schedule::prompts_in, warmup, workload::SHORT_BLOCK_TOKENS};
 use crate::{
-    record::{ModelFacts, Phase, Plan, Probe, PromptText, Settings, SubjectCost, WorkloadKind},
+    record::{ModelFacts, Phase, Plan, Probe, PromptText, Settings, SubjectCost, TaskWork, WorkloadKind},
     units::{NS_PER_S, whole_ns},
 };
 
@@ -74,7 +74,7 @@ impl Speeds {
     pub(crate) fn cost(self, plan: &Plan, facts: Option<&ModelFacts>) -> SubjectCost {
         let depth = facts.map_or(Depth::default(), |facts| self.with_depth(plan, facts));
         let n_ctx_train = facts.and_then(|facts| facts.n_ctx_train);
-        let mut cost = SubjectCost { round_ns: 0, samples_ns: Vec::new(), window_ns: 0 };
+        let mut cost = SubjectCost::default();
         let mut round_s = self.start_s;
         for workload in &plan.workloads {
             let (once_s, sample_s) = match &workload.kind {
@@ -91,6 +91,10 @@ impl Speeds {
         cost.round_ns = whole_ns(round_s * NS_PER_S);
         if let Some(quality) = &plan.quality {
             cost.window_ns = whole_ns(self.prompt_s(quality.n_ctx, 0, depth) * SCORING * NS_PER_S);
+        }
+        if let Some(TaskWork { tokens, tokens_before }) = plan.task_work {
+            let evaluated_s = tokens as f64 * self.prefill_s + tokens_before as f64 * depth.attend_s;
+            cost.tasks_ns = whole_ns((self.start_s + evaluated_s * SCORING) * NS_PER_S);
         }
         cost
     }
@@ -164,16 +168,12 @@ impl SubjectCost {
 
     /// The synthetic work of a round with one sample each, of generations one block.
     pub(super) fn blocks_ns(&self, plan: &Plan) -> u64 {
-        let synthetic = plan.workloads.iter().enumerate().filter(|(_, w)| !matches!(w.kind, WorkloadKind::Prompt(_)));
-        synthetic.map(|(workload, _)| self.block_ns(plan, workload)).fold(0, u64::saturating_add)
+        synthetic_ns(plan, |workload| self.block_ns(plan, workload))
     }
 
     /// The synthetic samples of a round, with so many of each workload.
     pub(super) fn samples_ns(&self, plan: &Plan, samples: impl Fn(usize) -> u32) -> u64 {
-        let synthetic = plan.workloads.iter().enumerate().filter(|(_, w)| !matches!(w.kind, WorkloadKind::Prompt(_)));
-        synthetic
-            .map(|(workload, _)| self.sample_ns(workload).saturating_mul(u64::from(samples(workload))))
-            .fold(0, u64::saturating_add)
+        synthetic_ns(plan, |workload| self.sample_ns(workload).saturating_mul(u64::from(samples(workload))))
     }
 
     /// The prompts of so many rounds.
@@ -185,6 +185,12 @@ impl SubjectCost {
     pub(super) fn sample_ns(&self, workload: usize) -> u64 {
         self.samples_ns.get(workload).copied().unwrap_or(0)
     }
+}
+
+/// All synthetic workloads of a plan, each of which takes so long.
+fn synthetic_ns(plan: &Plan, of: impl Fn(usize) -> u64) -> u64 {
+    let synthetic = plan.workloads.iter().enumerate().filter(|(_, w)| !matches!(w.kind, WorkloadKind::Prompt(_)));
+    synthetic.map(|(workload, _)| of(workload)).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -227,6 +233,7 @@ mod tests {
         let mut plan = plan();
         plan.workloads.push(crate::run::testing::prompt("short", "p", 420));
         plan.quality = Some(quality(8));
+        plan.task_work = Some(TaskWork { tokens: 1000, tokens_before: 5000 });
         // 100 and 10 tokens a second.
         let speeds = Speeds::of_probe(&probe(Some(timing(50, 500_000_000)), Some(timing(10, 1_000_000_000))))
             .expect("it is whole");
@@ -234,6 +241,7 @@ mod tests {
         assert_eq!(cost.samples_ns[0], 1_000_000_000, "100 tokens of a prompt");
         assert_eq!(cost.samples_ns[1], 1_800_000_000, "100 tokens of a prompt and 8 of an answer");
         assert_eq!(cost.window_ns, 5_632_000_000, "512 tokens, and their logits");
+        assert_eq!(cost.tasks_ns, 11_250_000_000, "a start of 0.25 s, 1000 tokens, and their logits");
         assert!(cost.round_ns > 200_000_000, "the load and a warm-up");
         assert_eq!(cost.samples_ns(&plan, |_| 3), 3_000_000_000, "prompts are no synthetic samples");
     }

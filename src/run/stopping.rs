@@ -1,6 +1,6 @@
 //! When the rounds are over: on the width of the intervals or on time. Never on what they say.
 
-use super::{bench::Bench, schedule::FEWEST_FOR_INTERVAL, workload::synthetic};
+use super::{bench::Bench, schedule::FEWEST_FOR_INTERVAL, tasks, workload::synthetic};
 use crate::{
     metric::{Family, Verdicts},
     record::{
@@ -101,10 +101,10 @@ pub(super) fn widest(run: &Run) -> Option<f64> {
     widest
 }
 
-/// Whether so many rounds like the last fit the time, with what is kept back for outputs that are not compared yet.
+/// Whether so many rounds like the last fit the time, with what is kept back for outputs and tasks that are still to come.
 fn fits(bench: &Bench<'_>, run: &Run, rounds: f64) -> bool {
     let Some(left_ns) = bench.left_ns() else { return true };
-    left_ns >= rounds * round_ns(run) + outputs_ns(run)
+    left_ns >= rounds * round_ns(run) + kept_ns(run)
 }
 
 /// What a round takes: as the last did, as planned before there is one.
@@ -115,12 +115,11 @@ fn round_ns(run: &Run) -> f64 {
     run.time_plan.as_ref().map_or(0.0, |plan| plan.planned.rounds_ns as f64 / f64::from(plan.rounds.max(1)))
 }
 
-/// What comparing outputs is planned to take, until it was done.
-fn outputs_ns(run: &Run) -> f64 {
-    if run.quality.is_some() {
-        return 0.0;
-    }
-    run.time_plan.as_ref().map_or(0.0, |plan| plan.planned.outputs_ns as f64)
+/// What comparing outputs and asking tasks are planned to take, until they were done.
+fn kept_ns(run: &Run) -> f64 {
+    let planned = run.time_plan.as_ref().filter(|_| run.quality.is_none());
+    let outputs_ns = planned.map_or(0, |plan| plan.planned.outputs_ns);
+    outputs_ns as f64 + tasks::kept_ns(run) as f64
 }
 
 /// Rounds that there will probably be in all.
@@ -132,7 +131,7 @@ pub(super) fn expected_rounds(bench: &Bench<'_>, run: &Run) -> u32 {
     // Half-widths shrink with the root of the rounds.
     let wanted = clamped((f64::from(done) * (width / protocol.precision.max(1e-9)).powi(2)).ceil()).next_multiple_of(2);
     let affordable = bench.left_ns().map_or(u32::MAX, |left_ns| {
-        let more = ((left_ns - outputs_ns(run)) / round_ns(run).max(NS_PER_S / 1e6)).floor();
+        let more = ((left_ns - kept_ns(run)) / round_ns(run).max(NS_PER_S / 1e6)).floor();
         done.saturating_add(clamped(more))
     });
     wanted.min(affordable).clamp(planned.min(protocol.max_rounds), protocol.max_rounds.max(done))
@@ -148,6 +147,7 @@ fn clamped(rounds: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{TaskResult, TaskStop, Tasks};
     use crate::run::{
         testing::{at, no_results, run_of_rates},
         time_planning::{Situation, plan_time},
@@ -217,6 +217,28 @@ mod tests {
         run.time_plan = Some(plan);
         assert_eq!(next_at(&run, 24, Part::Rest), Next::Over(Ended::Budget));
         run.quality = Some(no_results());
+        assert_eq!(next_at(&run, 24, Part::Rest), Next::Round);
+    }
+
+    #[test]
+    fn what_tasks_will_take_is_kept_back_until_they_were_asked() {
+        let mut run = with(12, 0.2);
+        run.plan.protocol.budget_s = Some(30);
+        let mut plan =
+            plan_time(&run.plan, Vec::new(), Situation { spent_ns: 0, original_passes: 1, has_original: true });
+        plan.planned.tasks_ns = 20_000_000_000;
+        run.time_plan = Some(plan);
+        assert_eq!(next_at(&run, 24, Part::Rest), Next::Over(Ended::Budget));
+        let asked = |subject| TaskResult {
+            subject,
+            outcome: Outcome::Done,
+            stopped: Some(TaskStop::ItemsDone),
+            tasks: Vec::new(),
+            wall_ns: 1,
+        };
+        run.tasks = Some(Tasks { plans: Vec::new(), results: vec![asked(0)] });
+        assert_eq!(next_at(&run, 24, Part::Rest), Next::Over(Ended::Budget), "the other is still to be asked");
+        run.tasks = Some(Tasks { plans: Vec::new(), results: vec![asked(0), asked(1)] });
         assert_eq!(next_at(&run, 24, Part::Rest), Next::Round);
     }
 

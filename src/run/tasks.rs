@@ -15,8 +15,8 @@ use crate::{
     prompts::{Passage, Task},
     protocol::{Alternatives, Choose, Close, Likelihoods, Load, Weighed},
     record::{
-        Budget, Outcome, Role, Run, Stage, TaskItem, TaskKind, TaskPlan, TaskResult, TaskScores, TaskStop, Tasks,
-        journal::Entry,
+        Budget, Outcome, Role, Run, Stage, TaskItem, TaskKind, TaskPlan, TaskResult, TaskScores, TaskStop, TaskWork,
+        Tasks, journal::Entry,
     },
     units::whole_ns,
 };
@@ -35,16 +35,34 @@ impl TaskInputs {
     pub(crate) fn in_words(&self) -> Vec<String> {
         let of = |task: &Task| {
             let items: usize = task.passages.iter().map(|passage| passage.questions.len()).sum();
-            let endings = |passage: &Passage| {
-                let all = passage.questions.iter().flat_map(|question| &question.endings);
-                all.map(|ending| ending.before.len() + ending.text.len()).sum::<usize>()
-            };
-            let bytes: usize = task.passages.iter().map(|passage| passage.text.len() + endings(passage)).sum();
-            let tokens = bytes as f64 / super::costs::CHARS_PER_TOKEN;
+            let tokens: f64 = task.passages.iter().map(|passage| tokens(passage).0).sum();
             format!("{}: {items} items, about {tokens:.0} tokens of every model", task.name)
         };
         self.tasks.iter().map(of).collect()
     }
+
+    /// What all of them ask of every model; `None` without any.
+    pub(crate) fn work(&self) -> Option<TaskWork> {
+        let passages = || self.tasks.iter().flat_map(|task| &task.passages).map(tokens);
+        let (all, before) = passages().fold((0.0, 0.0), |(all, before), own| (all + own.0, before + own.1));
+        (!self.tasks.is_empty()).then(|| TaskWork { tokens: whole_ns(all), tokens_before: whole_ns(before) })
+    }
+}
+
+/// Tokens of a passage and its endings, by their characters, and those that come before each of them, all together: endings follow the
+/// whole passage.
+fn tokens(passage: &Passage) -> (f64, f64) {
+    let tokens = |bytes: usize| bytes as f64 / super::costs::CHARS_PER_TOKEN;
+    let text = tokens(passage.text.len());
+    let endings = passage.questions.iter().flat_map(|question| &question.endings);
+    let endings: f64 = endings.map(|ending| tokens(ending.before.len() + ending.text.len())).sum();
+    (text + endings, text * (text / 2.0 + endings))
+}
+
+/// What tasks are planned to take, until everything was asked.
+pub(super) fn kept_ns(run: &Run) -> u64 {
+    let planned_ns = run.time_plan.as_ref().map_or(0, |plan| plan.planned.tasks_ns);
+    if run.tasks.is_some() && left(run).is_empty() { 0 } else { planned_ns }
 }
 
 /// Asks every model that was not asked to the end, and adds what came out to `run`; each is given to `save` before the next begins.

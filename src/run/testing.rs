@@ -148,6 +148,7 @@ pub(super) fn plan() -> Plan {
         seed: 1,
         quality: None,
         threads: None,
+        task_work: None,
         left_out: Vec::new(),
     }
 }

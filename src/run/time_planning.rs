@@ -46,7 +46,7 @@ pub(super) fn samples_per_round(run: &Run, workload: usize) -> u32 {
 pub(crate) fn plan_time(plan: &Plan, costs: Vec<SubjectCost>, situation: Situation) -> TimePlan {
     let planner = Planner { plan, costs: &costs, situation };
     let (work, given_up) = planner.afford();
-    let Work { rounds, ref samples, one_block, prompts, windows, positions } = work;
+    let Work { rounds, ref samples, one_block, prompts, windows, positions, tasks_ns: _ } = work;
     TimePlan {
         rounds,
         samples: if plan.protocol.inner == InnerPolicy::Planned { samples.clone() } else { Vec::new() },
@@ -72,6 +72,8 @@ struct Work {
     windows: Option<usize>,
     /// `None`: all of the second half of a window.
     positions: Option<u32>,
+    /// For tasks, of all subjects.
+    tasks_ns: u64,
 }
 
 struct Planner<'a> {
@@ -137,8 +139,15 @@ impl Planner<'_> {
                 work.positions = Some(positions);
             }
         }
+        let is_limit = protocol.budget == Budget::Limit;
+        if !fits(&work) && is_limit && work.tasks_ns > 0 {
+            let needs_ns = self.total_ns(&work);
+            let without = Work { tasks_ns: 0, ..work.clone() };
+            given_up.push(GivenUp::Questions { needs_ns });
+            work.tasks_ns = budget_ns.saturating_sub(self.total_ns(&without));
+        }
         // An aim is passed by the least work; a limit is not.
-        if !fits(&work) && protocol.budget == Budget::Limit && work.rounds > 0 {
+        if !fits(&work) && is_limit && work.rounds > 0 {
             let needs_ns = self.total_ns(&work);
             work.rounds = self.rounds_in(budget_ns, &work).clamp(1, work.rounds);
             given_up.push(GivenUp::Intervals { rounds: work.rounds, needs_ns });
@@ -164,7 +173,13 @@ impl Planner<'_> {
             prompts: has_prompts && !(protocol.quick && protocol.prompts == PromptPolicy::IfTimeAllows),
             windows: self.wished_windows(),
             positions: None,
+            tasks_ns: self.all_tasks_ns(),
         }
+    }
+
+    /// Questions of all tasks, of all subjects.
+    fn all_tasks_ns(&self) -> u64 {
+        self.sum(|cost| cost.tasks_ns)
     }
 
     /// The least work that gives every primary ratio an interval.
@@ -174,7 +189,9 @@ impl Planner<'_> {
         let windows = self.plan.quality.as_ref().map(|_| self.fewest_windows());
         let prompts = self.wished().prompts && protocol.prompts == PromptPolicy::Always;
         let samples = self.best_samples();
-        let mut work = Work { rounds, samples, one_block: false, prompts, windows, positions: None };
+        // A limit cuts tasks before it cuts intervals.
+        let tasks_ns = if protocol.budget == Budget::Limit { 0 } else { self.all_tasks_ns() };
+        let mut work = Work { rounds, samples, one_block: false, prompts, windows, positions: None, tasks_ns };
         self.once_each(&mut work);
         // A generation and a window are cut where that is what makes intervals fit.
         work.one_block = self.can_cut();
@@ -249,7 +266,7 @@ impl Planner<'_> {
         let whole_ns =
             work.windows.map_or_else(|| self.all_windows_ns(), |n| self.window_ns().saturating_mul(n as u64));
         let outputs_ns = self.cut_ns(whole_ns, work.positions);
-        TimeParts { probe_ns: self.situation.spent_ns, rounds_ns, prompts_ns, outputs_ns }
+        TimeParts { probe_ns: self.situation.spent_ns, rounds_ns, prompts_ns, outputs_ns, tasks_ns: work.tasks_ns }
     }
 
     fn total_ns(&self, work: &Work) -> u64 {
@@ -332,7 +349,7 @@ mod tests {
         (protocol.min_rounds, protocol.max_rounds, protocol.prompt_rounds) = (6, 40, 6);
         (protocol.inner, protocol.prompts) = (InnerPolicy::Planned, PromptPolicy::IfTimeAllows);
         (protocol.budget_s, protocol.budget) = (budget_s, budget);
-        let cost = SubjectCost { round_ns: S, samples_ns: vec![S, 2 * S], window_ns: S };
+        let cost = SubjectCost { round_ns: S, samples_ns: vec![S, 2 * S], window_ns: S, tasks_ns: 0 };
         plan_time(
             &plan,
             vec![cost.clone(), cost],
@@ -389,7 +406,7 @@ mod tests {
         let protocol = &mut plan.protocol;
         (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 40, InnerPolicy::Planned);
         (protocol.budget_s, protocol.budget) = (Some(40), Budget::Limit);
-        let cost = SubjectCost { round_ns: S, samples_ns: vec![4 * S], window_ns: 0 };
+        let cost = SubjectCost { round_ns: S, samples_ns: vec![4 * S], window_ns: 0, tasks_ns: 0 };
         let costs = vec![cost.clone(), cost];
         let situation = Situation { spent_ns: 0, original_passes: 1, has_original: true };
         // Six rounds of whole generations take 60 s, of an eighth of each 18 s; ten of these fit.
@@ -412,7 +429,7 @@ mod tests {
         let protocol = &mut plan.protocol;
         (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 6, InnerPolicy::Fixed);
         (protocol.inner_samples, protocol.budget) = (1, Budget::Limit);
-        let cost = SubjectCost { round_ns: S, samples_ns: vec![S], window_ns: 2 * S };
+        let cost = SubjectCost { round_ns: S, samples_ns: vec![S], window_ns: 2 * S, tasks_ns: 0 };
         let with = |plan: &Plan, budget_s| {
             let plan =
                 Plan { protocol: Protocol { budget_s: Some(budget_s), ..plan.protocol.clone() }, ..plan.clone() };
@@ -434,6 +451,34 @@ mod tests {
     }
 
     #[test]
+    fn tasks_are_planned_for_and_what_the_time_does_not_reach_is_said() {
+        let mut plan = plan();
+        let protocol = &mut plan.protocol;
+        (protocol.min_rounds, protocol.max_rounds, protocol.inner) = (6, 40, InnerPolicy::Planned);
+        protocol.budget = Budget::Limit;
+        let cost = SubjectCost { round_ns: S, samples_ns: vec![S], window_ns: 0, tasks_ns: 10 * S };
+        let with = |budget_s| {
+            let protocol = Protocol { budget_s: Some(budget_s), ..plan.protocol.clone() };
+            let plan = Plan { protocol, ..plan.clone() };
+            let situation = Situation { spent_ns: 0, original_passes: 1, has_original: true };
+            plan_time(&plan, vec![cost.clone(), cost.clone()], situation)
+        };
+        // Six rounds take 24 s, tasks 20 s.
+        let whole = with(44);
+        assert_eq!((whole.rounds, whole.planned.tasks_ns, whole.planned.total_ns()), (6, 20 * S, 44 * S));
+        assert_eq!(whole.intervals_ns, 24 * S, "what a limit cuts first is not needed for them");
+        let cut = with(30);
+        assert_eq!((cut.rounds, cut.planned.tasks_ns, cut.is_quick_look()), (6, 6 * S, false));
+        assert_eq!(names(&cut).last().map(String::as_str), Some("tasks are asked as far as the time reaches"));
+        let none = with(15);
+        assert_eq!((none.rounds, none.planned.tasks_ns, none.is_quick_look()), (3, 0, true));
+        plan.protocol.budget = Budget::Aim;
+        let situation = Situation { spent_ns: 0, original_passes: 1, has_original: true };
+        let aim = plan_time(&plan, vec![cost.clone(), cost.clone()], situation);
+        assert_eq!((aim.planned.tasks_ns, aim.intervals_ns), (20 * S, 44 * S), "an aim is passed instead");
+    }
+
+    #[test]
     fn without_a_budget_outputs_are_compared_as_their_own_plan_says() {
         let free = planned(None, Budget::Aim);
         assert_eq!((free.windows, free.prompts, free.given_up.len()), (Some(20), true, 0));
@@ -444,7 +489,7 @@ mod tests {
         assert_eq!([0.0, 1.9, 2.0, 5.3, 32.0, -3.0].map(even_or_one), [1, 1, 2, 4, 32, 1]);
         let mut plan = plan();
         plan.protocol.inner = InnerPolicy::Planned;
-        let cost = SubjectCost { round_ns: 20 * S, samples_ns: vec![S], window_ns: 0 };
+        let cost = SubjectCost { round_ns: 20 * S, samples_ns: vec![S], window_ns: 0, tasks_ns: 0 };
         let of = |cost: SubjectCost| {
             plan_time(&plan, vec![cost], Situation { spent_ns: 0, original_passes: 1, has_original: true }).samples[0]
                 .samples

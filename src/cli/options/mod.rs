@@ -79,6 +79,7 @@ impl MeasureArgs {
                 seed: execution.seed,
                 quality,
                 threads: Some(variants.threads),
+                task_work: tasks.work(),
                 left_out: Vec::new(),
             },
             variants,

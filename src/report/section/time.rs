@@ -22,11 +22,12 @@ type Part = (&'static str, fn(&TimeParts) -> u64);
 fn table(spent: &TimeSpent) -> Table {
     let TimeSpent { planned, taken, given_up, .. } = spent;
     let columns = vec![Column::text("part"), Column::number("planned", ""), Column::number("taken", "")];
-    let parts: [Part; 4] = [
+    let parts: [Part; 5] = [
         ("first look", |parts| parts.probe_ns),
         ("rounds", |parts| parts.rounds_ns),
         ("prompts", |parts| parts.prompts_ns),
         ("outputs", |parts| parts.outputs_ns),
+        ("tasks", |parts| parts.tasks_ns),
     ];
     let cell = |ns: u64| Cell::number(in_words(ns), ns as f64);
     let row = |(name, of): &Part| {

@@ -21,7 +21,7 @@ use super::{
     bench::{Bench, Save, note},
     exit::WorkerExit,
     memory_budget::{self, MemoryBudget},
-    tasks::TaskInputs,
+    tasks::{self, TaskInputs},
 };
 use crate::{
     event::{Event, Observer},
@@ -421,7 +421,9 @@ impl Attempt<'_, '_> {
 
     /// Its share of the time that is left; the first worker of several takes less than those which are bound to its windows.
     fn share_ns(&self, first: bool) -> Option<u64> {
-        self.bench.allowed_ns().map(|left_ns| fair_share(0, left_ns, self.workers, first))
+        let kept_ns = tasks::kept_ns(self.run);
+        let allowed_ns = self.bench.allowed_ns().map(|left_ns| left_ns.saturating_sub(kept_ns));
+        allowed_ns.map(|left_ns| fair_share(0, left_ns, self.workers, first))
     }
 
     /// What candidates before were scored on: the fewest windows any of them came to.
