@@ -1,14 +1,15 @@
 //! What each fuzz target does with its input. Here, since the modules of the program are visible to their own crate only.
 
-use std::io::Cursor;
+use std::{io::Cursor, num::NonZeroUsize};
 
 use clap::ValueEnum;
+use sha2::{Digest, Sha256};
 
 use crate::{
     analysis,
     gguf::{Facts, GgmlType, Header, error::Error},
     mutate, on_disk, prompts as prompt_files,
-    quality::logits_file::LogitsReader,
+    quality::{logits_file::LogitsReader, reference_file},
     record::{self, Role},
     report::{self, Format, Options, RunReport, card},
     stats::SplitMix64,
@@ -43,6 +44,29 @@ pub fn read_logits(input: &[u8]) {
     let mut row = Vec::new();
     while let Ok(true) = reader.read_row(&mut row) {
         assert!(row.len() == header.n_vocab() && row.iter().all(|log_prob| log_prob.is_finite()));
+    }
+}
+
+/// Files that stand for an original: as they are, and with a checksum that is right, so that what it covers is reached.
+pub fn read_reference(input: &[u8]) {
+    const HASH_BYTES: usize = 32;
+    /// More is as wide as models are, and takes the time of many inputs.
+    const MOST_VOCABULARY: usize = 1 << 16;
+    let mut sealed = input[..input.len().saturating_sub(HASH_BYTES)].to_vec();
+    sealed.extend_from_slice(&Sha256::digest(&sealed));
+    for bytes in [input, sealed.as_slice()] {
+        let path = on_disk("original.gbref", bytes);
+        let Ok((header, cache)) = reference_file::read(&path) else { continue };
+        let known = |token: i32| usize::try_from(token).is_ok_and(|token| token < header.n_vocab.get());
+        assert!(cache.tokens().all(known) && header.tokens.iter().flatten().all(|&token| known(token)));
+        // What could be read can be written, and is then the same.
+        reference_file::write(&path, &header, &cache).expect("a reference can be written");
+        let (again, kept) = reference_file::read(&path).expect("what was written can be read");
+        assert!(again == header && kept.len() == cache.len());
+        if cache.len() > 0 && header.n_vocab.get() <= MOST_VOCABULARY {
+            let logits = vec![0.0; header.n_vocab.get()];
+            let _ = cache.compare(0, &logits, NonZeroUsize::MIN);
+        }
     }
 }
 
