@@ -13,7 +13,12 @@ use super::{
     console::{Exit, Misused, print_text},
     fetch, interrupt, left_out,
     machine::{self, Environment},
-    options::{MeasureArgs, Request, execution::ExecutionArgs, precision::Scale, quality::Texts},
+    options::{
+        MeasureArgs, Request,
+        execution::ExecutionArgs,
+        precision::Scale,
+        quality::{self, Texts},
+    },
     outputs::{Layout, OutputArgs, Outputs, ResultArgs},
     preview,
     progress::{Log, Progress},
@@ -101,7 +106,8 @@ pub(super) fn compare_models(
     output: OutputArgs,
 ) -> Result<Taken> {
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
-    let Request { plan, variants, inputs, constraints, execution } =
+    let is_ctx_typed = options.quality.ctx.is_some();
+    let Request { mut plan, variants, mut inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
     if quantized.is_empty() && variants.all().len() < 2 {
         let words = "name another file, or several values of a setting, such as -fa 0,1";
@@ -110,6 +116,9 @@ pub(super) fn compare_models(
     let names = std::iter::once(original).chain(quantized.iter().map(String::as_str));
     let sources = fetch::sources(names, Role::Original, execution.downloads(), observer(&output.results).as_mut());
     let subjects = subjects::find(sources, &variants);
+    if !is_ctx_typed {
+        reach_depth(&mut plan, &mut inputs, &subjects);
+    }
     reported(Job {
         purpose: Purpose::Comparison,
         plan,
@@ -121,6 +130,18 @@ pub(super) fn compare_models(
         layout,
         output,
     })
+}
+
+/// Where cache types alone differ, outputs are compared as deep as speeds are, as far as the model was trained.
+fn reach_depth(plan: &mut Plan, inputs: &mut Inputs, subjects: &[Found]) {
+    let Some((original, others)) = subjects.split_first() else { return };
+    let has_caches = others.iter().any(|own| own.subject.differs_in_cache_types_alone(&original.subject));
+    let trained_for = original.subject.model.facts.as_ref().and_then(|facts| facts.n_ctx_train);
+    let done = plan.workloads.iter().filter(|w| !w.kind.is_too_deep(trained_for));
+    let deepest = done.filter_map(|w| w.kind.depth()).max().unwrap_or(0);
+    if let Some(quality) = plan.quality.as_mut().filter(|_| has_caches) {
+        quality::deepen(quality, inputs, deepest);
+    }
 }
 
 pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {

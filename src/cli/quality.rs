@@ -87,7 +87,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     let tasks = task.into_inputs(execution.seed)?;
     // Its windows are the file's, and what texts there are depends on their length.
     let reference = reference.map(|path| read_reference(&path).map(|header| (path, header))).transpose()?;
-    let quality = QualityArgs { ctx: reference.as_ref().map_or(quality.ctx, |(_, header)| header.n_ctx), ..quality };
+    let quality = QualityArgs { ctx: reference.as_ref().map(|(_, header)| header.n_ctx).or(quality.ctx), ..quality };
     let OutputComparison { plan, inputs } =
         quality.into_plan(Texts { defaults: prompts::documents, quick, most_windows: None })?;
     if (logits.is_some() || reference.is_some()) && plan.memory == QualityMemory::Cached {

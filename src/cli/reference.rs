@@ -61,7 +61,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     check_folder(&out)?;
     replace.check_file(&out, "--out")?;
     let quality = QualityArgs {
-        ctx,
+        ctx: Some(ctx),
         text,
         quality_precision: 0.0,
         max_windows: max_windows.or(documents),

@@ -14,7 +14,7 @@ pub(crate) use suite::Prompt;
 pub use suite::{LengthClass, suite};
 #[cfg(test)]
 pub(crate) use task::Ending;
-pub(crate) use texts::{Text, documents, for_windows, pocket_documents, read_text};
+pub(crate) use texts::{Text, documents, for_windows, longest_window, pocket_documents, read_text};
 pub(crate) use {
     recall::{LEAST_TOKENS, MOST_TOKENS, recall},
     task::{Passage, Question, Task, read_task},

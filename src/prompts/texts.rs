@@ -84,6 +84,14 @@ pub(crate) fn for_windows(texts: Vec<Text>, n_ctx: u32) -> Vec<Text> {
     joined
 }
 
+/// The longest window that most of these texts hold.
+pub(crate) fn longest_window(texts: &[Text]) -> u32 {
+    let mut bytes: Vec<usize> = texts.iter().map(|text| text.body.len()).collect();
+    bytes.sort_unstable_by(|a, b| b.cmp(a));
+    let median = bytes.get(bytes.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or(0);
+    u32::try_from(median / BYTES_A_TOKEN).unwrap_or(u32::MAX)
+}
+
 /// One document of each domain before any domain has a second.
 fn in_turns(texts: Vec<Text>) -> Vec<Text> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();

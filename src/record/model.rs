@@ -24,6 +24,20 @@ pub struct Subject {
     pub outcome: Outcome,
 }
 
+impl Subject {
+    /// Whether it is the same file with the same settings, but for the types of its KV cache.
+    pub(crate) fn differs_in_cache_types_alone(&self, other: &Self) -> bool {
+        let same_file = match self.model.sha256().zip(other.model.sha256()) {
+            Some((own, other)) => own == other,
+            None => self.model.file == other.model.file,
+        };
+        let Settings { type_k, type_v, .. } = other.settings;
+        same_file
+            && self.settings != other.settings
+            && Settings { type_k, type_v, ..self.settings.clone() } == other.settings
+    }
+}
+
 /// A model file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Model {

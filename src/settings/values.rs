@@ -96,6 +96,13 @@ pub enum CacheType {
     Iq4Nl,
 }
 
+impl CacheType {
+    /// As llama.cpp's options write it.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// Flash attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,8 @@ use crate::{
     run::quality::{Inputs, Pace},
 };
 
+/// Tokens of a window when nothing is said: llama-perplexity's.
+const WINDOW_TOKENS: u32 = 512;
 /// Never stop for precision before so many windows of a few texts: the estimate of the spread must be one.
 const MIN_WINDOWS: usize = 20;
 /// Windows of a quick look, each of a document of its own.
@@ -21,9 +23,9 @@ const QUICK_WINDOWS: usize = 8;
 #[command(next_help_heading = "Quality")]
 pub(crate) struct QualityArgs {
     /// Tokens a window; as in llama-perplexity, the second half is scored. Where documents are too short for it those of a domain are
-    /// joined: with --depth, -ctk and -ctv this shows what a cache type costs that deep
-    #[arg(long, visible_alias = "ctx-size", default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
-    pub(crate) ctx: u32,
+    /// joined [default: 512; where cache types are compared, as many as the greatest --depth, as far as the texts allow]
+    #[arg(long, visible_alias = "ctx-size", value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub(crate) ctx: Option<u32>,
     /// A text to compare on; may be repeated [default: documents of eight domains that come with the program]
     #[arg(long, value_name = "FILE|NAME=FILE")]
     pub(crate) text: Vec<String>,
@@ -80,6 +82,7 @@ impl QualityArgs {
             no_statistics,
             overlap,
         } = self;
+        let ctx = ctx.unwrap_or(WINDOW_TOKENS);
         // Asking for all windows is asking for more than a quick look.
         let limit = if default.quick { Some(QUICK_WINDOWS) } else { default.most_windows };
         let limit = limit.filter(|_| quality_precision > 0.0);
@@ -109,6 +112,28 @@ impl QualityArgs {
     }
 }
 
+/// Makes windows as long as a context is deep, as far as most of the texts hold one; those of a domain are joined for it.
+pub(crate) fn deepen(plan: &mut QualityPlan, inputs: &mut Inputs, n_depth: u32) {
+    let documents = plan.texts.iter().zip(&inputs.texts).map(|(text, body)| Text {
+        name: text.name.clone(),
+        domain: text.domain.clone(),
+        body: body.clone(),
+    });
+    let joined = prompts::for_windows(documents.collect(), n_depth);
+    let n_ctx = n_depth.min(prompts::longest_window(&joined));
+    // A window is cut in halves.
+    let n_ctx = n_ctx - n_ctx % 2;
+    if n_ctx <= plan.n_ctx {
+        return;
+    }
+    if joined.len() != plan.texts.len() {
+        plan.texts = joined.iter().map(text_plan).collect();
+        plan.min_windows = min_windows(joined.len());
+        inputs.texts = joined.iter().map(|text| text.scored().to_owned()).collect();
+    }
+    plan.n_ctx = n_ctx;
+}
+
 /// A window of each of the fewest documents, or enough windows where there are no more texts than that.
 pub(crate) fn min_windows(texts: usize) -> usize {
     if texts >= FEWEST_DOCUMENTS { FEWEST_DOCUMENTS } else { MIN_WINDOWS }
@@ -120,5 +145,48 @@ fn text_plan(text: &Text) -> TextPlan {
         domain: text.domain.clone(),
         sha256: Some(hex(&Sha256::digest(text.body.as_bytes()))),
         bytes: Some(text.body.len() as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compared(texts: &[(&str, usize)]) -> OutputComparison {
+        let text = |(domain, bytes): &(&str, usize)| Text {
+            name: format!("{domain} {bytes}"),
+            domain: (*domain).into(),
+            body: "word ".repeat(bytes / 5),
+        };
+        let texts: Vec<Text> = texts.iter().map(text).collect();
+        let plan = QualityPlan {
+            n_ctx: WINDOW_TOKENS,
+            texts: texts.iter().map(text_plan).collect(),
+            precision: 0.1,
+            min_windows: min_windows(texts.len()),
+            max_windows: None,
+            max_kld_nats: None,
+            memory: QualityMemory::Auto,
+            cache_top_k: DEFAULT_TOP_K,
+        };
+        let inputs = Inputs { texts: texts.into_iter().map(|text| text.body).collect(), ..Inputs::default() };
+        OutputComparison { plan, inputs }
+    }
+
+    fn deepened(texts: &[(&str, usize)], n_depth: u32) -> (u32, usize) {
+        let OutputComparison { mut plan, mut inputs } = compared(texts);
+        deepen(&mut plan, &mut inputs, n_depth);
+        assert_eq!(plan.texts.len(), inputs.texts.len());
+        (plan.n_ctx, plan.texts.len())
+    }
+
+    #[test]
+    fn windows_reach_as_deep_as_the_texts_allow() {
+        let short = [("a", 3000), ("a", 3000), ("b", 3000), ("b", 3000)];
+        assert_eq!(deepened(&short, 1024), (1024, 2), "joined by domain");
+        assert_eq!(deepened(&short, 256), (512, 4), "never shallower than usual");
+        let (n_ctx, texts) = deepened(&short, 100_000);
+        assert!((1400..=1500).contains(&n_ctx) && texts == 2, "{n_ctx}: no more than they hold");
+        assert_eq!(deepened(&[("a", 20_000), ("b", 20_000)], 2048), (2048, 2), "long ones stay as they are");
     }
 }

@@ -42,15 +42,22 @@ pub(crate) fn beside(analysis: &Analysis) -> Option<Table> {
 }
 
 /// One kind of work over the depths it was measured at.
-struct Sweep {
+pub(super) struct Sweep {
     /// Without its depth.
-    work: MetricId,
+    pub(super) work: MetricId,
     /// Depth and metric, the least depth first.
-    ids: Vec<(u32, MetricId)>,
+    pub(super) ids: Vec<(u32, MetricId)>,
 }
 
-/// Work that was measured at several depths.
+/// Work that was measured with something in the context.
 fn sweeps(analysis: &Analysis) -> Vec<Sweep> {
+    let mut sweeps = all_sweeps(analysis);
+    sweeps.retain(|sweep| sweep.ids.iter().any(|(n_depth, _)| *n_depth > 0));
+    sweeps
+}
+
+/// Work of one sequence, whatever its depths.
+pub(super) fn all_sweeps(analysis: &Analysis) -> Vec<Sweep> {
     let mut sweeps: Vec<Sweep> = Vec::new();
     for workload in &analysis.context.plan.workloads {
         let Some((n_depth, id)) = workload.kind.depth().zip(workload.kind.metric()) else { continue };
@@ -60,7 +67,6 @@ fn sweeps(analysis: &Analysis) -> Vec<Sweep> {
             None => sweeps.push(Sweep { work, ids: vec![(n_depth, id)] }),
         }
     }
-    sweeps.retain(|sweep| sweep.ids.iter().any(|(n_depth, _)| *n_depth > 0));
     for sweep in &mut sweeps {
         sweep.ids.sort_by_key(|(n_depth, _)| *n_depth);
     }

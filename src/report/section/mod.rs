@@ -8,6 +8,7 @@ pub(crate) mod environment;
 mod files;
 pub(crate) mod findings;
 pub(crate) mod guide;
+mod kv_cache;
 mod load;
 mod machines;
 mod memory;
@@ -29,7 +30,7 @@ use crate::analysis::Analysis;
 type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
-const SECTIONS: [Make; 16] = [
+const SECTIONS: [Make; 17] = [
     choice::section,
     speed::section,
     depth::section,
@@ -40,6 +41,7 @@ const SECTIONS: [Make; 16] = [
     load::section,
     energy::section,
     quality::section,
+    kv_cache::section,
     |analysis| Ok(tasks::section(analysis)),
     prompts::section,
     |analysis| Ok(votes::section(analysis)),

@@ -3,7 +3,7 @@
 use super::cells::compared;
 use crate::{
     analysis::{Analysis, ModelAnalysis, QualityAnalysis},
-    record::Summary,
+    record::{PositionBin, Summary},
     report::{
         document::Figure,
         draw::{
@@ -23,12 +23,35 @@ const FOOT: i32 = 40;
 /// Label of a bin, its tokens, and their mean KLD.
 type Bin = (String, usize, Option<f64>);
 
-pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
-    let by_position = |s: &Summary| -> Vec<Bin> {
-        let bins = s.kld_by_position.iter();
-        bins.map(|b| (format!("{}–{}", b.from_position, b.to_position.saturating_sub(1)), b.tokens, b.kld_mean_nats))
-            .collect()
+/// Mean KLD of the tokens at some positions of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PositionMean {
+    pub(crate) from: usize,
+    /// Behind the last.
+    pub(crate) to: usize,
+    /// `None` where none was scored.
+    pub(crate) mean_nats: Option<f64>,
+}
+
+/// All tokens of all texts by position; `None` where texts have different parts, or nothing was summed up.
+pub(crate) fn by_position(q: &QualityAnalysis) -> Option<Vec<PositionMean>> {
+    let texts: Vec<Vec<Bin>> = q.domains.iter().filter_map(|d| Some(position_bins(d.summary.as_ref()?))).collect();
+    let pooled = pooled(&texts)?;
+    let parts = &q.domains.iter().find_map(|d| d.summary.as_ref())?.kld_by_position;
+    let mean = |(part, (_, _, mean_nats)): (&PositionBin, Bin)| PositionMean {
+        from: part.from_position,
+        to: part.to_position,
+        mean_nats,
     };
+    Some(parts.iter().zip(pooled).map(mean).collect())
+}
+
+fn position_bins(s: &Summary) -> Vec<Bin> {
+    let label = |b: &PositionBin| format!("{}–{}", b.from_position, b.to_position.saturating_sub(1));
+    s.kld_by_position.iter().map(|b| (label(b), b.tokens, b.kld_mean_nats)).collect()
+}
+
+pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let by_entropy = |s: &Summary| -> Vec<Bin> {
         let bins = s.kld_by_base_entropy.iter();
         let label = |from: f64, to: Option<f64>| to.map_or(format!("> {from}"), |to| format!("{from}–{to}"));
@@ -46,7 +69,7 @@ pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
         axis: "entropy of the original's next token, nats",
         note: "Left: tokens of which the original was sure. A divergence there is more often felt.",
     };
-    Ok([figure(analysis, &position, by_position)?, figure(analysis, &entropy, by_entropy)?]
+    Ok([figure(analysis, &position, position_bins)?, figure(analysis, &entropy, by_entropy)?]
         .into_iter()
         .flatten()
         .collect())

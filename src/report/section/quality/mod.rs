@@ -1,6 +1,6 @@
 //! Output quality: every candidate against the original, by text, how bad it gets, and where answers diverge.
 
-mod bins;
+pub(super) mod bins;
 mod by_domain;
 pub(crate) mod cells;
 mod distribution;
