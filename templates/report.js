@@ -1,4 +1,5 @@
-// Comforts the page can do without: tables sort by a click on a head, the record can be saved, answers can be judged.
+// Comforts the page can do without: a table of contents that knows where one is, tables that sort, a record that can be saved, other
+// limits, answers that can be judged.
 "use strict";
 const save = (name, text) => {
   const link = document.createElement("a");
@@ -39,4 +40,30 @@ if (record && download) {
   download.hidden = false;
   download.addEventListener("click", () => save("run.json", record.textContent));
 }
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+window.addEventListener("beforeprint", () => document.querySelectorAll("main details").forEach((d) => { d.open = true; }));
+{
+  const contents = document.querySelector(".contents details");
+  const wide = window.matchMedia("(min-width: 70rem)");
+  const fit = () => { contents.open = wide.matches; };
+  fit();
+  wide.addEventListener("change", fit);
+  contents.addEventListener("click", (event) => {
+    if (event.target.closest("a") && !wide.matches) contents.open = false;
+  });
+  contents.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !wide.matches && contents.open) {
+      contents.open = false;
+      contents.querySelector("summary").focus();
+    }
+  });
+  const links = [...contents.querySelectorAll("a")];
+  const mark = (id) => links.forEach((link) => {
+    if (link.hash === `#${id}`) link.setAttribute("aria-current", "location");
+    else link.removeAttribute("aria-current");
+  });
+  // The section whose head went past the upper third last.
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) mark(entry.target.id);
+  }, { rootMargin: "-10% 0px -80% 0px" });
+  document.querySelectorAll("main > section[id]").forEach((section) => seen.observe(section));
+}

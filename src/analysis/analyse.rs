@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::{
     context::Context,
+    grounds::Grounds,
     model::{self, ModelAnalysis},
     not_done::{self, NotDone},
-    pareto,
     quality::{self, QualityAnalysis},
-    recommend::{self, Advice},
+    recommend::Advice,
     roofline::{self, Roofline},
     series::{self, Series},
     tasks::{self, TaskAnalysis},
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     metric::Verdicts,
-    record::{Ended, Phase, Role, Run, Subject, TimePlan},
+    record::{Ended, Prefer, Run, TimePlan},
 };
 
 /// The version of what is printed as JSON; raised when a key that matters is added or changes meaning.
@@ -66,6 +66,9 @@ pub struct Analysis {
     /// What was measured in its course; not printed, since it is as long as the record.
     #[serde(skip)]
     pub(crate) traces: Traces,
+    /// What the recommendation rests on; not printed, since what follows from it is.
+    #[serde(skip)]
+    pub(crate) grounds: Grounds,
     /// Pairs of answers that a person may judge; not printed, since it says whose they are.
     #[serde(skip)]
     pub(crate) ballot: Option<votes::Ballot>,
@@ -97,7 +100,8 @@ pub fn analyse(run: &Run) -> Analysis {
         .map(|model| model::analyse(run, model, original, &series[model], &series[original], compare(model), &outputs))
         .collect();
     let warnings = warning::find(run, &series, &models);
-    let advice = advise(run, &series, &models);
+    let grounds = Grounds::of(run, &series, &models);
+    let advice = grounds.own(run.constraints.as_ref().map_or(Prefer::default(), |c| c.prefer));
     let roofline = roofline::of(run, &models);
     let traces = Traces::of(run, &models);
     Analysis {
@@ -118,26 +122,7 @@ pub fn analyse(run: &Run) -> Analysis {
         roofline,
         context: Context::of(run),
         traces,
+        grounds,
         ballot: votes::ballot(run),
     }
-}
-
-fn advise(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Advice {
-    let field = pareto::Field::of(run, series, models);
-    let timed = recommend::Timed {
-        pp: pareto::first(run, Phase::Prefill),
-        tg: pareto::first(run, Phase::Decode),
-        energy: pareto::first_energy(run),
-    };
-    let original = run.original().map(|original| &run.subjects[original]);
-    let is_copy = |subject: &Subject| {
-        let is_same = |o: &&Subject| subject.model.holds_the_bytes_of(&o.model) && subject.settings == o.settings;
-        subject.role == Role::Candidate && original.as_ref().is_some_and(is_same)
-    };
-    let candidate = |(model, own): (usize, &ModelAnalysis)| {
-        let weights = pareto::weights_in(run, model);
-        recommend::Candidate::of(own, is_copy(&run.subjects[model]), &timed, &weights)
-    };
-    let candidates: Vec<_> = models.iter().enumerate().map(candidate).collect();
-    recommend::advise(recommend::rule(run, &field), &candidates, &field)
 }

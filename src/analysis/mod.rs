@@ -9,6 +9,7 @@ mod costs;
 mod defects;
 mod device_memory;
 pub(crate) mod diff;
+mod grounds;
 pub(crate) mod history;
 mod model;
 mod not_done;
@@ -37,6 +38,9 @@ pub(crate) use costs::MemorySummary;
 #[cfg(test)]
 pub(crate) use costs::{BufferTotals, LoadSummary};
 pub(crate) use device_memory::DeviceUse;
+#[cfg(test)]
+pub(crate) use grounds::Grounds;
+pub(crate) use grounds::Limits;
 pub(crate) use model::ModelAnalysis;
 pub(crate) use not_done::NotDone;
 pub(crate) use pareto::Axis;

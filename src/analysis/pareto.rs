@@ -71,19 +71,17 @@ impl Field {
         Self { axes }
     }
 
-    /// Compares every two models of a run, paired by round and by window.
-    pub(super) fn of(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) -> Self {
+    /// Compares every two models of a run, paired by round and by window. What is preferred may be a respect of its own.
+    pub(super) fn of(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis], prefer: Prefer) -> Self {
         let mut axes = Vec::new();
         let table = |of: &dyn Fn(usize, usize) -> Relation| -> Vec<Vec<Relation>> {
             (0..models.len()).map(|a| (0..models.len()).map(|b| of(a, b)).collect()).collect()
         };
-        let prefers_quality = run.constraints.as_ref().is_some_and(|c| c.prefer == Prefer::Quality);
-        if prefers_quality && models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
+        if prefer == Prefer::Quality && models.iter().any(|m| m.quality.as_ref().is_some_and(|q| q.overall.is_some())) {
             axes.push((Axis::Divergence, table(&|a, b| divergence(run, a, b))));
         }
-        let prefers_energy = run.constraints.as_ref().is_some_and(|c| c.prefer == Prefer::Energy);
         let timed = [
-            (Axis::Energy, first_energy(run).filter(|_| prefers_energy)),
+            (Axis::Energy, first_energy(run).filter(|_| prefer == Prefer::Energy)),
             (Axis::Request, Some(MetricId::Request)),
             (Axis::Generation, first(run, Phase::Decode)),
             (Axis::Prompt, first(run, Phase::Prefill)),
@@ -107,6 +105,11 @@ impl Field {
     /// The respects there are.
     pub(super) fn axes(&self) -> impl Iterator<Item = Axis> {
         self.axes.iter().map(|(axis, _)| *axis)
+    }
+
+    /// What stands for size: memory, or the file where no memory was measured.
+    pub(super) fn size(&self) -> Axis {
+        if self.axes().any(|axis| axis == Axis::Memory) { Axis::Memory } else { Axis::File }
     }
 
     /// How `a` stands to `b`; open where the respect was not measured.

@@ -243,6 +243,19 @@ impl Candidate {
         }
     }
 
+    /// The interval that a limit is held against; `size`: what stands for memory.
+    pub(super) fn interval(&self, limit: Limit, size: Axis) -> Option<(f64, f64)> {
+        self.under(limit, size)?.interval
+    }
+
+    fn under(&self, limit: Limit, size: Axis) -> Option<Observation> {
+        match limit {
+            Limit::Kld => self.kld_nats,
+            Limit::Generation => self.tg_tps,
+            Limit::Memory => self.size(size),
+        }
+    }
+
     /// Memory, or the file where no memory was measured.
     fn size(&self, by: Axis) -> Option<Observation> {
         let file = self.file_bytes.map(|value| Observation { value, interval: Some((value, value)) });
@@ -261,11 +274,11 @@ impl Candidate {
     }
 }
 
-/// The rule for a run: what the person said, else the plan's limit, else the default.
-pub(super) fn rule(run: &Run, field: &Field) -> Rule {
+/// The rule for a run: what the person said, else the plan's limit, else the default. `prefer` is what decides.
+pub(super) fn rule(run: &Run, prefer: Prefer, field: &Field) -> Rule {
     let constraints = run.constraints.clone().unwrap_or_default();
     let given = constraints.max_kld_nats.or_else(|| run.plan.quality.as_ref().and_then(|q| q.max_kld_nats));
-    let Constraints { min_tg_tps, max_memory_bytes, prefer, .. } = constraints;
+    let Constraints { min_tg_tps, max_memory_bytes, .. } = constraints;
     Rule {
         max_kld_nats: given.unwrap_or(MAX_KLD_NATS),
         max_kld_from: if given.is_some() { Source::Given } else { Source::Default },
@@ -279,15 +292,14 @@ pub(super) fn rule(run: &Run, field: &Field) -> Rule {
             }
             Prefer::Quality => Axis::Divergence,
             Prefer::Energy => Axis::Energy,
-            Prefer::Size if field.axes().any(|a| a == Axis::Memory) => Axis::Memory,
-            Prefer::Size => Axis::File,
+            Prefer::Size => field.size(),
         },
     }
 }
 
 /// Applies the rule.
 pub(super) fn advise(rule: Rule, candidates: &[Candidate], field: &Field) -> Advice {
-    let size = if field.axes().any(|a| a == Axis::Memory) { Axis::Memory } else { Axis::File };
+    let size = field.size();
     let limits: Vec<Vec<Check>> = candidates.iter().map(|candidate| checks(&rule, candidate, size)).collect();
     // What breaks a limit is nothing to be had, so it takes nobody's place.
     let dominates = |other: usize, model| worst(&limits[other]) == LimitCheck::Within && field.dominates(other, model);
@@ -378,15 +390,16 @@ fn place_original(candidates: &[Candidate], standings: &mut [Standing]) {
 }
 
 fn checks(rule: &Rule, model: &Candidate, size: Axis) -> Vec<Check> {
-    let most = |observed: Option<Observation>, limit: f64| held(observed, |low, high| (high <= limit, low > limit));
-    let mut out = vec![Check { limit: Limit::Kld, held: most(model.kld_nats, rule.max_kld_nats) }];
+    let most = |limit: Limit, border: f64| {
+        let held = held(model.under(limit, size), |low, high| (high <= border, low > border));
+        Check { limit, held }
+    };
+    let mut out = vec![most(Limit::Kld, rule.max_kld_nats)];
     if let Some(least) = rule.min_tg_tps {
-        let held = held(model.tg_tps, |low, high| (low >= least, high < least));
+        let held = held(model.under(Limit::Generation, size), |low, high| (low >= least, high < least));
         out.push(Check { limit: Limit::Generation, held });
     }
-    if let Some(limit) = rule.max_memory_bytes {
-        out.push(Check { limit: Limit::Memory, held: most(model.size(size), limit) });
-    }
+    out.extend(rule.max_memory_bytes.map(|border| most(Limit::Memory, border)));
     out
 }
 

@@ -35,3 +35,33 @@ pub enum Prefer {
     /// The least energy for a token.
     Energy,
 }
+
+impl Prefer {
+    /// Each, in order.
+    pub(crate) const ALL: [Self; 4] = [Self::Speed, Self::Quality, Self::Size, Self::Energy];
+
+    /// As `--prefer` takes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Speed => "speed",
+            Self::Quality => "quality",
+            Self::Size => "size",
+            Self::Energy => "energy",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_there_once_in_order_and_by_the_name_of_the_option() {
+        assert_eq!(Prefer::ALL.map(|prefer| prefer as usize), [0, 1, 2, 3]);
+        assert_eq!(Prefer::value_variants(), Prefer::ALL);
+        for prefer in Prefer::ALL {
+            let option = prefer.to_possible_value().expect("none is hidden");
+            assert_eq!(option.get_name(), prefer.name());
+        }
+    }
+}

@@ -25,6 +25,10 @@ pub(crate) struct Document {
     /// The findings, the most important first.
     pub sentences: Vec<String>,
     pub advice: Option<Advice>,
+    /// What each model costs and buys, in one figure.
+    pub picture: Option<Figure>,
+    /// Other limits that a reader may choose.
+    pub choices: Option<Choices>,
     /// One a model.
     pub cards: Vec<Card>,
     /// The table that stands for all sections where there is room for one alone. Its notes are failures.
@@ -55,8 +59,12 @@ pub(crate) struct Document {
 /// What to take and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Advice {
-    /// The recommendation, or that there is none, with its reason.
+    /// The recommendation, or that there is none, with its reasons: `verdict` and `because`.
     pub sentence: String,
+    /// What to take, in three words.
+    pub verdict: String,
+    /// What is gained, what is lost, what could not be told apart: three sentences at most.
+    pub because: Vec<String>,
     /// The rule, with the options that change it.
     pub rule: String,
     /// Whether a model is recommended.
@@ -65,6 +73,42 @@ pub(crate) struct Advice {
     pub why: Vec<String>,
     /// Which of the models is recommended.
     pub chosen: Option<usize>,
+}
+
+/// Limits and preferences that a reader may choose on the page, and what the program says to each.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Choices {
+    pub limits: Vec<LimitField>,
+    pub prefer: Vec<PreferField>,
+    /// For the page's script, as JSON that no parser of HTML can mistake: the answers, by steps of the limits.
+    pub json: String,
+}
+
+/// A limit that may be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LimitField {
+    /// Its place in the table of answers.
+    pub at: usize,
+    /// The option that sets it.
+    pub option: &'static str,
+    pub label: String,
+    pub unit: &'static str,
+    /// The run's own; empty where it has none.
+    pub value: String,
+    /// How far a key press goes.
+    pub step: &'static str,
+    /// What the option wants behind the number.
+    pub suffix: &'static str,
+}
+
+/// A preference that may be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PreferField {
+    /// As the option takes it.
+    pub name: &'static str,
+    pub label: &'static str,
+    /// Whether it is the run's own.
+    pub chosen: bool,
 }
 
 /// A model at a glance.
@@ -78,6 +122,8 @@ pub(crate) struct Card {
     pub chosen: bool,
     /// Why it is to be taken or not; empty where nothing can be said.
     pub why: String,
+    /// What of that stands on its card; empty where the card says it already.
+    pub note: String,
     /// Why it has no figures.
     pub failed: Option<String>,
     /// Head and cell of each figure.
@@ -204,6 +250,8 @@ pub(crate) struct Figure {
     /// How to read it.
     pub note: String,
     pub svg: String,
+    /// The same for a narrow screen, where its letters would be too small otherwise.
+    pub narrow: Option<String>,
 }
 
 /// A table. The first cell of a row names it.

@@ -128,6 +128,12 @@ pub(crate) fn nats(nats: f64) -> String {
     }
 }
 
+/// A limit as it was typed: without zeros at its end.
+pub(crate) fn limit_nats(limit: f64) -> String {
+    let text = nats(limit);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 pub(crate) fn ms(value: f64) -> String {
     seconds(value / 1e3)
 }

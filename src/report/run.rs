@@ -12,7 +12,11 @@ use super::{
     number::{percent, sig3},
     section::{
         self,
-        choice::advice,
+        choice::{
+            limits::choices,
+            picture::picture,
+            words::{advice, note},
+        },
         environment,
         findings::sentences,
         guide::{self, Metrics},
@@ -49,6 +53,7 @@ impl<'a> RunReport<'a> {
         let context = &analysis.context;
         let summary = summary::table(analysis);
         let advice = advice(analysis);
+        let (picture, marks) = picture(analysis)?.unzip();
         Ok(Document {
             title: title(analysis),
             subject: subject(context),
@@ -58,6 +63,8 @@ impl<'a> RunReport<'a> {
             sentences: sentences(analysis),
             cards: cards(analysis, &summary, &advice),
             advice: Some(advice),
+            picture,
+            choices: choices(analysis, &marks.unwrap_or_default()),
             summary: Some(summary),
             beside: section::depth::beside(analysis)
                 .into_iter()
@@ -277,6 +284,7 @@ fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
         original: m.role == Role::Original,
         chosen: advice.chosen == Some(i),
         why: advice.why.get(i).cloned().unwrap_or_default(),
+        note: advice.why.get(i).map_or_else(String::new, |why| note(&analysis.advice, i, why)),
         failed: names::failure(m),
         figures: summary.columns.iter().cloned().zip(row.iter().cloned()).skip(1).filter(|(c, _)| c.rank < 3).collect(),
     };

@@ -28,6 +28,12 @@ pub(super) fn clip(text: &str, most: usize) -> (String, Option<usize>) {
     if n <= most { (text.to_owned(), None) } else { (text.chars().take(most).collect(), Some(n)) }
 }
 
+/// The same as a sentence begins.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Words for a shell: quoted when they have to be.
 pub(crate) fn shell(words: &[String]) -> String {
     // shlex would quote these signs, too, but inside a word no shell minds them, and options with lists stay readable.

@@ -44,6 +44,15 @@ def hostile():
     return record
 
 
+def recommended(program, record, folder, options):
+    """What the program itself says to limits: the verdict and its reasons, without the rule."""
+    source = folder / "asked.json"
+    source.write_text(json.dumps(record), encoding="utf-8")
+    command = [program, "report", str(source), "--recommend", *options]
+    said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    return " ".join(said.split()).split(" Rule: ")[0]
+
+
 def render(program, record, folder, name):
     """The page of a record."""
     source, page = folder / f"{name}.json", folder / f"{name}.html"

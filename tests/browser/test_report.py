@@ -25,10 +25,10 @@ PX_PER_MM = 96 / 25.4
 class Report(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        program = os.environ.get("GGUF_BENCH", str(pages.ROOT / "target" / "release" / "gguf-bench"))
+        cls.program = program = os.environ.get("GGUF_BENCH", str(pages.ROOT / "target" / "release" / "gguf-bench"))
         held = contextlib.ExitStack()
         cls.addClassCleanup(held.close)
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+        cls.folder = folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
         cls.records = {name: make() for name, make in PAGES.items()}
         cls.paths = {name: pages.render(program, record, folder, name) for name, record in cls.records.items()}
         cls.paths["several"] = pages.side_by_side(program, folder, "several")
@@ -79,7 +79,8 @@ class Report(unittest.TestCase):
             self.assertGreater(self.count("#chart-kld-domain circle"), 0)
             self.assertEqual(self.count("#chart-kld-domain circle"), sum(len(names) for names in domains))
             # Every model, and the ring around the recommended one.
-            self.assertEqual(self.count("#chart-pareto circle"), models + 1)
+            for drawing in ("wide", "narrow"):
+                self.assertEqual(self.count(f"#chart-picture .{drawing} circle"), models + 1)
             self.assertEqual(self.count(".card.chosen"), 1)
 
     def test_tables_sort_by_a_click_and_by_a_key(self):
@@ -123,6 +124,147 @@ class Report(unittest.TestCase):
                                   mobile=width < 500)
             for _ in self.each(*ALL):
                 self.assertLessEqual(self.browser.run("return document.scrollingElement.scrollWidth"), width)
+
+    def test_no_table_scrolls_where_a_page_is_read(self):
+        wider = """
+            document.querySelectorAll("main details").forEach((details) => { details.open = true; });
+            return [...document.querySelectorAll(".scroll:has(table)")].filter((box) => box.scrollWidth > box.clientWidth)
+              .map((box) => `${box.getAttribute("aria-label")}: ${box.scrollWidth} > ${box.clientWidth}`)"""
+        for width in (320, 390, 768, 1280, 1920):
+            self.browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+                                  mobile=width < 500)
+            # Names and values of a hostile record are as long as they please.
+            for name in self.each("real", "failures"):
+                self.assertEqual(self.browser.run(wider), [], f"{name} at {width}")
+
+    def test_the_first_screen_has_the_verdict_and_the_whole_picture(self):
+        for width, height in ((1280, 800), (390, 844)):
+            self.browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                                  mobile=width < 500)
+            for _ in self.each("real"):
+                seen = self.browser.run("""
+                    const drawn = [...document.querySelectorAll("#chart-picture svg")].filter((svg) => svg.getClientRects().length);
+                    const boxes = [document.querySelector(".lead"), ...drawn].map((node) => node.getBoundingClientRect());
+                    return [drawn.length, ...boxes.map((box) => box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth)]""")
+                self.assertEqual(seen, [1, True, True], width)
+                letters = self.browser.run("""
+                    const svg = [...document.querySelectorAll("#chart-picture svg")].find((svg) => svg.getClientRects().length);
+                    return Math.min(...[...svg.querySelectorAll("text")].map((text) => text.getBoundingClientRect().height))""")
+                self.assertGreater(letters, 10, width)
+        # Three sentences at most, and they are in the first screen of a desk.
+        self.browser.devtools("Emulation.setDeviceMetricsOverride", width=1280, height=800, deviceScaleFactor=1, mobile=False)
+        for _ in self.each("real"):
+            bottoms = self.browser.run("return [...document.querySelectorAll('[data-answer=because] li')].map((li) => li.getBoundingClientRect().bottom)")
+            self.assertTrue(1 <= len(bottoms) <= 3 and max(bottoms) <= 800, bottoms)
+
+    def choose(self, limits):
+        """Types limits as a person does: into a field, which tells the page by its events."""
+        self.browser.run("""
+            for (const [id, value] of Object.entries(arguments[0])) {
+              const field = document.getElementById(id);
+              field.value = value;
+              field.dispatchEvent(new Event("input", { bubbles: true }));
+            }""", limits)
+
+    def answer(self):
+        return self.browser.run("""
+            const text = (name) => [...document.querySelectorAll(`[data-answer=${name}]`)].map((node) => node.innerText.replaceAll(/\\s+/g, " ").trim())[0];
+            const chosen = [...document.querySelectorAll(".card")].findIndex((card) => card.classList.contains("chosen"));
+            const ring = document.querySelector('#chart-picture .wide circle[stroke*="--c-ring"]');
+            const at = (ring && ring.getAttribute("visibility") !== "hidden") ? [ring.getAttribute("cx"), ring.getAttribute("cy")] : null;
+            const dots = [...document.querySelectorAll("#chart-picture .wide circle")].filter((dot) => dot !== ring);
+            return {said: `${text("verdict")} ${text("because")}`.trim(), command: text("command"), chosen,
+                    ringed: at && dots.findIndex((dot) => dot.getAttribute("cx") === at[0] && dot.getAttribute("cy") === at[1]),
+                    limit: document.querySelector('#chart-picture .wide text[fill*="--c-limit"]').textContent,
+                    changed: !document.querySelector("[data-answer=changed]").hidden}""")
+
+    def test_limits_chosen_on_the_page_give_what_the_program_gives(self):
+        record = self.records["real"]
+        for _ in self.each("real"):
+            first = self.answer()
+            self.assertFalse(first["changed"])
+            said = set()
+            for limits in (
+                {"limit-0": "0.05"}, {"limit-0": "0.09"}, {"limit-0": "1"}, {"limit-0": "0.0001"}, {"limit-0": "0"},
+                {"limit-0": "1", "prefer": "size"}, {"limit-0": "1", "prefer": "quality"}, {"limit-0": "1", "limit-1": "95"},
+                {"limit-0": "1", "limit-1": "10000"}, {"limit-2": "230"}, {"limit-0": "1", "limit-2": "200.5"}, {"limit-2": "1"},
+            ):
+                options = []
+                for field, option, unit in (("limit-0", "--max-kld", ""), ("limit-1", "--min-tg", ""), ("limit-2", "--max-memory", "MiB")):
+                    options += [option, limits[field] + unit] if field in limits else []
+                options += ["--prefer", limits["prefer"]] if "prefer" in limits else []
+                self.choose({"limit-0": "0.05", "limit-1": "", "limit-2": "", "prefer": "speed", **limits})
+                found = self.answer()
+                program = pages.recommended(self.program, record, self.folder, options)
+                self.assertEqual(" ".join(found["said"].split()), program, limits)
+                # The command on the page is one that gives the same.
+                words = found["command"].split()
+                self.assertEqual(words[:4], ["gguf-bench", "report", "run.json", "--recommend"])
+                self.assertEqual(pages.recommended(self.program, record, self.folder, words[4:]), program)
+                # One mark on the cards, and the ring around the same.
+                self.assertEqual(found["chosen"], -1 if found["ringed"] is None else found["ringed"], limits)
+                self.assertEqual(program.startswith("No recommendation"), found["chosen"] == -1)
+                self.assertEqual(found["limit"], f"limit {float(limits.get('limit-0', '0.05')):g}")
+                said.add(program)
+            self.assertGreater(len(said), 5)
+            # What is no limit changes nothing and is marked.
+            before = self.answer()["said"]
+            self.choose({"limit-0": "-1"})
+            self.assertEqual(self.answer()["said"], before)
+            self.assertEqual(self.count("#limits [aria-invalid]"), 1)
+            self.browser.run("document.querySelector('[data-answer=reset]').click()")
+            self.assertEqual(self.answer(), first)
+
+    def test_limits_are_chosen_by_keyboard(self):
+        for _ in self.each("real"):
+            self.browser.run("document.getElementById('limit-0').focus()")
+            before = self.answer()["command"]
+            for kind in ("keyDown", "keyUp"):
+                self.browser.devtools("Input.dispatchKeyEvent", type=kind, key="ArrowUp", code="ArrowUp", windowsVirtualKeyCode=38)
+            after = self.answer()
+            self.assertTrue("--max-kld 0.06" in after["command"] and "--max-kld 0.05" in before, after)
+            self.assertTrue(after["changed"])
+            named = self.browser.run("return [...document.querySelectorAll('#limits input, #limits select')].map((field) => field.labels.length)")
+            self.assertEqual(named, [1] * 4)
+
+    def test_without_the_script_the_page_shows_the_programs_own_choice(self):
+        self.browser.devtools("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            self.browser.devtools("Page.navigate", url=self.paths["real"].resolve().as_uri())
+            document = self.browser.devtools("DOM.getDocument")["root"]["nodeId"]
+
+            def boxes(selector):
+                nodes = self.browser.devtools("DOM.querySelectorAll", nodeId=document, selector=selector)["nodeIds"]
+                return nodes
+
+            self.assertEqual(len(boxes(".card.chosen")), 1)
+            self.assertEqual(len(boxes("#limits[hidden]")), 1)
+            self.assertEqual(len(boxes("#chart-picture .wide circle[stroke*='--c-ring']")), 1)
+        finally:
+            self.browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
+
+    def test_the_contents_stay(self):
+        place = """
+            window.scrollTo({top: document.body.scrollHeight / 2, behavior: "instant"});
+            const box = document.querySelector(".contents").getBoundingClientRect();
+            return [box.top >= 0 && box.top < 1, box.height > 0, document.querySelector(".contents details").open]"""
+        for width, are_open in ((1280, True), (390, False)):
+            self.browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+                                  mobile=width < 500)
+            for _ in self.each("real", "several"):
+                self.assertEqual(self.browser.run(place), [True, True, are_open], width)
+        # On a telephone they unfold, lead to a section that is not hidden behind them, and fold again.
+        for _ in self.each("real"):
+            self.browser.run("document.querySelector('.contents summary').click()")
+            self.assertTrue(self.browser.run("return document.querySelector('.contents details').open"))
+            self.browser.run("document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('.contents a[href=\"#quality\"]').click()")
+            self.assertFalse(self.browser.run("return document.querySelector('.contents details').open"))
+            below = self.browser.run("""
+                const head = document.getElementById("quality").getBoundingClientRect();
+                return head.top - document.querySelector(".contents").getBoundingClientRect().bottom""")
+            self.assertTrue(0 <= below < 100, below)
+        self.browser.devtools("Emulation.setEmulatedMedia", media="print", features=[])
+        self.assertEqual(self.browser.run("return document.querySelector('.contents').getClientRects().length"), 0)
 
     def test_it_prints_every_figure_whole(self):
         across, down = (round(mm * PX_PER_MM) for mm in PRINTABLE_MM)
@@ -171,8 +313,8 @@ class Report(unittest.TestCase):
     def test_a_hostile_record_is_inert(self):
         for name in self.each("hostile", "several"):
             self.assertIsNone(self.browser.run("return window.owned ?? null"))
-            # The record, the ballot, and the one that runs.
-            self.assertEqual(self.count("script"), 3 if name == "hostile" else 1)
+            # The record, the ballot, the answers to limits, and the one that runs.
+            self.assertEqual(self.count("script"), 4 if name == "hostile" else 1)
             self.assertEqual(self.count("img, iframe, object, embed, form, link:not([rel=icon])"), 0)
             shown = self.browser.run("return document.body.innerText")
             self.assertTrue("{{7*7}}" in shown, name)

@@ -49,6 +49,11 @@ impl Axis {
         (high > 0.0).then(|| Self::new(Spacing::Logarithmic, (low / 1.3, high * 1.3), units))
     }
 
+    /// The logarithms of the values at its ends on a logarithmic axis, else the values; then the units of its ends.
+    pub(crate) fn ends(&self) -> (f64, f64, i32, i32) {
+        (self.low, self.high, self.from, self.to)
+    }
+
     /// Where a value lies; what is outside lies at the nearer end, and everything at the beginning of an axis without extent.
     pub(crate) fn at(&self, value: f64) -> i32 {
         let on_axis = match self.spacing {
@@ -115,9 +120,14 @@ pub(crate) fn grid_across(canvas: &mut Canvas<'_>, ticks: &[Tick], top: i32, bot
 
 /// A vertical axis: a line through the plot at every tick, labels left of [`LEFT`].
 pub(crate) fn grid_up(canvas: &mut Canvas<'_>, ticks: &[Tick], right: i32) {
+    grid_between(canvas, ticks, (LEFT, right));
+}
+
+/// The same from another left edge.
+pub(crate) fn grid_between(canvas: &mut Canvas<'_>, ticks: &[Tick], (left, right): (i32, i32)) {
     for (y, label) in ticks {
-        canvas.line(Ink::Grid, (LEFT, *y), (right, *y), 1);
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, *y), label);
+        canvas.line(Ink::Grid, (left, *y), (right, *y), 1);
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (left - 6, *y), label);
     }
 }
 

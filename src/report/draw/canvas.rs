@@ -121,9 +121,20 @@ pub(crate) fn svg(
     height: i32,
     draw: impl FnOnce(&mut Canvas<'_>),
 ) -> Result<String, DrawError> {
+    svg_of(id, title, desc, (WIDTH, height), draw)
+}
+
+/// The same, of another width: a narrow screen must not make the letters small.
+pub(crate) fn svg_of(
+    id: &str,
+    title: &str,
+    desc: &str,
+    (width, height): (i32, i32),
+    draw: impl FnOnce(&mut Canvas<'_>),
+) -> Result<String, DrawError> {
     let mut text = String::new();
     let mut canvas = Canvas {
-        backend: SVGBackend::with_string(&mut text, (WIDTH.unsigned_abs(), height.unsigned_abs())),
+        backend: SVGBackend::with_string(&mut text, (width.unsigned_abs(), height.unsigned_abs())),
         failed: false,
     };
     draw(&mut canvas);
@@ -134,7 +145,7 @@ pub(crate) fn svg(
     }
     let (title, desc, body) = (escape(title), escape(desc), for_page(&text));
     Ok(format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
          <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{desc}</desc>\n{body}"
     ))
 }

@@ -27,13 +27,19 @@ pub(crate) enum Ink {
     Third,
     Fourth,
     Fifth,
+    /// What is around the recommended one; the page's script moves it.
+    Ring,
+    /// A limit, which the script moves too.
+    Limit,
+    /// What lies beyond it.
+    Beyond,
 }
 
 /// Every ink has its entry: a forgotten one does not compile.
-const _: () = assert!(Ink::ALL.len() == Ink::Fifth as usize + 1);
+const _: () = assert!(Ink::ALL.len() == Ink::Beyond as usize + 1);
 
 impl Ink {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::Text,
         Self::Muted,
         Self::Grid,
@@ -51,6 +57,9 @@ impl Ink {
         Self::Third,
         Self::Fourth,
         Self::Fifth,
+        Self::Ring,
+        Self::Limit,
+        Self::Beyond,
     ];
 
     /// Name of the page's variable, and the colour (Okabe and Ito, 2008) where there is no page.
@@ -73,6 +82,9 @@ impl Ink {
             Self::Third => ("3", "#00795a"),
             Self::Fourth => ("4", "#a8488a"),
             Self::Fifth => ("5", "#8a6a00"),
+            Self::Ring => ("ring", "#1f2328"),
+            Self::Limit => ("limit", "#a84300"),
+            Self::Beyond => ("beyond", "#f6ede6"),
         }
     }
 

@@ -16,11 +16,17 @@ use crate::{
 };
 
 const CSS: &str = include_str!("../../../templates/report.css");
-const JS: &str = concat!(include_str!("../../../templates/report.js"), include_str!("../../../templates/judge.js"));
+const JS: &str = concat!(
+    include_str!("../../../templates/report.js"),
+    include_str!("../../../templates/choose.js"),
+    include_str!("../../../templates/judge.js"),
+);
 const PAGE: &str = "report.html.jinja";
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 11] = [
     (PAGE, include_str!("../../../templates/report.html.jinja")),
     ("macros.html.jinja", include_str!("../../../templates/partials/macros.html.jinja")),
+    ("contents.html.jinja", include_str!("../../../templates/partials/contents.html.jinja")),
+    ("choices.html.jinja", include_str!("../../../templates/partials/choices.html.jinja")),
     ("cards.html.jinja", include_str!("../../../templates/partials/cards.html.jinja")),
     ("records.html.jinja", include_str!("../../../templates/partials/records.html.jinja")),
     ("answers.html.jinja", include_str!("../../../templates/partials/answers.html.jinja")),

@@ -20,6 +20,8 @@ pub(super) fn render(document: &Document) -> String {
         quick: _,
         sentences,
         advice,
+        picture: _,
+        choices: _,
         cards: _,
         summary,
         beside,

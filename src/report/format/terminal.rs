@@ -54,6 +54,8 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
         quick: _,
         sentences,
         advice,
+        picture: _,
+        choices: _,
         cards: _,
         summary,
         beside,

@@ -99,7 +99,7 @@ fn chart(
     })?;
     let note = "Tokens a second; each model has a scale of its own, which need not begin at 0. Bars are intervals where there were rounds enough; a line joins the \
                 records of one machine.";
-    Ok(Some(Figure { id: anchor, title, note: note.into(), svg }))
+    Ok(Some(Figure { id: anchor, title, note: note.into(), svg, narrow: None }))
 }
 
 fn strip(model: &ModelRows, id: &MetricId, labels: &[Label]) -> Option<Strip> {

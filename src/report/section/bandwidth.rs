@@ -137,7 +137,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         "Logarithmic. The nearer a model lies to the line, the less is left to gain on this memory. {}",
         measured(&roofline.bandwidth)
     );
-    Ok(Some(Figure { id: id.into(), title, note, svg }))
+    Ok(Some(Figure { id: id.into(), title, note, svg, narrow: None }))
 }
 
 fn place(analysis: &Analysis, row: &RooflineRow) -> Option<Place> {

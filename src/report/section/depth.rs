@@ -129,5 +129,5 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let (id, title) = ("chart-depth", "Tokens a second at each depth of context");
     let svg = draw(&Panels { id, title, across: "tokens in the context before", spacing: Spacing::Linear, panels })?;
     let note = format!("More is better. {}", whiskers(analysis, first));
-    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))
 }

@@ -1,7 +1,7 @@
 //! Energy: joules for a token of the prompt and for a generated one, beside what the machine takes at rest.
 
 use super::{
-    choice::pareto::{self, Across},
+    choice::picture::{self, Across, Towards},
     metric::scale,
     names::{name, why_missing},
 };
@@ -22,7 +22,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let ids = measured(analysis);
     let generation = ids.iter().find(|id| matches!(id, MetricId::Energy { phase: Phase::Decode, .. })).or(ids.first());
     let figure = match generation {
-        Some(id) => pareto::figure_across(analysis, &across(analysis, id))?,
+        Some(id) => picture::across(analysis, &across(analysis, id))?.map(|(figure, _)| figure),
         None => None,
     };
     Ok(Section {
@@ -50,12 +50,12 @@ fn measured(analysis: &Analysis) -> Vec<MetricId> {
 fn across(analysis: &Analysis, id: &MetricId) -> Across {
     let scale = scale(analysis, id);
     Across {
-        chart: "chart-energy",
+        chart: "energy",
         id: Some(id.clone()),
-        title: "Divergence and energy",
+        title: "Divergence against energy",
         axis: format!("{id}, {}", scale.suffix),
         scale,
-        better: "up and left",
+        better: Towards::Left("less energy"),
     }
 }
 

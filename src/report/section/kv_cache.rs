@@ -180,7 +180,7 @@ fn figure(analysis: &Analysis, group: &Group<'_>) -> Result<Option<Figure>, Draw
     let first = speeds.first().and_then(|sweep| sweep.ids.first());
     let whiskers = first.map_or_else(String::new, |(_, id)| format!(" {}", whiskers(analysis, id)));
     let note = format!("KLD is from the first, which does not diverge from itself and has no line there.{whiskers}");
-    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))
 }
 
 #[cfg(test)]

@@ -63,5 +63,5 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let title = format!("Load time, {}", scale.suffix);
     let svg = bars::draw("chart-load", &title, &one_each(analysis, &MetricId::Load, scale))?;
     let note = format!("Less is better. The model alone, without its context. {}", whiskers(analysis, &MetricId::Load));
-    Ok(Some(Figure { id: "chart-load".into(), title, note, svg }))
+    Ok(Some(Figure { id: "chart-load".into(), title, note, svg, narrow: None }))
 }

@@ -31,7 +31,7 @@ type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
 const SECTIONS: [Make; 17] = [
-    choice::section,
+    |analysis| Ok(choice::section(analysis)),
     speed::section,
     depth::section,
     parallel::section,

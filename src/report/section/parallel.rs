@@ -94,5 +94,5 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let (id, title) = ("chart-together", "Tokens a second in all, by sequences side by side");
     let svg = draw(&Panels { id, title, across: "sequences", spacing: Spacing::Logarithmic, panels })?;
     let note = format!("More is better. The axis of sequences is logarithmic. {}", whiskers(analysis, first));
-    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))
 }

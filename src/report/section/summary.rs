@@ -8,7 +8,7 @@ use super::{
 use crate::{
     analysis::{Analysis, ModelAnalysis, Unit},
     metric::MetricId,
-    record::{Phase, Role},
+    record::{Outcome, Phase, Role},
     report::{
         document::{Cell, Column, Table},
         number::{Scale, Spread, fixed, ratio},
@@ -50,7 +50,7 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
     let base = original(analysis).and_then(|o| o.size_bytes);
     let row = |m: &ModelAnalysis| {
         let mut cells = vec![Cell::text(name(m)), size(m, sizes, base)];
-        cells.push(Cell::maybe(m.bits_per_weight, |b| fixed(b, 2), "header not read"));
+        cells.push(Cell::maybe(m.bits_per_weight, |b| fixed(b, 2), unread(m, "header not read")));
         let metric =
             |(key, scale): (&MetricId, &Scale)| Cell::metric(m.metric(key), m.comparison(key), *scale, why_missing(m));
         cells.extend(keys.iter().zip(&scales).map(metric));
@@ -75,10 +75,15 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
 }
 
 fn size(m: &ModelAnalysis, scale: Scale, base: Option<u64>) -> Cell {
-    let mut cell = Cell::maybe(m.size_bytes.map(|b| b as f64), |b| scale.number(b), "file not read");
+    let mut cell = Cell::maybe(m.size_bytes.map(|b| b as f64), |b| scale.number(b), unread(m, "file not read"));
     if let (Some(own), Some(base), true) = (m.size_bytes, base, m.role == Role::Candidate) {
         let value = ratio(own as f64 / base as f64);
         cell.ratio = (base > 0).then_some(Spread { value, brackets: None, plus_minus: None });
     }
     cell
+}
+
+/// Why something of the file is not known: of a model that failed its row says it.
+fn unread(m: &ModelAnalysis, why: &'static str) -> &'static str {
+    if m.outcome == Outcome::Done { why } else { why_missing(m) }
 }

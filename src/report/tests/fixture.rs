@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     analysis::{
-        Advice, Analysis, AnswerRow, Axis, BufferTotals, CategoryRow, Choice, Comparison, Context, Latency,
+        Advice, Analysis, AnswerRow, Axis, BufferTotals, CategoryRow, Choice, Comparison, Context, Grounds, Latency,
         LoadSummary, MAX_KLD_NATS, MemorySummary, MetricSummary, ModelAnalysis, NoRecommendation, Rank, Rule, Source,
         Standing, Traces, Verdict, Warning, WarningKind, votes,
     },
@@ -102,6 +102,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         roofline: None,
         context: Context::of(run),
         traces: Traces::default(),
+        grounds: Grounds::of_models(run, &[]),
         ballot: None,
     };
     read_again(&mut analysis, run);
@@ -112,6 +113,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
 pub(super) fn read_again(analysis: &mut Analysis, run: &Run) {
     analysis.context = Context::of(run);
     analysis.traces = Traces::of(run, &analysis.models);
+    analysis.grounds = Grounds::of_models(run, &analysis.models);
     analysis.ballot = votes::ballot(run);
 }
 

@@ -98,7 +98,7 @@ fn the_recommendation_alone() {
     let run = run();
     let text = render(Format::Recommendation, &RunReport::new(&run, &analysis(&run)), &Options::default())
         .expect("it renders");
-    assert!(text.starts_with("No recommendation: outputs were not compared"), "{text}");
+    assert!(text.starts_with("No recommendation. Outputs were not compared"), "{text}");
     assert!(text.contains("--max-kld"), "{text}");
 }
 

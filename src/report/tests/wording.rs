@@ -186,7 +186,7 @@ fn what_was_not_done_is_in_every_report_with_its_reason() {
         let resume = if format == Format::Md { "\\`gguf-bench resume o/1\\`" } else { "`gguf-bench resume o/1`" };
         assert!(text.replace("&#x2f;", "/").contains(resume), "{format:?} lacks {resume}");
         if format != Format::Json {
-            let advice = "the run was interrupted before outputs were compared";
+            let advice = "The run was interrupted before outputs were compared";
             assert!(text.contains(advice) && !text.contains("--no-quality"), "{format:?}");
         }
     }

@@ -185,7 +185,7 @@ fn parts(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let note = "Upper bar: llama.cpp's own account. Lower bar: what devices hold besides the machine's memory, then the measured peak, \
                 split at the greatest anonymous part seen. The mark is what the header makes us expect: weights, also those held twice, and KV cache."
         .into();
-    Ok(Some(Figure { id: "chart-memory".into(), title, note, svg }))
+    Ok(Some(Figure { id: "chart-memory".into(), title, note, svg, narrow: None }))
 }
 
 /// llama.cpp's sum over buffers in host memory and on devices.

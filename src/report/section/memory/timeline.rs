@@ -67,7 +67,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         time_across(canvas, &x, f64::from(end) / 1000.0, height - FOOT);
     })?;
     let note = "Blue: file-backed. Orange: anonymous. Marks: what the worker began.".into();
-    Ok(Some(Figure { id: "chart-memory-time".into(), title, note, svg }))
+    Ok(Some(Figure { id: "chart-memory-time".into(), title, note, svg, narrow: None }))
 }
 
 fn draw_series(canvas: &mut Canvas<'_>, s: &MemorySeries, x: &Axis, y: &Axis) {

@@ -51,7 +51,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     })?;
     let note =
         "Line: median over all answers and rounds. Band: from the 10th to the 90th percentile. Less is better.".into();
-    Ok(Some(Figure { id: "chart-latency".into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: "chart-latency".into(), title: title.into(), note, svg, narrow: None }))
 }
 
 fn strip(canvas: &mut Canvas<'_>, top: i32, head: &str, steps: &[Tenths], most: f64, x: &Axis) {

@@ -144,5 +144,5 @@ fn figure(analysis: &Analysis, phase: Phase, what: &str) -> Result<Option<Figure
     let id = format!("chart-category-{}", phase.name());
     let title = format!("{what} by category of prompt, tokens a second");
     let svg = bars::draw(&id, &title, &groups)?;
-    Ok(Some(Figure { id, title, note: "More is better.".into(), svg }))
+    Ok(Some(Figure { id, title, note: "More is better.".into(), svg, narrow: None }))
 }

@@ -35,5 +35,5 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
          included. Whiskers: from the slowest tenth to the fastest. Different prompts reach different positions.",
         traces.position_width
     );
-    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))
 }

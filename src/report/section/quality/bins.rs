@@ -126,7 +126,7 @@ fn figure(
         }
     })?;
     let note = format!("{} All tokens of all texts; nats, logarithmic.", words.note);
-    Ok(Some(Figure { id: words.id.into(), title: words.title.into(), note, svg }))
+    Ok(Some(Figure { id: words.id.into(), title: words.title.into(), note, svg, narrow: None }))
 }
 
 /// The same bins over several domains, every token counting equally; `None` when the texts have different bins.

@@ -75,5 +75,5 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     })?;
     let note =
         "Less is better. Lines: intervals, where a domain has enough documents, or a text enough windows.".into();
-    Ok(Some(Figure { id: "chart-kld-domain".into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: "chart-kld-domain".into(), title: title.into(), note, svg, narrow: None }))
 }

@@ -3,10 +3,11 @@
 use crate::{
     analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis},
     metric::{KldOf, MetricId},
-    record::Role,
+    record::{Outcome, Role},
     report::{
         document::{Cell, Column},
         number::{fixed, nats, sig3},
+        section::names::why_missing,
     },
 };
 
@@ -44,6 +45,7 @@ pub(crate) fn summary_cells(m: &ModelAnalysis) -> Vec<Cell> {
             ]
         }
         None if m.role == Role::Original => vec![Cell::text("—"); COLUMNS.len()],
+        None if m.outcome != Outcome::Done => vec![Cell::unknown(why_missing(m)); COLUMNS.len()],
         None => vec![Cell::unknown(NOT_COMPARED); COLUMNS.len()],
     }
 }

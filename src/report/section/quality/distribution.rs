@@ -56,7 +56,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let note = "Share of tokens with at most that KLD; farther left is better. Marks: median, 90 %, 99 %. Domains count equally. Drawn \
                 through the percentiles in the record, above the 95th through the tokens themselves."
         .into();
-    Ok(Some(Figure { id: "chart-kld-distribution".into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: "chart-kld-distribution".into(), title: title.into(), note, svg, narrow: None }))
 }
 
 /// Percentiles up to the 95th, then every token above it that the record is sure to hold.

@@ -315,5 +315,5 @@ fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let bars = candidates.map(|m| bar(m, m.metric(&KLD), scale, "not compared")).collect();
     let svg = bars::draw("chart-kld", title, &[Group { title: None, bars }])?;
     let note = "Less is better; the original is 0 from itself. Whiskers: the interval over documents, or over windows of few texts.".into();
-    Ok(Some(Figure { id: "chart-kld".into(), title: title.into(), note, svg }))
+    Ok(Some(Figure { id: "chart-kld".into(), title: title.into(), note, svg, narrow: None }))
 }

@@ -4,8 +4,9 @@ use super::cells::{compared, mark, mark_rounded};
 use crate::{
     analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict},
     report::{
-        number::{nats, percent},
+        number::{limit_nats, nats, percent},
         section::names::name,
+        text::list,
     },
 };
 
@@ -21,7 +22,7 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
     if parts.is_empty() {
         return Vec::new();
     }
-    let mut sentences = vec![format!("The top token agrees with the original's: {}.", parts.join(", "))];
+    let mut sentences = vec![format!("The most likely token is the original's: {}.", parts.join(", "))];
     sentences.extend(compared(analysis).next().and_then(|(m, _)| bound_sentence(m)));
     sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
@@ -57,17 +58,27 @@ fn limit_sentence(analysis: &Analysis) -> Option<String> {
     let (QualityVerdict::Acceptable { max_kld_nats }
     | QualityVerdict::TooFar { max_kld_nats }
     | QualityVerdict::NotResolved { max_kld_nats }) = judged.first()?.1;
-    let who = |wanted: fn(&QualityVerdict) -> bool, says: &str| {
-        let names: Vec<&str> = judged.iter().filter(|(_, v)| wanted(v)).map(|(name, _)| name.as_str()).collect();
-        (!names.is_empty()).then(|| format!("{says}: {}", names.join(", ")))
+    let who = |wanted: fn(&QualityVerdict) -> bool| -> Vec<String> {
+        judged.iter().filter(|(_, v)| wanted(v)).map(|(name, _)| name.clone()).collect()
     };
-    let parts = [
-        who(|v| matches!(v, QualityVerdict::Acceptable { .. }), "within it"),
-        who(|v| matches!(v, QualityVerdict::TooFar { .. }), "above it"),
-        who(|v| matches!(v, QualityVerdict::NotResolved { .. }), "not resolved"),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    Some(format!("Mean KLD against the limit of {} nats: {}.", nats(max_kld_nats), parts.join("; ")))
+    let limit = format!("the limit of {} nats on the mean KLD", limit_nats(max_kld_nats));
+    let (kept, broken) =
+        (who(|v| matches!(v, QualityVerdict::Acceptable { .. })), who(|v| matches!(v, QualityVerdict::TooFar { .. })));
+    let open = who(|v| matches!(v, QualityVerdict::NotResolved { .. }));
+    let verb = |names: &[String], one: &'static str, more: &'static str| if names.len() == 1 { one } else { more };
+    let mut said = Vec::new();
+    if !kept.is_empty() {
+        said.push(format!("{} {} {limit}", list(&kept), verb(&kept, "keeps", "keep")));
+    }
+    if !broken.is_empty() {
+        let what = if kept.is_empty() { limit.clone() } else { "it".into() };
+        said.push(format!("{} {} {what}", list(&broken), verb(&broken, "breaks", "break")));
+    }
+    if !open.is_empty() {
+        let (whether, what) = if said.is_empty() { ("Whether", limit) } else { ("whether", "it".into()) };
+        said.push(format!("{whether} {} {} {what} is not resolved", list(&open), verb(&open, "keeps", "keep")));
+    }
+    Some(format!("{}.", said.join("; ")))
 }
 
 /// Which limits on the mean KLD each candidate keeps by its interval, and which it breaks: a bound breaks limits and keeps none.

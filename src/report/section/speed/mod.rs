@@ -96,7 +96,7 @@ fn bars_each(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
         let title = format!("{of}: {what}, tokens a second");
         let note = format!("More is better. {}", whiskers(analysis, &of));
         let svg = bars::draw(&id, &title, &one_each(analysis, &of, scale(analysis, &of)))?;
-        Ok(Figure { id, title, note, svg })
+        Ok(Figure { id, title, note, svg, narrow: None })
     };
     synthetic(analysis).into_iter().filter(measured).enumerate().map(draw).collect()
 }

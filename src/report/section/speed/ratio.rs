@@ -61,7 +61,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
          Hollow: no interval, or not resolved.",
         percent(analysis.equivalence)
     );
-    Ok(Some(Figure { id: "chart-ratio".into(), title, note, svg }))
+    Ok(Some(Figure { id: "chart-ratio".into(), title, note, svg, narrow: None }))
 }
 
 fn group<'a>(analysis: &'a Analysis, id: &MetricId) -> Option<(String, Vec<Row<'a>>)> {

@@ -58,7 +58,7 @@ fn figure(analysis: &Analysis, phase: Phase, of: &MetricId) -> Result<Option<Fig
     })?;
     let note =
         "Every sample, as taken. An orange line marks a drift over the rounds that chance hardly explains; a step that all models share is the machine, not the model.".into();
-    Ok(Some(Figure { id, title, note, svg }))
+    Ok(Some(Figure { id, title, note, svg, narrow: None }))
 }
 
 fn strip<'a>(m: &ModelAnalysis, traces: &'a ModelTraces, workload: usize) -> Option<Strip<'a>> {
