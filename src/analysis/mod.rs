@@ -3,12 +3,14 @@
 mod analyse;
 mod answers;
 mod behaviour;
+mod change;
 pub(crate) mod comparable;
 mod context;
 mod costs;
 mod defects;
 mod device_memory;
 pub(crate) mod diff;
+pub(crate) mod gate;
 mod grounds;
 pub(crate) mod history;
 mod model;

@@ -200,7 +200,7 @@ impl KldKind {
         }
     }
 
-    fn of_what(self) -> KldOf {
+    pub(super) fn of_what(self) -> KldOf {
         match self {
             Self::Exact => KldOf::Whole,
             Self::LowerBound { .. } => KldOf::MostLikely,

@@ -11,7 +11,9 @@ use clap::Args;
 use super::{
     cache, checks,
     console::{Exit, Misused, print_text},
-    fetch, interrupt, left_out,
+    fetch,
+    gate::{self, GateArgs, LIMITS},
+    interrupt, left_out,
     machine::{self, Environment},
     options::{
         MeasureArgs, Request,
@@ -35,10 +37,12 @@ use crate::{
         self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run,
         journal::Begun, left_out_words,
     },
+    report::gate::Held,
     run::quality::Inputs,
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = LIMITS)]
 pub(super) struct CompareArgs {
     /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     pub(super) original: String,
@@ -51,10 +55,13 @@ pub(super) struct CompareArgs {
     #[command(flatten)]
     pub(super) output: OutputArgs,
     #[command(flatten)]
+    pub(super) gate: GateArgs,
+    #[command(flatten)]
     pub(super) measure: MeasureArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = LIMITS)]
 pub(super) struct SweepArgs {
     /// The original: a GGUF file, a folder holding one, owner/name[:QUANT] on the Hugging Face Hub, ollama:NAME or lmstudio:PATH
     original: String,
@@ -72,6 +79,8 @@ pub(super) struct SweepArgs {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
+    gate: GateArgs,
+    #[command(flatten)]
     measure: MeasureArgs,
 }
 
@@ -87,14 +96,15 @@ pub(super) struct Job {
     pub(super) environment: Environment,
     pub(super) layout: Layout,
     pub(super) output: OutputArgs,
+    pub(super) gate: GateArgs,
 }
 
 /// Texts of every measurement but the demo's.
 const TEXTS: Texts = Texts { defaults: prompts::documents, quick: false, most_windows: None };
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
-    let CompareArgs { original, quantized, reference: _, output, measure } = args;
-    Ok(compare_models(&original, &quantized, measure, Layout::Folder, output)?.exit())
+    let CompareArgs { original, quantized, reference: _, output, gate, measure } = args;
+    Ok(compare_models(&original, &quantized, measure, Layout::Folder, output, gate)?.exit())
 }
 
 /// Measures models as they were named, keeps the results where the layout says, and reports; or shows the plan alone.
@@ -104,6 +114,7 @@ pub(super) fn compare_models(
     options: MeasureArgs,
     layout: Layout,
     output: OutputArgs,
+    gate: GateArgs,
 ) -> Result<Taken> {
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let is_ctx_typed = options.quality.ctx.is_some();
@@ -129,6 +140,7 @@ pub(super) fn compare_models(
         environment,
         layout,
         output,
+        gate,
     })
 }
 
@@ -145,10 +157,11 @@ fn reach_depth(plan: &mut Plan, inputs: &mut Inputs, subjects: &[Found]) {
 }
 
 pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
-    let SweepArgs { original, types, keep, allow_requantize, recipe, output, measure: options } = args;
+    let SweepArgs { original, types, keep, allow_requantize, recipe, output, gate, measure: options } = args;
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let Request { plan, variants, inputs, constraints, execution } =
         options.into_request(Scale::usual(), TEXTS, &environment)?;
+    gate.check(&plan)?;
     let types = quantize::types(&types, recipe.has_imatrix())?;
     let sources =
         fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
@@ -182,6 +195,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
         environment,
         layout: Layout::Folder,
         output,
+        gate,
     })
 }
 
@@ -195,7 +209,7 @@ pub(super) enum Taken {
 impl Taken {
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Finished(finished) => exit(&finished.run),
+            Self::Finished(finished) => gate::exit(finished.gate.as_ref(), exit(&finished.run)),
             Self::Planned(exit) => *exit,
         }
     }
@@ -207,10 +221,13 @@ pub(super) fn measure(job: Job) -> Result<Exit> {
 }
 
 fn reported(job: Job) -> Result<Taken> {
-    let results = job.output.results.clone();
-    let taken = take(job)?;
-    if let Taken::Finished(finished) = &taken {
-        finished.report(&results)?;
+    let (results, conditions) = (job.output.results.clone(), job.gate.clone());
+    let mut taken = take(job)?;
+    if let Taken::Finished(finished) = &mut taken {
+        let gate = conditions.of_run(&finished.run)?;
+        finished.report(&results, gate.as_ref())?;
+        conditions.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+        finished.gate = gate;
     }
     Ok(taken)
 }
@@ -240,7 +257,9 @@ pub(super) fn show_plan(
 
 /// Measures and keeps every round, or shows the plan alone.
 pub(super) fn take(job: Job) -> Result<Taken> {
-    let Job { purpose, mut plan, mut subjects, mut inputs, constraints, execution, environment, layout, output } = job;
+    let Job { purpose, mut plan, mut subjects, mut inputs, constraints, execution, environment, layout, output, gate } =
+        job;
+    gate.check(&plan)?;
     if execution.dry_run {
         session::check_place(&output.place(&layout), output.replace)?;
         let exit = show_plan(subjects, &plan, &environment, None, execution.force)?;

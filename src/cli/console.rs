@@ -22,11 +22,11 @@ pub(super) enum Exit {
     Failed,
     /// A model differs from itself: figures from this machine can't be trusted as they are.
     SelfcheckFailed,
-    /// Whether a model differs from itself could not be told on this machine in this time.
-    SelfcheckNotResolved,
+    /// What was asked could not be told from what was measured: whether a model differs from itself, or whether a limit is kept.
+    NotResolved,
     /// The command line can't be followed: a metric that does not exist, for example.
     Usage,
-    /// A limit of --fail-if was passed.
+    /// A limit of --fail-if was passed, wholly and surely.
     Regressed,
     /// Some models were measured, others failed.
     Partial,
@@ -44,7 +44,7 @@ impl From<Exit> for ExitCode {
             Exit::Regressed => 3,
             Exit::SelfcheckFailed => 4,
             Exit::Partial => 5,
-            Exit::SelfcheckNotResolved => 6,
+            Exit::NotResolved => 6,
             // As shells have it: 128 and the number of SIGINT.
             Exit::Interrupted => 130,
         })

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{
     bench::{self, Job, observer},
     console::Exit,
+    gate::GateArgs,
     machine::Environment,
     options::{MeasureArgs, Request, precision::Scale, quality::Texts},
     outputs::{Layout, OutputArgs},
@@ -69,6 +70,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
         environment,
         layout: Layout::Folder,
         output,
+        gate: GateArgs::default(),
     })
 }
 

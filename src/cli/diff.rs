@@ -7,71 +7,83 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
-    console::{Exit, print_text, usage_error},
+    console::{Exit, Misused, print_stdout, usage_error},
+    gate::{self, GateArgs, LIMITS},
     outputs,
 };
 use crate::{
-    analysis::diff::{Diff, Limit, diff},
+    analysis::diff::{Diff, DiffError, diff},
     record::{self, Run},
     report::{self, Format},
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = LIMITS)]
+#[command(
+    after_help = LIMITS,
+    override_usage = "gguf-bench diff [OPTIONS] OLD NEW\n       gguf-bench diff [OPTIONS] OLD OLD OLD... --new NEW NEW NEW..."
+)]
 pub(super) struct DiffArgs {
-    /// The older record: run.json, or the folder of a run
-    pub(super) old: PathBuf,
-    /// The newer record
-    pub(super) new: PathBuf,
-    /// Exit with 3 when a change is surely past this limit, as in 'tg128<-3%'; may be repeated
-    #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
-    pub(super) fail_if: Vec<Limit>,
+    /// The older record and the newer one: run.json, or the folder of a run. With --new all of them are older ones
+    #[arg(required = true, value_name = "RECORD")]
+    records: Vec<PathBuf>,
+    /// The newer records. From three of each side on, intervals and gate know what varies from run to run
+    #[arg(long, value_name = "NEW", num_args = 1..)]
+    new: Vec<PathBuf>,
     /// Compare although models, parameters or builds differ
     #[arg(long)]
-    pub(super) force: bool,
+    force: bool,
     /// Write the findings as JSON (- = stdout)
-    #[arg(long, value_name = "PATH")]
-    pub(super) json: Option<PathBuf>,
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    json: Option<PathBuf>,
     /// Write Markdown, for a comment on a pull request (- = stdout)
-    #[arg(long, value_name = "PATH")]
-    pub(super) md: Option<PathBuf>,
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    md: Option<PathBuf>,
+    /// Write an HTML page (- = stdout)
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
-const LIMITS: &str = "\
-Limits are METRIC<CHANGE or METRIC>CHANGE. Metrics are those of the output: pp512, tg128, load, memory_peak
-(or peak), short/tg, ppl, kld_mean (or kld), top1_agreement. Changes are in per cent of the older value;
-those of kld_mean and top1_agreement, which may be 0, in their own unit:
-  --fail-if 'tg128<-3%'      generation became more than 3 % slower
-  --fail-if 'peak>5%'        the peak of memory rose by more than 5 %
-  --fail-if 'kld>0.01'       the mean KLD rose by more than 0.01 nats
-A limit fails only when the whole interval is past it; without an interval it can't fail.";
-
 pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
-    if [&args.json, &args.md].into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        bail!("only one of --json and --md can be written to stdout");
+    let formats = [(&args.json, Format::Json), (&args.md, Format::Md), (&args.html, Format::Html)];
+    let formats = || formats.into_iter().filter_map(|(path, format)| Some((path.as_deref()?, format)));
+    let stdout = formats().filter(|(path, _)| path.as_os_str() == "-").count();
+    if stdout > 1 {
+        bail!("only one of --json, --md and --html can be written to stdout");
     }
-    let (old, new) = (record::read_run(&args.old)?, record::read_run(&args.new)?);
-    let mut diff = diff(&old, &new);
-    refuse(&diff, &old, &new, args.force)?;
-    if let Err(error) = diff.hold_against(&args.fail_if) {
-        return Ok(usage_error(&error.to_string()));
-    }
-    let mut stdout_taken = false;
-    for (path, format) in [(&args.json, Format::Json), (&args.md, Format::Md)] {
-        let Some(path) = path else { continue };
-        stdout_taken |= path.as_os_str() == "-";
+    let (old, new) = sides(args)?;
+    let read = |paths: &[PathBuf]| paths.iter().map(|path| record::read_run(path)).collect::<Result<Vec<Run>, _>>();
+    let (old, new) = (read(old)?, read(new)?);
+    // Whether they can be compared at all comes before what is asked of them.
+    let bare = diff(&old, &new, &[]).map_err(|error| Misused(error.to_string()))?;
+    refuse(&bare, &old[0], &new[0], args.force)?;
+    let diff = match diff(&old, &new, args.gate.limits()) {
+        Err(DiffError::Metric(unknown)) => return Ok(usage_error(&unknown.to_string())),
+        diff => diff?,
+    };
+    for (path, format) in formats() {
         outputs::write_report(path, format, &diff)?;
     }
-    if !stdout_taken {
-        print_text(&report::render(Format::Text, &diff, &outputs::for_terminal())?)?;
+    args.gate.write(diff.gate.as_ref(), diff.held(), "gguf-bench diff")?;
+    if stdout == 0 {
+        print_stdout(&report::render(Format::Text, &diff, &outputs::for_terminal())?)?;
     }
-    Ok(if diff.fails() {
-        Exit::Regressed
-    } else if diff.is_partial() {
-        Exit::Partial
-    } else {
-        Exit::Fine
-    })
+    Ok(gate::exit(diff.gate.as_ref(), if diff.is_partial() { Exit::Partial } else { Exit::Fine }))
+}
+
+/// The older records and the newer ones.
+fn sides(args: &DiffArgs) -> Result<(&[PathBuf], &[PathBuf])> {
+    args.gate.check_file()?;
+    match (args.records.as_slice(), args.new.as_slice()) {
+        ([old, new], []) => Ok((std::slice::from_ref(old), std::slice::from_ref(new))),
+        (_, []) => Err(Misused(format!(
+            "{} records are given, and not which are the newer ones: write OLD NEW, or OLD OLD OLD --new NEW NEW NEW",
+            args.records.len()
+        ))
+        .into()),
+        (old, new) => Ok((old, new)),
+    }
 }
 
 /// A ratio of different work would be believed.

@@ -13,6 +13,7 @@ mod doctor;
 mod fetch;
 mod fit;
 mod fits;
+mod gate;
 mod guide;
 mod inspect;
 mod interrupt;

@@ -9,6 +9,7 @@ use super::{
     bench::{self, CompareArgs, Job, observer},
     console::Exit,
     fetch,
+    gate::GateArgs,
     machine::Environment,
     options::{
         MeasureArgs,
@@ -52,6 +53,8 @@ pub(super) struct QualityCommand {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
+    gate: GateArgs,
+    #[command(flatten)]
     execution: ExecutionArgs,
     #[command(flatten)]
     quality: QualityArgs,
@@ -76,6 +79,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         reference,
         save_logits,
         output,
+        gate,
         execution,
         quality,
         task,
@@ -155,6 +159,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         environment,
         layout: Layout::Folder,
         output,
+        gate,
     })
 }
 
@@ -210,7 +215,7 @@ fn stand_in(path: &Path, header: ReferenceHeader, plan: &mut QualityPlan, inputs
 
 /// compare --reference: there is no original whose speed candidates could be held against, so outputs alone are compared.
 pub(super) fn against_reference(reference: PathBuf, args: CompareArgs) -> Result<Exit> {
-    let CompareArgs { original, quantized, reference: _, output, measure } = args;
+    let CompareArgs { original, quantized, reference: _, output, gate, measure } = args;
     let MeasureArgs { speed: _, precision, execution, no_quality: _, quality, task, recommendation, engine } = measure;
     run(QualityCommand {
         models: std::iter::once(original).chain(quantized).collect(),
@@ -218,6 +223,7 @@ pub(super) fn against_reference(reference: PathBuf, args: CompareArgs) -> Result
         reference: Some(reference),
         save_logits: None,
         output,
+        gate,
         execution,
         quality,
         task,

@@ -9,6 +9,7 @@ use super::{
     bench::{self, Job, Taken},
     console::{Exit, print_stdout},
     fetch,
+    gate::GateArgs,
     machine::Environment,
     options::{
         engine::EngineArgs,
@@ -103,6 +104,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         environment,
         layout: Layout::Folder,
         output: OutputArgs { out: Some(folder.path().join("run")), replace, results },
+        gate: GateArgs::default(),
     })?;
     let finished = match taken {
         Taken::Finished(finished) => finished,

@@ -11,7 +11,9 @@ use clap::Args;
 use super::{
     bench, cache,
     console::{Exit, print_text},
-    demo, fits, interrupt,
+    demo, fits,
+    gate::{self, GateArgs},
+    interrupt,
     machine::Environment,
     outputs::{Outputs, ResultArgs, Stdout},
     quantize::{self, CheckpointDir},
@@ -27,7 +29,7 @@ use crate::{
         self, Outcome, Purpose, Resumed, Run, Subject,
         journal::{Entry, Journal, JournalFile},
     },
-    report::RunReport,
+    report::{RunReport, gate::Held},
     text::printable,
 };
 
@@ -41,6 +43,8 @@ pub(super) struct ResumeArgs {
     force: bool,
     #[command(flatten)]
     results: ResultArgs,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 const WHAT: &str = "\
@@ -64,8 +68,9 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let outputs = Outputs::of(&state.layout, || folder);
+    args.gate.check(&run.plan)?;
     if run.is_finished() {
-        return again(&run, &outputs, &args.results);
+        return again(&run, &outputs, args);
     }
     let environment = Environment::with_servers(&run.base_settings().rpc)?;
     let mut observer = bench::observer(&args.results);
@@ -92,8 +97,10 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
         observer,
     };
     let finished: Finished = session.measure()?;
-    let stdout = finished.report(&args.results)?;
-    conclude(&finished.run, &finished.analysis, stdout)
+    let gate = args.gate.of_run(&finished.run)?;
+    let stdout = finished.report(&args.results, gate.as_ref())?;
+    args.gate.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+    Ok(gate::exit(gate.as_ref(), conclude(&finished.run, &finished.analysis, stdout)?))
 }
 
 /// The last word is that of the command which began the run.
@@ -105,12 +112,14 @@ fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result<Exit> {
 }
 
 /// A finished run: its record, which may have been missed by a kill, and its reports.
-fn again(run: &Run, outputs: &Outputs, args: &ResultArgs) -> Result<Exit> {
+fn again(run: &Run, outputs: &Outputs, args: &ResumeArgs) -> Result<Exit> {
     record::write_run(outputs.record(), run)?;
-    if outputs.report(&RunReport::new(run, &analyse(run)), args)? == Stdout::Free {
+    let gate = args.gate.of_run(run)?;
+    if outputs.report(&RunReport::new(run, &analyse(run)).gated(gate.as_ref()), &args.results)? == Stdout::Free {
         print_text("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
     }
-    Ok(Exit::Fine)
+    args.gate.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+    Ok(gate::exit(gate.as_ref(), Exit::Fine))
 }
 
 /// Rounds before and after a change could not be held against each other.

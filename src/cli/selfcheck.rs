@@ -7,6 +7,7 @@ use super::{
     bench::{self, Job, Taken},
     console::{Exit, print_text},
     fetch,
+    gate::GateArgs,
     machine::Environment,
     options::{
         engine::EngineArgs,
@@ -80,12 +81,13 @@ pub(super) fn run(args: SelfcheckArgs) -> Result<Exit> {
         environment,
         layout: Layout::Folder,
         output,
+        gate: GateArgs::default(),
     };
     let finished = match bench::take(job)? {
         Taken::Finished(finished) => finished,
         Taken::Planned(exit) => return Ok(exit),
     };
-    let stdout = finished.report(&results)?;
+    let stdout = finished.report(&results, None)?;
     conclude(&finished.run, &finished.analysis, stdout)
 }
 
@@ -103,7 +105,7 @@ pub(super) fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result
     Ok(match found.finding() {
         Finding::Passed => Exit::Fine,
         Finding::Failed => Exit::SelfcheckFailed,
-        Finding::NotResolved => Exit::SelfcheckNotResolved,
+        Finding::NotResolved => Exit::NotResolved,
     })
 }
 
@@ -154,6 +156,6 @@ mod tests {
     fn the_exit_code_is_the_finding() {
         assert_eq!(concluded(1.0, 0.0), Exit::Fine);
         assert_eq!(concluded(1.2, 0.0), Exit::SelfcheckFailed);
-        assert_eq!(concluded(1.0, 0.2), Exit::SelfcheckNotResolved);
+        assert_eq!(concluded(1.0, 0.2), Exit::NotResolved);
     }
 }

@@ -22,7 +22,7 @@ use super::{
     subjects::{Found, Recipe},
 };
 use crate::{
-    analysis::{Analysis, analyse},
+    analysis::{Analysis, analyse, gate::Gate},
     event::Observer,
     probe::Clock,
     record::{
@@ -205,6 +205,8 @@ pub(super) struct Session {
 pub(super) struct Finished {
     pub(super) run: Run,
     pub(super) analysis: Analysis,
+    /// What became of the conditions, once it was reported.
+    pub(super) gate: Option<Gate>,
     outputs: Outputs,
     unsaved: Option<WriteError>,
 }
@@ -238,7 +240,7 @@ impl Session {
         }
         let written = record::write_run(outputs.record(), &run);
         let analysis = analyse(&run);
-        Ok(Finished { run, analysis, outputs, unsaved: kept.and(written).err() })
+        Ok(Finished { run, analysis, gate: None, outputs, unsaved: kept.and(written).err() })
     }
 }
 
@@ -289,7 +291,7 @@ fn keep(journal: &mut JournalFile, record: &Path, run: &Run, entry: &Entry) -> R
 
 impl Finished {
     /// Writes every report and tells the person, also of a run that could not be kept.
-    pub(super) fn report(&self, args: &ResultArgs) -> Result<Stdout> {
+    pub(super) fn report(&self, args: &ResultArgs, gate: Option<&Gate>) -> Result<Stdout> {
         if self.run.ended == Ended::Interrupted {
             let target = target(&self.outputs);
             interrupt::say(&format!(
@@ -298,7 +300,7 @@ impl Finished {
                 target.display()
             ));
         }
-        let reported = self.outputs.report(&RunReport::new(&self.run, &self.analysis), args);
+        let reported = self.outputs.report(&RunReport::new(&self.run, &self.analysis).gated(gate), args);
         if let (None, Some(Outcome::Failed { reason, .. })) = (&self.unsaved, self.run.server_lost()) {
             reported?;
             bail!(

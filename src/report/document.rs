@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    analysis::{Better, Comparison, MetricSummary, Verdict, diff::Passing},
+    analysis::{Better, Comparison, MetricSummary, Verdict, gate::GateVerdict},
     report::{
         number::{Scale, Spread, UNKNOWN, comparison, percent},
         text::inert_line,
@@ -40,7 +40,9 @@ pub(crate) struct Document {
     pub warnings: Vec<Caution>,
     /// What was asked for and not done, with its reason.
     pub not_done: Vec<Omission>,
-    /// The limits that were set, and whether they are kept.
+    /// What the conditions that were set come to, why, and what would resolve it.
+    pub gate: Option<String>,
+    /// Each of them, and whether it is kept.
     pub gates: Vec<Gate>,
     /// The records, where there are several.
     pub sources: Vec<Source>,
@@ -157,7 +159,7 @@ pub(crate) struct Omission {
 /// A limit that was set, in words with what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Gate {
-    pub passing: Passing,
+    pub verdict: GateVerdict,
     pub text: String,
 }
 

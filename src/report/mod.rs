@@ -4,10 +4,12 @@
 //! [`document::Document`] each, and every `format` renders any of them.
 
 pub(crate) mod card;
+mod change;
 pub(crate) mod diff;
 mod document;
 mod draw;
 mod format;
+pub(crate) mod gate;
 pub(crate) mod history;
 pub(crate) mod number;
 mod run;

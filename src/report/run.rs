@@ -9,6 +9,7 @@ use super::{
     document::{Advice, Card, Caution, Cell, Document, Omission, Table},
     draw::canvas::DrawError,
     format::{Field, Report, Rows},
+    gate::{self, GateFindings, Held},
     number::{percent, sig3},
     section::{
         self,
@@ -30,7 +31,7 @@ use super::{
 use crate::{
     analysis::{
         Analysis, Context, MetricSummary, ModelAnalysis, NotDone, TaskAnalysis, TaskStanding, TaskVerdict, Warning,
-        WarningKind,
+        WarningKind, gate::Gate,
     },
     record::{Role, Run, schema},
 };
@@ -39,13 +40,19 @@ use crate::{
 pub(crate) struct RunReport<'a> {
     run: &'a Run,
     analysis: &'a Analysis,
+    gate: Option<&'a Gate>,
     /// Several formats are often rendered of one run, and drawing takes the most time.
     document: OnceCell<Document>,
 }
 
 impl<'a> RunReport<'a> {
     pub(crate) fn new(run: &'a Run, analysis: &'a Analysis) -> Self {
-        Self { run, analysis, document: OnceCell::new() }
+        Self { run, analysis, gate: None, document: OnceCell::new() }
+    }
+
+    /// With what became of conditions.
+    pub(crate) fn gated(self, gate: Option<&'a Gate>) -> Self {
+        Self { gate, ..self }
     }
 
     fn make(&self) -> Result<Document, DrawError> {
@@ -75,7 +82,8 @@ impl<'a> RunReport<'a> {
             sections: section::all(analysis)?,
             warnings: analysis.warnings.iter().map(caution).collect(),
             not_done: analysis.not_done.iter().map(omission).collect(),
-            gates: Vec::new(),
+            gate: self.gate.map(|gate| gate::sentence(gate, Held::Run)),
+            gates: self.gate.map_or_else(Vec::new, |gate| gate::cases(gate, Held::Run)),
             sources: Vec::new(),
             prompts: answers::prompts(analysis),
             ballot: ballot(analysis),
@@ -97,7 +105,11 @@ impl Report for RunReport<'_> {
     }
 
     fn findings(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(&Findings { analysis: self.analysis, guide: guide::metrics(self.analysis) })
+        serde_json::to_string_pretty(&Findings {
+            gate: self.gate.map(|gate| GateFindings::new(gate, Held::Run)),
+            analysis: self.analysis,
+            guide: guide::metrics(self.analysis),
+        })
     }
 
     /// A row a model and metric.
@@ -132,6 +144,8 @@ impl Report for RunReport<'_> {
 /// The analysis, and the same in the words of the benchmarking guide.
 #[derive(Serialize, JsonSchema)]
 struct Findings<'a> {
+    /// The conditions that were set (`--fail-if`) and what became of them; `None` without any.
+    gate: Option<GateFindings<'a>>,
     #[serde(flatten)]
     analysis: &'a Analysis,
     /// The metrics of the benchmarking guide under its names.

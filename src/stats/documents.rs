@@ -26,7 +26,7 @@ pub(crate) fn positive_mean(values: &[f64], confidence: f64) -> Result<Estimate,
         let none = Error::NotFinite { function: "positive_mean", index: 0 };
         return if identical { Ok(Estimate { value: 0.0, low: 0.0, high: 0.0 }) } else { Err(none) };
     }
-    let factor = (student_quantile(alpha / 2.0, n - 1) * error / value).exp();
+    let factor = (student_quantile(alpha / 2.0, (n - 1) as f64) * error / value).exp();
     Ok(Estimate { value, low: value / factor, high: value * factor })
 }
 

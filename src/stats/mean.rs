@@ -97,7 +97,7 @@ pub fn window_t(windows: &[f64], confidence: f64) -> Result<Estimate, Error> {
     check::sample("window_t", windows, FEWEST_WINDOWS)?;
     let n = windows.len();
     let variance = variance(windows);
-    let half_width = student_quantile(alpha / 2.0, n - 1) * (variance / n as f64).sqrt();
+    let half_width = student_quantile(alpha / 2.0, (n - 1) as f64) * (variance / n as f64).sqrt();
     let value = mean_of(windows);
     let (low, high) = (value - half_width, value + half_width);
     Ok(Estimate { value, low, high })

@@ -23,6 +23,7 @@ mod power;
 mod proportion;
 mod rank_sum;
 mod rng;
+mod runs;
 mod signed_rank;
 mod trend;
 
@@ -45,5 +46,6 @@ pub(crate) use power::reach;
 pub(crate) use proportion::{sign_test, wilson};
 pub(crate) use rank_sum::hodges_lehmann_shift;
 pub use rng::SplitMix64;
+pub(crate) use runs::{FEWEST_RUNS, between_runs};
 pub use signed_rank::hodges_lehmann;
 pub(crate) use trend::{Trend, theil_sen};

@@ -39,7 +39,7 @@ pub fn paired_effect(differences: &[f64], confidence: f64) -> Result<Estimate, E
         return hodges_lehmann(differences, confidence);
     }
     let (mean, s) = (mean_of(differences), variance(differences).sqrt());
-    let half_width = student_quantile(alpha / 2.0, n - 1) * s / (n as f64).sqrt();
+    let half_width = student_quantile(alpha / 2.0, (n - 1) as f64) * s / (n as f64).sqrt();
     let (least, greatest) =
         differences.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &d| (least.min(d), most.max(d)));
     Ok(Estimate {

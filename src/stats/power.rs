@@ -23,7 +23,7 @@ const POWER: f64 = 0.80;
 pub(crate) fn reach(interval: &Estimate, confidence: f64, freedom: usize) -> Result<f64, Error> {
     let alpha = check::alpha(confidence)?;
     check::at_least("reach", 1, freedom)?;
-    let t = student_quantile(alpha / 2.0, freedom);
+    let t = student_quantile(alpha / 2.0, freedom as f64);
     let varies = (1.0 / (t * t) + 1.0 / (2.0 * freedom as f64)).sqrt();
     Ok(interval.half_width() * (1.0 + normal_quantile(1.0 - POWER) * varies))
 }

@@ -33,6 +33,7 @@ fn diff(old: &Ran, new: &Ran, options: &str) -> Ran {
 fn a_record_against_itself_is_fine_and_says_so_in_every_form() {
     let old = run(5000, "--rounds 6");
     let ran = diff(&old, &old, "--fail-if tg4<-3% --fail-if peak>5% --json out.json --md out.md").ok();
+    assert!(ran.stdout.starts_with("PASS: all 4 conditions are kept by their whole intervals."), "{}", ran.stdout);
     assert!(ran.stdout.contains("no relevant difference"), "{}", ran.stdout);
     assert!(ran.stdout.contains("✓ tg4<-3% passed: b changed by 0.0"), "{}", ran.stdout);
     let json = ran.json("out.json");
@@ -60,10 +61,118 @@ fn a_slower_build_passes_the_limit_and_exits_with_3() {
 }
 
 #[test]
-fn two_rounds_can_fail_nothing_and_say_so() {
+fn two_rounds_decide_nothing_and_say_what_would() {
     let (old, new) = (run(5000, "--quick"), run(9000, "--quick"));
-    let ran = diff(&old, &new, "--fail-if tg4<-3%").ok();
-    assert!(ran.stdout.contains("? tg4<-3% can't fail: b changed by −44.4"), "{}", ran.stdout);
+    let ran = diff(&old, &new, "--fail-if tg4<-3%");
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(
+        ran.stdout.starts_with("INCONCLUSIVE: 2 of 2 conditions could not be decided: tg4<-3%: a changed"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("? tg4<-3% is not decided: b changed by −44.4"), "{}", ran.stdout);
+    assert!(ran.stdout.replace('\n', " ").contains("More rounds (--rounds) would give an interval."), "{}", ran.stdout);
+}
+
+#[test]
+fn every_form_of_a_gate_begins_with_its_verdict() {
+    let (old, new) = (run(5000, "--rounds 6"), run(5500, "--rounds 6"));
+    let ran = diff(
+        &old,
+        &new,
+        "--fail-if tg4<-3% --fail-if peak>5% --json out.json --md out.md --html out.html --junit out.xml",
+    );
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let first = "FAIL: 1 of 4 conditions failed: tg4<-3%: b changed by −9.1";
+    assert!(ran.stdout.starts_with(first), "{}", ran.stdout);
+    assert!(ran.read("out.md").starts_with("**FAIL: 1 of 4 conditions failed: tg4&lt;-3%: b changed by −9.1"));
+    assert!(ran.read("out.html").contains("<p class=\"lead\">FAIL: 1 of 4 conditions failed: tg4&lt;-3%"));
+    let gate = ran.json("out.json")["gate"].clone();
+    assert_eq!((gate["verdict"].as_str(), gate["cases"].as_array().unwrap().len()), (Some("fail"), 4));
+    assert!(gate["sentence"].as_str().unwrap().starts_with(first));
+    let text = ran.read("out.json");
+    assert!(text.find("\"gate\"") < text.find("\"old\""), "it comes first");
+    let xml = ran.read("out.xml");
+    assert!(
+        xml.contains("<testsuite name=\"gguf-bench diff\" tests=\"4\" failures=\"1\" errors=\"0\" skipped=\"0\">"),
+        "{xml}"
+    );
+    assert!(xml.contains("<testcase classname=\"b\" name=\"tg4&lt;-3%\">\n      <failure type=\"limit\""), "{xml}");
+    assert_eq!(diff(&old, &new, "--junit out.xml").code, 2, "there is nothing to write");
+    assert_eq!(diff(&old, &new, "--fail-if tg4<-3% --junit -").code, 2);
+}
+
+#[test]
+fn three_records_of_each_side_are_held_against_what_varies_between_them() {
+    let speeds = |ns: [u64; 3]| ns.map(|ns| run(ns, "--rounds 6"));
+    let (old, same, slower) = (speeds([5000, 5200, 5100]), speeds([5150, 5020, 5180]), speeds([7000, 7200, 7100]));
+    let many = |new: &[Ran], options: &str| {
+        let folder = |ran: &Ran| ran.folder.path().join("out");
+        let mut bench = Bench::new(&format!("diff {options}"));
+        for ran in &old {
+            bench = bench.arg(folder(ran));
+        }
+        bench = bench.arg("--new");
+        for ran in new {
+            bench = bench.arg(folder(ran));
+        }
+        bench.run()
+    };
+    let open = many(&same, "--fail-if tg4<-3% --json out.json");
+    assert_eq!(open.code, 6, "{}{}", open.stdout, open.stderr);
+    assert!(open.stdout.contains("OLD 3  2") && open.stdout.contains("NEW 1  2"), "{}", open.stdout);
+    assert!(
+        open.stdout.replace('\n', " ").contains("times as many records of each side would decide it"),
+        "{}",
+        open.stdout
+    );
+    let json = open.json("out.json");
+    assert_eq!((json["scatter"].as_str(), json["old"].as_array().unwrap().len()), (Some("between_runs"), 3));
+    assert_eq!(many(&slower, "--fail-if tg4<-3%").code, 3);
+    many(&same, "--fail-if tg4<-20%").ok();
+    // One of each is sure of what two runs differ by.
+    assert_eq!(diff(&old[0], &same[0], "--fail-if tg4<-2.5%").code, 3);
+    assert_eq!(many(&same[..2], "").code, 2);
+}
+
+#[test]
+fn compare_is_a_gate_of_its_own() {
+    let script = |ns: u32| {
+        let model = |ns| {
+            format!(r#"{{"load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":{ns},"answer":"one"}}"#)
+        };
+        format!(r#"{{"models":{{"a.gguf":{},"b.gguf":{}}}}}"#, model(5000), model(ns))
+    };
+    let [q8, _, q2] = quants();
+    let compare = |ns: u32, options: &str| {
+        Bench::new(&format!(
+            "compare a.gguf b.gguf --prompts none --no-quality --quiet --out out --script script.json --pp 8 --tg 4 {options}"
+        ))
+        .file("a.gguf", &fs::read(q8).unwrap())
+        .file("b.gguf", &fs::read(q2).unwrap())
+        .file("script.json", script(ns).as_bytes())
+        .run()
+    };
+    let pass = compare(5000, "--rounds 6 --fail-if tg4<-3% --junit out.xml").ok();
+    assert!(pass.stdout.starts_with("PASS: the condition is kept by the whole interval."), "{}", pass.stdout);
+    assert!(pass.read("out.xml").contains("tests=\"1\" failures=\"0\""), "{}", pass.read("out.xml"));
+    let fail = compare(6000, "--rounds 6 --fail-if tg4<-3% --json out.json");
+    assert_eq!(fail.code, 3, "{}", fail.stderr);
+    assert!(fail.stdout.starts_with("FAIL: the condition failed: tg4<-3%: b is −16.7"), "{}", fail.stdout);
+    assert_eq!(fail.json("out.json")["gate"]["verdict"], "fail");
+    let quick = compare(6000, "--quick --fail-if tg4<-3%");
+    assert_eq!(quick.code, 6, "{}", quick.stderr);
+    assert!(quick.stdout.starts_with("INCONCLUSIVE: the condition could not be decided"), "{}", quick.stdout);
+    // What is not in the plan is refused before anything is measured.
+    for limit in ["tg5<-3%", "kld>0.01", "tg4<-3"] {
+        let refused = compare(5000, &format!("--rounds 6 --fail-if {limit}"));
+        assert_eq!(
+            (refused.code, refused.folder.path().join("out").exists()),
+            (2, false),
+            "{limit}: {}",
+            refused.stderr
+        );
+    }
 }
 
 #[test]

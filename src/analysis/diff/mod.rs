@@ -1,10 +1,11 @@
-//! Two records held against each other, and limits to what may change.
+//! Records held against each other: another day, build or machine.
 
 mod compare;
-mod gate;
 
-pub(crate) use compare::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, Passing, Side, diff, held_to, side};
-pub(crate) use gate::Limit;
+pub(crate) use super::change::{Change, ChangeKind};
+pub(crate) use compare::{Diff, DiffError, MetricDiff, ModelDiff, Scatter, Side, Within, diff, held_to, side};
 
+#[cfg(test)]
+mod error_rates;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -56,7 +56,7 @@ fn days_of_one_machine_are_compared_with_the_first() {
     assert_eq!(reading(&found, "Q8_0", "tg128", 0).against_first, BaselineCheck::First);
     // Two comparisons of four models by as many metrics are one family.
     assert_eq!(found.verdicts % 2, 0);
-    assert_eq!(found.verdicts, 2 * crate::analysis::diff::diff(&run(), &run()).verdicts);
+    assert_eq!(found.verdicts, 2 * crate::analysis::diff::held_to(&run(), &run(), None).verdicts);
     assert!(found.records[0].differences.is_empty() && found.records[2].differences.is_empty());
     assert_eq!(found.records[1].differences[0].what, "begun (UTC)");
 }

@@ -15,6 +15,7 @@ use super::{
     bench::{self, Taken},
     card,
     console::{Exit, print_stdout, print_text},
+    gate::GateArgs,
     outputs::{self, Layout, OutputArgs, Stdout},
     session::Finished,
 };
@@ -97,7 +98,7 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
     let stdout = results.stdout();
     let output = OutputArgs { out: None, replace, results };
-    let finished = match bench::compare_models(&original, &quantized, measure, layout, output)? {
+    let finished = match bench::compare_models(&original, &quantized, measure, layout, output, GateArgs::default())? {
         Taken::Finished(finished) => finished,
         Taken::Planned(exit) => return Ok(exit),
     };

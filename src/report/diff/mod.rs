@@ -5,11 +5,15 @@ mod tests;
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 use super::{
-    document::{self, Cell, Column, Document, Section, Source, Table, words},
+    change::amount,
+    document::{Cell, Column, Document, Section, Source, Table, words},
     draw::canvas::DrawError,
     format::{Field, Report, Rows},
-    number::{UNKNOWN, fixed, percent, quantity, sig3},
+    gate::{self, GateFindings, Held},
+    number::{percent, quantity},
     section::names,
     text::{inert_line, shorten},
 };
@@ -17,27 +21,60 @@ use crate::{
     analysis::{
         Verdict,
         comparable::{Difference, MatchedBy, Weight},
-        diff::{Change, ChangeKind, Diff, Gate, MetricDiff, ModelDiff, Passing, Side},
+        diff::{Change, ChangeKind, Diff, MetricDiff, ModelDiff, Scatter, Side, Within},
     },
     metric::Family,
     record::{Outcome, Run},
 };
 
-/// Why two records are not compared: every difference that makes it meaningless, one a line.
+const OLD: &str = "OLD";
+const NEW: &str = "NEW";
+
+/// Why records are not compared: every difference that makes it meaningless, one a line.
 pub(crate) fn objections(diff: &Diff) -> Vec<String> {
-    diff.objections().map(difference).collect()
+    let within = diff.within.iter().map(|found| {
+        let side = if found.old { OLD } else { NEW };
+        format!("{side} {} {}", found.record, within(found))
+    });
+    diff.objections().map(difference).chain(within).collect()
+}
+
+impl Diff {
+    pub(crate) fn held(&self) -> Held {
+        match self.scatter {
+            Scatter::WithinRuns => Held::TwoRecords,
+            Scatter::BetweenRuns => Held::ManyRecords,
+        }
+    }
+
+    /// What makes a record of a side another than the first of it.
+    fn within(&self, old: bool, record: usize) -> Vec<String> {
+        self.within.iter().filter(|found| found.old == old && found.record == record).map(within).collect()
+    }
+}
+
+/// The diff with its gate in words, which come first.
+#[derive(Serialize)]
+struct Findings<'a> {
+    gate: Option<GateFindings<'a>>,
+    #[serde(flatten)]
+    diff: &'a Diff,
 }
 
 impl Report for Diff {
     fn document(&self) -> Result<Cow<'_, Document>, DrawError> {
         let of = |weight| self.differences.iter().filter(move |d| d.weight == weight).map(difference).collect();
-        let source = |name: &str, of: &Side, objections, notes| Source {
-            name: name.into(),
-            text: side(of),
-            objections,
-            forced: true,
-            notes,
+        let named = |name: &'static str, sides: &[Side], first: (Vec<String>, Vec<String>)| {
+            let mut first = Some(first);
+            let one = |(at, of): (usize, &Side)| {
+                let (objections, notes) = first.take().unwrap_or_else(|| (self.within(name == OLD, at), Vec::new()));
+                let name = if sides.len() == 1 { name.into() } else { format!("{name} {at}") };
+                Source { name, text: side(of), objections, forced: true, notes }
+            };
+            (1..).zip(sides).map(one).collect::<Vec<_>>()
         };
+        let mut sources = named(OLD, &self.old, (Vec::new(), Vec::new()));
+        sources.extend(named(NEW, &self.new, (of(Weight::Meaningless), of(Weight::Noteworthy))));
         let changes = Section {
             id: "changes",
             title: "Changes",
@@ -47,21 +84,20 @@ impl Report for Diff {
         };
         Ok(Cow::Owned(Document {
             title: "gguf-bench: new against old".into(),
-            subject: Some("2 records".into()),
+            subject: Some(format!("{} records", self.old.len() + self.new.len())),
             basis: basis(self),
             sections: vec![changes],
-            gates: self.gates.iter().map(|g| document::Gate { passing: g.passing, text: gate(g, self) }).collect(),
-            sources: vec![
-                source("OLD", &self.old, Vec::new(), Vec::new()),
-                source("NEW", &self.new, of(Weight::Meaningless), of(Weight::Noteworthy)),
-            ],
+            gate: self.gate.as_ref().map(|gate| gate::sentence(gate, self.held())),
+            gates: self.gate.as_ref().map_or_else(Vec::new, |gate| gate::cases(gate, self.held())),
+            sources,
             generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
             ..Document::default()
         }))
     }
 
     fn findings(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self)
+        let gate = self.gate.as_ref().map(|gate| GateFindings::new(gate, self.held()));
+        serde_json::to_string_pretty(&Findings { gate, diff: self })
     }
 
     /// A row a model and metric that both records have. `kind` says what a change is: ratio or difference.
@@ -194,60 +230,31 @@ fn is_unchanged(change: &Change) -> bool {
     [Some(change.value), change.low, change.high].iter().all(|v| v.is_some_and(|v| v.total_cmp(&same).is_eq()))
 }
 
-/// `0.969 [0.951, 0.984]`, or `+0.0012 [+0.0008, +0.0016]`.
-pub(super) fn amount(change: &Change) -> String {
-    let number = |v: f64| match change.kind {
-        ChangeKind::Ratio => fixed(v, if v >= 9.995 { 1 } else { 3 }),
-        ChangeKind::Difference if v > 0.0 => format!("+{}", sig3(v)),
-        ChangeKind::Difference => sig3(v),
-    };
-    if !change.value.is_finite() {
-        return UNKNOWN.into();
-    }
-    match change.low.zip(change.high) {
-        Some((low, high)) => format!("{} [{}, {}]", number(change.value), number(low), number(high)),
-        None => number(change.value),
-    }
-}
-
 fn basis(diff: &Diff) -> String {
+    let (old, new) = diff.records();
+    let of = match diff.scatter {
+        Scatter::WithinRuns => "They speak of these two runs, and know nothing of what varies from run to run: three records of each side would".into(),
+        Scatter::BetweenRuns => {
+            format!("A record is one value, {old} against {new}: what varies from run to run is in the intervals of speeds, times and memory")
+        }
+    };
     format!(
         "Changes are new/old, those with a sign new − old. Brackets are {} confidence intervals for independent runs; the {} verdicts hold at ±{} and are adjusted for their \
-         number. They speak of these two runs: whatever else changed between them is in the ratio",
+         number. {of}. Whatever else changed between OLD and NEW is in the ratio",
         percent(diff.confidence),
         diff.verdicts,
         percent(diff.equivalence)
     )
 }
 
+/// What a record has otherwise than the first of its side.
+fn within(found: &Within) -> String {
+    let short = |text: &str| shorten(&inert_line(text), 120);
+    let Difference { what, old, new, .. } = &found.difference;
+    format!("{}: {}, and {} in the first of its side", short(what), short(new), short(old))
+}
+
 fn difference(d: &Difference) -> String {
     let short = |text: &str| shorten(&inert_line(text), 120);
     format!("{}: {} in OLD, {} in NEW", short(&d.what), short(&d.old), short(&d.new))
-}
-
-fn gate(gate: &Gate, diff: &Diff) -> String {
-    let row = diff.models.iter().find(|m| m.name == gate.model);
-    let row = row.and_then(|m| m.metrics.iter().find(|m| m.metric == gate.metric));
-    let went = row.map_or_else(|| UNKNOWN.into(), |m| went(&m.change));
-    let limit = inert_line(&gate.limit);
-    let model = name(&gate.model);
-    match gate.passing {
-        Passing::Failed => format!("{limit} failed: {model} changed by {went}"),
-        Passing::Passed => format!("{limit} passed: {model} changed by {went}"),
-        Passing::NoInterval => {
-            format!("{limit} can't fail: {model} changed by {went}, from too little for an interval")
-        }
-    }
-}
-
-/// `−3.1 % [−4.0, −2.2]`.
-fn went(change: &Change) -> String {
-    let percent = |ratio: f64| format!("{}{}", if ratio > 1.0 { "+" } else { "" }, fixed((ratio - 1.0) * 100.0, 1));
-    match (change.kind, change.low.zip(change.high)) {
-        (ChangeKind::Difference, _) => amount(change),
-        (ChangeKind::Ratio, Some((low, high))) => {
-            format!("{}\u{a0}% [{}, {}]", percent(change.value), percent(low), percent(high))
-        }
-        (ChangeKind::Ratio, None) => format!("{}\u{a0}%", percent(change.value)),
-    }
 }

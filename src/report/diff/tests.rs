@@ -4,7 +4,8 @@ use crate::{
     analysis::{
         Better, Unit, Verdict,
         comparable::{Difference, MatchedBy, Scope, Weight},
-        diff::{Change, ChangeKind, Diff, MetricDiff, ModelDiff, Side},
+        diff::{Change, ChangeKind, Diff, MetricDiff, ModelDiff, Scatter, Side},
+        gate::{self, Held, Limit, Row},
     },
     metric::{Word, id},
     record::{Outcome, Stage},
@@ -79,8 +80,11 @@ fn diff() -> Diff {
         new: new.into(),
     };
     let mut diff = Diff {
-        old: side("2026-01-02T03:04:05Z", "0.1.160"),
-        new: side("2026-02-03T04:05:06Z", "0.1.170"),
+        gate: None,
+        old: vec![side("2026-01-02T03:04:05Z", "0.1.160")],
+        new: vec![side("2026-02-03T04:05:06Z", "0.1.170")],
+        scatter: Scatter::WithinRuns,
+        within: Vec::new(),
         confidence: 0.95,
         equivalence: 0.01,
         verdicts: 4,
@@ -89,10 +93,14 @@ fn diff() -> Diff {
             differs(Weight::Meaningless, "file of Q8_0 (SHA-256)", "0123456789ab", "ba9876543210"),
         ],
         models: vec![model("F16", MatchedBy::Content, f16), model("Q8_0", MatchedBy::Name, q8), lost],
-        gates: Vec::new(),
     };
-    let limits = ["tg128<-3%", "load>10%", "kld>0.01"].map(|l| l.parse().expect("a limit"));
-    diff.hold_against(&limits).expect("metrics that are there");
+    let limits: [Limit; 3] = ["tg128<-3%", "load>10%", "kld>0.01"].map(|l| l.parse().expect("a limit"));
+    let row = |subject, row: &MetricDiff| Row { subject, metric: row.metric.clone(), change: row.change };
+    let rows: Vec<Row> =
+        diff.models.iter().enumerate().flat_map(|(i, model)| model.metrics.iter().map(move |m| row(i, m))).collect();
+    let held = |model: &ModelDiff| Held { name: model.name.clone(), lost: model.lost.clone(), failure: None };
+    let held: Vec<Held> = diff.models.iter().map(held).collect();
+    diff.gate = Some(gate::hold(&limits, &held, 0.95, |_| rows.clone()).expect("metrics that are there"));
     diff
 }
 

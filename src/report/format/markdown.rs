@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    analysis::diff::Passing,
+    analysis::gate::GateVerdict,
     report::{
         document::{Advice, Caution, Cell, Document, Facts, Gate, Kind, Omission, Source, Table},
         text::inert_line,
@@ -28,6 +28,7 @@ pub(super) fn render(document: &Document) -> String {
         sections,
         warnings,
         not_done,
+        gate: conclusion,
         gates,
         sources,
         prompts: _,
@@ -37,7 +38,8 @@ pub(super) fn render(document: &Document) -> String {
         command,
         generator,
     } = document;
-    let mut blocks = vec![format!("### {}", escape(title)), list(gates.iter().map(gate))];
+    let concluded = conclusion.as_ref().map_or(String::new(), |sentence| format!("**{}**", escape(sentence)));
+    let mut blocks = vec![concluded, format!("### {}", escape(title)), list(gates.iter().map(gate))];
     if let Some(Advice { sentence, rule, .. }) = advice {
         blocks.extend([format!("**{}**", escape(sentence)), escape(rule)]);
     }
@@ -84,10 +86,10 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 fn gate(gate: &Gate) -> String {
-    let sign = match gate.passing {
-        Passing::Failed => "❌",
-        Passing::Passed => "✅",
-        Passing::NoInterval => "❔",
+    let sign = match gate.verdict {
+        GateVerdict::Fail => "❌",
+        GateVerdict::Pass => "✅",
+        GateVerdict::Inconclusive => "❔",
     };
     format!("{sign} {}", escape(&gate.text))
 }

@@ -5,7 +5,7 @@ use console::Style;
 use textwrap::WordSplitter;
 
 use crate::{
-    analysis::diff::Passing,
+    analysis::gate::GateVerdict,
     report::{
         document::{Advice, Caution, Cell, Column, Document, Gate, Kind, Omission, Source, Table, Tone},
         number::Spread,
@@ -62,6 +62,7 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
         sections,
         warnings,
         not_done,
+        gate: conclusion,
         gates,
         sources,
         prompts: _,
@@ -74,7 +75,9 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
     let (width, colour) = (options.width, options.colour);
     let line = |text: &str, first: &str| wrap(text, width, first);
     let basis = line(&format!("{basis}."), "");
-    let mut blocks = vec![sources.iter().map(|source| line(&source.text, &format!("{}  ", source.name))).collect()];
+    let concluded = conclusion.iter().map(|sentence| line(sentence, "")).collect();
+    let mut blocks: Vec<String> = vec![concluded];
+    blocks.push(sources.iter().map(|source| line(&source.text, &format!("{}  ", source.name))).collect());
     let sentences = sentences.iter().map(|sentence| line(sentence, "")).collect();
     if let Some(summary) = summary {
         blocks.extend([table(summary, width, colour, "✗ ") + &basis, sentences]);
@@ -113,10 +116,10 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
         }
     }
     let gate = |gate: &Gate| {
-        let sign = match gate.passing {
-            Passing::Failed => "✗ ",
-            Passing::Passed => "✓ ",
-            Passing::NoInterval => "? ",
+        let sign = match gate.verdict {
+            GateVerdict::Fail => "✗ ",
+            GateVerdict::Pass => "✓ ",
+            GateVerdict::Inconclusive => "? ",
         };
         line(&gate.text, sign)
     };

@@ -9,7 +9,7 @@ use crate::{
     },
     metric,
     report::{
-        diff::amount,
+        change::amount,
         document::{Cell, Column, Section, Table},
         number::{Scale, Spread},
         text::{inert_line, shorten},
