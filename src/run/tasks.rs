@@ -21,8 +21,9 @@ use crate::{
     units::whole_ns,
 };
 
-/// Passages in a call: between calls the clock and the person are looked at.
+/// Passages in a call, and tokens of all of them unless one alone has more: between calls the clock and the person are looked at.
 const PASSAGES_A_CALL: usize = 8;
+const TOKENS_A_CALL: f64 = 2048.0;
 
 /// The tasks of a run, with their texts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -182,7 +183,7 @@ impl<'a> Attempt<'a, '_> {
         let model = &self.run.subjects[self.subject].name;
         let mut done = 0;
         let of = passages.len();
-        for group in passages.chunks(PASSAGES_A_CALL) {
+        for group in in_calls(passages) {
             self.observer.on(Event::Items { model, done, of });
             if self.bench.interrupted() {
                 return Ok(TaskStop::Interrupted);
@@ -228,6 +229,22 @@ impl<'a> Attempt<'a, '_> {
         }
         all
     }
+}
+
+/// In their order, as many in each call as it may hold.
+fn in_calls<'p, 'a>(mut left: &'p [(usize, &'a Passage)]) -> Vec<&'p [(usize, &'a Passage)]> {
+    let mut calls = Vec::new();
+    while !left.is_empty() {
+        let mut sum = 0.0;
+        let fits = left.iter().take(PASSAGES_A_CALL).take_while(|(_, passage)| {
+            sum += tokens(passage).0;
+            sum <= TOKENS_A_CALL
+        });
+        let (call, rest) = left.split_at(fits.count().max(1));
+        calls.push(call);
+        left = rest;
+    }
+    calls
 }
 
 fn alternatives(kind: TaskKind, passage: &Passage) -> Alternatives {
@@ -341,6 +358,19 @@ mod tests {
     fn a_task_says_before_what_it_asks() {
         // Three passages: 5, 10 and 15 bytes and a blank, each with endings of 4 and 14 bytes.
         assert_eq!(inputs([3, 0]).in_words()[0], "first: 3 items, about 21 tokens of every model");
+    }
+
+    #[test]
+    fn a_call_is_no_longer_than_a_person_waits() {
+        let passage = |bytes: usize| Passage { text: "x".repeat(bytes), questions: Vec::new() };
+        let (short, long) = (passage(42), passage(42_000));
+        let of = |all: &[&Passage]| {
+            let all: Vec<(usize, &Passage)> = all.iter().map(|&passage| (0, passage)).collect();
+            in_calls(&all).iter().map(|call| call.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[&short; 20]), [8, 8, 4]);
+        assert_eq!(of(&[&long, &short, &short, &long]), [1, 2, 1], "one of 10000 tokens has a call of its own");
+        assert!(of(&[]).is_empty());
     }
 
     #[test]

@@ -176,7 +176,7 @@ fn embedding_models_are_measured_as_far_as_they_go() {
     let record = ran.json("out/run.json");
     is_measured_and_said(&ran.json("out.json"), &record, "an embedding model, which gives a vector");
     assert_eq!(record["subjects"][0]["settings"]["embeddings"], true);
-    assert!(record["subjects"][0]["model"]["facts"]["no_next_token"] == "embedding");
+    assert!(record["subjects"][0]["facts"]["no_next_token"] == "embedding");
     let again = Bench::at(ran.folder, "report out/run.json --format md").run().ok();
     assert!(again.stdout.contains("pp600"), "{}", again.stdout);
 }
@@ -201,7 +201,7 @@ fn what_sees_later_tokens_reads_a_prompt_in_one_batch() {
         .ok();
     let record = ran.json("out/run.json");
     is_measured_and_said(&ran.json("out.json"), &record, "a model with non-causal attention");
-    assert_eq!(record["subjects"][0]["settings"]["embeddings"], false);
+    assert_ne!(record["subjects"][0]["settings"]["embeddings"], true);
 }
 
 #[test]
