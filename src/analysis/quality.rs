@@ -276,7 +276,7 @@ pub(super) fn analyse(run: &Run, model: usize) -> Option<QualityAnalysis> {
         stopped: result.stopped,
         n_ctx: plan.n_ctx,
         unit: plan.unit(),
-        positions: run.time_plan.as_ref().and_then(|plan| plan.positions),
+        positions: run.scored_positions(),
         fewest_documents: FEWEST_DOCUMENTS,
         documents: all.len(),
         windows: all.iter().map(|windows| windows.len()).sum(),

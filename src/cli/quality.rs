@@ -100,6 +100,9 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     if save_logits.is_some() && inputs.texts.len() != 1 {
         bail!("--save-logits writes the windows of one text: name it with --text");
     }
+    if plan.positions.is_some() && (logits.is_some() || reference.is_some() || save_logits.is_some()) {
+        bail!("--positions scores a part of each window, and a file holds whole ones");
+    }
     if let Some(file) = &logits {
         check_logits(file)?;
     }

@@ -69,6 +69,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
         max_kld: None,
         quality_memory: QualityMemory::Cached,
         cache_top_k: top_k,
+        positions: None,
         no_statistics: false,
         overlap: false,
     };

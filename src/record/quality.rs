@@ -30,6 +30,9 @@ pub struct QualityPlan {
     /// The original's most likely tokens that are kept at each position when it is evaluated alone.
     #[serde(default = "default_top_k")]
     pub cache_top_k: usize,
+    /// Positions of each window that are scored, the first of its second half; `None` of all of it, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<u32>,
 }
 
 /// What is independent, and so what an interval is over.

@@ -60,6 +60,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// Positions of each window of text that are scored, as asked for or as the time allows; `None` of the whole second half.
+    pub(crate) fn scored_positions(&self) -> Option<u32> {
+        let asked = self.plan.quality.as_ref().and_then(|plan| plan.positions);
+        let planned = self.time_plan.as_ref().and_then(|plan| plan.positions);
+        asked.into_iter().chain(planned).min()
+    }
+
     /// Index of the original; `None` in a record without one.
     #[must_use]
     pub fn original(&self) -> Option<usize> {

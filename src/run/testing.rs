@@ -170,6 +170,7 @@ pub(super) fn quality(max_windows: usize) -> QualityPlan {
         max_kld_nats: None,
         memory: QualityMemory::Auto,
         cache_top_k: 256,
+        positions: None,
     }
 }
 

@@ -217,6 +217,7 @@ pub(crate) mod outputs {
             max_kld_nats: None,
             memory: QualityMemory::Auto,
             cache_top_k: 256,
+            positions: None,
         });
         let window = |window| WindowMeans {
             window,

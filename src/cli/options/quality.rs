@@ -45,6 +45,9 @@ pub(crate) struct QualityArgs {
     /// Tokens kept at each position of an original that is evaluated alone
     #[arg(long, default_value_t = DEFAULT_TOP_K, value_name = "N")]
     pub(crate) cache_top_k: usize,
+    /// Score so many positions of each window, the first of its second half, as where time is short (internal)
+    #[arg(long, hide = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) positions: Option<u32>,
     /// Evaluate the windows and compare nothing (internal)
     #[arg(long, hide = true)]
     pub(crate) no_statistics: bool,
@@ -79,6 +82,7 @@ impl QualityArgs {
             max_kld,
             quality_memory,
             cache_top_k,
+            positions,
             no_statistics,
             overlap,
         } = self;
@@ -101,6 +105,7 @@ impl QualityArgs {
             max_kld_nats: max_kld,
             memory: quality_memory,
             cache_top_k,
+            positions,
         };
         let inputs = Inputs {
             texts: texts.iter().map(|text| text.scored().to_owned()).collect(),
@@ -168,6 +173,7 @@ mod tests {
             max_kld_nats: None,
             memory: QualityMemory::Auto,
             cache_top_k: DEFAULT_TOP_K,
+            positions: None,
         };
         let inputs = Inputs { texts: texts.into_iter().map(|text| text.body).collect(), ..Inputs::default() };
         OutputComparison { plan, inputs }

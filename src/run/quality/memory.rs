@@ -155,6 +155,7 @@ mod tests {
             max_kld_nats: None,
             memory,
             cache_top_k: 256,
+            positions: None,
         }
     }
 

@@ -372,7 +372,7 @@ impl Attempt<'_, '_> {
                 .map(|&candidate| self.run.subjects[candidate].settings.clone())
                 .collect(),
             n_ctx: self.plan.n_ctx,
-            positions: self.run.time_plan.as_ref().and_then(|plan| plan.positions),
+            positions: self.run.scored_positions(),
             texts: if self.inputs.logits.is_some() { Vec::new() } else { self.inputs.texts.clone() },
             domains: self.plan.texts.iter().map(|text| text.domain.clone()).collect(),
             stop: StopRule {

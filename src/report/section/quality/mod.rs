@@ -152,7 +152,9 @@ fn unit_note(analysis: &Analysis) -> Option<String> {
 /// That windows were cut short.
 fn cut_note(analysis: &Analysis) -> Option<String> {
     let positions = compared(analysis).find_map(|(_, q)| q.positions)?;
-    Some(format!("Of each window {positions} tokens are scored, the first of its second half, for want of time."))
+    let asked = analysis.context.plan.quality.as_ref().and_then(|plan| plan.positions);
+    let why = if asked == Some(positions) { "as was asked for" } else { "for want of time" };
+    Some(format!("Of each window {positions} tokens are scored, the first of its second half, {why}."))
 }
 
 /// One row a candidate and domain.
