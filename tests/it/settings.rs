@@ -67,6 +67,8 @@ fn devices_are_listed_and_what_has_no_effect_is_said() {
     assert!(listed.stdout.starts_with("Available devices:\n  "), "{}", listed.stdout);
     let refused = Bench::new("compare {pocket} {pocket} --poll 0").run();
     assert!(refused.code != 0 && refused.stderr.contains("OMP_WAIT_POLICY"), "{}", refused.stderr);
+    let strict = Bench::new("compare {pocket} {pocket} --cpu-strict 1").run();
+    assert!(strict.code == 2 && strict.stderr.contains("OMP_PROC_BIND"), "{}", strict.stderr);
     let alone = Bench::new("compare {pocket}").run();
     assert!(alone.code != 0 && alone.stderr.contains("several values of a setting"), "{}", alone.stderr);
 }

@@ -23,6 +23,9 @@ pub(crate) const BATCH_SIZE: &str = "batch_size";
 /// Flags of several letters behind one dash that are no settings.
 const OTHER_WORDS: [&str; 2] = ["pg", "npl"];
 
+/// Flags of work that take lists, as they are typed after their dashes.
+const WORK: [&str; 9] = ["p", "pp", "n-prompt", "n", "tg", "n-gen", "d", "depth", "n-depth"];
+
 /// More subjects than this are a typing error, or days of work.
 const MOST_COMBINATIONS: usize = 256;
 
@@ -564,7 +567,25 @@ pub(crate) fn llama_spelling(args: impl Iterator<Item = OsString>) -> Vec<OsStri
     let is_word =
         |flag: &str| table.iter().any(|(setting, _)| setting.word == Some(flag)) || OTHER_WORDS.contains(&flag);
     let is_long = |flag: &str| table.iter().any(|(setting, _)| setting.long == flag);
+    let takes_list = |flag: &str| {
+        let name = flag.trim_start_matches('-').replace('_', "-");
+        let is_setting = |setting: &Setting| {
+            setting.word == Some(&*name)
+                || setting.long == name
+                || setting.letter.is_some_and(|letter| *name == *letter.to_string())
+        };
+        flag.starts_with('-') && (WORK.contains(&&*name) || table.iter().any(|(setting, _)| is_setting(setting)))
+    };
+    let mut after_list = false;
     args.map(|arg| {
+        // llama-bench takes a comma after the last value as well.
+        let text = arg.to_string_lossy();
+        let is_value = std::mem::replace(&mut after_list, takes_list(&text)) && !text.starts_with("--");
+        let has_value = text.split_once('=').is_some_and(|(flag, _)| takes_list(flag));
+        let arg = match text.strip_suffix(',') {
+            Some(values) if (is_value || has_value) && !values.is_empty() => OsString::from(values),
+            _ => arg,
+        };
         let text = arg.to_string_lossy();
         let flag = text.split('=').next().unwrap_or_default();
         if flag.strip_prefix('-').is_some_and(is_word) {
@@ -709,6 +730,8 @@ mod tests {
         );
         assert_eq!(names("-t 1 -t 2,1"), ["t 1", "t 2"], "a flag may be repeated, a value counts once");
         assert_eq!(names("-b 64 -ub 64,128"), ["ub 64"], "what comes to the same is one");
+        assert_eq!(names("-t 1,2, --fa=0,1, -ctk f16,"), names("-t 1,2 -fa 0,1"), "a comma at the end is nothing");
+        assert!(variants(&["-t", "1,,2"]).is_err() && variants(&["-t", ","]).is_err(), "as in llama-bench");
         assert_eq!(names("-ngl -1,0 -nopo 0,1")[3], "ngl 0 · nopo on");
     }
 
