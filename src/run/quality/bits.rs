@@ -96,7 +96,7 @@ fn score(bench: &Bench<'_>, run: &Run, model: usize, texts: &[String]) -> Option
     }
     let call = ScoreBytes {
         model: bench.files[model].clone(),
-        settings: run.base_settings().clone(),
+        settings: run.subjects[model].settings.clone(),
         texts: texts.to_vec(),
         time_ns,
     };
