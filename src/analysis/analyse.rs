@@ -15,6 +15,7 @@ use super::{
     tasks::{self, TaskAnalysis},
     time::{self, TimeSpent},
     traces::Traces,
+    tune::{self, TuneConclusion},
     verdict,
     votes::{self, VoteCount},
     warning::{self, Warning},
@@ -54,6 +55,9 @@ pub struct Analysis {
     pub tasks: Vec<TaskAnalysis>,
     /// Which model to take, by which rule, and how the others stand.
     pub advice: Advice,
+    /// What a tuning comes to; absent of any other run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuneConclusion>,
     /// Where its time went.
     pub time: TimeSpent,
     /// What a person preferred who did not know whose answers they were, a row a candidate; `None` where no votes were given.
@@ -117,6 +121,7 @@ pub fn analyse(run: &Run) -> Analysis {
         not_done: not_done::find(run, &outputs),
         tasks: tasks::analyse(run),
         advice,
+        tuning: tune::conclude(run),
         time: time::spent(run),
         votes: None,
         roofline,

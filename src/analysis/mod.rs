@@ -25,6 +25,7 @@ mod series;
 mod tasks;
 mod time;
 mod traces;
+pub(crate) mod tune;
 mod verdict;
 pub(crate) mod votes;
 mod warning;
@@ -48,9 +49,10 @@ pub(crate) use not_done::NotDone;
 pub(crate) use pareto::Axis;
 pub(crate) use quality::{DomainFigures, Figure, Figures, KldKind, QualityAnalysis, QualityVerdict};
 pub(crate) use race::out_of_the_race;
+pub(crate) use recommend::MAX_KLD_NATS;
 pub(crate) use recommend::{Advice, Choice, Limit, LimitCheck, NoRecommendation, Rank, Source};
 #[cfg(test)]
-pub(crate) use recommend::{MAX_KLD_NATS, Rule, Standing};
+pub(crate) use recommend::{Rule, Standing};
 pub(crate) use roofline::{Roofline, RooflineRow, weights_a_token};
 pub(crate) use selfcheck::{Finding, SelfCheck, selfcheck};
 pub(crate) use series::MetricSummary;
@@ -59,6 +61,7 @@ pub(crate) use time::TimeSpent;
 #[cfg(test)]
 pub(crate) use traces::Traces;
 pub(crate) use traces::{ModelTraces, SampleTrace, Tenths};
+pub(crate) use tune::{SpeedRatio, TuneConclusion};
 pub use verdict::Verdict;
 pub(crate) use verdict::{Comparison, Retained};
 pub(crate) use votes::{Preference, VoteCount};

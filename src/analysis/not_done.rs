@@ -96,7 +96,7 @@ fn ended_early(run: &Run) -> Option<NotDone> {
             format!("the original failed after {after}, and without it the others answer nothing"),
             "mend what its row says, or measure the others all the same with --force".into(),
         ),
-        Ended::RoundsDone | Ended::Precise | Ended::Budget | Ended::NothingLeft => return None,
+        Ended::RoundsDone | Ended::Precise | Ended::OneLeft | Ended::Budget | Ended::NothingLeft => return None,
     };
     Some(of_run(Part::Run, reason, Some(remedy)))
 }
@@ -134,7 +134,7 @@ fn because(run: &Run) -> &'static str {
         Ended::ServerLost => "an RPC server went away before",
         Ended::OriginalFailed => "the original failed before",
         Ended::Budget => "the time was spent before",
-        Ended::RoundsDone | Ended::Precise => "the rounds ended before their turn",
+        Ended::RoundsDone | Ended::Precise | Ended::OneLeft => "the rounds ended before their turn",
         Ended::NothingLeft => "no model was left to measure",
     }
 }

@@ -3,12 +3,16 @@
 use super::{
     analyse,
     recommend::{Limit, LimitCheck, Source},
+    tune,
 };
 use crate::record::{DropReason, Role, Run};
 
 /// Candidates that another dominates by whole intervals, or that lie outside a limit which the person set. The default limit puts nobody
 /// out: it says what to take, not what is worth knowing.
 pub(crate) fn out_of_the_race(run: &Run) -> Vec<(usize, DropReason)> {
+    if let Some(race) = &run.plan.race {
+        return tune::dropped(run, race);
+    }
     let analysis = analyse(run);
     let rule = analysis.advice.rule;
     let is_set = |limit: Limit| match limit {

@@ -19,6 +19,7 @@ use super::{
     rpc_server::RpcServerArgs,
     selfcheck::SelfcheckArgs,
     shell::{CompletionsArgs, ManArgs},
+    tune::TuneArgs,
     worker::WorkerArgs,
 };
 use crate::{record, report};
@@ -47,6 +48,8 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Quantize an original to several types, then compare them
     Sweep(SweepArgs),
+    /// Find the best settings of a model on this machine by racing them: threads, batch, flash attention, offload, cache types
+    Tune(TuneArgs),
     /// Compare the output of quantized checkpoints with the original's, token by token; no speed
     Quality(QualityCommand),
     /// Evaluate an original once and write a file that stands for it: compare --reference needs no original
@@ -98,6 +101,7 @@ impl Command {
                 | Self::Reference(_)
                 | Self::Resume(_)
                 | Self::Selfcheck(_)
+                | Self::Tune(_)
         )
     }
 }

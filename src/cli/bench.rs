@@ -34,11 +34,11 @@ use crate::{
     probe::{self, Monotonic, nvml},
     prompts,
     record::{
-        self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run,
+        self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run, Tuning,
         journal::Begun, left_out_words,
     },
     report::gate::Held,
-    run::quality::Inputs,
+    run::{WithoutOriginal, quality::Inputs},
 };
 
 #[derive(Debug, Args)]
@@ -92,6 +92,8 @@ pub(super) struct Job {
     pub(super) subjects: Vec<Found>,
     pub(super) inputs: Inputs,
     pub(super) constraints: Option<Constraints>,
+    /// How the settings of its subjects were found.
+    pub(super) tuning: Option<Tuning>,
     pub(super) execution: ExecutionArgs,
     pub(super) environment: Environment,
     pub(super) layout: Layout,
@@ -136,6 +138,7 @@ pub(super) fn compare_models(
         subjects,
         inputs,
         constraints,
+        tuning: None,
         execution,
         environment,
         layout,
@@ -191,6 +194,7 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
         subjects,
         inputs,
         constraints,
+        tuning: None,
         execution,
         environment,
         layout: Layout::Folder,
@@ -233,7 +237,7 @@ fn reported(job: Job) -> Result<Taken> {
 }
 
 /// What is known of the models once there is a plan: the memory to expect, and who can't be measured.
-fn prepared(subjects: &mut [Found], plan: &Plan, machine: &Machine, build: &Build, force: bool) {
+pub(super) fn prepared(subjects: &mut [Found], plan: &Plan, machine: &Machine, build: &Build, force: bool) {
     subjects::expect_memory(subjects, plan, machine, build);
     checks::mark(subjects, plan, machine, force);
 }
@@ -257,9 +261,22 @@ pub(super) fn show_plan(
 
 /// Measures and keeps every round, or shows the plan alone.
 pub(super) fn take(job: Job) -> Result<Taken> {
-    let Job { purpose, mut plan, mut subjects, mut inputs, constraints, execution, environment, layout, output, gate } =
-        job;
+    let Job {
+        purpose,
+        mut plan,
+        mut subjects,
+        mut inputs,
+        constraints,
+        tuning,
+        execution,
+        environment,
+        layout,
+        output,
+        gate,
+    } = job;
     gate.check(&plan)?;
+    // Settings that can't be measured are a finding of a tuning, also where they are those that were given.
+    let goes_on = execution.force || tuning.is_some();
     if execution.dry_run {
         session::check_place(&output.place(&layout), output.replace)?;
         let exit = show_plan(subjects, &plan, &environment, None, execution.force)?;
@@ -274,7 +291,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     // Hashing counts, too: a person waits for it.
     let clock = Arc::new(Monotonic::start());
     prepared(&mut subjects, &plan, &machine, &build, execution.force);
-    checks::refuse(&subjects, &plan, execution.force)?;
+    checks::refuse(&subjects, &plan, goes_on)?;
     let outputs = Outputs::open(&layout, output.out, &output.results)?;
     let mut journal = session::claim(&outputs, output.replace)?;
     let mut observer = observer(&output.results);
@@ -291,7 +308,8 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     let times = execution.script.is_none() && !plan.workloads.is_empty();
     machine.energy = times.then(|| machine::energy(&nvml::energy_meter(), &*clock));
     let devices = machine.devices.clone();
-    let resume = ResumeState::new(&layout, &execution, &subjects, inputs);
+    let without_original = if goes_on { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends };
+    let resume = ResumeState::new(&layout, &execution, &subjects, inputs, without_original);
     let run = Run {
         format: FORMAT,
         build,
@@ -310,6 +328,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
         tasks: None,
         resumed: Vec::new(),
         constraints,
+        tuning,
     };
     let interrupt = interrupt::measuring(session::target(&outputs));
     journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
@@ -349,7 +368,7 @@ pub(super) fn observer(results: &ResultArgs) -> Box<dyn Observer> {
 }
 
 /// The command line, without the folder of this program: records are published.
-fn command_line() -> Vec<String> {
+pub(super) fn command_line() -> Vec<String> {
     let mut words: Vec<String> = std::env::args().collect();
     if let Some(program) = words.first_mut() {
         *program = Path::new(&*program).file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -66,6 +66,7 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
         subjects,
         inputs,
         constraints,
+        tuning: None,
         execution,
         environment,
         layout: Layout::Folder,

@@ -38,6 +38,7 @@ mod selfcheck;
 mod session;
 mod shell;
 mod subjects;
+mod tune;
 mod worker;
 
 use std::{
@@ -122,6 +123,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Quality(args) => quality::run(args),
         Command::Reference(args) => reference::run(args),
         Command::Resume(args) => resume::run(&args),
+        Command::Tune(args) => tune::run(args),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Report(args) => report::run(&args),
         Command::Card(args) => card::run(&args),
@@ -158,6 +160,7 @@ mod tests {
         assert!(
             parses("compare a -pg 512,128 -pg 64,8 -d 0-4096+2048 -npl 2 -ncmoe 2") && !parses("compare a -pg 512")
         );
+        assert!(parses("compare a b -p 512, -n 128,64, --depth=0,") && !parses("compare a b -p 512,,"));
         assert!(parses("quality a b --ctx 64 --force -ngl 0") && !parses("quality a b --pp 8"));
         assert!(parses("selfcheck a --pp 8 --prompts p.json") && !parses("selfcheck a --ctx 64"));
     }

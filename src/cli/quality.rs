@@ -140,6 +140,8 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         threads: Some(variants.threads),
         task_work: inputs.tasks.work(),
         left_out: Vec::new(),
+        min_ctx: None,
+        race: None,
     };
     let names = models.iter().map(String::as_str);
     let first = if inputs.without_original() { Role::Candidate } else { Role::Original };
@@ -158,6 +160,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
         subjects: found,
         inputs,
         constraints: recommendation.constraints(),
+        tuning: None,
         execution,
         environment,
         layout: Layout::Folder,

@@ -80,6 +80,8 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     variants.only()?;
     let scale = Scale { aim_s: None, ..Scale::usual() };
     let plan = Plan {
+        min_ctx: None,
+        race: None,
         workloads: Vec::new(),
         protocol: PrecisionArgs::defaults()?.into_protocol(scale, &[], PromptPolicy::Always),
         sampling: Sampling::Greedy,
@@ -96,6 +98,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     // Its record is of no use to anybody once the file is there.
     let folder = tempfile::tempdir().context("make a folder to work in")?;
     let taken = bench::take(Job {
+        tuning: None,
         purpose: Purpose::Comparison,
         plan,
         subjects,

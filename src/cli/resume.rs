@@ -20,6 +20,7 @@ use super::{
     selfcheck,
     session::{self, Finished, QuantizedFile, ResumeState, Session, Stamp},
     subjects::{self, Found, Recipe},
+    tune,
 };
 use crate::{
     analysis::{Analysis, analyse, comparable},
@@ -107,6 +108,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
 fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result<Exit> {
     match run.purpose {
         Purpose::SelfCheck => selfcheck::conclude(run, analysis, stdout),
+        Purpose::Tuning => tune::conclude(run, analysis, stdout, None),
         Purpose::Comparison => Ok(bench::exit(run)),
     }
 }

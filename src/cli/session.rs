@@ -78,7 +78,13 @@ impl Stamp {
 }
 
 impl ResumeState {
-    pub(super) fn new(layout: &Layout, execution: &ExecutionArgs, subjects: &[Found], inputs: Inputs) -> Self {
+    pub(super) fn new(
+        layout: &Layout,
+        execution: &ExecutionArgs,
+        subjects: &[Found],
+        inputs: Inputs,
+        without_original: WithoutOriginal,
+    ) -> Self {
         let layout = match layout {
             Layout::Folder => Layout::Folder,
             Layout::Files { record, report } => {
@@ -103,7 +109,7 @@ impl ResumeState {
             },
             script: execution.script.as_deref().map(absolute),
             timeout_s: execution.timeout,
-            without_original: if execution.force { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends },
+            without_original,
         }
     }
 }

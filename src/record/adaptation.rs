@@ -94,6 +94,39 @@ pub enum DropReason {
         /// The limit, in words.
         limit: String,
     },
+    /// In a race: another is faster, by the whole interval of their ratio.
+    Slower {
+        /// Its name.
+        by: String,
+        /// Its speed over the other's.
+        ratio: f64,
+        /// Lower end of the interval.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// In a race: another was more than three times as fast at the first look.
+    SlowAtFirstLook {
+        /// Its name.
+        by: String,
+        /// Its speed over the other's.
+        ratio: f64,
+    },
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dominated { by } => write!(f, "{by} is better in something and worse in nothing"),
+            Self::OutsideLimit { limit } => write!(f, "it lies outside the limit ({limit})"),
+            Self::Slower { by, ratio, low, high } => {
+                write!(f, "it has {ratio:.3}× [{low:.3}, {high:.3}] the speed of {by}")
+            }
+            Self::SlowAtFirstLook { by, ratio } => {
+                write!(f, "at the first look it had {ratio:.2}× the speed of {by}")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Decision {
@@ -109,11 +142,10 @@ impl fmt::Display for Decision {
                 f.write_str("models are measured one after the other: an RPC server serves one process at a time")
             }
             Self::Dropped { name, from_round, because, .. } => {
-                write!(f, "{name} was measured in the first {from_round} rounds only: ")?;
-                match because {
-                    DropReason::Dominated { by } => write!(f, "{by} is better in something and worse in nothing"),
-                    DropReason::OutsideLimit { limit } => write!(f, "it lies outside the limit ({limit})"),
+                if *from_round == 0 {
+                    return write!(f, "{name} was not measured after the first look: {because}");
                 }
+                write!(f, "{name} was measured in the first {from_round} rounds only: {because}")
             }
             Self::Told(words) => f.write_str(words),
         }

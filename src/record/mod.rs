@@ -15,6 +15,7 @@ mod model;
 mod plan;
 mod prompt_form;
 mod quality;
+mod race;
 mod read;
 mod recipe;
 mod retired;
@@ -23,6 +24,7 @@ mod run;
 pub(crate) mod schema;
 mod task;
 pub(crate) mod time_plan;
+mod tuning;
 mod visit;
 mod write;
 
@@ -50,6 +52,7 @@ pub(crate) use quality::{
     BitsPerByte, CandidateQuality, DEFAULT_TOP_K, DomainQuality, FEWEST_DOCUMENTS, Quality, QualityMemory, QualityPlan,
     QualityStop, QualityText, QualityUnit, Reference, Sharing, TextBits, TextPlan, TextQuality,
 };
+pub(crate) use race::{Goal, Race};
 #[cfg(test)]
 pub(crate) use read::from_value;
 pub(crate) use read::locate;
@@ -59,6 +62,7 @@ pub use run::{Ended, Run};
 pub(crate) use run::{FORMAT, Purpose};
 pub(crate) use task::{TaskItem, TaskKind, TaskPlan, TaskResult, TaskScores, TaskSource, TaskStop, Tasks};
 pub(crate) use time_plan::{GivenUp, Probe, SubjectCost, TimeParts, TimePlan};
+pub(crate) use tuning::{Fate, NotTried, Tried, TriedKld, TriedSpeed, Tuning, TuningStage};
 pub use visit::Outcome;
 pub(crate) use visit::{
     Buffer, CacheState, DeviceMemory, FinishReason, Generation, Load, Mark, Memory, MemoryReading, MemorySeries, Phase,

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{model::NoNextToken, quality::QualityPlan};
+use super::{model::NoNextToken, quality::QualityPlan, race::Race};
 use crate::settings::ThreadsReason;
 
 /// Everything needed to repeat the measurement.
@@ -32,6 +32,12 @@ pub struct Plan {
     /// What was asked for and is not done, since these models can't be asked it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+    /// Tokens of context that every subject must hold, however short the work is; absent where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ctx: Option<u32>,
+    /// By what subjects are dropped from the first rounds on; absent where all are to be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<Race>,
 }
 
 /// What tasks ask of every model, by their characters.
@@ -136,12 +142,12 @@ pub(crate) fn left_out_words(left_out: &[LeftOut]) -> Vec<String> {
 pub(crate) const CONTEXT_STEP: u32 = 256;
 
 impl Plan {
-    /// The longest context any synthetic workload needs, over all its sequences, of a model trained for so many tokens (`None`: that is
+    /// The longest context that is asked for, or that any synthetic workload needs, over all its sequences, of a model trained for so many tokens (`None`: that is
     /// not known); 0 without one.
     #[must_use]
     pub fn largest_synthetic_context(&self, n_ctx_train: Option<u32>) -> u32 {
         let done = self.workloads.iter().filter(|w| !w.kind.is_too_deep(n_ctx_train));
-        done.filter_map(|w| w.kind.n_ctx()).max().unwrap_or(0)
+        done.filter_map(|w| w.kind.n_ctx()).chain(self.min_ctx).max().unwrap_or(0)
     }
 
     /// Whether anything is timed, round by round.

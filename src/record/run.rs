@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Adaptation, Build, CandidateQuality, Constraints, Machine, Outcome, Plan, Probe, Quality, Resumed, Role, Round,
-    Settings, Subject, Tasks, TimePlan,
+    Settings, Subject, Tasks, TimePlan, Tuning,
 };
 use crate::text::counted;
 
@@ -57,6 +57,9 @@ pub struct Run {
     /// By what a model is to be recommended, when the person said.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "wishes")]
     pub constraints: Option<Constraints>,
+    /// How its settings were found, where it confirms a tuning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
 }
 
 impl Run {
@@ -118,6 +121,8 @@ pub enum Purpose {
     Comparison,
     /// To see whether a model is found to differ from itself.
     SelfCheck,
+    /// To find the best settings: one of the races, or what confirms their result.
+    Tuning,
 }
 
 /// Why a run ended.
@@ -128,6 +133,8 @@ pub enum Ended {
     RoundsDone,
     /// Every primary metric was as precise as asked.
     Precise,
+    /// One subject was left in a race.
+    OneLeft,
     /// The time was spent, or the next rounds would not have fitted it.
     Budget,
     /// The person asked to stop.

@@ -16,6 +16,7 @@ mod run;
 mod section;
 mod selfcheck;
 mod text;
+mod tune;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub(crate) use run::{RunReport, schema};
 pub(crate) use section::guide::metrics as guide_metrics;
 pub(crate) use selfcheck::selfcheck;
 pub(crate) use text::shell;
+pub(crate) use tune::tune;
 
 use crate::analysis::Analysis;
 

@@ -70,6 +70,7 @@ fn longer(found: &SelfCheck) -> Vec<String> {
             format!("  give it more time: --budget, as it ended after {} for want of it", time(found.rounds_s))
         }
         Ended::RoundsDone
+        | Ended::OneLeft
         | Ended::Interrupted
         | Ended::NothingLeft
         | Ended::OriginalFailed

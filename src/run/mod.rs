@@ -105,7 +105,8 @@ pub(crate) fn begin<E>(
         let adaptation = at_start(bench, run);
         note(run, &Entry::Adaptation(adaptation), save)?;
     }
-    if let Some(plan) = &run.time_plan {
+    // A race ends when it is decided; whoever holds several says their time.
+    if let Some(plan) = run.time_plan.as_ref().filter(|_| run.plan.race.is_none()) {
         observer.on(Event::Planned { protocol: &run.plan.protocol, plan });
     }
     Ok(())
@@ -123,7 +124,8 @@ pub(crate) fn rounds<E>(
     save: &mut Save<'_, E>,
 ) -> Result<Option<Ended>, E> {
     loop {
-        if part == Part::Rest && run.rounds.len().is_multiple_of(2) {
+        let drops = part == Part::Rest || run.plan.race.is_some();
+        if drops && run.rounds.len().is_multiple_of(2) {
             drop_subjects(bench, run, save)?;
         }
         match stopping::next(bench, run, part) {
@@ -145,15 +147,17 @@ pub(crate) fn rounds<E>(
     }
 }
 
-/// Takes those out that can't be chosen any more. With two left there is nobody to save time for.
+/// Takes those out that can't be chosen any more. With two left there is nobody to save time for, but in a race, which one ends.
 fn drop_subjects<E>(bench: &Bench<'_>, run: &mut Run, save: &mut Save<'_, E>) -> Result<(), E> {
     let from_round = u32::try_from(run.rounds.len()).unwrap_or(u32::MAX);
     let left = (0..run.subjects.len()).filter(|&subject| run.is_measured(subject, from_round)).count();
-    if left <= 2 {
+    let races = run.plan.race.is_some();
+    if left <= if races { 1 } else { 2 } {
         return Ok(());
     }
-    let is_new =
-        |(subject, _): &(usize, DropReason)| Some(*subject) != run.original() && run.is_measured(*subject, from_round);
+    let is_new = |(subject, _): &(usize, DropReason)| {
+        (races || Some(*subject) != run.original()) && run.is_measured(*subject, from_round)
+    };
     let out: Vec<Decision> = bench
         .judge
         .out_of_the_race(run)

@@ -48,6 +48,10 @@ pub(super) fn next(bench: &Bench<'_>, run: &Run, part: Part) -> Next {
     if bench.out_of_time() {
         return Next::Over(Ended::Budget);
     }
+    if run.plan.race.is_some() && (0..run.subjects.len()).filter(|&subject| run.is_measured(subject, done)).count() < 2
+    {
+        return Next::Over(Ended::OneLeft);
+    }
     if done >= protocol.max_rounds {
         return Next::Over(Ended::RoundsDone);
     }

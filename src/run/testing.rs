@@ -150,6 +150,8 @@ pub(super) fn plan() -> Plan {
         threads: None,
         task_work: None,
         left_out: Vec::new(),
+        min_ctx: None,
+        race: None,
     }
 }
 
@@ -257,6 +259,7 @@ pub(super) fn run_of_rates(original: &[f64], candidate: &[f64]) -> Run {
         adaptation: None,
         resumed: Vec::new(),
         constraints: None,
+        tuning: None,
         quality: None,
         tasks: None,
     }

@@ -59,7 +59,7 @@ pub(super) const SHORT_BLOCK_TOKENS: u32 = 16;
 /// The one context in which all work of one sequence is done, of a model trained for so many tokens.
 pub(super) fn shared_context(plan: &Plan, settings: &Settings, n_ctx_train: Option<u32>) -> u32 {
     let fits = |work: &Synthetic<'_>| !plan.workloads[work.workload].kind.is_too_deep(n_ctx_train);
-    synthetic(plan).filter(fits).filter_map(Synthetic::n_ctx).max().unwrap_or(settings.n_ubatch)
+    synthetic(plan).filter(fits).filter_map(Synthetic::n_ctx).chain(plan.min_ctx).max().unwrap_or(settings.n_ubatch)
 }
 
 impl Synthetic<'_> {

@@ -1,8 +1,10 @@
 //! llama.cpp's settings: how a model is run. Each is described once, in a table that the command line, the reports and comparisons read.
 
+mod commands;
 mod setting;
 mod values;
 
+pub(crate) use commands::Offload;
 pub(crate) use setting::{
     CPU_MASK, DEVICE, EMBEDDINGS, FIT_MIN_CTX, FIT_TARGET, FLASH_ATTENTION, LAZY_MODE, LOAD_MODE, MAIN_GPU, N_BATCH,
     N_CPU_MOE, N_GPU_LAYERS, N_THREADS, N_THREADS_BATCH, N_UBATCH, NO_HOST, NO_KV_OFFLOAD, NO_OP_OFFLOAD, NUMA,

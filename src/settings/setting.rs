@@ -91,7 +91,6 @@ impl Value {
     }
 
     /// As it is typed after its flag.
-    #[cfg(test)]
     pub(crate) fn typed(&self) -> String {
         match self {
             Self::Truth(yes) => u8::from(*yes).to_string(),

@@ -40,6 +40,7 @@ pub(crate) use mean::{Moments, Sum, macro_mean, mean_of};
 pub use mean::{mean, window_t};
 pub(crate) use order::{interpolate, median_and_spread, outliers, quantile};
 pub use order::{median, median_interval};
+pub(crate) use paired::early_effect;
 pub use paired::paired_effect;
 pub(crate) use paired_share::{PairedCounts, paired_share_difference, smallest_share_difference};
 pub(crate) use power::reach;

@@ -43,6 +43,7 @@ mod settings;
 mod shell;
 mod sweep;
 mod tasks;
+mod tune;
 mod untrusted;
 mod votes;
 mod vulkan;

@@ -81,6 +81,8 @@ impl MeasureArgs {
                 threads: Some(variants.threads),
                 task_work: tasks.work(),
                 left_out: Vec::new(),
+                min_ctx: None,
+                race: None,
             },
             variants,
             inputs: Inputs { tasks, ..inputs.unwrap_or_default() },

@@ -44,7 +44,7 @@ impl RecommendationArgs {
 }
 
 /// `8GiB`, `900MB`, `8` (GiB), in bytes.
-fn bytes(text: &str) -> Result<f64, String> {
+pub(crate) fn bytes(text: &str) -> Result<f64, String> {
     let units = [("GiB", GIB), ("MiB", MIB), ("GB", 1e9), ("MB", 1e6), ("G", GIB), ("M", MIB)];
     let (number, unit) =
         units.iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, *size))).unwrap_or((text, GIB));

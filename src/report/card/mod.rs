@@ -51,7 +51,7 @@ impl<'a> Card<'a> {
             Ended::Interrupted | Ended::Unfinished | Ended::OriginalFailed | Ended::ServerLost => {
                 return Err(NoCard::Unfinished);
             }
-            Ended::RoundsDone | Ended::Precise | Ended::Budget | Ended::NothingLeft => {}
+            Ended::RoundsDone | Ended::Precise | Ended::OneLeft | Ended::Budget | Ended::NothingLeft => {}
         }
         if analysis.quick {
             return Err(NoCard::Quick);

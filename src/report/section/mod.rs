@@ -22,6 +22,7 @@ mod speed;
 pub(crate) mod summary;
 pub(crate) mod tasks;
 pub(crate) mod time;
+mod tuning;
 pub(crate) mod votes;
 
 use super::{document::Section, draw::canvas::DrawError};
@@ -30,8 +31,9 @@ use crate::analysis::Analysis;
 type Make = fn(&Analysis) -> Result<Section, DrawError>;
 
 /// In the order of the page.
-const SECTIONS: [Make; 17] = [
+const SECTIONS: [Make; 18] = [
     |analysis| Ok(choice::section(analysis)),
+    |analysis| Ok(tuning::section(analysis)),
     speed::section,
     depth::section,
     parallel::section,

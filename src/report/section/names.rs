@@ -97,6 +97,7 @@ pub(crate) fn ended(ended: Ended) -> &'static str {
     match ended {
         Ended::RoundsDone => "every planned round was run",
         Ended::Precise => "every primary metric was as precise as asked",
+        Ended::OneLeft => "one subject was left in the race",
         Ended::Budget => "the time was spent",
         Ended::Interrupted => "it was interrupted",
         Ended::NothingLeft => "no model was left that could be measured",

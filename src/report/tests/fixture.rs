@@ -72,6 +72,7 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         out
     };
     let mut analysis = Analysis {
+        tuning: None,
         format: 1,
         rounds: 12,
         ended: run.ended,

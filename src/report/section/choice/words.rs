@@ -16,6 +16,7 @@ use crate::{
             quality::{cells::mark_rounded, words::limits_kept},
         },
         text::{capital, inert_line, list},
+        tune,
     },
 };
 
@@ -29,6 +30,20 @@ pub(crate) fn advice(analysis: &Analysis) -> Advice {
         Choice::Take { model, .. } => Some(model),
         Choice::Nothing { .. } => None,
     };
+    if let Some(tuning) = &analysis.tuning {
+        let is_taken = |model: usize| tuning.keeps_limits && model == tuning.take;
+        let why = |model| if is_taken(model) { "its settings are the ones to take".into() } else { String::new() };
+        let (verdict, because) = (tune::verdict(analysis, tuning), tune::evidence(analysis, tuning));
+        return Advice {
+            sentence: format!("{verdict} {}", because.join(" ")).trim_end().to_owned(),
+            verdict,
+            because,
+            rule: tune::RULE.into(),
+            given: tuning.keeps_limits,
+            why: (0..analysis.models.len()).map(why).collect(),
+            chosen: tuning.keeps_limits.then_some(tuning.take),
+        };
+    }
     let (verdict, because) = (verdict(analysis, findings), because(analysis, findings));
     Advice {
         sentence: format!("{verdict} {}", because.join(" ")).trim_end().to_owned(),
@@ -273,7 +288,12 @@ fn cut(analysis: &Analysis) -> Option<&'static str> {
         Ended::Interrupted => Some("the run was interrupted"),
         Ended::Unfinished => Some("the run was cut off"),
         Ended::ServerLost => Some("an RPC server went away"),
-        Ended::RoundsDone | Ended::Precise | Ended::Budget | Ended::NothingLeft | Ended::OriginalFailed => None,
+        Ended::RoundsDone
+        | Ended::Precise
+        | Ended::OneLeft
+        | Ended::Budget
+        | Ended::NothingLeft
+        | Ended::OriginalFailed => None,
     }
 }
 
