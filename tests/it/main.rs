@@ -7,6 +7,8 @@
 
 mod support;
 
+#[cfg(unix)]
+mod action;
 mod answers;
 mod cli;
 mod compare;
