@@ -5,7 +5,6 @@ use super::{
     canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
     plot::{LEFT, ink, legend, legend_height, line, mark, whisker_up},
 };
-use crate::report::number::sig3;
 
 /// Right edge of the plots: room for the value at the end of a line.
 const RIGHT: i32 = WIDTH - 52;
@@ -35,6 +34,8 @@ pub(crate) struct Curve {
 /// One plot of a figure; all have a curve for every model, in the same order.
 pub(crate) struct Panel {
     pub(crate) title: String,
+    /// How its values are written.
+    pub(crate) written: fn(f64) -> String,
     pub(crate) curves: Vec<Curve>,
 }
 
@@ -64,7 +65,8 @@ pub(crate) fn draw(of: &Panels<'_>) -> Result<String, DrawError> {
 /// Every value in words, for those who don't see them.
 fn described(of: &Panels<'_>) -> String {
     let line = |panel: &Panel, curve: &Curve| {
-        let values: Vec<String> = curve.points.iter().map(|p| format!("{} at {}", sig3(p.y), whole(p.x))).collect();
+        let values: Vec<String> =
+            curve.points.iter().map(|p| format!("{} at {}", (panel.written)(p.y), whole(p.x))).collect();
         format!("{}, {}: {}", panel.title, curve.name, values.join(", "))
     };
     let all = of.panels.iter().flat_map(|p| p.curves.iter().filter(|c| !c.points.is_empty()).map(move |c| line(p, c)));
@@ -100,7 +102,7 @@ fn draw_panel(canvas: &mut Canvas<'_>, panel: &Panel, top: i32, (x, ticks): (&Ax
     let most = ends.filter(|y| y.is_finite()).fold(0.0, f64::max);
     let y = Axis::up_to(most, (floor, roof));
     canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, top + HEAD / 2), &panel.title);
-    grid_up(canvas, &y.ticks(round_steps(most, 4), sig3), RIGHT);
+    grid_up(canvas, &y.ticks(round_steps(most, 4), panel.written), RIGHT);
     strokes(canvas, ticks, floor, 13);
     canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, floor + 28), across);
     canvas.line(Ink::Muted, (LEFT, floor), (RIGHT, floor), 1);
@@ -117,7 +119,7 @@ fn draw_panel(canvas: &mut Canvas<'_>, panel: &Panel, top: i32, (x, ticks): (&Ax
             }
             mark(canvas, series, place);
         }
-        labels.extend(curve.points.last().map(|p| (y.at(p.y), series, sig3(p.y))));
+        labels.extend(curve.points.last().map(|p| (y.at(p.y), series, (panel.written)(p.y))));
     }
     label(canvas, labels, roof);
 }
@@ -136,11 +138,18 @@ fn label(canvas: &mut Canvas<'_>, mut labels: Vec<(i32, usize, String)>, roof: i
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::number::sig3;
 
     fn figure(spacing: Spacing, places: &[f64]) -> Panels<'static> {
         let points = places.iter().map(|&x| Point { x, y: 1.0 + x, range: Some((x, 2.0 + x)) }).collect();
         let curves = vec![Curve { name: "F16".into(), points }, Curve { name: "Q8_0".into(), points: Vec::new() }];
-        Panels { id: "f", title: "T", across: "depth", spacing, panels: vec![Panel { title: "pp".into(), curves }] }
+        Panels {
+            id: "f",
+            title: "T",
+            across: "depth",
+            spacing,
+            panels: vec![Panel { title: "pp".into(), written: sig3, curves }],
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
             canvas::DrawError,
             curves::{Panel, Panels, draw},
         },
-        number::in_percent,
+        number::{in_percent, sig3},
     },
 };
 
@@ -119,6 +119,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let curve = |m: &ModelAnalysis, sweep: &Sweep| curve(m, sweep.ids.iter().map(|(n_depth, id)| (*n_depth, id)));
     let panel = |sweep: &Sweep| Panel {
         title: sweep.work.to_string(),
+        written: sig3,
         curves: analysis.models.iter().map(|m| curve(m, sweep)).collect(),
     };
     let panels: Vec<Panel> = sweeps.iter().map(panel).collect();

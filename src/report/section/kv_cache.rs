@@ -20,7 +20,7 @@ use crate::{
             canvas::DrawError,
             curves::{Curve, Panel, Panels, Point, draw},
         },
-        number::{bytes, nats, or_unknown, percent},
+        number::{bytes, nats, or_unknown, percent, sig3},
         section::metric::scale,
         text::shorten,
     },
@@ -162,14 +162,14 @@ fn figure(analysis: &Analysis, group: &Group<'_>) -> Result<Option<Figure>, Draw
         Curve { name: label(m), points: recall(analysis).filter_map(point).collect() }
     };
     let speeds = all_sweeps(analysis);
-    let panel = |title: &str, curves: Vec<Curve>| Panel { title: title.into(), curves };
+    let panel = |title: &str, written, curves: Vec<Curve>| Panel { title: title.into(), written, curves };
     let mut panels = vec![
-        panel("mean KLD, nats (less is better)", group.models().map(divergence).collect()),
-        panel("recall, % right", group.members.iter().map(right).collect()),
+        panel("mean KLD, nats (less is better)", nats, group.models().map(divergence).collect()),
+        panel("recall, % right", sig3, group.members.iter().map(right).collect()),
     ];
     panels.extend(speeds.iter().map(|Sweep { work, ids }| {
         let of = |m: &ModelAnalysis| curve(m, ids.iter().map(|(n_depth, id)| (*n_depth, id)));
-        panel(&format!("{work}, tokens a second"), group.models().map(of).collect())
+        panel(&format!("{work}, tokens a second"), sig3, group.models().map(of).collect())
     }));
     panels.retain(|panel| panel.curves.iter().any(|curve| !curve.points.is_empty()));
     if panels.is_empty() {

@@ -81,7 +81,11 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         ids.sort_by_key(|(_, n_seq)| *n_seq);
         let curve = |m: &ModelAnalysis| curve(m, ids.iter().map(|(id, n_seq)| (*n_seq, id)));
         let lengths = ids.first().map(|(id, _)| id.without_layout())?;
-        Some(Panel { title: format!("{lengths}, {what}"), curves: analysis.models.iter().map(curve).collect() })
+        Some(Panel {
+            title: format!("{lengths}, {what}"),
+            written: sig3,
+            curves: analysis.models.iter().map(curve).collect(),
+        })
     };
     let panels: Vec<Panel> = [panel(Phase::Prefill, "prompt processing"), panel(Phase::Decode, "generation")]
         .into_iter()

@@ -9,6 +9,7 @@ use crate::{
             canvas::DrawError,
             curves::{Curve, Panel, Panels, Point, draw},
         },
+        number::sig3,
         section::names::name,
         text::shorten,
     },
@@ -27,7 +28,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         return Ok(None);
     }
     let (id, title) = ("chart-position", "Tokens a second of answers, by position in the context");
-    let panels = vec![Panel { title: "generation".into(), curves }];
+    let panels = vec![Panel { title: "generation".into(), written: sig3, curves }];
     let svg =
         draw(&Panels { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
     let note = format!(
