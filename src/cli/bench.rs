@@ -170,7 +170,8 @@ pub(super) fn sweep(args: SweepArgs) -> Result<Exit> {
         fetch::sources([&*original], Role::Original, execution.downloads(), observer(&output.results).as_mut());
     let mut subjects = subjects::find(sources.clone(), &variants);
     let n_threads = variants.base().n_threads;
-    let request = QuantizeRequest { types: &types, n_threads, allow_requantize, options: &recipe };
+    let replace = output.replace;
+    let request = QuantizeRequest { types: &types, n_threads, allow_requantize, options: &recipe, replace };
     if execution.dry_run {
         session::check_place(&output.place(&Layout::Folder), output.replace)?;
         let made = Checkpoints::planned(subjects.first(), &request, keep.as_deref());

@@ -51,7 +51,8 @@ pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     unpack(&original)?;
     let source = Source { recipe: Some(Recipe::Bundled), ..Source::found(&original.display().to_string()) };
     let (n_threads, options) = (variants.base().n_threads, RecipeArgs::default());
-    let request = QuantizeRequest { types: &types, n_threads, allow_requantize: false, options: &options };
+    let replace = output.replace;
+    let request = QuantizeRequest { types: &types, n_threads, allow_requantize: false, options: &options, replace };
     if execution.dry_run {
         session::check_place(&output.place(&Layout::Folder), output.replace)?;
         let subjects = subjects::find(vec![source], &variants);

@@ -1,6 +1,7 @@
 //! Makes the checkpoints of sweep and demo, each in a process of its own: a damaged original may abort llama.cpp.
 
 use std::{
+    io::BufRead,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use super::{
     console::size,
     interrupt, machine,
+    outputs::ReplaceArgs,
     recipe::RecipeArgs,
     subjects::{Found, Recipe, Source},
 };
@@ -62,6 +64,8 @@ pub(super) struct QuantizeRequest<'a> {
     pub(super) n_threads: u32,
     pub(super) allow_requantize: bool,
     pub(super) options: &'a RecipeArgs,
+    /// What becomes of a file that is there under the name of one to be made, and has other bytes.
+    pub(super) replace: ReplaceArgs,
 }
 
 /// The types named on the command line, each once.
@@ -281,7 +285,18 @@ pub(super) fn again(
     let types = types(&[type_name.to_owned()], options.has_imatrix())?;
     observer.on(Event::Quantizing { to: types[0].name });
     // Whether that was allowed was asked then.
-    make_one(original, path, types[0], &QuantizeRequest { types: &types, n_threads, allow_requantize: true, options })
+    make_one(
+        original,
+        path,
+        types[0],
+        &QuantizeRequest {
+            types: &types,
+            n_threads,
+            allow_requantize: true,
+            options,
+            replace: ReplaceArgs { overwrite: true },
+        },
+    )
 }
 
 /// What the worker is told.
@@ -308,10 +323,7 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &QuantizeReque
     let arguments = arguments(original, &output, to, request);
     let made = run::run_to_end(&machine::program()?, &arguments, Duration::from_hours(24));
     if let Err(lost) = made {
-        for (partial, _) in &files {
-            // Half a file is worth nothing; that it could not be removed is not the news.
-            let _ = std::fs::remove_file(partial);
-        }
+        discard(&files);
         // All that llama.cpp says of a disk.
         if lost.to_string().contains("iostream error") {
             bail!("write {}: the disk is full, most likely ({lost})", path.display());
@@ -323,11 +335,49 @@ fn make_one(original: &Path, path: &Path, to: QuantType, request: &QuantizeReque
             .and_then(|file| file.sync_all())
             .with_context(|| format!("write {}", path.display()))?;
     }
+    let differs = |(partial, path): &&(PathBuf, PathBuf)| path.exists() && !same_bytes(partial, path);
+    if let Some((_, path)) = files.iter().find(differs).filter(|_| !request.replace.overwrite) {
+        discard(&files);
+        bail!(
+            "{} is there, and what was made now has other bytes: choose another --keep folder, or replace it with --overwrite",
+            path.display()
+        );
+    }
     // The first part last: where it is, all are.
     for (partial, path) in files.iter().rev() {
         std::fs::rename(partial, path).with_context(|| format!("name {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Half a file is worth nothing; that it could not be removed is not the news.
+fn discard(files: &[(PathBuf, PathBuf)]) {
+    for (partial, _) in files {
+        let _ = std::fs::remove_file(partial);
+    }
+}
+
+/// Whether two files hold the same; what can't be read holds nothing that is known.
+fn same_bytes(a: &Path, b: &Path) -> bool {
+    let open = |path: &Path| std::fs::File::open(path).map(std::io::BufReader::new).ok();
+    let size = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.len());
+    let (Some(mut a_bytes), Some(mut b_bytes)) = (open(a), open(b)) else { return false };
+    size(a) == size(b) && equal(&mut a_bytes, &mut b_bytes).unwrap_or(false)
+}
+
+fn equal(a: &mut impl BufRead, b: &mut impl BufRead) -> std::io::Result<bool> {
+    loop {
+        let (left, right) = (a.fill_buf()?, b.fill_buf()?);
+        let n = left.len().min(right.len());
+        if n == 0 {
+            return Ok(left.len() == right.len());
+        }
+        if left[..n] != right[..n] {
+            return Ok(false);
+        }
+        a.consume(n);
+        b.consume(n);
+    }
 }
 
 /// What llama.cpp is told to write, and each file of it under its temporary and its final name.

@@ -4,10 +4,13 @@ use std::{fs, process::Command};
 
 use serde_json::Value;
 
-use crate::support::{
-    Bench, POCKET,
-    gguf::{ARRAY, Gguf, TEXT, U32, array, string},
-    skipped,
+use crate::{
+    resume::{cut, resume},
+    support::{
+        Bench, POCKET, Ran,
+        gguf::{ARRAY, Gguf, TEXT, U32, array, string},
+        skipped,
+    },
 };
 
 /// What measures the least there is.
@@ -138,6 +141,51 @@ fn a_split_original_can_stay_split() {
     let candidate = &ran.json("out/run.json")["subjects"][1];
     assert_eq!((candidate["name"].as_str(), candidate["facts"]["parts"].as_u64()), (Some("Q8_0"), Some(2)));
     assert_eq!(candidate["facts"]["recipe"]["keep_split"], true);
+}
+
+#[test]
+fn what_was_made_so_is_made_again_so() {
+    let line = "sweep {pocket} --imatrix i.gguf --tensor-type attn_v=q8_0 --types IQ2_XXS --quick --pp 8 --tg 0 --prompts none \
+                --no-quality --out out --quiet";
+    let ran = Bench::new(line).file("i.gguf", &matrix(&values()).bytes()).run().ok();
+    let hash = |ran: &Ran| ran.json("out/run.json")["subjects"][1]["facts"]["sha256"].clone();
+    let before = hash(&ran);
+    cut(&ran.folder, 3, "");
+    let ran = resume(ran.folder).ok();
+    assert_eq!(hash(&ran), before);
+    // With another matrix it would be another file.
+    let mut other = values();
+    other[1].1.iter_mut().for_each(|value| *value = 1.0 / *value);
+    cut(&ran.folder, 3, "");
+    fs::write(ran.folder.path().join("i.gguf"), matrix(&other).bytes()).unwrap();
+    let ran = resume(ran.folder);
+    assert!(ran.code == 1 && ran.stderr.contains("(SHA-256)"), "{} {}", ran.code, ran.stderr);
+}
+
+#[test]
+fn a_kept_file_of_other_bytes_is_not_replaced_unasked() {
+    let made = |ran: &Ran| fs::read(ran.folder.path().join("kept/pocket-4m-Q4_K_M-imatrix.gguf")).unwrap();
+    let line = format!("sweep {{pocket}} --imatrix i.gguf --types Q4_K_M {LEAST}");
+    let ran = Bench::new(&line).file("i.gguf", &matrix(&values()).bytes()).run().ok();
+    let first = made(&ran);
+    // The same again is nothing new.
+    let again = line.replace("--out out", "--out again");
+    let ran = Bench::at(ran.folder, &again).run().ok();
+    let mut other = values();
+    for (_, values) in &mut other {
+        values.reverse();
+    }
+    fs::write(ran.folder.path().join("i.gguf"), matrix(&other).bytes()).unwrap();
+    let ran = Bench::at(ran.folder, &line.replace("--out out", "--out third")).run();
+    let words =
+        "is there, and what was made now has other bytes: choose another --keep folder, or replace it with --overwrite";
+    assert!(ran.code == 5, "{} {}", ran.code, ran.stdout);
+    assert!(ran.json("third/run.json")["subjects"][1]["outcome"]["failed"]["reason"].as_str().unwrap().contains(words));
+    assert!(made(&ran) == first);
+    let kept = fs::read_dir(ran.folder.path().join("kept")).unwrap().count();
+    assert_eq!(kept, 1, "nothing half is left");
+    let ran = Bench::at(ran.folder, &line.replace("--out out", "--out fourth --overwrite")).run().ok();
+    assert!(made(&ran) != first);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn demo() -> Bench {
     scripted(&format!("compare {DEMO}"), &["a.gguf", "b.gguf", "c.gguf"])
 }
 
-fn resume(folder: TempDir) -> Ran {
+pub(crate) fn resume(folder: TempDir) -> Ran {
     Bench::at(folder, "resume out --quiet").run()
 }
 
@@ -69,7 +69,7 @@ fn rounds(entries: &[Value]) -> Vec<u64> {
 }
 
 /// Leaves the first lines of a journal, as a kill would, and the bytes `after` them.
-fn cut(folder: &TempDir, lines: usize, after: &str) {
+pub(crate) fn cut(folder: &TempDir, lines: usize, after: &str) {
     let text = fs::read_to_string(journal(folder)).unwrap();
     let kept: String = text.split_inclusive('\n').take(lines).collect();
     fs::write(journal(folder), kept + after).unwrap();
@@ -428,7 +428,7 @@ fn files_that_a_run_made_are_made_again() {
     // Another file under the same recipe is not the one that was measured.
     let ran = Bench::new(sweep).run().ok();
     cut(&ran.folder, 3, "");
-    change(&ran.folder, "{\"quantized\":\"Q4_0\"}", "{\"quantized\":\"Q4_1\"}");
+    change(&ran.folder, "\"to\":\"Q4_0\"}", "\"to\":\"Q4_1\"}");
     let ran = resume(ran.folder);
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("file of Q4_0 (SHA-256)"), "{}", ran.stderr);
