@@ -25,6 +25,8 @@ pub(crate) enum NoCard {
     Copy { name: String },
     #[error("the run was a quick look, too short for intervals: measure again without --quick, or with more time")]
     Quick,
+    #[error("the run was too short for intervals: measure more rounds (--rounds), or give it more time (--budget)")]
+    TooShort,
     #[error("the run did not come to its end: go on with it by gguf-bench resume")]
     Unfinished,
 }
@@ -55,6 +57,10 @@ impl<'a> Card<'a> {
         }
         if analysis.quick {
             return Err(NoCard::Quick);
+        }
+        let mut ratios = m.vs_original.iter().filter(|compared| compared.ratio.is_some()).peekable();
+        if ratios.peek().is_some() && ratios.all(|compared| compared.low.is_none()) {
+            return Err(NoCard::TooShort);
         }
         let compared = m.quality.as_ref().filter(|quality| quality.bits_per_byte.is_none());
         if let Some(Outcome::Failed { reason, .. }) = compared.map(|quality| &quality.outcome) {

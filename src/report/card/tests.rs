@@ -180,6 +180,7 @@ fn what_proves_nothing_is_put_into_no_card() {
     };
     said(why(&|_| {}, 4), "IQ1_XX could not be measured: ");
     said(why(&|run| run.plan.protocol.quick = true, 1), "a quick look");
+    said(why(&|run| run.rounds.truncate(2), 1), "too short for intervals");
     said(why(&|run| run.ended = Ended::Interrupted, 1), "did not come to its end");
     let copied = |run: &mut Run| {
         let hash = run.subjects[0].model.sha256().map(String::from);
