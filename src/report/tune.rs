@@ -47,7 +47,7 @@ pub(super) fn verdict(analysis: &Analysis, found: &TuneConclusion) -> String {
                 name(found.tuning.best),
                 ratio_words(ratio)
             ),
-            None => format!("Keep the settings as given: for {goal}, nothing that was tried is faster."),
+            None => format!("Keep the settings as given: for {goal}, nothing that was tried is shown to be faster."),
         };
     }
     match &found.over_given {
@@ -66,7 +66,10 @@ pub(super) fn evidence(analysis: &Analysis, found: &TuneConclusion) -> Vec<Strin
     }
     let name = |subject: usize| inert_line(&analysis.models[subject].name);
     if let Some((runner_up, ratio)) = found.runner_up.zip(found.over_runner_up.as_ref()) {
-        let told = if ratio.low.is_some_and(|low| low > 1.0) { "" } else { "; the two can't be told apart" };
+        let told = match ratio.low {
+            Some(low) if low <= 1.0 => "; the two can't be told apart",
+            Some(_) | None => "",
+        };
         lines.push(format!("Next best: {}. It is {} as fast as that{told}.", name(runner_up), ratio_words(ratio)));
     }
     let n = if analysis.models.len() > 1 { analysis.rounds } else { 0 };
@@ -92,7 +95,7 @@ fn ratio_words(ratio: &SpeedRatio) -> String {
     let SpeedRatio { ratio, low, high, n } = ratio;
     match low.zip(*high) {
         Some((low, high)) => format!("{ratio:.3}× [{low:.3}, {high:.3}]"),
-        None => format!("{ratio:.3}× in {n} rounds, too few for an interval,"),
+        None => format!("about {ratio:.3}× ({n} rounds, too few for an interval)"),
     }
 }
 
