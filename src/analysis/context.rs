@@ -1,7 +1,7 @@
 //! What the record says of the run itself, for whoever shows it: what was to be done, with what and on what, and what was decided.
 
 use crate::{
-    record::{Adaptation, Build, Machine, Plan, Resumed, Role, Run, Settings, Subject},
+    record::{Adaptation, Build, ComparisonFault, Machine, Plan, Resumed, Role, Run, Settings, Subject},
     stats,
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Context {
     /// What the pilot decided; `None` in records without rounds, and in older ones.
     pub(crate) adaptation: Option<Adaptation>,
     pub(crate) resumed: Vec<Resumed>,
+    /// At what it lies that no outputs were compared, where that is no candidate's fault.
+    pub(crate) comparison_fault: Option<ComparisonFault>,
     /// Rounds in which prompts were answered.
     pub(crate) prompt_rounds: usize,
     /// Share of the machine's CPU time that other processes used, median over visits; `None` where nobody could look.
@@ -38,6 +40,7 @@ impl Context {
             subjects: run.subjects.clone(),
             adaptation: run.adaptation.clone(),
             resumed: run.resumed.clone(),
+            comparison_fault: run.quality.as_ref().and_then(|quality| quality.fault),
             prompt_rounds: run.rounds.iter().filter(|round| round.asks_prompts()).count(),
         }
     }

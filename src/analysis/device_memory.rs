@@ -182,6 +182,7 @@ mod tests {
             prefill: None,
             decode: None,
             retried: None,
+            warnings: Vec::new(),
         };
         run.probes = vec![probe(0, 452, 260), probe(1, 0, 130)];
         let analysis = analyse(&run);

@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::{quality::QualityAnalysis, series::visits};
 use crate::{
     record::{
-        CandidateQuality, Decision, Ended, GivenUp, Outcome, Quality, QualityPlan, QualityStop, QualityUnit, Run,
-        Skipped, Subject, TaskResult, TaskStop, Tasks, WorkloadKind, left_out_words, time_plan::in_words,
+        CandidateQuality, ComparisonFault, Decision, Ended, GivenUp, Outcome, Quality, QualityPlan, QualityStop,
+        QualityUnit, Run, Skipped, Subject, TaskResult, TaskStop, Tasks, WorkloadKind, left_out_words,
+        time_plan::in_words,
     },
     text::{counted, list},
 };
@@ -291,12 +292,15 @@ fn texts(run: &Run) -> Option<NotDone> {
 fn not_compared(run: &Run) -> Vec<NotDone> {
     let Some(_) = &run.plan.quality else { return Vec::new() };
     let has_no_time = run.time_plan.as_ref().is_some_and(|plan| plan.windows == Some(0));
-    let Some(Quality { results, .. }) = &run.quality else {
+    let Some(Quality { results, fault, .. }) = &run.quality else {
         let is_left = alive(run).any(|subject| Some(subject) != run.original());
         let never = is_left && !has_no_time && run.ended != Ended::NothingLeft;
         let reason = || format!("outputs were not compared: {}", before_outputs(run));
         return never.then(|| of_run(Part::Outputs, reason(), None)).into_iter().collect();
     };
+    if let (Some(ComparisonFault::Asked), Some(reason)) = (fault, results.iter().find_map(|r| failure(&r.outcome))) {
+        return vec![of_run(Part::Outputs, format!("outputs were not compared: {reason}"), None)];
+    }
     let windows = |result: &CandidateQuality| result.texts.iter().map(|text| text.windows.len()).sum::<usize>();
     let cut = |result: &&CandidateQuality| {
         let is_cut = match result.stopped {
@@ -319,6 +323,13 @@ fn not_compared(run: &Run) -> Vec<NotDone> {
     };
     // A record without an end that is known says it of the run as a whole.
     results.iter().filter(cut).map(of).collect()
+}
+
+fn failure(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Done => None,
+        Outcome::Failed { reason, .. } => Some(reason),
+    }
 }
 
 /// Why outputs were not compared: rounds that were precise are no reason.

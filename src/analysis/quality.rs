@@ -587,6 +587,7 @@ mod tests {
             workers: Vec::new(),
             results: Vec::new(),
             original_bits_per_byte: None,
+            fault: None,
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn listen() -> Result<()> {
         let again = ASKED.swap(true, Ordering::Relaxed);
         match under_way(|found| found.resume.clone()) {
             Some(target) if !again => say(&format!(
-                "Interrupted: the sample under way is finished, and what was measured is saved; once more ends at once. To go on later: \
+                "Interrupted: the sample under way is finished if that takes no longer than 10 s, and what was measured is saved; once more ends at once. To go on later: \
                  gguf-bench resume {}",
                 target.display()
             )),
@@ -48,6 +48,11 @@ pub(super) fn listen() -> Result<()> {
         }
     })
     .context("handle Ctrl-C")
+}
+
+/// Whether the person asked to stop, for whoever waits for something.
+pub(super) fn asked() -> Arc<AtomicBool> {
+    Arc::clone(&ASKED)
 }
 
 /// From here on there is something to save; says whether the person asked to stop.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::worker::Description;
+use super::{interrupt, worker::Description};
 use crate::{
     probe::{
         self, Clock, DefaultThreads,
@@ -124,7 +124,7 @@ pub(super) fn launcher(script: Option<&PathBuf>, timeout_s: Option<u64>) -> Resu
         arguments.extend(["--script".into(), script.display().to_string()]);
     }
     let deadline = timeout_s.map_or(Deadline::Learned, |seconds| Deadline::Fixed(Duration::from_secs(seconds)));
-    Ok(ProcessLauncher::new(program()?, arguments, deadline))
+    Ok(ProcessLauncher::new(program()?, arguments, deadline).interrupted_by(interrupt::asked()))
 }
 
 fn build(system_info: String) -> Build {

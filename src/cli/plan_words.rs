@@ -1,6 +1,9 @@
 //! A plan of time in words: what will be done in which time, what is given up for want of it, and what more would give.
 
-use crate::record::{Budget, GivenUp, Protocol, TimePlan, time_plan::in_words};
+use crate::record::{
+    Budget, GivenUp, Protocol, TimePlan,
+    time_plan::{about, in_words},
+};
 
 /// Lines for a person.
 pub(super) fn plan_words(protocol: &Protocol, plan: &TimePlan) -> Vec<String> {
@@ -20,20 +23,24 @@ pub(super) fn plan_words(protocol: &Protocol, plan: &TimePlan) -> Vec<String> {
 /// How long it will be, beside what was asked.
 fn whole(protocol: &Protocol, plan: &TimePlan) -> String {
     let total_ns = plan.planned.total_ns();
-    let whole = in_words(total_ns);
+    let whole = about(total_ns);
+    let begins = {
+        let (first, rest) = whole.split_at(1);
+        format!("{}{rest}", first.to_uppercase())
+    };
     match (protocol.budget_s.map(|seconds| seconds.saturating_mul(NS)), protocol.budget) {
-        _ if protocol.quick => format!("A quick look: about {whole}, without intervals or a recommendation"),
-        (None, _) => format!("About {whole}"),
+        _ if protocol.quick => format!("A quick look: {whole}, without intervals or a recommendation"),
+        (None, _) => begins,
         (Some(asked_ns), Budget::Limit) if total_ns > asked_ns => format!(
-            "One look at everything would take about {whole}: it ends after {}, with what there is by then (--budget)",
+            "One look at everything would take {whole}: it ends after {}, with what there is by then (--budget)",
             in_words(asked_ns)
         ),
-        (Some(asked_ns), Budget::Limit) => format!("About {whole} of the {} allowed (--budget)", in_words(asked_ns)),
+        (Some(asked_ns), Budget::Limit) => format!("{begins} of the {} allowed (--budget)", in_words(asked_ns)),
         (Some(asked_ns), Budget::Aim) if total_ns > asked_ns => {
-            format!("About {whole}: the least that gives intervals, although {} are aimed at", in_words(asked_ns))
+            format!("{begins}: the least that gives intervals, although {} are aimed at", in_words(asked_ns))
         }
         (Some(asked_ns), Budget::Aim) => {
-            format!("About {whole}, and up to {} until ratios are precise", in_words(asked_ns))
+            format!("{begins}, and up to {} until ratios are precise", in_words(asked_ns))
         }
     }
 }

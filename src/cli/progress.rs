@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::{Event, Observer},
-    record::{TimePlan, time_plan::in_words},
+    record::{TimePlan, time_plan::about},
     text::inert_line,
     units::{NS_PER_S, whole_ns},
 };
@@ -82,8 +82,8 @@ impl Progress {
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
         self.bar.set_position((elapsed_s / total_s * LENGTH) as u64);
-        let left = in_words(whole_ns((total_s - elapsed_s) * NS_PER_S));
-        self.say(&format!("round {} of {}, {model}: {what}, about {left} left", self.round + 1, self.rounds));
+        let left = about(whole_ns((total_s - elapsed_s) * NS_PER_S));
+        self.say(&format!("round {} of {}, {model}: {what}, {left} left", self.round + 1, self.rounds));
     }
 
     /// What is done between the rounds, or instead of them: by the time of the plan where there is one, else by its own count.

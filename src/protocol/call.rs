@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::record::Stage;
+use crate::record::{ComparisonFault, Stage};
 
 /// A question to a worker.
 pub(crate) trait Call: Clone {
@@ -51,6 +51,9 @@ pub(crate) struct Failure {
     pub(crate) stage: Stage,
     pub(crate) reason: String,
     pub(crate) cause: Cause,
+    /// At what it lies; `None` of a call that is of one model.
+    #[serde(default)]
+    pub(crate) fault: Option<ComparisonFault>,
 }
 
 /// Who says why something could not be done.

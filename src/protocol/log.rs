@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::{record::Buffer, units::MIB};
+use crate::{
+    record::{Buffer, CONTEXT_STEP},
+    units::MIB,
+};
 
 /// The buffers of a model and of the largest context made on it, from llama.cpp's log.
 ///
@@ -97,6 +100,43 @@ pub(crate) fn telling_lines(log: &str, most: usize) -> Vec<String> {
     )
 }
 
+/// Kinds of warnings that are kept of one model.
+const MOST_WARNINGS: usize = 6;
+
+/// What llama.cpp warned of, in its own words, each kind once: lines that differ in figures or in what they quote are of one kind.
+///
+/// That a context of `n_ctx` tokens, which was asked for, is shorter than the model could have is no warning to whoever asked.
+pub(crate) fn warnings(log: &str, n_ctx: u32) -> Vec<String> {
+    let figures = |line: &str| -> Vec<u32> {
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+    };
+    let rounded = n_ctx.next_multiple_of(CONTEXT_STEP);
+    let is_our_choice = |line: &str| {
+        let found = figures(line);
+        line.contains("n_ctx")
+            && found.iter().any(|n| *n == n_ctx || *n == rounded)
+            && found.iter().any(|n| *n > rounded)
+    };
+    let kind = |line: &str| -> String {
+        let unquoted = line.split('\'').step_by(2).collect::<String>();
+        unquoted.chars().filter(|c| !c.is_ascii_digit()).collect()
+    };
+    let mut kinds = std::collections::BTreeSet::new();
+    let said = log.lines().filter_map(|line| line.strip_prefix(WARNING)).map(without_speaker);
+    let told = said.filter(|line| line.chars().any(char::is_alphanumeric) && !is_our_choice(line));
+    told.filter(|line| kinds.insert(kind(line))).take(MOST_WARNINGS).map(str::to_owned).collect()
+}
+
+/// `load: missing type` without the function that says it, which a reader knows nothing of.
+fn without_speaker(line: &str) -> &str {
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let said = match line.trim().split_once(':') {
+        Some((name, rest)) if is_name(name) => rest,
+        _ => line,
+    };
+    said.trim_matches(|c: char| c == '*' || c.is_whitespace())
+}
+
 /// What a process that gave up said of it: the last `most` of llama.cpp's errors and of what ggml prints past its log as it aborts.
 /// A warning is none of these: most often it was given long before.
 pub(crate) fn dying_lines(log: &str, most: usize) -> Vec<String> {
@@ -184,6 +224,27 @@ sched_reserve:        CPU compute buffer size =    10.00 MiB
             ["bad"]
         );
         assert!(telling_lines("error: failed\nunable, not found\n", 2).is_empty(), "no level, no cause");
+    }
+
+    #[test]
+    fn warnings_are_kept_by_kind_and_our_own_choices_are_none() {
+        let log = "loading\n[warning] load: missing pre-tokenizer type, using: 'default'\n[warning] load: ****\n\
+                   [warning] load: ** GENERATION QUALITY WILL BE DEGRADED! **\n\
+                   [warning] load: control-looking token:      5 '</s>' was not control-type\n\
+                   [warning] load: control-looking token:      7 '<s>' was not control-type\n\
+                   [warning] llama_context: n_ctx_seq (768) < n_ctx_train (8192) -- the full capacity will not be utilized\n\
+                   [warning] llama_context: n_ctx_seq (768) > n_ctx_train (512) -- possible training context overflow\n\
+                   [error] no\n";
+        assert_eq!(
+            warnings(log, 640),
+            [
+                "missing pre-tokenizer type, using: 'default'",
+                "GENERATION QUALITY WILL BE DEGRADED!",
+                "control-looking token:      5 '</s>' was not control-type",
+                "n_ctx_seq (768) > n_ctx_train (512) -- possible training context overflow",
+            ]
+        );
+        assert!(warnings("print_info: unknown\n", 512).is_empty());
     }
 
     #[test]

@@ -13,7 +13,9 @@ pub(crate) use choose::{Alternatives, Choose, Likelihoods, Weighed};
 pub(crate) use compare::{
     Base, Bound, CandidateResult, Compare, CompareEvent, Compared, Hold, Pace, SaveReference, Statistics, StopRule,
 };
-pub(crate) use log::{ERROR, WARNING, asks_for_imatrix, buffers, dying_lines, quantized_bytes, telling_lines};
+pub(crate) use log::{
+    ERROR, WARNING, asks_for_imatrix, buffers, dying_lines, quantized_bytes, telling_lines, warnings,
+};
 pub(crate) use request::{
     Answer, Answered, Close, Closed, Count, Decode, Hello, Load, Loaded, OpenContext, Prefill, PrefillDecode, Request,
     Sequences, TimeSequences,

@@ -49,8 +49,9 @@ pub(crate) use plan::{LeftOut, LeftOutReason, LeftOutWork, TaskWork, WarmUpPolic
 pub(crate) use prompt_form::PromptForm;
 pub use quality::QualityWorker;
 pub(crate) use quality::{
-    BitsPerByte, CandidateQuality, DEFAULT_TOP_K, DomainQuality, FEWEST_DOCUMENTS, Quality, QualityMemory, QualityPlan,
-    QualityStop, QualityText, QualityUnit, Reference, Sharing, TextBits, TextPlan, TextQuality,
+    BitsPerByte, CandidateQuality, ComparisonFault, DEFAULT_TOP_K, DomainQuality, FEWEST_DOCUMENTS, Quality,
+    QualityMemory, QualityPlan, QualityStop, QualityText, QualityUnit, Reference, Sharing, TextBits, TextPlan,
+    TextQuality,
 };
 pub(crate) use race::{Goal, Race};
 #[cfg(test)]

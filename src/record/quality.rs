@@ -106,6 +106,19 @@ pub struct Quality {
     /// The original's bits per byte, when a candidate reads other tokens.
     #[serde(default)]
     pub original_bits_per_byte: Option<BitsPerByte>,
+    /// At what it lies that nothing could be compared, where that is no candidate's fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<ComparisonFault>,
+}
+
+/// What keeps every candidate from being compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComparisonFault {
+    /// The original can't be evaluated.
+    Original,
+    /// What was asked for: texts, windows, a file that stands for the original.
+    Asked,
 }
 
 /// What the candidates are compared with.
@@ -201,6 +214,9 @@ pub struct QualityWorker {
     /// What ended a worker before this one that was to do the same; nothing of what it found is used.
     #[serde(default)]
     pub retried: Option<String>,
+    /// What llama.cpp warned of, whichever of its models it was of, in its own words, each kind once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A candidate's output against the original's.

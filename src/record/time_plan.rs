@@ -30,6 +30,9 @@ pub struct Probe {
     pub devices: Vec<DeviceMemory>,
     /// llama.cpp's own account of its buffers.
     pub buffers: Vec<Buffer>,
+    /// What llama.cpp warned of while it loaded and used this subject, in its own words, each kind once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// A short prompt, after one that is not timed.
     pub prefill: Option<Timing>,
     /// A few generated tokens, after one that is not timed.
@@ -214,6 +217,12 @@ pub(crate) fn in_words(ns: u64) -> String {
     }
 }
 
+/// `about 40 s`; less than a second is no more exactly known.
+pub(crate) fn about(ns: u64) -> String {
+    let words = in_words(ns);
+    if words.starts_with("under") { words } else { format!("about {words}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +231,7 @@ mod tests {
     fn times_are_said_as_people_say_them() {
         let words = [0, 200, 40_000, 119_400, 200_000, 300_000, 7_500_000].map(|ms| in_words(ms * 1_000_000));
         assert_eq!(words, ["0 s", "under 1 s", "40 s", "119 s", "3 min 20 s", "5 min", "2 h 5 min"]);
+        assert_eq!([200, 40_000].map(|ms| about(ms * 1_000_000)), ["under 1 s", "about 40 s"]);
     }
 
     #[test]

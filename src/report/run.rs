@@ -325,6 +325,7 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
         | WarningKind::MoreThreadsThanCpus
         | WarningKind::OpenmpEnvironment
         | WarningKind::Retried
+        | WarningKind::LlamaCppWarned
         | WarningKind::BusyMachine => None,
     }
 }

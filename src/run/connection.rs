@@ -109,12 +109,12 @@ impl Connection {
                 let longest = call.longest(took, &answer);
                 (Line::Answer(answer), longest)
             }
-            Ok(Message::Failed(Failure { stage, reason, cause })) => {
+            Ok(Message::Failed(Failure { stage, reason, cause, fault })) => {
                 let log = match cause {
                     Cause::LlamaCpp => LogTail::telling(&self.log(), 2),
                     Cause::Reason => LogTail::default(),
                 };
-                return Err(WorkerExit::Reported { stage, reason, log });
+                return Err(WorkerExit::Reported { stage, reason, fault, log });
             }
             Err(error) => return Err(WorkerExit::Unintelligible(error.to_string())),
         };

@@ -218,6 +218,7 @@ mod tests {
             peak_rss_bytes: None,
             devices: Vec::new(),
             buffers: Vec::new(),
+            warnings: Vec::new(),
             prefill,
             decode,
             retried: None,

@@ -8,7 +8,7 @@ use super::timeout::Timeout;
 use crate::{
     probe::Killer,
     protocol::{dying_lines, telling_lines},
-    record::Stage,
+    record::{ComparisonFault, Stage},
     units::MIB,
 };
 
@@ -60,12 +60,15 @@ pub enum WorkerExit {
     /// It said nothing for too long and was killed.
     #[error("the worker said nothing for {timeout} and was stopped{log}")]
     Silent { timeout: Timeout, log: LogTail },
+    /// The person asked to stop, and what it was at took too long to wait for.
+    #[error("the worker was given up: the person asked to stop")]
+    GivenUp,
     /// It said something that is no answer.
     #[error("the worker said something unexpected: {0}")]
     Unintelligible(String),
     /// It said itself that it could not do what it was called for, and ended.
     #[error("{reason}{}", log.under("llama.cpp"))]
-    Reported { stage: Stage, reason: String, log: LogTail },
+    Reported { stage: Stage, reason: String, fault: Option<ComparisonFault>, log: LogTail },
 }
 
 /// Whose memory was used up.
@@ -157,6 +160,7 @@ impl WorkerExit {
             | Self::ServerLost { .. }
             | Self::Crashed { .. }
             | Self::Exited { .. }
+            | Self::GivenUp
             | Self::Unintelligible(_)
             | Self::Reported { .. } => false,
         }

@@ -65,6 +65,9 @@ enum Stop {
 impl Stop {
     /// Its worker is no more; `stage` is what it was called for.
     fn exited(stage: Stage, exit: &WorkerExit) -> Self {
+        if matches!(exit, WorkerExit::GivenUp) {
+            return Self::Asked;
+        }
         let stage = exit.stage(stage);
         Self::Failed { stage, reason: exit.to_string(), is_transient: exit.is_transient() }
     }

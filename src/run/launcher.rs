@@ -5,7 +5,11 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
     process::{Child, Command},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread,
     time::Duration,
 };
@@ -25,25 +29,37 @@ use crate::{
 /// Silence is counted in turns of this: short enough to end in time, long enough to cost no CPU while a worker is timed.
 const TURN: Duration = Duration::from_secs(1);
 
+/// How long what is under way may still take once the person asked to stop: most samples are over by then, and nobody waits for minutes.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Starts this executable again with a hidden subcommand.
 #[derive(Debug, Clone)]
 pub struct ProcessLauncher {
     program: PathBuf,
     arguments: Vec<String>,
     patience: Patience,
+    /// Set when the person asked to stop.
+    interrupt: Arc<AtomicBool>,
 }
 
 impl ProcessLauncher {
     /// This executable, the hidden subcommand and its options, and how long its processes may be silent.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<String>, deadline: Deadline) -> Self {
-        Self { program, arguments, patience: Patience::new(deadline) }
+        Self { program, arguments, patience: Patience::new(deadline), interrupt: Arc::default() }
+    }
+
+    /// The same, whose processes are given up when the person asked to stop and they do not come to an end soon.
+    #[must_use]
+    pub(crate) fn interrupted_by(self, interrupt: Arc<AtomicBool>) -> Self {
+        Self { interrupt, ..self }
     }
 }
 
 impl Launcher for ProcessLauncher {
     fn launch(&self) -> Result<Connection, WorkerExit> {
-        let process = Process::start(&self.program, &self.arguments).map_err(WorkerExit::NotStarted)?;
+        let mut process = Process::start(&self.program, &self.arguments).map_err(WorkerExit::NotStarted)?;
+        process.interrupt = Some(Arc::clone(&self.interrupt));
         let mut connection = Connection::new(Box::new(process), self.patience.clone());
         connection.call(&Hello)?;
         Ok(connection)
@@ -107,6 +123,8 @@ struct Process {
     lines: Receiver<String>,
     log: Log,
     kills: OomKills,
+    /// Set when the person asked to stop; `None` of a process for which that ends this one.
+    interrupt: Option<Arc<AtomicBool>>,
 }
 
 impl Process {
@@ -133,7 +151,7 @@ impl Process {
                 }
             }
         });
-        Ok(Self { child, input: Some(input), lines, log, kills })
+        Ok(Self { child, input: Some(input), lines, log, kills, interrupt: None })
     }
 
     /// The next line of its output; `None` at the end.
@@ -142,12 +160,19 @@ impl Process {
     /// stopped both processes, neither works and no turn passes.
     fn line(&mut self, timeout: Timeout) -> Result<Option<String>, WorkerExit> {
         let turn = TURN.min(timeout.after / 4).max(Duration::from_millis(1));
-        let mut silent = Duration::ZERO;
+        let (mut silent, mut asked) = (Duration::ZERO, Duration::ZERO);
         loop {
             match self.lines.recv_timeout(turn) {
                 Ok(line) => return Ok(Some(line)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => silent += turn,
+            }
+            if self.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(Ordering::Relaxed)) {
+                asked += turn;
+                if asked > GRACE {
+                    self.kill();
+                    return Err(WorkerExit::GivenUp);
+                }
             }
             if silent >= timeout.after {
                 self.kill();

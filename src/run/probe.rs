@@ -36,6 +36,7 @@ pub(super) fn look(bench: &Bench<'_>, run: &Run, model: usize, observer: &mut dy
             peak_rss_bytes: None,
             devices: Vec::new(),
             buffers: Vec::new(),
+            warnings: Vec::new(),
             prefill: None,
             decode: None,
             retried: retried.clone(),
@@ -46,8 +47,8 @@ pub(super) fn look(bench: &Bench<'_>, run: &Run, model: usize, observer: &mut dy
         probe.duration_ns = bench.now_ns() - probe.started_ns;
         observer.on(Event::StepDone);
         match looked {
-            Err(Stop::Asked) if probe.load.is_none() => return None,
-            Ok(()) | Err(Stop::Asked) => return Some(probe),
+            Err(Stop::Asked | Stop::Exit(_, WorkerExit::GivenUp)) if probe.load.is_none() => return None,
+            Ok(()) | Err(Stop::Asked | Stop::Exit(_, WorkerExit::GivenUp)) => return Some(probe),
             Err(Stop::Exit(_, exit)) if exit.is_transient() && retried.is_none() && !bench.stops() => {
                 retried = Some(exit.to_string());
             }
@@ -110,7 +111,8 @@ impl Look<'_, '_> {
             let n_tokens = GENERATED_TOKENS.min(n_ctx);
             probe.decode = Some(caller.make(&Decode { n_tokens, n_depth: 0, n_before: 0, n_wake: 1, seed: 2 })?);
         }
-        probe.buffers = protocol::buffers(&worker.log());
+        let log = worker.log();
+        (probe.buffers, probe.warnings) = (protocol::buffers(&log), protocol::warnings(&log, n_ctx));
         let closed = worker.call(&Close).map_err(|exit| Stop::Exit(Stage::Decode, exit))?;
         probe.peak_rss_bytes = closed.peak_rss_bytes;
         let free = |of: &[(String, u64)], name: &str| of.iter().find(|(own, _)| own == name).map(|(_, free)| *free);

@@ -87,6 +87,8 @@ pub(crate) fn execute<E>(
         let subject = left.remove(0);
         let mut attempt = Attempt { bench, inputs, run, subject, deadline_ns, observer };
         let result = match attempt.make() {
+            // It is asked anew when the run is gone on with.
+            Err(WorkerExit::GivenUp) => break,
             Err(exit) if exit.is_transient() && !bench.interrupted() => {
                 let told =
                     |again: WorkerExit| (again.stage(Stage::Quality), format!("{again}; a first attempt: {exit}"));

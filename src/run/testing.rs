@@ -114,6 +114,7 @@ pub(super) fn at<T>(run: &Run, seconds: u64, look: impl FnOnce(&Bench<'_>) -> T)
 pub(super) fn no_results() -> Quality {
     Quality {
         original_bits_per_byte: None,
+        fault: None,
         texts: Vec::new(),
         reference: Reference::Original,
         sharing: Sharing::Shared { needed_bytes: 0, available_bytes: 0 },

@@ -22,7 +22,7 @@ pub(super) fn answer(held: &mut Held, clock: &dyn Clock, call: &Answer) -> Resul
     if n_prompt.saturating_add(max_new) > n_ctx {
         let reason =
             format!("a prompt of {n_prompt} tokens and an answer of {max_new} do not fit a context of {n_ctx}");
-        return Err(Failure { stage: Stage::Prefill, reason, cause: Cause::Reason });
+        return Err(Failure { stage: Stage::Prefill, reason, cause: Cause::Reason, fault: None });
     }
     session.start_sampling(&call.sampling, call.seed);
     session.clear();

@@ -11,7 +11,7 @@ use crate::{
 /// Scores every token of each text but the first where no BOS comes before it.
 pub(super) fn score(engine: &dyn Engine, call: &ScoreBytes) -> Result<Vec<TextBits>, Failure> {
     let clock = Monotonic::start();
-    let failed = |reason: String| Failure { stage: Stage::Quality, reason, cause: Cause::Reason };
+    let failed = |reason: String| Failure { stage: Stage::Quality, reason, cause: Cause::Reason, fault: None };
     let model = engine.load(&call.model, &call.settings)?;
     let tokens: Vec<Vec<i32>> = call.texts.iter().map(|text| model.tokenize_text(text)).collect();
     let most = tokens.iter().map(Vec::len).max().unwrap_or(0);

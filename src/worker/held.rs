@@ -34,13 +34,13 @@ impl Held {
 }
 
 pub(super) fn failed(stage: Stage, reason: &str) -> Failure {
-    Failure { stage, reason: reason.into(), cause: Cause::Reason }
+    Failure { stage, reason: reason.into(), cause: Cause::Reason, fault: None }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let cause = if error.is_of_llama() { Cause::LlamaCpp } else { Cause::Reason };
-        Self { stage: error.stage(), reason: error.to_string(), cause }
+        Self { stage: error.stage(), reason: error.to_string(), cause, fault: None }
     }
 }
 
@@ -49,5 +49,5 @@ pub(super) fn not_a_number(stage: Stage, n_tokens: u32) -> Failure {
     let reason = format!(
         "the model's output after {n_tokens} tokens is not a number: the file is damaged, or its arithmetic overflowed"
     );
-    Failure { stage, reason, cause: Cause::Reason }
+    Failure { stage, reason, cause: Cause::Reason, fault: None }
 }

@@ -492,3 +492,17 @@ fn what_is_fetched_is_told_in_a_log_and_a_token_file_is_used() {
     let told = format!("Fetching m-Q8_0.gguf, 4.00 B of o/m from {}", hub.endpoint);
     assert!(ran.stderr.contains(&told), "{}", ran.stderr);
 }
+
+#[test]
+fn a_file_may_stand_for_the_tag_and_an_endpoint_has_a_scheme() {
+    let hub = Hub::start().with("o/n", Manner::Good, &[("pocket-F16.gguf", &fs::read(POCKET).unwrap())]);
+    let asked = |endpoint: &str| {
+        let bench = Bench::new("inspect o/n:pocket-F16.gguf");
+        let home = format!("HF_HOME={}", bench.folder.path().join("hf").display());
+        bench.through(&["env", &format!("HF_ENDPOINT={endpoint}"), &home]).run()
+    };
+    assert!(asked(&hub.endpoint).ok().stdout.contains("a language model"));
+    let ran = asked(hub.endpoint.trim_start_matches("http://"));
+    let assumed = hub.endpoint.replace("http://", "https://");
+    assert!(ran.code == 1 && ran.stderr.contains(&assumed), "{}", ran.stderr);
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::support::{
     Bench, Ran,
+    hub::{Hub, Manner},
     processes::{busy_worker, is_alive, send, wait_until},
     skipped,
 };
@@ -55,6 +56,23 @@ fn the_sample_under_way_is_finished() {
     let warmup = visits[0]["warmup"]["samples"].as_array().unwrap().len();
     assert!(warmup + visits[0]["samples"].as_array().unwrap().len() >= 1, "{}", visits[0]);
     assert!(!is_alive(worker));
+}
+
+#[test]
+fn a_sample_that_takes_minutes_is_given_up_soon() {
+    let bench = Bench::new("compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet");
+    let child = bench.spawn();
+    let worker = busy_worker(child.id());
+    send(child.id(), Signal::TERM);
+    let start = std::time::Instant::now();
+    let ran = bench.ran(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    let took = start.elapsed();
+    assert!(took > Duration::from_secs(8) && took < Duration::from_secs(30), "{took:?}");
+    assert!(!is_alive(worker) && ran.stderr.contains("To go on: gguf-bench resume out"), "{}", ran.stderr);
+    assert_eq!(ran.json("out/run.json")["ended"], "interrupted");
+    let markdown = ran.read("out/report.md");
+    assert!(markdown.contains("gguf-bench resume out") && markdown.contains("the run was interrupted"), "{markdown}");
 }
 
 #[test]
@@ -105,4 +123,50 @@ fn an_interruption_of_quantizing_is_answered_and_leaves_nothing() {
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.stderr.contains("Interrupted before anything was measured"), "{}", ran.stderr);
     assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "nothing is left");
+}
+
+#[test]
+fn an_interruption_of_hashing_is_answered_at_once() {
+    let bench = Bench::new("compare a.gguf b.gguf --no-quality --prompts none --out out");
+    for name in ["a.gguf", "b.gguf"] {
+        let path = bench.folder.path().join(name);
+        fs::copy(crate::support::POCKET, &path).unwrap();
+        // What follows the tensors is hashed, too, and takes no room on the disk.
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(200 << 30).unwrap();
+    }
+    let child = bench.spawn();
+    let journal = bench.folder.path().join("out/run.jsonl");
+    wait_until("the run is begun", || journal.exists());
+    thread::sleep(Duration::from_millis(300));
+    send(child.id(), Signal::INT);
+    let start = std::time::Instant::now();
+    let ran = bench.ran(child);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(ran.code == 130 && ran.stderr.contains("Interrupted before anything was measured"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_interrupted_download_is_kept_and_gone_on_with() {
+    let model = fs::read(crate::support::POCKET).unwrap();
+    let hub = Hub::start().with("o/n", Manner::Stalls, &[("pocket-F16.gguf", &model)]);
+    let line = |folder: tempfile::TempDir| {
+        let home = format!("HF_HOME={}", folder.path().join("hf").display());
+        let endpoint = format!("HF_ENDPOINT={}", hub.endpoint);
+        let bench = Bench::at(folder, "compare o/n o/n --quick --pp 8 --tg 0 --prompts none --no-quality --out out");
+        bench.through(&["env", &endpoint, &home])
+    };
+    let bench = line(tempfile::TempDir::new().unwrap());
+    let child = bench.spawn();
+    wait_until("half of it was sent", || hub.sent_bytes() >= model.len() / 2);
+    thread::sleep(Duration::from_millis(500));
+    send(child.id(), Signal::INT);
+    let ran = bench.ran(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.contains("What arrived of a download is kept"), "{}", ran.stderr);
+    let before = hub.sent_bytes();
+    hub.heal("o/n");
+    let ran = line(ran.folder).run();
+    assert!(ran.code == 0, "{}", ran.stderr);
+    let sent = hub.sent_bytes() - before;
+    assert!(sent < model.len() * 6 / 10, "{sent} bytes of {} were sent again", model.len());
 }

@@ -154,3 +154,69 @@ fn layers_for_speculation_are_left_out() {
     let text = Bench::new("inspect x.gguf").file("x.gguf", &file.bytes()).run().ok().stdout;
     assert!(text.contains("5, 1 of them not run") && text.contains("32.0 B, not loaded"), "{text}");
 }
+
+#[test]
+fn ollamas_own_packing_is_named_through_its_manifest_too() {
+    let packed = Gguf::pocket().and("v.blk.0.attn_q.weight", &[8], F32, &[0; 32]).and(
+        "mm.input_projection.weight",
+        &[8],
+        F32,
+        &[0; 32],
+    );
+    let store = |bench: Bench| {
+        let root = bench.folder.path().join("store");
+        fs::create_dir_all(root.join("blobs")).unwrap();
+        fs::write(root.join("blobs/sha256-ab12"), packed.bytes()).unwrap();
+        let manifest = root.join("manifests/registry.ollama.ai/library/x/latest");
+        fs::create_dir_all(manifest.parent().unwrap()).unwrap();
+        let layers = r#"{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:ab12"}]}"#;
+        fs::write(manifest, layers).unwrap();
+        let at = format!("OLLAMA_MODELS={}", root.display());
+        bench.through(&["env", &at])
+    };
+    let inspected = store(Bench::new("inspect ollama:x")).run().ok().stdout;
+    assert!(inspected.contains("Ollama's own packing"), "{inspected}");
+    let ran = store(Bench::new(&format!("compare {{pocket}} ollama:x {QUICK}"))).run();
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    let reason = ran.json("out.json")["models"][1]["outcome"]["failed"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("Ollama's own packing") && reason.contains("Hub"), "{reason}");
+}
+
+#[test]
+fn shards_that_were_joined_with_cat_are_told_with_the_way_out() {
+    let whole = Gguf::pocket().split_in_two().concat();
+    let ran = Bench::new("inspect whole.gguf").file("whole.gguf", &whole).run();
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stderr.contains("cat") && ran.stderr.contains("llama-gguf-split --merge"), "{}", ran.stderr);
+}
+
+#[test]
+fn parts_in_upper_case_are_parts() {
+    let [first, second] = Gguf::pocket().split_in_two();
+    for name in ["inspect .", "inspect A-00001-of-00002.GGUF"] {
+        let bench = Bench::new(name).file("A-00001-of-00002.GGUF", &first).file("A-00002-of-00002.GGUF", &second);
+        let ran = bench.run().ok();
+        assert!(ran.stdout.contains("a language model"), "{name}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn warnings_of_llama_cpp_reach_the_report() {
+    let file = Gguf::pocket().without("tokenizer.ggml.pre").bytes();
+    let bench = Bench::new(&format!("compare a.gguf b.gguf {QUICK}")).file("a.gguf", &file).file("b.gguf", &file);
+    let ran = bench.run().ok();
+    let report = ran.json("out.json");
+    let told: Vec<&str> = report["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|warning| warning["kind"] == "llama_cpp_warned")
+        .map(|warning| warning["evidence"].as_str().unwrap())
+        .collect();
+    assert_eq!(told.len(), 1, "once for both: {told:?}");
+    assert!(told[0].contains("GENERATION QUALITY WILL BE DEGRADED"), "{told:?}");
+    assert!(ran.stdout.contains("of every model llama.cpp warns: missing pre-tokenizer type"), "{}", ran.stdout);
+    // The bundled model as it is gives none.
+    let ran = Bench::new(&format!("compare {{pocket}} {{pocket}} {QUICK}")).run().ok();
+    assert!(!ran.stdout.contains("llama.cpp warns"), "{}", ran.stdout);
+}

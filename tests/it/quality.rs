@@ -414,6 +414,19 @@ fn memory_does_not_grow_with_the_windows() {
 }
 
 #[test]
+fn a_logits_file_that_is_not_there_is_told_before_anything_is_loaded() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let mut command = program();
+    command.args(["quality", ORIGINAL, "--logits", "nofile.kld", "--out"]).arg(&out);
+    let failed = command.assert().code(1);
+    let said = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("nofile.kld") && said.contains("No such file"), "{said}");
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    assert!(!out.exists(), "nothing was begun");
+}
+
+#[test]
 fn a_reference_file_stands_for_the_original() {
     let folder = TempDir::new().unwrap();
     let made = [quantized(folder.path(), "Q4_K_M"), quantized(folder.path(), "Q2_K")];

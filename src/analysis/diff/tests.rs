@@ -246,6 +246,7 @@ pub(crate) mod outputs {
                 bits_per_byte: None,
             }],
             original_bits_per_byte: None,
+            fault: None,
         });
         run
     }

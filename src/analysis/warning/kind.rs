@@ -70,6 +70,8 @@ pub enum WarningKind {
     OriginalQuantized,
     /// A candidate is larger than the original.
     LargerThanOriginal,
+    /// llama.cpp itself warned.
+    LlamaCppWarned,
 }
 
 impl WarningKind {
@@ -101,6 +103,7 @@ impl WarningKind {
             Self::RowsDoNotFill => "rows_do_not_fill",
             Self::OriginalQuantized => "original_quantized",
             Self::LargerThanOriginal => "larger_than_original",
+            Self::LlamaCppWarned => "llama_cpp_warned",
         }
     }
 }

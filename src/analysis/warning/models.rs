@@ -1,6 +1,6 @@
 //! What is the matter with single models: tokenizers, caches, memory, where they came from.
 
-use super::kind::{Warning, WarningKind, of_model, original, percent};
+use super::kind::{Warning, WarningKind, of_model, of_run, original, percent};
 use crate::{
     analysis::{device_memory::DeviceUse, model::ModelAnalysis, series::visits},
     record::{CacheState, MadeFrom, Purpose, Run, Subject, round_value},
@@ -163,4 +163,37 @@ pub(super) fn larger_than_original(run: &Run, model: usize) -> Option<Warning> {
         let remedy = "name the original first: what is compared with it comes after";
         of_model(WarningKind::LargerThanOriginal, &run.subjects[model].name, evidence, remedy)
     })
+}
+
+/// What llama.cpp itself warned of: once for all where it said the same of all of them.
+pub(super) fn of_llama_cpp(run: &Run) -> Vec<Warning> {
+    const REMEDY: &str =
+        "take a file that a current llama.cpp converted, or read what its documentation says of these words";
+    let said = |lines: &[String]| format!("llama.cpp warns: {}", lines.join(" | "));
+    let probed: Vec<(usize, &[String])> =
+        run.probes.iter().filter(|probe| !probe.warnings.is_empty()).map(|p| (p.model, &p.warnings[..])).collect();
+    let mut found = Vec::new();
+    match &probed[..] {
+        [(_, first), others @ ..]
+            if probed.len() == run.subjects.len() && others.iter().all(|(_, own)| own == first) =>
+        {
+            found.push(of_run(WarningKind::LlamaCppWarned, format!("of every model {}", said(first)), REMEDY));
+        }
+        _ => {
+            found.extend(probed.iter().map(|(model, own)| {
+                of_model(WarningKind::LlamaCppWarned, &run.subjects[*model].name, said(own), REMEDY)
+            }));
+        }
+    }
+    let mut while_comparing: Vec<String> = Vec::new();
+    for line in run.quality.iter().flat_map(|quality| &quality.workers).flat_map(|worker| &worker.warnings) {
+        if !while_comparing.contains(line) && probed.iter().all(|(_, own)| !own.contains(line)) {
+            while_comparing.push(line.clone());
+        }
+    }
+    if !while_comparing.is_empty() {
+        let evidence = format!("while outputs were compared {}", said(&while_comparing));
+        found.push(of_run(WarningKind::LlamaCppWarned, evidence, REMEDY));
+    }
+    found
 }

@@ -171,10 +171,12 @@ fn a_visit_that_was_made_again() {
             n_windows: 1,
             n_evaluated: None,
             peak_rss_bytes: None,
+            warnings: Vec::new(),
             retried: Some("killed by signal 9".into()),
         };
         r.quality = Some(Quality {
             original_bits_per_byte: None,
+            fault: None,
             texts: Vec::new(),
             reference: Reference::Original,
             sharing: Sharing::Shared { needed_bytes: 1, available_bytes: 2 },
@@ -333,4 +335,36 @@ fn an_original_that_is_quantized_and_a_candidate_that_is_larger() {
     let base = padded.subjects[0].model.facts.as_ref().expect("facts").weights_bytes;
     padded.subjects[1].model.facts.as_mut().expect("facts").weights_bytes = base + base / 200;
     assert_eq!(warnings(&padded), []);
+}
+
+#[test]
+fn what_llama_cpp_warns_of_is_passed_on_once_and_of_whom_it_is() {
+    let probe = |model: usize, warnings: &[&str]| crate::record::Probe {
+        model,
+        started_ns: 0,
+        duration_ns: 1,
+        outcome: crate::record::Outcome::Done,
+        load: None,
+        peak_rss_bytes: None,
+        devices: Vec::new(),
+        buffers: Vec::new(),
+        warnings: warnings.iter().map(|&line| line.to_owned()).collect(),
+        prefill: None,
+        decode: None,
+        retried: None,
+    };
+    let said = |probes: Vec<crate::record::Probe>| -> Vec<(Option<String>, String)> {
+        let mut run = clean();
+        run.probes = probes;
+        let found = warnings(&run).into_iter();
+        found.filter(|w| w.kind == WarningKind::LlamaCppWarned).map(|w| (w.model, w.evidence)).collect()
+    };
+    let n = clean().subjects.len();
+    let degraded = "GENERATION QUALITY WILL BE DEGRADED!";
+    let all = said((0..n).map(|model| probe(model, &[degraded])).collect());
+    assert_eq!(all, [(None, format!("of every model llama.cpp warns: {degraded}"))]);
+    let lines: [&[&str]; 2] = [&[], &[degraded, "odd"]];
+    let one = said((0..n).map(|model| probe(model, lines[usize::from(model == 1)])).collect());
+    assert_eq!(one, [(Some("Q8_0".into()), format!("llama.cpp warns: {degraded} | odd"))]);
+    assert!(said((0..n).map(|model| probe(model, &[])).collect()).is_empty());
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    Adaptation, BitsPerByte, CandidateQuality, Ended, Outcome, Probe, Quality, QualityStop, QualityText, QualityWorker,
-    Resumed, Round, Run, TaskResult, Tasks, TimePlan,
+    Adaptation, BitsPerByte, CandidateQuality, ComparisonFault, Ended, Outcome, Probe, Quality, QualityStop,
+    QualityText, QualityWorker, Resumed, Round, Run, TaskResult, Tasks, TimePlan,
 };
 
 /// A line of a journal.
@@ -61,6 +61,9 @@ pub struct Compared {
     /// The original's bits per byte, when they were found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_bits_per_byte: Option<BitsPerByte>,
+    /// At what it lies that nothing could be compared, where that is no candidate's fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<ComparisonFault>,
 }
 
 impl Run {
@@ -162,6 +165,7 @@ impl Compared {
         if !self.texts.is_empty() {
             quality.texts.clone_from(&self.texts);
         }
+        quality.fault = self.fault.or(quality.fault);
         quality.workers.extend(self.worker.clone());
         if self.original_bits_per_byte.is_some() {
             quality.original_bits_per_byte.clone_from(&self.original_bits_per_byte);

@@ -11,7 +11,7 @@ use crate::{
     record::{LeftOutWork, Outcome, Phase, WorkloadKind},
     report::{
         number::{Spread, comparison, percent, quantity},
-        text::list,
+        text::{counted, list},
     },
 };
 
@@ -86,9 +86,9 @@ fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
             "{who}, the best candidate in {work}, shows no relevant difference from {base}: {times} {interval}{memory}."
         ),
         (Some(Verdict::NotResolved), Some(interval)) if outside(c, analysis.equivalence) => format!(
-            "In {work} {who} measured {times} the speed of {base} {interval}, but {} rounds are too few for a verdict among \
-             so many comparisons.{}",
-            c.n,
+            "In {work} {who} measured {times} the speed of {base} {interval}. Of several verdicts each is held to a stricter level, \
+             at which {} do not resolve it.{}",
+            counted(c.n, "round"),
             would_show(c)
         ),
         (Some(Verdict::NotResolved), Some(interval)) => format!(

@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::{Analysis, ModelAnalysis},
-    record::{Ended, Outcome, Stage},
+    record::{ComparisonFault, Ended, Outcome, Role, Stage},
     report::text::{counted, inert_line, shorten},
 };
 
@@ -19,7 +19,7 @@ pub(crate) fn name(model: &ModelAnalysis) -> String {
 /// The original, when there is one.
 #[must_use]
 pub(crate) fn original(analysis: &Analysis) -> Option<&ModelAnalysis> {
-    analysis.models.iter().find(|m| m.role == crate::record::Role::Original)
+    analysis.models.iter().find(|m| m.role == Role::Original)
 }
 
 /// Why a model has no figures, in a few words; `None` when it did not fail.
@@ -28,11 +28,23 @@ pub(crate) fn failure(model: &ModelAnalysis) -> Option<String> {
     words(&model.outcome)
 }
 
-/// Why a model that was measured was not compared; `None` when it was, or nothing was to be.
+/// Why a model that was measured was not compared; `None` when it was, or nothing was to be. What lies at the original stands there, and
+/// what lies at what was asked for stands at no model.
 #[must_use]
-pub(crate) fn comparison_failure(model: &ModelAnalysis) -> Option<String> {
-    let compared = model.quality.as_ref().filter(|_| model.outcome == Outcome::Done)?;
-    words(&compared.outcome)
+pub(crate) fn comparison_failure(analysis: &Analysis, model: &ModelAnalysis) -> Option<String> {
+    if model.outcome != Outcome::Done {
+        return None;
+    }
+    match analysis.context.comparison_fault {
+        None => words(&model.quality.as_ref()?.outcome),
+        Some(ComparisonFault::Asked) => None,
+        Some(ComparisonFault::Original) if model.role == Role::Candidate => None,
+        Some(ComparisonFault::Original) => {
+            let failed = analysis.models.iter().filter_map(|m| m.quality.as_ref()).find_map(|q| words(&q.outcome))?;
+            // It is named already.
+            Some(failed.replacen("the original: ", "", 1))
+        }
+    }
 }
 
 fn words(outcome: &Outcome) -> Option<String> {

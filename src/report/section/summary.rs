@@ -68,7 +68,8 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
             .models
             .iter()
             .flat_map(|m| {
-                [failure(m), comparison_failure(m)].into_iter().flatten().map(|why| format!("{} {why}.", name(m)))
+                let compared = comparison_failure(analysis, m);
+                [failure(m), compared].into_iter().flatten().map(|why| format!("{} {why}.", name(m)))
             })
             .collect(),
     }

@@ -4,7 +4,7 @@ use super::fixture::{analysis, run};
 use crate::{
     analysis::{Analysis, NotDone, Verdict, analyse, diff::tests::outputs::with_outputs},
     metric::{Word, id},
-    record::{Ended, Outcome, Role, Stage},
+    record::{ComparisonFault, Ended, Outcome, Role, Stage},
     report::{Format, Options, Report, RunReport, render, section::findings::sentences},
 };
 
@@ -86,8 +86,8 @@ fn a_clear_interval_without_a_verdict_is_not_a_claim_either() {
     let said = first(|a| judge(a, Some(Verdict::NotResolved), 2.0));
     assert_eq!(
         said,
-        "In tg128 Q2_K measured 2.00× the speed of F16 [1.95, 2.05], but 8 rounds are too few for a verdict among so many \
-         comparisons. A difference of 4.2\u{a0}% would have shown in four of five such runs."
+        "In tg128 Q2_K measured 2.00× the speed of F16 [1.95, 2.05]. Of several verdicts each is held to a stricter level, at which \
+         8 rounds do not resolve it. A difference of 4.2\u{a0}% would have shown in four of five such runs."
     );
 }
 
@@ -190,4 +190,27 @@ fn what_was_not_done_is_in_every_report_with_its_reason() {
             assert!(text.contains(advice) && !text.contains("--no-quality"), "{format:?}");
         }
     }
+}
+
+#[test]
+fn what_is_no_candidates_fault_stands_at_no_candidate() {
+    let rendered = |fault: Option<ComparisonFault>, reason: &str| {
+        let mut run = with_outputs(run(), |_| 0.01);
+        let quality = run.quality.as_mut().expect("it was compared");
+        quality.fault = fault;
+        for result in &mut quality.results {
+            result.outcome = Outcome::Failed { stage: Stage::Quality, reason: reason.into() };
+            (result.texts, result.stopped) = (Vec::new(), None);
+        }
+        let options = Options { width: 500, ..Options::default() };
+        render(Format::Text, &RunReport::new(&run, &analyse(&run)), &options).expect("it renders")
+    };
+    let own = rendered(None, "its vocabulary is damaged");
+    assert!(own.contains("✗ Q8_0 failed while outputs were compared: its vocabulary is damaged."), "{own}");
+    let original = rendered(Some(ComparisonFault::Original), "the original: it was trained for 64 tokens");
+    assert!(original.contains("✗ F16 failed while outputs were compared: it was trained for 64 tokens."), "{original}");
+    assert!(!original.contains("✗ Q8_0"), "{original}");
+    let asked = rendered(Some(ComparisonFault::Asked), "no text is as long as a window");
+    assert!(asked.contains("- outputs were not compared: no text is as long as a window."), "{asked}");
+    assert!(!asked.contains("✗ Q8_0") && !asked.contains("✗ F16"), "{asked}");
 }

@@ -85,6 +85,7 @@ fn entry(run: &Run, original_bits_per_byte: Option<BitsPerByte>, candidates: &[u
         original: None,
         results: results.filter(|result| candidates.contains(&result.candidate)).cloned().collect(),
         original_bits_per_byte,
+        fault: None,
     }))
 }
 
@@ -101,6 +102,9 @@ fn score(bench: &Bench<'_>, run: &Run, model: usize, texts: &[String]) -> Option
         time_ns,
     };
     let scored = bench.launcher.launch().and_then(|mut worker| worker.call(&call));
+    if matches!(scored, Err(WorkerExit::GivenUp)) {
+        return None;
+    }
     Some(scored.map(|texts: Vec<TextBits>| BitsPerByte { texts }))
 }
 

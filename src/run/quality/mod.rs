@@ -25,11 +25,11 @@ use super::{
 };
 use crate::{
     event::{Event, Observer},
-    protocol::{Base, Bound, Compare, CompareEvent, Compared, Hold, SaveReference, Statistics, StopRule},
+    protocol::{self, Base, Bound, Compare, CompareEvent, Compared, Hold, SaveReference, Statistics, StopRule},
     quality::share::fair_share,
     record::{
-        CandidateQuality, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role, Run, Sharing,
-        Stage, Subject, TextQuality, WindowMeans,
+        CandidateQuality, ComparisonFault, Outcome, Quality, QualityPlan, QualityStop, QualityWorker, Reference, Role,
+        Run, Sharing, Stage, Subject, TextQuality, WindowMeans,
         journal::{Compared as Finished, Entry},
     },
 };
@@ -125,13 +125,13 @@ pub(crate) fn execute<E>(
                     result.stopped = Some(QualityStop::TimeSpent);
                 }
             }
-            let entry = Entry::Compared(Box::new(finished(run, &group, None, None)));
+            let entry = Entry::Compared(Box::new(finished(run, &group, None, None, None)));
             note(run, &entry, save)?;
             continue;
         }
         let workers = 1 + groups.len();
         let mut attempt = Attempt { bench, inputs, plan: &plan, sharing, group: &group, workers, run, observer };
-        let (mut worker, mut alone) = (None, None);
+        let (mut worker, mut alone, mut fault) = (None, None, None);
         match attempt.make() {
             Ok(done) => worker = done.map(|done| QualityWorker { retried: first_exit, ..done }),
             // One of several may have taken the worker down: each gets one of its own. What it said itself is true of all of them.
@@ -151,6 +151,9 @@ pub(crate) fn execute<E>(
                     None => exit.to_string(),
                 };
                 let stage = exit.stage(Stage::Quality);
+                if let WorkerExit::Reported { fault: own, .. } = exit {
+                    fault = own;
+                }
                 for &candidate in &group {
                     fail(run, candidate, stage, &reason);
                 }
@@ -158,7 +161,7 @@ pub(crate) fn execute<E>(
                 alone = group.is_empty().then_some(Outcome::Failed { stage, reason });
             }
         }
-        let entry = Entry::Compared(Box::new(finished(run, &group, worker, alone)));
+        let entry = Entry::Compared(Box::new(finished(run, &group, worker, alone, fault)));
         note(run, &entry, save)?;
         if run.server_lost().is_some() {
             return Ok(());
@@ -217,11 +220,18 @@ fn at_start(bench: &Bench<'_>, inputs: &Inputs, run: &Run, plan: &QualityPlan) -
         workers: Vec::new(),
         results,
         original_bits_per_byte: None,
+        fault: None,
     }
 }
 
 /// What is known of a group once its worker is done.
-fn finished(run: &Run, group: &[usize], worker: Option<QualityWorker>, original: Option<Outcome>) -> Finished {
+fn finished(
+    run: &Run,
+    group: &[usize],
+    worker: Option<QualityWorker>,
+    original: Option<Outcome>,
+    fault: Option<ComparisonFault>,
+) -> Finished {
     let quality = run.quality.iter();
     let results = quality.clone().flat_map(|quality| &quality.results);
     Finished {
@@ -230,6 +240,7 @@ fn finished(run: &Run, group: &[usize], worker: Option<QualityWorker>, original:
         original,
         results: results.filter(|result| group.contains(&result.candidate)).cloned().collect(),
         original_bits_per_byte: None,
+        fault,
     }
 }
 
@@ -350,8 +361,13 @@ impl Attempt<'_, '_> {
                 }
             }
             if self.bench.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(compared.map(|compared| self.keep(compared)))
+        });
+        let compared = match compared {
+            Err(WorkerExit::GivenUp) => None,
+            other => other?,
+        };
+        let warnings = protocol::warnings(&worker.log(), self.plan.n_ctx);
+        Ok(compared.map(|compared| QualityWorker { warnings, ..self.keep(compared) }))
     }
 
     fn compare(&self) -> Compare {
@@ -492,6 +508,7 @@ impl Attempt<'_, '_> {
             peak_rss_bytes: compared.peak_rss_bytes,
             ended_ns: Some(self.bench.now_ns()),
             retried: None,
+            warnings: Vec::new(),
         }
     }
 }

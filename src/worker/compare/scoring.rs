@@ -7,13 +7,13 @@ use super::{
     pass::Pass,
     reference::Reference,
     texts::{Texts, Window},
-    tokenized::Tokenized,
+    tokenized::{Tokenized, Unprepared},
 };
 use crate::{
     engine::Error,
     probe::Clock,
     protocol::{CandidateResult, Cause, Compare, CompareEvent, Failure, Statistics, StopRule},
-    record::{DomainQuality, QualityStop, QualityUnit, Stage, Summary, TokenContext},
+    record::{ComparisonFault, DomainQuality, QualityStop, QualityUnit, Stage, Summary, TokenContext},
     stats,
 };
 
@@ -38,14 +38,24 @@ impl From<io::Error> for Ended {
 
 impl From<String> for Ended {
     fn from(reason: String) -> Self {
-        Self::Failed(Failure { stage: Stage::Quality, reason, cause: Cause::Reason })
+        Self::Failed(Failure { stage: Stage::Quality, reason, cause: Cause::Reason, fault: None })
+    }
+}
+
+impl From<Unprepared> for Ended {
+    fn from(Unprepared { reason, fault }: Unprepared) -> Self {
+        Self::Failed(Failure { stage: Stage::Quality, reason, cause: Cause::Reason, fault })
     }
 }
 
 impl Ended {
     /// The original could not be loaded.
     pub(super) fn no_original(error: &Error) -> Self {
-        Self::Failed(Failure { reason: format!("the original: {error}"), ..Failure::from(error.clone()) })
+        Self::Failed(Failure {
+            reason: format!("the original: {error}"),
+            fault: Some(ComparisonFault::Original),
+            ..Failure::from(error.clone())
+        })
     }
 }
 

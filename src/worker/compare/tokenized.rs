@@ -13,6 +13,7 @@ use crate::{
         reference_file::ReferenceHeader,
         windows::{MicroBatches, WindowShape, window_order},
     },
+    record::ComparisonFault,
 };
 
 /// What all models of a comparison have in common.
@@ -27,12 +28,12 @@ pub(super) struct Tokenized {
 }
 
 impl Tokenized {
-    fn new(call: &Compare, texts: Texts, needs: Needs) -> Result<Self, String> {
+    fn new(call: &Compare, texts: Texts, needs: Needs) -> Result<Self, Unprepared> {
         let counts: Vec<usize> = texts.described().iter().map(|text| text.n_windows).collect();
         let order = window_order(&counts, call.stop.max_windows);
         if order.is_empty() {
             let longest = texts.described().iter().map(|text| text.n_tokens).max().unwrap_or(0);
-            return Err(too_short(longest, texts.shape.n_ctx()));
+            return Err(Unprepared::asked(too_short(longest, texts.shape.n_ctx())));
         }
         let micro_batches = MicroBatches::new(texts.shape, call.settings.n_ubatch as usize);
         Ok(Self { texts, needs, micro_batches, order, domains: call.domains.clone() })
@@ -72,6 +73,30 @@ fn too_short(longest: usize, n_ctx: usize) -> String {
     )
 }
 
+/// Why nothing can be compared, and at what that lies where it is no candidate's.
+pub(super) struct Unprepared {
+    pub(super) reason: String,
+    pub(super) fault: Option<ComparisonFault>,
+}
+
+impl Unprepared {
+    /// Of what was asked for.
+    fn asked(reason: String) -> Self {
+        Self { reason, fault: Some(ComparisonFault::Asked) }
+    }
+
+    /// Of the original.
+    fn original(reason: &str) -> Self {
+        Self { reason: format!("the original: {reason}"), fault: Some(ComparisonFault::Original) }
+    }
+}
+
+impl From<String> for Unprepared {
+    fn from(reason: String) -> Self {
+        Self { reason, fault: None }
+    }
+}
+
 /// Everything that is ready when the first window is scored.
 pub(super) struct Prepared<'c> {
     pub(super) tokenized: Tokenized,
@@ -85,26 +110,27 @@ pub(super) fn prepare<'c>(
     original: Option<Open>,
     stored: Option<&'c (ReferenceHeader, Cache)>,
     candidates: Vec<Result<Open, String>>,
-) -> Result<Prepared<'c>, String> {
+) -> Result<Prepared<'c>, Unprepared> {
     if let Some((header, cache)) = stored {
         return of_reference(call, header, cache, candidates);
     }
     let mut reference = match (&call.base, original) {
-        (Base::Reference(_), _) => return Err("the reference file was not read".into()),
+        (Base::Reference(_), _) => return Err("the reference file was not read".to_owned().into()),
         (Base::Logits(path), _) => {
-            let reader = open_logits(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let reader =
+                open_logits(path).map_err(|error| Unprepared::asked(format!("{}: {error}", path.display())))?;
             Reference::File(reader, Vec::new())
         }
         (Base::Model(_), Some(original)) => Reference::Model(original),
-        (Base::Model(_), None) => return Err("the original was not loaded".into()),
+        (Base::Model(_), None) => return Err("the original was not loaded".to_owned().into()),
     };
     let (texts, needs) = read_texts(call, &reference, &candidates)?;
     if let Some(reason) = reference.model().and_then(|open| needs.unmet(open.facts)) {
-        return Err(format!("the original: {reason}"));
+        return Err(Unprepared::original(&reason));
     }
     let tokenized = Tokenized::new(call, texts, needs)?;
     if let Some(open) = reference.model() {
-        tokenized.open(open).map_err(|error| format!("the original: {error}"))?;
+        tokenized.open(open).map_err(|error| Unprepared::original(&error))?;
     }
     let candidates = candidates.into_iter().map(|candidate| ready(call, &tokenized, candidate)).collect();
     Ok(Prepared { tokenized, reference, candidates })
@@ -116,13 +142,13 @@ fn of_reference<'c>(
     header: &ReferenceHeader,
     cache: &'c Cache,
     candidates: Vec<Result<Open, String>>,
-) -> Result<Prepared<'c>, String> {
+) -> Result<Prepared<'c>, Unprepared> {
     let texts = Texts::of_reference(header).map_err(|error| error.to_string())?;
     let needs = Needs { n_vocab: header.n_vocab.get(), n_ctx: header.n_ctx, bos: BosRule::Original(header.bos) };
     let tokenized = Tokenized::new(call, texts, needs)?;
     let most = call.stop.max_windows.unwrap_or(usize::MAX).min(header.windows.len());
     if tokenized.order != header.windows[..most] {
-        return Err("the reference file's windows are not in the order of its texts".into());
+        return Err(Unprepared::asked("the reference file's windows are not in the order of its texts".into()));
     }
     let reference = Reference::Cache(CachedReference::new(cache));
     let candidates = candidates.into_iter().map(|candidate| ready(call, &tokenized, candidate)).collect();

@@ -32,6 +32,8 @@ pub(crate) enum Manner {
     NotEntitled,
     /// A transfer from the start ends in the middle.
     CutOnce,
+    /// A transfer from the start sends half and then nothing more, for minutes.
+    Stalls,
     /// Every transfer ends after some bytes.
     CutAlways,
     /// The list of files gives another checksum than the file has.
@@ -185,6 +187,9 @@ fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
     };
     let sent = serve(&mut out, repo, content, &range)?;
     state.lock().unwrap().sent_bytes += sent;
+    if repo.manner == Manner::Stalls && sent < content.len() {
+        thread::sleep(std::time::Duration::from_mins(2));
+    }
     Ok(())
 }
 
@@ -239,7 +244,7 @@ fn serve(out: &mut TcpStream, repo: &Repo, content: &[u8], range: &str) -> std::
     ];
     let headers = if manner == Manner::Bare || range.is_empty() { &headers[..0] } else { &headers[..] };
     let sent = match manner {
-        Manner::CutOnce if from == 0 => body.len() / 2,
+        Manner::CutOnce | Manner::Stalls if from == 0 => body.len() / 2,
         Manner::CutAlways => body.len().min(1000),
         _ => body.len(),
     };

@@ -222,7 +222,7 @@ fn better_words(by: Axis) -> &'static str {
         Axis::Request | Axis::Generation | Axis::Prompt => "faster",
         Axis::Divergence => "closer to the original",
         Axis::Memory | Axis::File => "smaller",
-        Axis::Energy => "more frugal",
+        Axis::Energy => "lower in energy",
     }
 }
 
