@@ -11,7 +11,7 @@ use crate::{
     mutate, on_disk, prompts as prompt_files,
     quality::{logits_file::LogitsReader, reference_file},
     record::{self, Role},
-    report::{self, Format, Options, RunReport, card},
+    report::{self, Format, Options, RunReport, card::Card},
     stats::SplitMix64,
 };
 
@@ -106,10 +106,12 @@ pub fn render_report(input: &[u8]) {
     }
     let candidates = (0..run.subjects.len()).filter(|&model| run.subjects[model].role == Role::Candidate);
     for model in candidates {
-        let _ = card::update(None, &analysis, model);
-        let _ = card::badge(&analysis, model);
+        let Ok(card) = Card::of(&analysis, model) else { continue };
+        let _ = card.update(None);
+        let _ = card.badge();
     }
-    let diff = analysis::diff::diff(&run, &run);
+    let side = std::slice::from_ref(&run);
+    let Ok(diff) = analysis::diff::diff(side, side, &[]) else { return };
     for format in [Format::Html, Format::Md, Format::Csv, Format::Json, Format::Text] {
         let _ = report::render(format, &diff, &options);
     }
