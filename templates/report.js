@@ -11,6 +11,18 @@ const save = (name, text) => {
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
+  // For screens that have no room for columns. What is laid out otherwise keeps its meaning only by roles.
+  const titles = heads.map((head) => [...head.childNodes].map((node) => node.textContent.trim()).filter(Boolean).join(", "));
+  table.classList.add("labelled");
+  table.setAttribute("role", "table");
+  for (const part of [table.tHead, body]) part.setAttribute("role", "rowgroup");
+  for (const row of table.rows) {
+    row.setAttribute("role", "row");
+    [...row.cells].forEach((cell, at) => {
+      cell.setAttribute("role", cell.tagName === "TD" ? "cell" : row.parentNode === body ? "rowheader" : "columnheader");
+      if (row.parentNode === body && at > 0) cell.dataset.head = titles[at];
+    });
+  }
   heads.forEach((head, at) => {
     const button = document.createElement("button");
     button.type = "button";

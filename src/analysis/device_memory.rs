@@ -67,8 +67,13 @@ fn device_use(memory: &DeviceMemory, buffers: &[Buffer], devices: &[DeviceInfo])
         account_bytes,
         free_before_bytes: *free_before_bytes,
         total_bytes: *total_bytes,
-        is_unified: devices.iter().any(|d| d.name == *name && d.kind.is_gpu() && !d.kind.has_own_memory()),
+        is_unified: devices.iter().any(|d| d.name == *name && lies_in_the_machine(d)),
     }
+}
+
+/// Whether a device computes in the machine's memory. Mesa's software driver of Vulkan calls itself a graphics card and is none.
+fn lies_in_the_machine(device: &DeviceInfo) -> bool {
+    device.kind.is_gpu() && (!device.kind.has_own_memory() || device.description.starts_with("llvmpipe"))
 }
 
 /// Whether a buffer type is this device's: named as the device is (`CUDA0`, `MTL0_Private`), or, over RPC, by its server and its number
@@ -133,6 +138,16 @@ mod tests {
         let devices = [device("CUDA0", "a GPU", DeviceKind::Gpu)];
         let untouched = device_use(&memory("CUDA0", 0), &[buffer("CPU", 500)], &devices);
         assert_eq!((untouched.fell_bytes, untouched.taken_bytes()), (Some(0), 0), "nothing lies there");
+    }
+
+    #[test]
+    fn a_software_drivers_memory_is_the_machines() {
+        let is_unified = |description: &str, kind| {
+            let devices = [device("Vulkan0", description, kind)];
+            device_use(&memory("Vulkan0", 280), &[buffer("Vulkan0", 260)], &devices).is_unified
+        };
+        assert!(is_unified("llvmpipe (LLVM 15.0.6, 256 bits)", DeviceKind::Gpu));
+        assert!(is_unified("a GPU", DeviceKind::IntegratedGpu) && !is_unified("a GPU", DeviceKind::Gpu));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! History records side by side: what each measured, and how it stands to the first wherever the two can be compared.
 //!
+//! Records of a folder are put in the order of time instead, and each is held against the earliest of its machine and models.
+//!
 //! Rounds of different runs have nothing in common, so ratios are those of [`super::diff`], for independent runs. Of each pair only what no
 //! difference forbids is compared; everything measured is shown.
 
@@ -25,10 +27,21 @@ pub(crate) struct History {
     pub format: u32,
     /// Verdicts drawn: each is held to a confidence adjusted for their number.
     pub verdicts: usize,
-    /// The records, in the order given; the first is what the others are compared with.
+    /// The records, in the order given or in that of time.
     pub records: Vec<Recorded>,
     /// The models of all records, in the order in which they come first.
     pub models: Vec<ModelRows>,
+    /// Files of the folder that are no records, or none that can be read.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A file that is not in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct LeftOut {
+    /// Its path, as it was found.
+    pub file: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One of the records.
@@ -41,7 +54,9 @@ pub(crate) struct Recorded {
     pub machine: usize,
     /// Confidence of its intervals.
     pub confidence: f64,
-    /// What differs from the first record, besides what was measured.
+    /// Index of the record that it is held against; `None` where it is the first of its kind.
+    pub against: Option<usize>,
+    /// What differs from that record, besides what was measured.
     pub differences: Vec<Difference>,
 }
 
@@ -72,7 +87,7 @@ pub(crate) struct MetricRow {
 pub(crate) struct Reading {
     /// What was measured, or why nothing was.
     pub measured: Measured,
-    /// How it stands to the first record.
+    /// How it stands to the record that this one is held against.
     pub against_first: BaselineCheck,
 }
 
@@ -126,34 +141,56 @@ impl Measured {
     }
 }
 
-/// Puts records side by side; `None` without any.
+/// Puts records side by side, each held against the first; `None` without any.
 #[must_use]
 pub(crate) fn history(runs: &[Run]) -> Option<History> {
-    let first = runs.first()?;
+    let against: Vec<Option<usize>> = (0..runs.len()).map(|record| (record > 0).then_some(0)).collect();
+    of(runs, &against)
+}
+
+/// Records of a folder in the order of time, each held against the earliest of the same machine that has a model of its own; `None`
+/// without any.
+#[must_use]
+pub(crate) fn over_time(mut runs: Vec<Run>, left_out: Vec<LeftOut>) -> Option<History> {
+    // Times are written alike: in UTC, the year first.
+    runs.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
+    let alike = |earlier: &Run, run: &Run| {
+        hardware(&earlier.machine) == hardware(&run.machine) && !pair_models(earlier, run).is_empty()
+    };
+    let against: Vec<Option<usize>> =
+        (0..runs.len()).map(|record| (0..record).find(|&earlier| alike(&runs[earlier], &runs[record]))).collect();
+    of(&runs, &against).map(|history| History { left_out, ..history })
+}
+
+fn of(runs: &[Run], against: &[Option<usize>]) -> Option<History> {
+    runs.first()?;
     let analyses: Vec<Analysis> = runs.iter().map(analyse).collect();
-    let against_first = |family| -> Vec<BaselineDiff<'_>> {
-        runs.iter().skip(1).map(|run| BaselineDiff::new(first, run, family)).collect()
+    let held = |family| -> Vec<Option<BaselineDiff<'_>>> {
+        let one = |(run, base): (_, &Option<usize>)| base.map(|base| BaselineDiff::new(&runs[base], run, family));
+        runs.iter().zip(against).map(one).collect()
     };
     // Verdicts are counted first, where each record is a family of its own.
-    let verdicts = against_first(None).iter().map(BaselineDiff::verdicts).sum();
-    let baseline = against_first(Some(verdicts));
-    let rows = |group: &Group| model_rows(runs, &analyses, &baseline, group);
+    let verdicts = held(None).iter().flatten().map(BaselineDiff::verdicts).sum();
+    let held = held(Some(verdicts));
+    let rows = |group: &Group| model_rows(&analyses, (against, &held), group);
     Some(History {
         format: ANALYSIS_FORMAT,
         verdicts,
         models: groups(runs).iter().map(rows).collect(),
-        records: (0..runs.len()).map(|i| recorded(runs, i, &baseline)).collect(),
+        records: (0..runs.len()).map(|i| recorded(runs, i, against[i], held[i].as_ref())).collect(),
+        left_out: Vec::new(),
     })
 }
 
-fn recorded(runs: &[Run], index: usize, baseline: &[BaselineDiff<'_>]) -> Recorded {
+fn recorded(runs: &[Run], index: usize, against: Option<usize>, held: Option<&BaselineDiff<'_>>) -> Recorded {
     let run = &runs[index];
     let alike = |other: &Run| hardware(&other.machine) == hardware(&run.machine);
     Recorded {
         side: diff::side(run),
         machine: runs.iter().position(alike).unwrap_or(index),
         confidence: run.plan.protocol.confidence,
-        differences: index.checked_sub(1).map_or_else(Vec::new, |i| baseline[i].differences().to_vec()),
+        against,
+        differences: held.map_or_else(Vec::new, |held| held.differences().to_vec()),
     }
 }
 
@@ -162,10 +199,15 @@ fn hardware(machine: &Machine) -> (&str, Option<u32>, u32, u64) {
     (&machine.cpu, machine.physical_cores, machine.logical_cpus, machine.ram_bytes)
 }
 
-fn model_rows(runs: &[Run], analyses: &[Analysis], baseline: &[BaselineDiff<'_>], group: &Group) -> ModelRows {
+fn model_rows(
+    analyses: &[Analysis],
+    (against, held): (&[Option<usize>], &[Option<BaselineDiff<'_>>]),
+    group: &Group,
+) -> ModelRows {
+    let n = analyses.len();
     let of_record = |record: usize| group[record].map(|model| &analyses[record].models[model]);
     let mut known: Vec<&MetricSummary> = Vec::new();
-    for metric in (0..runs.len()).filter_map(of_record).flat_map(|model| &model.metrics) {
+    for metric in (0..n).filter_map(of_record).flat_map(|model| &model.metrics) {
         if known.iter().all(|k| k.id != metric.id) {
             known.push(metric);
         }
@@ -181,10 +223,10 @@ fn model_rows(runs: &[Run], analyses: &[Analysis], baseline: &[BaselineDiff<'_>]
     };
     let reading = |record: usize, metric: &MetricSummary| {
         let measured = measured(record, &metric.id);
-        let against_first = match record.checked_sub(1) {
+        let against_first = match against[record].zip(held[record].as_ref()) {
             None => BaselineCheck::First,
             Some(_) if measured.value().is_none() => BaselineCheck::NothingToCompare,
-            Some(i) => baseline[i].check(group[0], group[record], &metric.id),
+            Some((base, held)) => held.check(group[base], group[record], &metric.id),
         };
         Reading { measured, against_first }
     };
@@ -192,10 +234,10 @@ fn model_rows(runs: &[Run], analyses: &[Analysis], baseline: &[BaselineDiff<'_>]
         metric: metric.id.clone(),
         unit: metric.unit,
         better: metric.better,
-        readings: (0..runs.len()).map(|record| reading(record, metric)).collect(),
+        readings: (0..n).map(|record| reading(record, metric)).collect(),
     };
     ModelRows {
-        name: (0..runs.len()).find_map(of_record).map_or_else(String::new, |model| model.name.clone()),
+        name: (0..n).find_map(of_record).map_or_else(String::new, |model| model.name.clone()),
         metrics: known.iter().map(row).collect(),
     }
 }
@@ -227,7 +269,7 @@ impl<'a> BaselineDiff<'a> {
         self.pairs.iter().zip(&self.diff.models).map(of_pair).sum()
     }
 
-    /// How a metric of a model stands, which is `old` in the first record and `new` in this one.
+    /// How a metric of a model stands, which is `old` in the record it is held against and `new` in this one.
     fn check(&self, old: Option<usize>, new: Option<usize>, metric: &MetricId) -> BaselineCheck {
         let is = |pair: &Pair| Some(pair.old) == old && Some(pair.new) == new;
         let found = self.pairs.iter().zip(&self.diff.models).find(|(pair, _)| is(pair));

@@ -6,13 +6,14 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{
-    console::{Exit, print_text, usage_error},
+    console::{Exit, error_chain, notice, print_text, usage_error},
     options::{recommendation::RecommendationArgs, values::not_negative},
     outputs,
 };
 use crate::{
     analysis::{
         self,
+        history::{History, LeftOut},
         votes::{Cast, VoteCount},
     },
     record::{self, Run},
@@ -21,7 +22,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// A record written by a run, or its folder; several are put side by side, each held against the first
+    /// A record written by a run, or its folder; several are put side by side, each held against the first. Of any other folder all
+    /// records below it are put in order of time, each held against the earliest of its machine and models
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// What to render
@@ -48,8 +50,15 @@ pub(super) struct ReportArgs {
 
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     match args.runs.as_slice() {
+        [path] if path.is_dir() && !record::locate(path).is_file() => below(args, path),
         [path] => one(args, &record::locate(path)),
-        paths => history(args, paths),
+        paths => {
+            if let Some(refused) = of_one_record(args, paths.len()) {
+                return Ok(refused);
+            }
+            let runs: Vec<Run> = paths.iter().map(|path| record::read_run(path)).collect::<Result<_, _>>()?;
+            history(args, &analysis::history::history(&runs).context("there is no record")?, runs.len())
+        }
     }
 }
 
@@ -87,27 +96,72 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Records side by side. What recommends a model is of one record.
-fn history(args: &ReportArgs, paths: &[PathBuf]) -> Result<Exit> {
+/// All records below a folder, by machine and model over time.
+fn below(args: &ReportArgs, folder: &Path) -> Result<Exit> {
+    let (mut runs, mut left_out) = (Vec::new(), Vec::new());
+    collect(folder, &mut |path| match record::read_run(path) {
+        Ok(run) => runs.push(run),
+        Err(error) => {
+            left_out.push(LeftOut { file: path.display().to_string(), reason: error_chain(&error.into()) });
+        }
+    })?;
+    if let Some(refused) = of_one_record(args, runs.len()) {
+        return Ok(refused);
+    }
+    for LeftOut { reason, .. } in &left_out {
+        notice(&format!("left out: {reason}\n"));
+    }
+    let n = runs.len();
+    let found = analysis::history::over_time(runs, left_out)
+        .with_context(|| format!("there is no record in {} or below", folder.display()))?;
+    history(args, &found, n)
+}
+
+/// Hands over every folder of a run and every other JSON file below a folder, in order. Links are not followed: they may lead back.
+fn collect(folder: &Path, found: &mut impl FnMut(&Path)) -> Result<()> {
+    let read = || -> std::io::Result<Vec<std::fs::DirEntry>> { std::fs::read_dir(folder)?.collect() };
+    let mut entries = read().with_context(|| format!("look into {}", folder.display()))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    let own = record::locate(folder);
+    if own.is_file() {
+        found(folder);
+    }
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            collect(&path, found)?;
+        } else if kind.is_file() && path.extension().is_some_and(|end| end == "json") {
+            let of_the_run = own.is_file() && path.file_name().is_some_and(|name| name == "run.json");
+            if !of_the_run {
+                found(&path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is of one record: what recommends a model, and a template.
+fn of_one_record(args: &ReportArgs, records: usize) -> Option<Exit> {
     let of_one = [
         (args.template.is_some(), "--template"),
         (args.recommend, "--recommend"),
         (args.recommendation.constraints().is_some() || args.max_kld.is_some(), "a limit or a preference"),
     ];
-    if let Some((_, option)) = of_one.iter().find(|(given, _)| *given) {
-        return Ok(usage_error(&format!("{option} is for one record, and here are {}", paths.len())));
-    }
-    let runs: Vec<Run> = paths.iter().map(|path| record::read_run(path)).collect::<Result<_, _>>()?;
-    let history = analysis::history::history(&runs).context("there is no record")?;
+    let (_, option) = of_one.iter().find(|(given, _)| *given)?;
+    Some(usage_error(&format!("{option} is for one record, and here are {records}")))
+}
+
+/// Writes records side by side.
+fn history(args: &ReportArgs, history: &History, records: usize) -> Result<Exit> {
     let page = Path::new("records.html");
     let out = match (&args.out, args.format) {
         (Some(out), _) => out.as_path(),
         (None, Format::Html) => page,
         (None, _) => "-".as_ref(),
     };
-    match outputs::write_report(out, args.format, &history) {
+    match outputs::write_report(out, args.format, history) {
         Err(error) if matches!(error.downcast_ref(), Some(report::Error::NotOneRecord)) => {
-            return Ok(usage_error(&format!("{error}, and here are {}", paths.len())));
+            return Ok(usage_error(&format!("{error}, and here are {records}")));
         }
         written => written?,
     }

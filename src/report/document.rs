@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Better, Comparison, MetricSummary, Verdict, gate::GateVerdict},
+    metric::MetricId,
     report::{
         number::{Scale, Spread, UNKNOWN, comparison, percent},
         text::inert_line,
@@ -403,10 +404,16 @@ pub(crate) fn words(verdict: Verdict) -> String {
 /// What a comparison comes to; of one that is not resolved also what the run could have seen.
 pub(crate) fn conclusion(c: &Comparison) -> String {
     match (c.verdict, c.detectable) {
-        (None, _) => "too few rounds".into(),
+        (None, _) => without_verdict(&c.id).into(),
         (Some(Verdict::NotResolved), Some(size)) => format!("not resolved ({} would show)", percent(size)),
         (Some(verdict), _) => words(verdict),
     }
+}
+
+/// Why a comparison has no verdict.
+pub(crate) fn without_verdict(id: &MetricId) -> &'static str {
+    // More rounds would add no reading of what the probe reads.
+    if *id == MetricId::DeviceMemory { "read once" } else { "too few rounds" }
 }
 
 /// The tone of a comparison, from its verdict alone.

@@ -84,6 +84,36 @@ fn records_are_read_as_carefully_as_one_alone() {
 }
 
 #[test]
+fn a_folder_is_a_page_of_the_records_below_it_and_names_what_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |at: &str, record: &Value| {
+        let path = folder.path().join(at);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, record.to_string()).unwrap();
+    };
+    put("b/run.json", &another_day());
+    put("a/deep/run.json", &fixture());
+    put("a/package.json", &serde_json::json!({ "name": "foreign" }));
+    std::fs::write(folder.path().join("cut.json"), "{\"format\": 2").unwrap();
+    let ran = Bench::new("report --format json").arg(folder.path()).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("package.json") && ran.stderr.contains("cut.json"), "{}", ran.stderr);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let against: Vec<&Value> = found["records"].as_array().unwrap().iter().map(|record| &record["against"]).collect();
+    assert_eq!(against, [&Value::Null, &Value::from(0)]);
+    assert_eq!(found["left_out"].as_array().unwrap().len(), 2);
+    let days: Vec<&str> =
+        found["records"].as_array().unwrap().iter().map(|r| r["started_utc"].as_str().unwrap()).collect();
+    assert!(days.is_sorted(), "{days:?}");
+    let refused = Bench::new("report --recommend").arg(folder.path()).run();
+    assert!(refused.code == 2 && refused.stderr.contains("one record"), "{}", refused.stderr);
+    std::fs::remove_dir_all(folder.path().join("a")).unwrap();
+    std::fs::remove_dir_all(folder.path().join("b")).unwrap();
+    let none = Bench::new("report").arg(folder.path()).run();
+    assert!(none.code == 1 && none.stderr.contains("there is no record"), "{}", none.stderr);
+}
+
+#[test]
 fn what_is_of_one_record_is_refused_for_several() {
     let records = [fixture(), another_day()];
     for options in ["--recommend", "--format llama-bench-md", "--max-kld 0.1", "--prefer size"] {

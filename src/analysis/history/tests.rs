@@ -129,3 +129,45 @@ fn content_tells_models_before_names_do() {
 fn no_records_say_nothing() {
     assert_eq!(history(&[]), None);
 }
+
+#[test]
+fn records_of_a_folder_are_held_against_the_earliest_of_their_machine() {
+    let elsewhere = |mut run: Run, started: &str| {
+        run.started_utc = started.into();
+        run.machine.cpu = "another".into();
+        run
+    };
+    let mut foreign = run();
+    foreign.started_utc = "2026-03-01T00:00:00Z".into();
+    for (at, subject) in foreign.subjects.iter_mut().enumerate() {
+        subject.name = format!("other {at}");
+        if let Some(facts) = &mut subject.model.facts {
+            facts.sha256 = Some(format!("f{at}").repeat(32));
+        }
+    }
+    // In no order: two days here, two elsewhere, and other models here.
+    let runs = vec![
+        foreign,
+        elsewhere(slower_day(1), "2026-02-05T00:00:00Z"),
+        slower_day(1),
+        elsewhere(run(), "2026-02-04T00:00:00Z"),
+        run(),
+    ];
+    let left = vec![LeftOut { file: "a.json".into(), reason: "a.json is not a gguf-bench record".into() }];
+    let found = over_time(runs, left.clone()).expect("there are records");
+    let days: Vec<&str> = found.records.iter().map(|record| &record.side.started_utc[..10]).collect();
+    assert!(days.is_sorted(), "{days:?}");
+    let against: Vec<Option<usize>> = found.records.iter().map(|record| record.against).collect();
+    assert_eq!(against, [None, Some(0), None, Some(2), None]);
+    // The same change by the same rule on either machine.
+    for record in [1, 3] {
+        let tg = reading(&found, "Q8_0", "tg128", record);
+        let BaselineCheck::Compared { change, verdict, .. } = &tg.against_first else { panic!("{tg:?}") };
+        assert!((change.value - 0.8).abs() < 1e-6 && *verdict == Some(Verdict::Worse(Word::Slower)), "{tg:?}");
+    }
+    for record in [0, 2] {
+        assert_eq!(reading(&found, "Q8_0", "tg128", record).against_first, BaselineCheck::First);
+    }
+    assert_eq!(found.verdicts, 2 * crate::analysis::diff::held_to(&run(), &run(), None).verdicts);
+    assert_eq!(found.left_out, left);
+}

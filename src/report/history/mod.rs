@@ -7,13 +7,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use schemars::generate::Contract;
 
 use super::{
     diff::side,
-    document::{Document, Source},
+    document::{Document, Omission, Source},
     draw::canvas::DrawError,
     format::{Field, Report, Rows},
     number::percent,
@@ -23,7 +23,7 @@ use crate::{
     analysis::{
         Verdict,
         comparable::{Difference, Weight},
-        history::{BaselineCheck, History, MetricRow, ModelRows, Reading, Recorded},
+        history::{BaselineCheck, History, LeftOut, MetricRow, ModelRows, Reading, Recorded},
     },
     metric::Word,
     record::{Run, schema},
@@ -38,7 +38,7 @@ impl Report for History {
             speed.figures = by_date::charts(self, &labels)?;
         }
         let n = self.records.len();
-        let others = (1..n).map(|i| sentence(self, i, &labels));
+        let others = (0..n).filter_map(|i| Some(sentence(self, i, self.records[i].against?, &labels)));
         Ok(Cow::Owned(Document {
             title: title(self, &labels),
             subject: Some(format!("{n} {}", if n == 1 { "record" } else { "records" })),
@@ -46,6 +46,7 @@ impl Report for History {
             basis: basis(self, &labels),
             sources: self.records.iter().zip(&labels).map(|(record, label)| source(record, label, &labels)).collect(),
             sections,
+            not_done: self.left_out.iter().map(omission).collect(),
             generator: concat!("gguf-bench ", env!("CARGO_PKG_VERSION")).into(),
             ..Document::default()
         }))
@@ -151,8 +152,8 @@ fn title(history: &History, labels: &[Label]) -> String {
 }
 
 /// `B against A, 8 speeds compared: 1 slower (Q8_0 tg128), 7 not resolved.`
-fn sentence(history: &History, record: usize, labels: &[Label]) -> String {
-    let (own, first) = (&labels[record].letter, &labels[0].letter);
+fn sentence(history: &History, record: usize, against: usize, labels: &[Label]) -> String {
+    let (own, first) = (&labels[record].letter, &labels[against].letter);
     let of_model = |m: &ModelRows| -> Vec<(String, BaselineCheck)> {
         let name = |row: &MetricRow| shorten(&inert_line(&format!("{} {}", m.name, row.metric)), 40);
         let speeds = m.metrics.iter().filter(|row| tables::is_speed(row));
@@ -208,7 +209,12 @@ fn unmeasured(history: &History) -> impl Iterator<Item = String> {
 }
 
 fn basis(history: &History, labels: &[Label]) -> String {
-    let first = labels.first().map_or("A", |label| label.letter.as_str());
+    let bases: BTreeSet<usize> = history.records.iter().filter_map(|record| record.against).collect();
+    let first = match bases.first() {
+        Some(base) if bases.len() == 1 => labels[*base].letter.clone(),
+        None => labels.first().map_or_else(|| "A".into(), |label| label.letter.clone()),
+        Some(_) => "the earliest record of the same machine and models".into(),
+    };
     let confidence = history.records.first().map_or(0.95, |record| record.confidence);
     let verdicts = match history.verdicts {
         0 => String::new(),
@@ -222,8 +228,13 @@ fn basis(history: &History, labels: &[Label]) -> String {
     )
 }
 
+/// The reason names the file.
+fn omission(LeftOut { reason, .. }: &LeftOut) -> Omission {
+    Omission { model: None, reason: format!("left out: {}", shorten(&inert_line(reason), 400)), remedy: None }
+}
+
 fn source(record: &Recorded, label: &Label, labels: &[Label]) -> Source {
-    let first = labels.first().map_or("A", |label| label.letter.as_str());
+    let first = record.against.map_or("", |base| labels[base].letter.as_str());
     let line = |d: &Difference| {
         let short = |text: &str| shorten(&inert_line(text), 120);
         format!("{}: {} in {first}, {} in {}", short(&d.what), short(&d.old), short(&d.new), label.letter)

@@ -2,7 +2,7 @@
 
 use super::{by_date, labels::labels};
 use crate::{
-    analysis::history::{History, history},
+    analysis::history::{History, LeftOut, history, over_time},
     record::{Outcome, Phase, Run, Stage},
     report::{
         Colour, Format, Options, render,
@@ -221,4 +221,20 @@ fn numbers_that_are_none_are_unknown_not_zero() {
 #[test]
 fn the_same_records_give_the_same_bytes() {
     assert_eq!(rendered(Format::Html, &machines(), 80), rendered(Format::Html, &machines(), 80));
+}
+
+#[test]
+fn a_folders_page_says_what_each_is_held_against_and_what_is_left_out() {
+    let reason = "x/votes.json is not a gguf-bench record: <b>\u{1b}[2J".to_owned();
+    let left_out = vec![LeftOut { file: "x/votes.json".into(), reason }];
+    let found = over_time(vec![next_month(), elsewhere(), run()], left_out).expect("records");
+    let page = rendered(Format::Html, &found, 80);
+    check(&page);
+    for format in [Format::Html, Format::Md, Format::Text] {
+        let text = rendered(format, &found, 400);
+        assert!(text.contains("x/votes.json") || text.contains("x&#x2f;votes.json"), "{format:?}: {text}");
+        assert!(text.contains("B against A"), "{format:?}");
+        assert!(!text.contains("C against"), "the first of its machine is held against none");
+        assert!(!text.contains('\u{1b}'), "{format:?}");
+    }
 }

@@ -23,8 +23,8 @@ use crate::{
     units::{GIB, MIB},
 };
 
-/// Most answers that are worked out: those of ten models. More would take longer to make than the rest of the page.
-const MOST: usize = 40_000;
+/// Most answers that are worked out: those of eight models. More would weigh more than the rest of the page.
+const MOST: usize = 17_000;
 
 /// Where a limit begins to matter, and what the page must know to find the step that a limit lies on.
 #[derive(Serialize)]

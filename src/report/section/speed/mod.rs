@@ -12,7 +12,7 @@ use crate::{
     metric::{self, MetricId},
     record::Phase,
     report::{
-        document::{Cell, Column, Figure, Section, Table, words},
+        document::{Cell, Column, Figure, Section, Table, without_verdict, words},
         draw::{bars, canvas::DrawError},
         number::{fixed, sig3},
     },
@@ -61,10 +61,10 @@ fn table(analysis: &Analysis) -> Table {
                 |r| Cell { text: r.value, brackets: r.brackets, plus_minus: r.plus_minus, tone, ..Cell::default() },
             );
             let compared = m.comparison(&metric.id);
-            let verdict = compared.map(|c| c.verdict.map_or("too few rounds".into(), words));
+            let verdict = compared.map(|c| c.verdict.map_or_else(|| without_verdict(&c.id).into(), words));
             let detectable = match compared {
                 None => Cell::text("—"),
-                Some(c) => Cell::maybe(c.detectable.map(|size| size * 100.0), sig3, "too few rounds"),
+                Some(c) => Cell::maybe(c.detectable.map(|size| size * 100.0), sig3, without_verdict(&c.id)),
             };
             rows.push(vec![
                 Cell::text(name(m)),
