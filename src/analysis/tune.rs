@@ -8,19 +8,13 @@ use serde::Serialize;
 
 use super::{device_memory, series};
 use crate::{
-    metric::{MetricId, memory_of_weights, request},
+    metric::{MetricId, memory_of_weights},
     record::{
         DropReason, Fate, Goal, Outcome, Phase, Probe, Race, Run, Tried, TriedSpeed, Tuning, TuningStage, Workload,
         round_value::{by_round, log_ratios, rate},
     },
     stats::{self, Estimate},
-    units::NS_PER_S,
 };
-
-/// Behind by so many times at the first look, a subject needs no rounds.
-const HOPELESS: f64 = 3.0;
-/// A look that is shorter says nothing: what else the machine does at that moment may be all of it.
-const SHORTEST_LOOK_NS: u64 = 20_000_000;
 
 /// Subjects of a race that need no more rounds, and why.
 pub(super) fn dropped(run: &Run, race: &Race) -> Vec<(usize, DropReason)> {
@@ -43,16 +37,10 @@ pub(super) fn dropped(run: &Run, race: &Race) -> Vec<(usize, DropReason)> {
     out
 }
 
-/// By whom a subject is beaten in a speed; `None` while nobody is shown to be faster.
+/// By whom a subject is beaten in a speed; `None` while nobody is shown to be faster. A first look shows nothing: it is one short timing, and
+/// what else the machine did at that moment may be all of it.
 fn behind(run: &Run, goal: Goal, subject: usize, all: &[usize]) -> Option<DropReason> {
     let others = all.iter().copied().filter(|&other| other != subject);
-    if run.rounds.is_empty() {
-        let own = at_first_look(run, goal, subject)?;
-        let looks = others.filter_map(|other| Some((other, at_first_look(run, goal, other)?)));
-        let (by, best) = looks.max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let name = run.subjects[by].name.clone();
-        return (best > HOPELESS * own).then(|| DropReason::SlowAtFirstLook { by: name, ratio: own / best });
-    }
     let faster = others.filter_map(|other| Some((other, effect(run, goal, subject, other)?)));
     let (by, worst) = faster.filter(|(_, found)| found.high < 0.0).min_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
     let Estimate { value, low, high } = worst.exp();
@@ -84,29 +72,6 @@ fn workload_of(run: &Run, goal: Goal) -> Option<usize> {
     let phase = if goal == Goal::Pp { Phase::Prefill } else { Phase::Decode };
     let is_of = |w: &Workload| run.plan.is_primary(&w.kind) && w.kind.metric().is_some_and(|id| id.is_of(phase));
     run.plan.workloads.iter().position(is_of)
-}
-
-/// The same by the look at each subject alone: enough to see what is hopeless.
-fn at_first_look(run: &Run, goal: Goal, subject: usize) -> Option<f64> {
-    let probe = run.probes.iter().find(|probe| probe.model == subject)?;
-    let per_token_s =
-        |timing: &crate::record::Timing| timing.wall_ns as f64 / NS_PER_S / f64::from(timing.n_tokens.max(1));
-    let long = |timing: &&crate::record::Timing| timing.wall_ns >= SHORTEST_LOOK_NS;
-    let (prefill, decode) =
-        (probe.prefill.as_ref().filter(long).map(per_token_s), probe.decode.as_ref().filter(long).map(per_token_s));
-    let asked_tokens = |workload: usize| {
-        let id = run.plan.workloads[workload].kind.metric()?;
-        id.synthetic().map(|(_, shape)| f64::from(shape.n_tokens))
-    };
-    let seconds = match goal {
-        Goal::Pp => prefill?,
-        Goal::Tg => decode?,
-        Goal::Request => {
-            let asked = request(&run.plan.workloads)?;
-            asked_tokens(asked.prefill)? * prefill? + asked_tokens(asked.decode)? * decode?
-        }
-    };
-    Some(1.0 / seconds.max(1e-12))
 }
 
 /// Memory of a subject where its weights lie, as its first look found it.

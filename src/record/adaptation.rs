@@ -105,13 +105,6 @@ pub enum DropReason {
         /// Upper end.
         high: f64,
     },
-    /// In a race: another was more than three times as fast at the first look.
-    SlowAtFirstLook {
-        /// Its name.
-        by: String,
-        /// Its speed over the other's.
-        ratio: f64,
-    },
 }
 
 impl fmt::Display for DropReason {
@@ -121,9 +114,6 @@ impl fmt::Display for DropReason {
             Self::OutsideLimit { limit } => write!(f, "it lies outside the limit ({limit})"),
             Self::Slower { by, ratio, low, high } => {
                 write!(f, "it has {ratio:.3}× [{low:.3}, {high:.3}] the speed of {by}")
-            }
-            Self::SlowAtFirstLook { by, ratio } => {
-                write!(f, "at the first look it had {ratio:.2}× the speed of {by}")
             }
         }
     }
