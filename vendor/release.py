@@ -43,8 +43,8 @@ def features(target):
 
 
 def environment():
-    """Code for the oldest CPU of a system, where .cargo/config.toml would ask for this machine's."""
-    return dict(os.environ, RUSTFLAGS="")
+    """Code for the oldest CPU of a system, where .cargo/config.toml would ask for this machine's; without names for a debugger."""
+    return dict(os.environ, RUSTFLAGS="", CARGO_PROFILE_RELEASE_STRIP="symbols")
 
 
 def build(target):
@@ -63,7 +63,8 @@ def libraries(built):
             for path in sorted((out / folder).glob("*")):
                 if path.is_file() and LIBRARY.fullmatch(path.name):
                     found[path.name] = path
-    return found
+    # Compilers ask for `libllama.so`, programs for `libllama.so.0`.
+    return {name: path for name, path in found.items() if name + ".0" not in found}
 
 
 def gather(built, folder, target):

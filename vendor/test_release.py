@@ -42,6 +42,7 @@ class Archives(unittest.TestCase):
     def test_libraries_are_packed_under_the_names_that_programs_ask_for(self):
         self.make("lib/libllama.so.0.6.0", "lib/libllama.a", "lib/pkgconfig", "backends/libggml-cpu-haswell.so", "backends/libggml-rpc.so")
         os.symlink("libllama.so.0.6.0", str(self.out / "lib/libllama.so.0"))
+        os.symlink("libllama.so.0", str(self.out / "lib/libllama.so"))
         target = "x86_64-unknown-linux-gnu"
         folder = self.folder / f"gguf-bench-1.0.0-{target}"
         release.gather(self.built, folder, target)

@@ -172,7 +172,7 @@ fn embedding_models_are_measured_as_far_as_they_go() {
     assert!(!dry.contains("quality    "), "{dry}");
     let ran = bench("--quick --pp 600 --depth 0,64 --out out --json out.json").run().ok();
     assert!(ran.stderr.contains("Not measured: tg128, "), "{}", ran.stderr);
-    assert!(ran.stdout.contains("No recommendation: what quantizing cost in output can't be measured of an embedding"));
+    assert!(ran.stdout.contains("No recommendation. What quantizing cost in output can't be measured of an embedding"));
     let record = ran.json("out/run.json");
     is_measured_and_said(&ran.json("out.json"), &record, "an embedding model, which gives a vector");
     assert_eq!(record["subjects"][0]["settings"]["embeddings"], true);

@@ -404,15 +404,15 @@ fn a_large_file_that_is_no_model_is_refused_by_its_header() {
         bytes.resize(40 << 20, 0);
         bytes
     };
-    let embeds = large(Gguf::pocket().set("general.architecture", TEXT, &string("bert")));
+    let adapts = large(Gguf::pocket().with("general.type", TEXT, &string("adapter")));
     let foreign = large(Gguf::pocket().entry("blk.0.attn_q.weight", |tensor| tensor.ty = 156));
     let whole = large(Gguf::pocket());
     let hub = Hub::start()
-        .with("o/embeds", Manner::Good, &[("m.gguf", &embeds)])
+        .with("o/adapts", Manner::Good, &[("m.gguf", &adapts)])
         .with("o/foreign", Manner::Good, &[("m.gguf", &foreign)])
         .with("o/m", Manner::Good, &[("m.gguf", &whole)]);
     let person = Person::at(&hub);
-    assert!(person.fails("o/embeds").contains("o/embeds/m.gguf: an embedding model: it generates nothing"));
+    assert!(person.fails("o/adapts").contains("o/adapts/m.gguf: an adapter (LoRA), not a model"));
     assert!(person.fails("o/foreign").contains("IQ3_KS (156) of ik_llama.cpp"));
     assert!(hub.sent_bytes() <= 2 * (4 << 20), "{}", hub.sent_bytes());
     assert_eq!(fs::metadata(person.asks("o/m").unwrap()).unwrap().len(), whole.len() as u64);

@@ -210,7 +210,7 @@ fn a_model_does_not_differ_from_itself_where_nothing_is_noisy() {
         .ok();
     assert!(ran.stdout.contains("Self-check passed"), "{}", ran.stdout);
     assert!(ran.stdout.contains("tg128: the same, 1.000× [1.000, 1.000] in 8 rounds"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("every candidate is a copy of the original"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("Every candidate is a copy of the original"), "{}", ran.stdout);
     assert_eq!(record(&ran)["ended"], "precise");
 }
 

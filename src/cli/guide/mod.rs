@@ -69,8 +69,8 @@ fn dashed(args: Vec<OsString>) -> Vec<OsString> {
 
 fn run(args: RunBenchmark) -> Result<Exit> {
     let RunBenchmark { what, output_dir, no_open } = args;
-    let time = probe::utc_now().stamp();
-    let record = what.output.clone().unwrap_or_else(|| output_dir.join(format!("benchmark_results_{time}.json")));
+    let time = free_time(&output_dir);
+    let record = what.output.clone().unwrap_or_else(|| output_dir.join(results_of(&time)));
     let report = output_dir.join(format!("report_{time}")).join(REPORT);
     let dry = what.measure.execution.dry_run;
     let exit = measure(what, &record, Some(&report))?;
@@ -88,8 +88,24 @@ fn run(args: RunBenchmark) -> Result<Exit> {
 fn model(args: BenchmarkModel) -> Result<Exit> {
     // Without --output there is still a record: of a run that breaks off, its rounds are there.
     let record = args.what.output.clone();
-    let record = record.unwrap_or_else(|| format!("benchmark_results_{}.json", probe::utc_now().stamp()).into());
+    let record = record.unwrap_or_else(|| results_of(&free_time(Path::new("."))).into());
     measure(args.what, &record, None)
+}
+
+/// The name of results that were given none.
+fn results_of(time: &str) -> String {
+    format!("benchmark_results_{time}.json")
+}
+
+/// The time for names in a folder; with a number after it where another run began in the same second.
+fn free_time(folder: &Path) -> String {
+    let time = probe::utc_now().stamp();
+    let is_free = |time: &String| {
+        let results = folder.join(results_of(time));
+        !results.exists() && !results.with_extension("jsonl").exists()
+    };
+    let numbered = (2..).map(|n: u32| format!("{time}-{n}"));
+    std::iter::once(time.clone()).chain(numbered).find(is_free).unwrap_or(time)
 }
 
 /// Measures as `compare` does, then says the same in the guide's words.
