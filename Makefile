@@ -88,8 +88,8 @@ models: ## fetch the pinned models to measure, 94 MB
 tasks: ## fetch the pinned tasks for --task, 3 MB: samples of HellaSwag and TruthfulQA
 	$(PYTHON) -B vendor/tasks.py
 
-example: build models ## measure the report that the README shows, and take its pictures; the tree must be clean
-	$(PYTHON) -B vendor/example.py --program $(PROGRAM) --original $(SMOLLM2)
+example: build models $(MADE) ## measure the report that the README shows, and take its pictures; the tree must be clean
+	$(PYTHON) -B vendor/example.py --program $(PROGRAM) $(ANSWERED)
 
 release: tools ## build and pack binaries for other machines of this system into dist/
 	$(PYTHON) -B vendor/release.py --out dist

@@ -1,4 +1,4 @@
-"""Measures the report that the README shows, and takes its pictures: `make example`.
+"""Measures the report that the README shows, SmolLM2 in five types, and takes its pictures: `make example`.
 
 The tree must be clean, so that the report names the revision it was made by. Writes examples/smollm2.html, four pictures beside it and the
 README's output.
@@ -21,17 +21,17 @@ import webdriver  # noqa: E402 (it lies beside the browser tests)
 
 EXAMPLES = ROOT / "examples"
 RUN = pins.CACHE / "example"
-TYPES = "F16,Q8_0,Q6_K,Q4_K_M,Q2_K"
 # Where the README has what a person sees in the terminal.
 OUTPUT = re.compile(r"(?<=<!-- output -->\n)```\n.*?```\n|(?<=<!-- output -->\n)", re.DOTALL)
 
 
-def measure(program, original, budget):
-    """Runs the sweep; returns what it printed."""
-    command = [program, "sweep", original, "--allow-requantize", "--types", TYPES, "--budget", budget]
-    command += ["--out", str(RUN), "--overwrite"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, universal_newlines=True)
-    return done.stdout
+def measure(program, models, budget):
+    """Compares the models; returns the table that is printed first, and the sentences of the choice."""
+    command = [program, "compare", *models, "--budget", budget, "--out", str(RUN), "--overwrite"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
+    parts = printed.strip().split("\n\n")
+    choice = next(part for part in parts if part.startswith(("Take ", "Keep ", "No recommendation")))
+    return parts[0] + "\n…\n" + choice.split("\nRule: ")[0]
 
 
 def picture(page, name, *, width=1280, height=800, scale=1, dark=False, mobile=False):
@@ -56,13 +56,13 @@ def save(page, name):
 def main(words):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="the program to measure with")
-    parser.add_argument("--original", required=True, help="the model to quantize")
-    parser.add_argument("--budget", default="10m", help="the time limit of the run")
+    parser.add_argument("models", nargs="+", help="the original, and what was made of it")
+    parser.add_argument("--budget", default="4m", help="the time limit of the run")
     asked = parser.parse_args(words)
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=str(ROOT), stdout=subprocess.PIPE, check=True).stdout
     if changed.strip():
         sys.exit("error: the tree is not clean: commit first, so that the report names the revision it was made by")
-    printed = measure(asked.program, asked.original, asked.budget)
+    printed = measure(asked.program, asked.models, asked.budget)
     shutil.copyfile(str(RUN / "report.html"), str(EXAMPLES / "smollm2.html"))
     with webdriver.browser(programs.program("chromium-driver"), programs.program("chromium")) as page:
         page.open(EXAMPLES / "smollm2.html")

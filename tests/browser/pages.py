@@ -9,9 +9,8 @@ HOSTILE = "<script>window.owned=1</script>\"'><img src=x onerror=window.owned=1>
 
 
 def real():
-    """The record inside examples/smollm2.html: four models, ten rounds, eight texts."""
-    page = (ROOT / "examples" / "smollm2.html").read_text(encoding="utf-8")
-    return json.loads(page.split('id="record">')[1].split("</script>")[0])
+    """A real record, of format 1: four models, ten rounds, eight texts."""
+    return json.loads((ROOT / "tests" / "fixtures" / "runs" / "smollm2.json").read_text(encoding="utf-8"))
 
 
 def with_failures():

@@ -10,11 +10,9 @@ fn fixture() -> Value {
     serde_json::from_str(include_str!("../fixtures/runs/v1.json")).unwrap()
 }
 
-/// The record inside examples/smollm2.html: four models, ten rounds, outputs compared on eight texts, memory and prompts.
+/// A real record: four models, ten rounds, outputs compared on eight texts, memory and prompts.
 fn real() -> Value {
-    let page = include_str!("../../examples/smollm2.html");
-    let (_, after) = page.split_once("id=\"record\">").unwrap();
-    serde_json::from_str(after.split("</script>").next().unwrap()).unwrap()
+    serde_json::from_str(include_str!("../fixtures/runs/smollm2.json")).unwrap()
 }
 
 /// `report` on files `0.json`, `1.json`, ... in its folder.

@@ -159,8 +159,8 @@ pub(super) fn larger_than_original(run: &Run, model: usize) -> Option<Warning> {
     let (own, base) = (bytes(&run.subjects[model])?, bytes(original)?);
     let times = own as f64 / base.max(1) as f64;
     (base > 0 && times > LARGER_THAN_ORIGINAL).then(|| {
-        let evidence = format!("its weights take {times:.2}× the bytes of the original's: is the order right?");
-        let remedy = "name the original first: what is compared with it comes after";
+        let evidence = format!("its weights take {times:.2}× the bytes of the original's");
+        let remedy = "see whether the order is right: the original is named first";
         of_model(WarningKind::LargerThanOriginal, &run.subjects[model].name, evidence, remedy)
     })
 }

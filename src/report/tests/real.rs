@@ -1,4 +1,4 @@
-//! A real record, the one inside examples/smollm2.html: four models, ten rounds, outputs compared on eight texts.
+//! A real record, tests/fixtures/runs/smollm2.json: four models, ten rounds, outputs compared on eight texts.
 
 use serde_json::Value;
 
@@ -13,9 +13,7 @@ use crate::{
 };
 
 pub(super) fn real() -> Run {
-    let page = include_str!("../../../examples/smollm2.html");
-    let (_, after) = page.split_once("id=\"record\">").expect("a record");
-    let json = after.split("</script>").next().expect("it ends");
+    let json = include_str!("../../../tests/fixtures/runs/smollm2.json");
     record::from_value(serde_json::from_str(json).expect("JSON")).expect("a record")
 }
 

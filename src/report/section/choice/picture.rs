@@ -179,7 +179,13 @@ fn drawing(
         }
         canvas.line(Ink::Limit, (left, limit), (right, limit), 1);
         let words = format!("limit {}", analysis.advice.rule.max_kld_nats);
-        canvas.text(Ink::Limit, Face::Small, Anchor::End, (right - 4, limit + 10), &words);
+        // At the end where no point's own words are.
+        let is_crowded = |&(x, y): &(i32, i32)| (y - limit - 10).abs() < 20 && x > left + (right - left) / 3;
+        if points.iter().map(at).any(|point| is_crowded(&point)) {
+            canvas.text(Ink::Limit, Face::Small, Anchor::Start, (left + 4, limit + 10), &words);
+        } else {
+            canvas.text(Ink::Limit, Face::Small, Anchor::End, (right - 4, limit + 10), &words);
+        }
         for p in points {
             whiskers(canvas, p, at(p), &x, &y);
         }
