@@ -27,8 +27,8 @@ OUTPUT = re.compile(r"(?<=<!-- output -->\n)```\n.*?```\n|(?<=<!-- output -->\n)
 
 def measure(program, models, budget):
     """Compares the models; returns the table that is printed first, and the sentences of the choice."""
-    command = [program, "compare", *models, "--budget", budget, "--out", str(RUN), "--overwrite"]
-    printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
+    command = [program, "compare", *models, "--budget", budget, "--out", str(RUN.relative_to(ROOT)), "--overwrite"]
+    printed = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
     parts = printed.strip().split("\n\n")
     choice = next(part for part in parts if part.startswith(("Take ", "Keep ", "No recommendation")))
     return parts[0] + "\n…\n" + choice.split("\nRule: ")[0]
