@@ -34,8 +34,8 @@ use crate::{
     probe::{self, Monotonic, nvml},
     prompts,
     record::{
-        self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run, Tuning,
-        journal::Begun, left_out_words,
+        self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run, Subject,
+        Tuning, journal::Begun, left_out_words,
     },
     report::gate::Held,
     run::{WithoutOriginal, quality::Inputs},
@@ -311,7 +311,22 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     let devices = machine.devices.clone();
     let without_original = if goes_on { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends };
     let resume = ResumeState::new(&layout, &execution, &subjects, inputs, without_original);
-    let run = Run {
+    let subjects = subjects.into_iter().map(|found| found.subject).collect();
+    let run = Run { constraints, tuning, ..unmeasured((build, machine), purpose, plan, subjects) };
+    let interrupt = interrupt::measuring(session::target(&outputs));
+    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
+    let session = Session { run, outputs, journal, resume, devices, clock, interrupt, observer };
+    Ok(Taken::Finished(Box::new(session.measure()?)))
+}
+
+/// A run that begins now, by this command line, and has measured nothing yet.
+pub(super) fn unmeasured(
+    (build, machine): (Build, Machine),
+    purpose: Purpose,
+    plan: Plan,
+    subjects: Vec<Subject>,
+) -> Run {
+    Run {
         format: FORMAT,
         build,
         machine,
@@ -319,7 +334,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
         command: command_line(),
         started_utc: probe::utc_now().to_string(),
         plan,
-        subjects: subjects.into_iter().map(|found| found.subject).collect(),
+        subjects,
         probes: Vec::new(),
         time_plan: None,
         rounds: Vec::new(),
@@ -328,13 +343,9 @@ pub(super) fn take(job: Job) -> Result<Taken> {
         quality: None,
         tasks: None,
         resumed: Vec::new(),
-        constraints,
-        tuning,
-    };
-    let interrupt = interrupt::measuring(session::target(&outputs));
-    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
-    let session = Session { run, outputs, journal, resume, devices, clock, interrupt, observer };
-    Ok(Taken::Finished(Box::new(session.measure()?)))
+        constraints: None,
+        tuning: None,
+    }
 }
 
 /// How a run went, as an exit code.
@@ -369,7 +380,7 @@ pub(super) fn observer(results: &ResultArgs) -> Box<dyn Observer> {
 }
 
 /// The command line, without the folder of this program: records are published.
-pub(super) fn command_line() -> Vec<String> {
+fn command_line() -> Vec<String> {
     let mut words: Vec<String> = std::env::args().collect();
     if let Some(program) = words.first_mut() {
         *program = Path::new(&*program).file_name().unwrap_or_default().to_string_lossy().into_owned();

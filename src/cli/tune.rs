@@ -34,12 +34,12 @@ use super::{
 use crate::{
     analysis::{Analysis, MAX_KLD_NATS, analyse, tune as races},
     event::Event,
-    probe::{self, Clock, Monotonic},
+    probe::{Clock, Monotonic},
     prompts,
     record::{
-        Budget, DropReason, Ended, FORMAT, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose, QualityPlan,
-        Race, Role, Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind,
-        journal::Begun, time_plan::in_words,
+        Budget, DropReason, Ended, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose, QualityPlan, Race, Role,
+        Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind, journal::Begun,
+        time_plan::in_words,
     },
     report,
     run::{WithoutOriginal, quality::Inputs},
@@ -441,26 +441,8 @@ impl Tuner {
         let outputs = Outputs::open(&layout, None, &self.output.results)?;
         let mut journal = session::claim(&outputs, self.output.replace)?;
         let resume = ResumeState::new(&layout, &self.execution, &subjects, inputs, WithoutOriginal::GoesOn);
-        let run = Run {
-            format: FORMAT,
-            build: build.clone(),
-            machine: machine.clone(),
-            purpose: Purpose::Tuning,
-            command: bench::command_line(),
-            started_utc: probe::utc_now().to_string(),
-            plan,
-            subjects: subjects.into_iter().map(|found| found.subject).collect(),
-            probes: Vec::new(),
-            time_plan: None,
-            rounds: Vec::new(),
-            ended: Ended::Unfinished,
-            adaptation: None,
-            quality: None,
-            tasks: None,
-            resumed: Vec::new(),
-            constraints: None,
-            tuning: None,
-        };
+        let subjects = subjects.into_iter().map(|found| found.subject).collect();
+        let run = bench::unmeasured((build.clone(), machine.clone()), Purpose::Tuning, plan, subjects);
         let interrupt = interrupt::measuring(session::target(&outputs));
         journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
         let session = Session {
