@@ -121,14 +121,14 @@ fn a_folder_stands_for_its_one_model_and_results_have_a_default_place() {
     let ran = bench.run().ok();
     let results: Vec<_> = std::fs::read_dir(ran.folder.path().join("results")).unwrap().collect();
     assert_eq!(results.len(), 1);
-    assert!(ran.stdout.contains("report.html"));
+    assert!(ran.says("report.html"));
 }
 
 #[test]
 fn a_dry_run_measures_nothing() {
     let ran = Bench::new("compare {pocket} {pocket} --dry-run").run().ok();
     for word in ["pp512", "rounds", "KV cache", "Time"] {
-        assert!(ran.stdout.contains(word), "{word} in\n{}", ran.stdout);
+        assert!(ran.says(word), "{word} in\n{}", ran.stdout);
     }
     assert!(!ran.folder.path().join("results").exists());
 }

@@ -49,8 +49,8 @@ fn names(folder: &Path) -> Vec<String> {
 /// The error names the file and the reason, and the terminal has the table.
 fn assert_told(ran: &Ran, words: &[&str]) {
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(words.iter().all(|word| ran.stderr.contains(word)), "{words:?}: {}", ran.stderr);
-    assert!(ran.stdout.contains("tg128") && ran.stdout.contains("rounds"), "{}", ran.stdout);
+    assert!(words.iter().all(|word| ran.tells(word)), "{words:?}: {}", ran.stderr);
+    assert!(ran.says("tg128") && ran.says("rounds"), "{}", ran.stdout);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_full_disk_under_the_folder_is_the_same() {
     // The mount is seen by the command alone; its files are copied out when it is over.
     let script = "mkdir out kept && mount -t tmpfs -o size=128k full out || exit 77; \"$@\"; code=$?; cp -r out/. kept; exit $code";
     let ran = scripted("--rounds 200 --precision 0%").through(&apart(script)).run();
-    if ran.code == 77 || ran.stderr.contains("unshare") {
+    if ran.code == 77 || ran.tells("unshare") {
         // Not everyone may mount; the limit on a file's size above is the same error at the same places.
         return;
     }
@@ -102,12 +102,12 @@ fn a_full_disk_under_the_folder_is_the_same() {
 fn a_folder_that_is_read_only_is_told_before_anything_starts() {
     let script = "mkdir out && mount -t tmpfs -o ro none out || exit 77; exec \"$@\"";
     let ran = scripted("--rounds 2").through(&apart(script)).run();
-    if ran.code == 77 || ran.stderr.contains("unshare") {
+    if ran.code == 77 || ran.tells("unshare") {
         return;
     }
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("write to out") && ran.stderr.contains("Read-only file system"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("--out") && ran.stdout.is_empty(), "{}", ran.stderr);
+    assert!(ran.tells("write to out") && ran.tells("Read-only file system"), "{}", ran.stderr);
+    assert!(ran.tells("--out") && ran.stdout.is_empty(), "{}", ran.stderr);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_report_that_cannot_be_written_costs_itself_only() {
     assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
     let ran = scripted("--rounds 2").through(&sh("exec \"$@\" > /dev/full")).run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    assert!(ran.tells("No space left on device"), "{}", ran.stderr);
     assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
 }
 
@@ -142,7 +142,7 @@ fn a_checkpoint_that_does_not_fit_is_a_row_and_no_file() {
     let reason = failed["reason"].as_str().unwrap();
     assert!(reason.contains("kept/pocket-4m-Q8_0.gguf") && reason.contains("disk is full"), "{reason}");
     assert_eq!(names(&ran.folder.path().join("kept")), ["pocket-4m-Q2_K.gguf"]);
-    assert!(run["subjects"][2]["outcome"] == "done" && ran.stdout.contains("Q2_K"));
+    assert!(run["subjects"][2]["outcome"] == "done" && ran.says("Q2_K"));
 }
 
 #[test]
@@ -150,18 +150,18 @@ fn checkpoints_that_will_not_fit_are_known_before_any_is_made_and_memory_is_name
     let script = "mkdir tmp && mount -t tmpfs -o size=5m small tmp || exit 77; export TMPDIR=\"$PWD/tmp\"; exec \"$@\"";
     let line = "sweep {pocket} --types Q8_0,Q4_0 --quick --pp 8 --tg 0 --prompts none --no-quality --out out";
     let ran = Bench::new(line).through(&apart(script)).run();
-    if ran.code == 77 || ran.stderr.contains("unshare") {
+    if ran.code == 77 || ran.tells("unshare") {
         skipped("nobody may mount here");
         return;
     }
     assert_eq!(ran.code, 1, "{}", ran.stdout);
     for words in ["the files to be made take 7.04 MiB in all", "tmp, which is memory (tmpfs), has", "--keep", "TMPDIR"]
     {
-        assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
+        assert!(ran.tells(words), "{words} in {}", ran.stderr);
     }
     assert!(!ran.folder.path().join("out").exists(), "nothing was begun");
     let fits = Bench::new(&line.replace("Q8_0,Q4_0", "Q4_0 --dry-run")).through(&apart(script)).run().ok();
-    assert!(fits.stdout.contains("that is memory (tmpfs), which the models need too"), "{}", fits.stdout);
+    assert!(fits.says("that is memory (tmpfs), which the models need too"), "{}", fits.stdout);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_download_that_does_not_fit_is_named_with_its_place() {
     let script = format!("export HF_ENDPOINT={} HF_HOME=\"$PWD/hf\"; {}", hub.endpoint, up_to(32));
     let ran = Bench::new("compare owner/big-GGUF owner/big-GGUF --quick --out out").through(&sh(&script)).run();
     assert_eq!(ran.code, 1, "{}", ran.stdout);
-    assert!(ran.stderr.contains("hf/hub") && ran.stderr.contains("File too large"), "{}", ran.stderr);
+    assert!(ran.tells("hf/hub") && ran.tells("File too large"), "{}", ran.stderr);
     let snapshots = ran.folder.path().join("hf/hub/models--owner--big-GGUF/snapshots");
     assert!(!snapshots.exists(), "no file under its final name");
     assert!(!ran.folder.path().join("out").exists(), "nothing was begun");

@@ -171,14 +171,14 @@ fn embedding_models_are_measured_as_far_as_they_go() {
     assert!(dry.contains("not done   tg128, ") && dry.contains("an embedding model"), "{dry}");
     assert!(!dry.contains("quality    "), "{dry}");
     let ran = bench("--quick --pp 600 --depth 0,64 --out out --json out.json").run().ok();
-    assert!(ran.stderr.contains("Not measured: tg128, "), "{}", ran.stderr);
-    assert!(ran.stdout.contains("No recommendation. What quantizing cost in output can't be measured of an embedding"));
+    assert!(ran.tells("Not measured: tg128, "), "{}", ran.stderr);
+    assert!(ran.says("No recommendation. What quantizing cost in output can't be measured of an embedding"));
     let record = ran.json("out/run.json");
     is_measured_and_said(&ran.json("out.json"), &record, "an embedding model, which gives a vector");
     assert_eq!(record["subjects"][0]["settings"]["embeddings"], true);
     assert!(record["subjects"][0]["facts"]["no_next_token"] == "embedding");
     let again = Bench::at(ran.folder, "report out/run.json --format md").run().ok();
-    assert!(again.stdout.contains("pp600"), "{}", again.stdout);
+    assert!(again.says("pp600"), "{}", again.stdout);
 }
 
 #[test]
@@ -230,6 +230,6 @@ fn a_plan_of_which_nothing_is_left_is_refused() {
         ("reference bert.gguf --out x.gbref", "output quality: an embedding model"),
     ] {
         let ran = bench(line).run();
-        assert!(ran.code == 1 && ran.stderr.contains(words), "{line}: {}", ran.stderr);
+        assert!(ran.code == 1 && ran.tells(words), "{line}: {}", ran.stderr);
     }
 }

@@ -40,11 +40,7 @@ fn each_bad_file_is_a_row_that_names_it_and_the_others_are_measured() {
         assert!(reason.to_lowercase().contains(&word.to_lowercase()), "{name}: {reason}");
         assert_eq!(analysis["models"][2]["outcome"], "done");
         assert!(analysis["models"][2]["metrics"]["pp8"]["value"].is_number());
-        assert!(
-            ran.stdout.contains(reason.split_whitespace().next().unwrap()),
-            "the terminal says it:\n{}",
-            ran.stdout
-        );
+        assert!(ran.says(reason.split_whitespace().next().unwrap()), "the terminal says it:\n{}", ran.stdout);
     }
 }
 
@@ -73,7 +69,7 @@ fn an_original_that_cannot_be_loaded_ends_the_run_before_another_is_looked_at() 
 fn missing_files_are_told_at_once() {
     let ran = Bench::new("compare nowhere.gguf neither.gguf").run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("nowhere.gguf") && ran.stderr.contains("does not exist"), "{}", ran.stderr);
+    assert!(ran.tells("nowhere.gguf") && ran.tells("does not exist"), "{}", ran.stderr);
     assert!(!ran.folder.path().join("results").exists(), "nothing was begun");
 }
 
@@ -81,14 +77,14 @@ fn missing_files_are_told_at_once() {
 fn an_unwritable_out_is_told_before_anything_starts() {
     let ran = Bench::new("compare {pocket} {pocket} --quick --out file/below").file("file", b"").run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("--out"), "{}", ran.stderr);
+    assert!(ran.tells("--out"), "{}", ran.stderr);
 }
 
 #[test]
 fn an_already_quantized_original_is_not_swept_silently() {
     let ran = Bench::new("sweep --types Q4_0 --quick").arg(&quants()[0]).run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("--allow-requantize"), "{}", ran.stderr);
+    assert!(ran.tells("--allow-requantize"), "{}", ran.stderr);
 }
 
 #[test]

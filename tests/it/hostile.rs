@@ -160,7 +160,7 @@ fn outputs_that_are_no_numbers_are_not_compared() {
     assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
     let bad = &ran.json("out.json")["models"][1];
     assert!(bad["metrics"]["kld_mean"]["value"].is_null() && bad["metrics"]["ppl"]["value"].is_null(), "{bad}");
-    assert!(ran.stdout.contains("not a number"), "{}", ran.stdout);
+    assert!(ran.says("not a number"), "{}", ran.stdout);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn what_is_not_a_file_is_never_waited_for() {
     fifo(&bench.folder.path().join("bad.gguf"));
     let ran = bench.run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("must be a regular file"), "{}", ran.stderr);
+    assert!(ran.tells("must be a regular file"), "{}", ran.stderr);
     let ran = Bench::new("quality --logits bad.logits {pocket} -t 1 --out out --json out.json --timeout 3");
     fifo(&ran.folder.path().join("bad.logits"));
     let ran = ran.run();
@@ -219,7 +219,7 @@ fn a_chat_template_that_loops_or_is_huge_runs_no_loop() {
         assert!(visit["generations"][0]["n_prompt"].as_u64().unwrap() < 200, "{what}");
     }
     let ran = Bench::new("inspect bad.gguf").file("bad.gguf", &with_template(&huge).bytes()).run().ok();
-    assert!(ran.stdout.contains(&format!("yes ({} bytes)", huge.len())), "{}", ran.stdout);
+    assert!(ran.says(&format!("yes ({} bytes)", huge.len())), "{}", ran.stdout);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_file_cut_at_any_boundary_is_called_truncated() {
         let ran = Bench::new("inspect").arg(&path).run();
         assert_eq!(ran.code, 1, "cut at {cut}: {}", ran.stdout);
         let words = if cut == 0 { "the file is empty" } else { "the file is truncated: " };
-        assert!(ran.stderr.contains(words), "cut at {cut}: {}", ran.stderr);
+        assert!(ran.tells(words), "cut at {cut}: {}", ran.stderr);
     }
 }
 

@@ -446,7 +446,7 @@ fn a_dry_run_says_what_it_would_fetch_and_fetches_nothing() {
         // As the run would end that can't have one of them.
         assert_eq!(ran.code, if line.contains("o/none") { 5 } else { 0 }, "{line}: {}", ran.stderr);
         let wanted = "would be fetched: m-Q8_0-00001-of-00002.gguf, m-Q8_0-00002-of-00002.gguf, 97.7 KiB";
-        assert!(ran.stdout.contains(wanted), "{line}: {}", ran.stdout);
+        assert!(ran.says(wanted), "{line}: {}", ran.stdout);
         let caches = complete(&ran.folder.path().join("home"));
         assert!(caches.is_empty(), "{caches:?}");
     }
@@ -461,7 +461,7 @@ fn an_original_without_a_tag_is_the_best_and_a_candidate_llama_cpps() {
     let fetched: Vec<&str> = ran.stdout.lines().filter(|line| line.contains("would be fetched")).collect();
     assert!(fetched[0].contains("m-BF16.gguf") && fetched[1].contains("m-Q4_K_M.gguf"), "{fetched:?}");
     let ran = run(&hub, "sweep o/m --dry-run --types Q4_0 --prompts none --no-quality", |_| {}).ok();
-    assert!(ran.stdout.contains("would be fetched: m-BF16.gguf"), "{}", ran.stdout);
+    assert!(ran.says("would be fetched: m-BF16.gguf"), "{}", ran.stdout);
 }
 
 #[test]
@@ -475,10 +475,10 @@ fn inspect_reads_headers_and_fetches_no_model() {
         &[("m-F16.gguf", &fs::read(POCKET).unwrap())],
     );
     let ran = run(&hub, "inspect o/m", |_| {}).ok();
-    assert!(ran.stdout.contains("4.20 M") && ran.stdout.contains("o/m/m-F16.gguf"), "{}", ran.stdout);
+    assert!(ran.says("4.20 M") && ran.says("o/m/m-F16.gguf"), "{}", ran.stdout);
     assert!(hub.sent_bytes() <= 4 << 20, "{}", hub.sent_bytes());
     assert!(complete(&ran.folder.path().join("home")).is_empty());
-    assert!(run(&hub, "inspect o/whole", |_| {}).ok().stdout.contains("4.20 M"));
+    assert!(run(&hub, "inspect o/whole", |_| {}).ok().says("4.20 M"));
 }
 
 #[test]
@@ -490,7 +490,7 @@ fn what_is_fetched_is_told_in_a_log_and_a_token_file_is_used() {
         fs::write(home.join(".cache/huggingface/token"), format!("{TOKEN}\n")).unwrap();
     });
     let told = format!("Fetching m-Q8_0.gguf, 4.00 B of o/m from {}", hub.endpoint);
-    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+    assert!(ran.tells(&told), "{}", ran.stderr);
 }
 
 #[test]
@@ -501,8 +501,8 @@ fn a_file_may_stand_for_the_tag_and_an_endpoint_has_a_scheme() {
         let home = format!("HF_HOME={}", bench.folder.path().join("hf").display());
         bench.through(&["env", &format!("HF_ENDPOINT={endpoint}"), &home]).run()
     };
-    assert!(asked(&hub.endpoint).ok().stdout.contains("a language model"));
+    assert!(asked(&hub.endpoint).ok().says("a language model"));
     let ran = asked(hub.endpoint.trim_start_matches("http://"));
     let assumed = hub.endpoint.replace("http://", "https://");
-    assert!(ran.code == 1 && ran.stderr.contains(&assumed), "{}", ran.stderr);
+    assert!(ran.code == 1 && ran.tells(&assumed), "{}", ran.stderr);
 }

@@ -28,7 +28,7 @@ fn real_bits_per_weight_fall_from_quant_to_quant() {
 fn a_file_that_is_no_model_is_named() {
     let ran = Bench::new("inspect notes.gguf").file("notes.gguf", b"not a model at all, just text").run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("notes.gguf"), "{}", ran.stderr);
+    assert!(ran.tells("notes.gguf"), "{}", ran.stderr);
 }
 
 #[test]
@@ -40,5 +40,5 @@ fn what_a_model_will_take_is_told_by_context() {
     assert_eq!(2 * of(0, "kv_bytes"), of(1, "kv_bytes"));
     assert!(rows[1]["how"].as_str().unwrap().starts_with("fits"), "{rows}");
     let told = Bench::new("fit {pocket} --types Q8_0").run();
-    assert!(told.code == 1 && told.stderr.contains("--types looks at quants of a repository"), "{}", told.stderr);
+    assert!(told.code == 1 && told.tells("--types looks at quants of a repository"), "{}", told.stderr);
 }

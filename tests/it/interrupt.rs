@@ -36,7 +36,7 @@ fn ctrl_c_and_sigterm_save_what_was_measured() {
         let ran = bench.ran(child);
         assert!(interrupted(&ran)["rounds"].as_array().unwrap().len() >= 2);
         for words in ["the sample under way is finished", "once more ends at once", "To go on: gguf-bench resume out"] {
-            assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
+            assert!(ran.tells(words), "{words} in {}", ran.stderr);
         }
     }
 }
@@ -69,7 +69,7 @@ fn a_sample_that_takes_minutes_is_given_up_soon() {
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     let took = start.elapsed();
     assert!(took > Duration::from_secs(8) && took < Duration::from_secs(30), "{took:?}");
-    assert!(!is_alive(worker) && ran.stderr.contains("To go on: gguf-bench resume out"), "{}", ran.stderr);
+    assert!(!is_alive(worker) && ran.tells("To go on: gguf-bench resume out"), "{}", ran.stderr);
     assert_eq!(ran.json("out/run.json")["ended"], "interrupted");
     let markdown = ran.read("out/report.md");
     assert!(markdown.contains("gguf-bench resume out") && markdown.contains("the run was interrupted"), "{markdown}");
@@ -121,7 +121,7 @@ fn an_interruption_of_quantizing_is_answered_and_leaves_nothing() {
     send(child.id(), Signal::INT);
     let ran = bench.ran(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(ran.stderr.contains("Interrupted before anything was measured"), "{}", ran.stderr);
+    assert!(ran.tells("Interrupted before anything was measured"), "{}", ran.stderr);
     assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "nothing is left");
 }
 
@@ -142,7 +142,7 @@ fn an_interruption_of_hashing_is_answered_at_once() {
     let start = std::time::Instant::now();
     let ran = bench.ran(child);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert!(ran.code == 130 && ran.stderr.contains("Interrupted before anything was measured"), "{}", ran.stderr);
+    assert!(ran.code == 130 && ran.tells("Interrupted before anything was measured"), "{}", ran.stderr);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn an_interrupted_download_is_kept_and_gone_on_with() {
     send(child.id(), Signal::INT);
     let ran = bench.ran(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(ran.stderr.contains("What arrived of a download is kept"), "{}", ran.stderr);
+    assert!(ran.tells("What arrived of a download is kept"), "{}", ran.stderr);
     let before = hub.sent_bytes();
     hub.heal("o/n");
     let ran = line(ran.folder).run();

@@ -92,7 +92,7 @@ fn sweep_refuses_them_before_anything_is_made() {
     for (words, file) in cases() {
         let ran = Bench::new("sweep x.gguf --types Q4_0 --keep kept").file("x.gguf", &file.bytes()).run();
         assert_eq!(ran.code, 1, "{words}");
-        assert!(ran.stderr.contains(words) && ran.stderr.matches("x.gguf").count() == 1, "{}", ran.stderr);
+        assert!(ran.tells(words) && ran.stderr.matches("x.gguf").count() == 1, "{}", ran.stderr);
         let made = fs::read_dir(ran.folder.path().join("kept")).map_or(0, Iterator::count);
         assert_eq!(made, 0, "{words}");
     }
@@ -104,7 +104,7 @@ fn a_folder_of_a_projector_alone_holds_no_model() {
     fs::create_dir(bench.folder.path().join("d")).unwrap();
     let ran = bench.file("d/vision.gguf", &cases()[0].1.bytes()).run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("there is no language model in this folder"), "{}", ran.stderr);
+    assert!(ran.tells("there is no language model in this folder"), "{}", ran.stderr);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn types_of_other_programs_and_withdrawn_ones_are_named() {
     ] {
         let file = Gguf::pocket().entry("blk.0.attn_q.weight", |tensor| tensor.ty = id);
         let ran = Bench::new("inspect x.gguf").file("x.gguf", &file.bytes()).run();
-        assert!(ran.code == 1 && ran.stderr.contains(words), "{}", ran.stderr);
+        assert!(ran.code == 1 && ran.tells(words), "{}", ran.stderr);
     }
 }
 
@@ -130,7 +130,7 @@ fn quantized_tensors_decide_over_a_statement() {
         "{text}"
     );
     let ran = Bench::new("sweep x.gguf --types Q4_0 --keep kept").file("x.gguf", &hidden.bytes()).run();
-    assert!(ran.code == 1 && ran.stderr.contains("is already quantized (F16 by its file type; 25 %"), "{}", ran.stderr);
+    assert!(ran.code == 1 && ran.tells("is already quantized (F16 by its file type; 25 %"), "{}", ran.stderr);
     for id in [7_u32, 38, 43, 99] {
         let plain = Gguf::pocket().set("general.file_type", U32, &id.to_le_bytes());
         let text = Bench::new("inspect x.gguf").file("x.gguf", &plain.bytes()).run().ok().stdout;
@@ -187,7 +187,7 @@ fn shards_that_were_joined_with_cat_are_told_with_the_way_out() {
     let whole = Gguf::pocket().split_in_two().concat();
     let ran = Bench::new("inspect whole.gguf").file("whole.gguf", &whole).run();
     assert_eq!(ran.code, 1, "{}", ran.stdout);
-    assert!(ran.stderr.contains("cat") && ran.stderr.contains("llama-gguf-split --merge"), "{}", ran.stderr);
+    assert!(ran.tells("cat") && ran.tells("llama-gguf-split --merge"), "{}", ran.stderr);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn parts_in_upper_case_are_parts() {
     for name in ["inspect .", "inspect A-00001-of-00002.GGUF"] {
         let bench = Bench::new(name).file("A-00001-of-00002.GGUF", &first).file("A-00002-of-00002.GGUF", &second);
         let ran = bench.run().ok();
-        assert!(ran.stdout.contains("a language model"), "{name}: {}", ran.stdout);
+        assert!(ran.says("a language model"), "{name}: {}", ran.stdout);
     }
 }
 
@@ -215,8 +215,8 @@ fn warnings_of_llama_cpp_reach_the_report() {
         .collect();
     assert_eq!(told.len(), 1, "once for both: {told:?}");
     assert!(told[0].contains("GENERATION QUALITY WILL BE DEGRADED"), "{told:?}");
-    assert!(ran.stdout.contains("of every model llama.cpp warns: missing pre-tokenizer type"), "{}", ran.stdout);
+    assert!(ran.says("of every model llama.cpp warns: missing pre-tokenizer type"), "{}", ran.stdout);
     // The bundled model as it is gives none.
     let ran = Bench::new(&format!("compare {{pocket}} {{pocket}} {QUICK}")).run().ok();
-    assert!(!ran.stdout.contains("llama.cpp warns"), "{}", ran.stdout);
+    assert!(!ran.says("llama.cpp warns"), "{}", ran.stdout);
 }

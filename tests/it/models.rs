@@ -71,15 +71,15 @@ fn the_names_that_are_listed_are_understood() {
         at_home(command).ok();
     }
     let ran = at_home("inspect pocket");
-    assert!(ran.code == 1 && ran.stderr.contains("Ollama has ollama:pocket:4m"), "{}", ran.stderr);
+    assert!(ran.code == 1 && ran.tells("Ollama has ollama:pocket:4m"), "{}", ran.stderr);
     let ran = at_home("inspect o/pocket-GGUF:F16");
-    assert!(ran.stderr.contains("the cache has o/pocket-GGUF:Q4_K_M"), "{}", ran.stderr);
+    assert!(ran.tells("the cache has o/pocket-GGUF:Q4_K_M"), "{}", ran.stderr);
 }
 
 #[test]
 fn folders_are_looked_through_and_what_is_not_there_is_said() {
     let ran = at_home("models kept none");
-    assert!(ran.code == 0 && ran.stdout.contains("Not looked at: none does not exist"), "{}", ran.stdout);
+    assert!(ran.code == 0 && ran.says("Not looked at: none does not exist"), "{}", ran.stdout);
     let bench = Bench::new("models .").file("x-F16.gguf", &fs::read(POCKET).unwrap()).file("broken.gguf", b"GGUF");
     fs::create_dir(bench.folder.path().join("below")).unwrap();
     fs::copy(&quants()[0], bench.folder.path().join("below/x-Q8_0.gguf")).unwrap();
@@ -95,7 +95,7 @@ fn an_original_that_fails_ends_a_comparison_at_once() {
     let line = "compare misspelt.gguf {pocket} --quick --pp 4 --tg 0 --prompts none --no-quality --out out";
     let ran = Bench::new(line).run();
     assert_eq!(ran.code, 1, "{}", ran.stdout);
-    assert!(ran.stderr.contains("the original can't be measured") && ran.stderr.contains("--force"), "{}", ran.stderr);
+    assert!(ran.tells("the original can't be measured") && ran.tells("--force"), "{}", ran.stderr);
     assert_eq!(ran.stderr.matches("misspelt.gguf").count(), 1, "{}", ran.stderr);
     assert!(!ran.folder.path().join("out").exists());
     assert_eq!(Bench::new(&format!("{line} --force")).run().code, 5);

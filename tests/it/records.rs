@@ -40,7 +40,7 @@ fn records_are_put_side_by_side_in_every_format() {
     assert!(page.contains("on one machine, 2026-01-02 to 2026-02-03") && page.contains("chart-date-tg"));
     let text = report("--format text", &records).ok().stdout;
     assert!(text.contains("B against A, 8 speeds compared: 8 not resolved."), "{text}");
-    assert!(report("--format md", &records).ok().stdout.contains("| Q8\\_0 | tg128, t/s |"));
+    assert!(report("--format md", &records).ok().says("| Q8\\_0 | tg128, t/s |"));
     assert!(report("--format csv", &records).ok().stdout.lines().count() > 50);
     let json: Value = report("--format json", &records).ok().stdout_json();
     let reading = &json["models"][1]["metrics"][1]["readings"][1];
@@ -66,7 +66,7 @@ fn records_are_read_as_carefully_as_one_alone() {
     broken["rounds"][0]["visits"][0]["model"] = 99.into();
     let ran = report("--format text", &[fixture(), broken]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("1.json contradicts itself"), "{}", ran.stderr);
+    assert!(ran.tells("1.json contradicts itself"), "{}", ran.stderr);
     // JSON knows no NaN, and what must be a number can't be null.
     let numbers: [(&str, &str); 2] = [("NaN", "is not a gguf-bench record"), ("null", "is not a gguf-bench record")];
     for (number, told) in numbers {
@@ -77,7 +77,7 @@ fn records_are_read_as_carefully_as_one_alone() {
             .file("b.json", text.as_bytes())
             .run();
         assert_eq!(ran.code, 1, "{}", ran.stdout);
-        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(ran.tells(told), "{}", ran.stderr);
     }
 }
 
@@ -95,7 +95,7 @@ fn a_folder_is_a_page_of_the_records_below_it_and_names_what_is_none() {
     std::fs::write(folder.path().join("cut.json"), "{\"format\": 2").unwrap();
     let ran = Bench::new("report --format json").arg(folder.path()).run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("package.json") && ran.stderr.contains("cut.json"), "{}", ran.stderr);
+    assert!(ran.tells("package.json") && ran.tells("cut.json"), "{}", ran.stderr);
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     let against: Vec<&Value> = found["records"].as_array().unwrap().iter().map(|record| &record["against"]).collect();
     assert_eq!(against, [&Value::Null, &Value::from(0)]);
@@ -104,11 +104,11 @@ fn a_folder_is_a_page_of_the_records_below_it_and_names_what_is_none() {
         found["records"].as_array().unwrap().iter().map(|r| r["started_utc"].as_str().unwrap()).collect();
     assert!(days.is_sorted(), "{days:?}");
     let refused = Bench::new("report --recommend").arg(folder.path()).run();
-    assert!(refused.code == 2 && refused.stderr.contains("one record"), "{}", refused.stderr);
+    assert!(refused.code == 2 && refused.tells("one record"), "{}", refused.stderr);
     std::fs::remove_dir_all(folder.path().join("a")).unwrap();
     std::fs::remove_dir_all(folder.path().join("b")).unwrap();
     let none = Bench::new("report").arg(folder.path()).run();
-    assert!(none.code == 1 && none.stderr.contains("there is no record"), "{}", none.stderr);
+    assert!(none.code == 1 && none.tells("there is no record"), "{}", none.stderr);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_is_of_one_record_is_refused_for_several() {
     for options in ["--recommend", "--format llama-bench-md", "--max-kld 0.1", "--prefer size"] {
         let ran = report(options, &records);
         assert_eq!(ran.code, 2, "{options}: {}", ran.stderr);
-        assert!(ran.stderr.contains("one record"), "{}", ran.stderr);
+        assert!(ran.tells("one record"), "{}", ran.stderr);
     }
     assert_eq!(Bench::new("report").run().code, 2);
 }

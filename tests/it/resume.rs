@@ -230,7 +230,7 @@ fn killed_at_thirty_moments_nothing_is_lost_and_nothing_is_done_twice() {
         if kept.is_empty() {
             // Before the first line was whole nothing was measured.
             assert_eq!(ran.code, 1, "{}", ran.stderr);
-            assert!(["open out", "run.jsonl"].iter().any(|told| ran.stderr.contains(told)), "{}", ran.stderr);
+            assert!(["open out", "run.jsonl"].iter().any(|told| ran.tells(told)), "{}", ran.stderr);
             continue;
         }
         assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -327,7 +327,7 @@ fn outputs_are_compared_once_and_a_finished_run_is_reported_again() {
     fs::remove_file(ran.folder.path().join("out/run.json")).unwrap();
     fs::remove_file(ran.folder.path().join("out/report.md")).unwrap();
     let ran = resume(ran.folder).ok();
-    assert!(ran.stdout.contains("this run is finished"), "{}", ran.stdout);
+    assert!(ran.says("this run is finished"), "{}", ran.stdout);
     assert!(ran.folder.path().join("out/report.md").is_file());
     assert_eq!(fs::read(journal(&ran.folder)).unwrap(), before);
     assert_whole(ran);
@@ -344,7 +344,7 @@ fn a_line_that_is_broken_is_named_and_nothing_goes_on() {
     for line in ["resume out", "report out --format text", "compare {pocket} {pocket} --quick --out out"] {
         let ran = Bench::at(folder, line).run();
         assert_eq!(ran.code, 1, "{line}");
-        assert!(ran.stderr.contains("run.jsonl, line 4:"), "{line}: {}", ran.stderr);
+        assert!(ran.tells("run.jsonl, line 4:"), "{line}: {}", ran.stderr);
         folder = ran.folder;
     }
     // The record beside it is whole.
@@ -361,7 +361,7 @@ fn what_changed_is_named() {
     let refused = |folder: TempDir, words: &[&str]| {
         let ran = resume(folder);
         assert_eq!(ran.code, 1, "{}", ran.stdout);
-        assert!(words.iter().all(|word| ran.stderr.contains(word)), "{words:?}: {}", ran.stderr);
+        assert!(words.iter().all(|word| ran.tells(word)), "{words:?}: {}", ran.stderr);
         assert_eq!(entries(&ran.folder).len(), 4, "nothing was added");
     };
     let folder = unfinished();
@@ -387,10 +387,10 @@ fn what_changed_is_named() {
     fs::write(&path, &changed).unwrap();
     let ran = resume(ran.folder);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("file of b (SHA-256)"), "{}", ran.stderr);
+    assert!(ran.tells("file of b (SHA-256)"), "{}", ran.stderr);
     fs::remove_file(&path).unwrap();
     let ran = resume(ran.folder);
-    assert!(ran.stderr.contains("b.gguf is not there any more"), "{}", ran.stderr);
+    assert!(ran.tells("b.gguf is not there any more"), "{}", ran.stderr);
     fs::write(&path, &pocket).unwrap();
     resume(ran.folder).ok();
 }
@@ -403,7 +403,7 @@ fn models_that_no_longer_fit_in_memory_wait_until_they_do() {
     change(&ran.folder, true_size, too_large);
     let ran = resume(ran.folder);
     assert_eq!(ran.code, 1, "{}", ran.stdout);
-    assert!(ran.stderr.contains("not enough memory") && ran.stderr.contains("--force"), "{}", ran.stderr);
+    assert!(ran.tells("not enough memory") && ran.tells("--force"), "{}", ran.stderr);
     assert_eq!(entries(&ran.folder).len(), 4, "nothing was added");
     change(&ran.folder, too_large, true_size);
     resume(ran.folder).ok();
@@ -431,7 +431,7 @@ fn files_that_a_run_made_are_made_again() {
     change(&ran.folder, "\"to\":\"Q4_0\"}", "\"to\":\"Q4_1\"}");
     let ran = resume(ran.folder);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("file of Q4_0 (SHA-256)"), "{}", ran.stderr);
+    assert!(ran.tells("file of Q4_0 (SHA-256)"), "{}", ran.stderr);
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn two_processes_do_not_share_a_folder_and_a_killed_one_holds_nothing() {
         let start = Instant::now();
         let ran = scripted(&line, if line.starts_with("compare") { &["a.gguf", "b.gguf"] } else { &[] }).run();
         assert_eq!(ran.code, 1, "{line}: {}", ran.stdout);
-        assert!(ran.stderr.contains("another gguf-bench"), "{line}: {}", ran.stderr);
+        assert!(ran.tells("another gguf-bench"), "{line}: {}", ran.stderr);
         assert!(start.elapsed() < Duration::from_secs(20), "{line}: at once");
     }
     assert!(first.try_wait().unwrap().is_none(), "the first goes on");
@@ -454,7 +454,7 @@ fn two_processes_do_not_share_a_folder_and_a_killed_one_holds_nothing() {
     // A new run does not write over what is unfinished.
     let ran = Bench::at(bench.folder, &format!("compare {{pocket}} {{pocket}} {long}")).run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("not finished") && ran.stderr.contains("gguf-bench resume out"), "{}", ran.stderr);
+    assert!(ran.tells("not finished") && ran.tells("gguf-bench resume out"), "{}", ran.stderr);
     let kept = rounds(&entries(&ran.folder)).len();
     let again = Bench::at(ran.folder, "resume out --quiet");
     let mut second = again.spawn();
@@ -478,7 +478,7 @@ fn results_of_a_finished_run_are_replaced_only_when_that_is_asked_for() {
         let ran = again(folder, more);
         assert_eq!(ran.code, 1, "{more}: {}", ran.stdout);
         for words in ["out holds the results of a run that began at", "choose another --out", "--overwrite"] {
-            assert!(ran.stderr.contains(words), "{more}: {}", ran.stderr);
+            assert!(ran.tells(words), "{more}: {}", ran.stderr);
         }
         assert_eq!(ran.read("out/run.json"), before, "{more}");
         folder = ran.folder;
@@ -486,7 +486,7 @@ fn results_of_a_finished_run_are_replaced_only_when_that_is_asked_for() {
     // A record alone is results, too.
     fs::remove_file(journal(&folder)).unwrap();
     let ran = again(folder, "");
-    assert!(ran.code == 1 && ran.stderr.contains("--overwrite"), "{}", ran.stderr);
+    assert!(ran.code == 1 && ran.tells("--overwrite"), "{}", ran.stderr);
     assert!(!journal(&ran.folder).exists(), "no journal stays beside it");
     let ran = again(ran.folder, "--overwrite").ok();
     assert_ne!(ran.read("out/run.json"), before);
@@ -529,7 +529,7 @@ fn a_self_check_ends_with_its_verdict() {
     let ran = scripted(line, &["a.gguf"]).run().ok();
     cut(&ran.folder, 5, "");
     let ran = resume(ran.folder).ok();
-    assert!(ran.stdout.contains("Self-check passed"), "{}", ran.stdout);
+    assert!(ran.says("Self-check passed"), "{}", ran.stdout);
 }
 
 fn wait_until(done: impl Fn() -> bool) {

@@ -94,8 +94,8 @@ fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand(
         let took_s = elapsed_s(&record);
         assert!(took_s <= f64::from(budget_s) + SAMPLE_S, "{budget_s} s: {took_s}");
         let told = [format!("of the {words} allowed (--budget)"), format!("it ends after {words}")];
-        assert!(told.iter().any(|words| ran.stderr.contains(words)), "{}", ran.stderr);
-        let said_quick = ran.stderr.contains("a quick look, without intervals");
+        assert!(told.iter().any(|words| ran.tells(words)), "{}", ran.stderr);
+        let said_quick = ran.tells("a quick look, without intervals");
         assert!(is_quick_look.is_none_or(|expected| expected == said_quick), "{budget_s} s: {}", ran.stderr);
         let analysis = ran.json("out.json");
         assert_eq!((&analysis["quick"], &analysis["time"]["asked_s"]), (&said_quick.into(), &budget_s.into()));
@@ -103,7 +103,7 @@ fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand(
             assert!(analysis["time"]["planned"]["rounds_ns"].as_u64().unwrap() > 0);
             assert!(analysis["time"]["taken"]["probe_ns"].as_u64().unwrap() > 0);
         }
-        assert!(ran.stdout.contains(&format!("{words} allowed")), "{}", ran.stdout);
+        assert!(ran.says(&format!("{words} allowed")), "{}", ran.stdout);
     }
 }
 
@@ -196,7 +196,7 @@ fn options_that_make_no_sense_are_told() {
     ] {
         let ran = Bench::new(&format!("compare {{pocket}} {{pocket}} {options}")).run();
         assert_eq!(ran.code, 2, "{options}");
-        assert!(ran.stderr.contains(word), "{options}: {}", ran.stderr);
+        assert!(ran.tells(word), "{options}: {}", ran.stderr);
     }
 }
 
@@ -208,9 +208,9 @@ fn a_model_does_not_differ_from_itself_where_nothing_is_noisy() {
         .file("a.gguf", &pocket)
         .run()
         .ok();
-    assert!(ran.stdout.contains("Self-check passed"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("tg128: the same, 1.000× [1.000, 1.000] in 8 rounds"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("Every candidate is a copy of the original"), "{}", ran.stdout);
+    assert!(ran.says("Self-check passed"), "{}", ran.stdout);
+    assert!(ran.says("tg128: the same, 1.000× [1.000, 1.000] in 8 rounds"), "{}", ran.stdout);
+    assert!(ran.says("Every candidate is a copy of the original"), "{}", ran.stdout);
     assert_eq!(record(&ran)["ended"], "precise");
 }
 
@@ -222,6 +222,6 @@ fn a_self_check_that_could_not_have_found_anything_does_not_pass() {
         .file("a.gguf", &pocket)
         .run();
     assert_eq!(ran.code, 6, "{}", ran.stdout);
-    assert!(ran.stdout.contains("Self-check NOT RESOLVED: 4 rounds are too few"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("What helps") && ran.stdout.contains("--rounds"), "{}", ran.stdout);
+    assert!(ran.says("Self-check NOT RESOLVED: 4 rounds are too few"), "{}", ran.stdout);
+    assert!(ran.says("What helps") && ran.says("--rounds"), "{}", ran.stdout);
 }

@@ -114,7 +114,7 @@ fn a_server_killed_in_the_middle_is_waited_for() {
     server.kill();
     let ran = bench.ran(child);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("RPC server") && ran.stderr.contains("resume out` goes on"), "{}", ran.stderr);
+    assert!(ran.tells("RPC server") && ran.tells("resume out` goes on"), "{}", ran.stderr);
     let run = ran.json("out/run.json");
     assert_eq!(run["ended"], "server_lost");
     let failed = run["rounds"].as_array().unwrap().iter().flat_map(|round| round["visits"].as_array().unwrap());
@@ -123,7 +123,7 @@ fn a_server_killed_in_the_middle_is_waited_for() {
 
     let ran = Bench::at(ran.folder, "resume out --quiet").run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains(&format!("{endpoint} can't be reached")), "{}", ran.stderr);
+    assert!(ran.tells(&format!("{endpoint} can't be reached")), "{}", ran.stderr);
 
     let _back = Server::at(server.port);
     let ran = Bench::at(ran.folder, "resume out --quiet").run().ok();
@@ -142,7 +142,7 @@ fn what_is_no_server_is_told_before_anything_is_measured() {
     ] {
         let ran = compare(&format!("--quick --rpc {servers}")).run();
         assert_eq!(ran.code, code, "{}", ran.stderr);
-        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(ran.tells(told), "{}", ran.stderr);
         assert!(!ran.folder.path().join("out").exists());
     }
 }

@@ -66,11 +66,11 @@ fn devices_are_listed_and_what_has_no_effect_is_said() {
     let listed = Bench::new("compare --list-devices").run().ok();
     assert!(listed.stdout.starts_with("Available devices:\n  "), "{}", listed.stdout);
     let refused = Bench::new("compare {pocket} {pocket} --poll 0").run();
-    assert!(refused.code != 0 && refused.stderr.contains("OMP_WAIT_POLICY"), "{}", refused.stderr);
+    assert!(refused.code != 0 && refused.tells("OMP_WAIT_POLICY"), "{}", refused.stderr);
     let strict = Bench::new("compare {pocket} {pocket} --cpu-strict 1").run();
-    assert!(strict.code == 2 && strict.stderr.contains("OMP_PROC_BIND"), "{}", strict.stderr);
+    assert!(strict.code == 2 && strict.tells("OMP_PROC_BIND"), "{}", strict.stderr);
     let alone = Bench::new("compare {pocket}").run();
-    assert!(alone.code != 0 && alone.stderr.contains("several values of a setting"), "{}", alone.stderr);
+    assert!(alone.code != 0 && alone.tells("several values of a setting"), "{}", alone.stderr);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn many_subjects_are_told_their_time_first_and_a_round_begins_as_it_was_asked_to
     )
     .run()
     .ok();
-    assert!(ran.stderr.contains("6 subjects. A quick look: about"), "{}", ran.stderr);
+    assert!(ran.tells("6 subjects. A quick look: about"), "{}", ran.stderr);
     let record = ran.json("out/run.json");
     assert_eq!(record["subjects"][0]["name"], "F16 · ub 64 · fa on");
     assert_eq!(record["subjects"][0]["role"], "original");

@@ -44,7 +44,7 @@ fn a_requantized_checkpoint_is_labelled() {
 #[test]
 fn the_demo_needs_nothing_but_the_binary() {
     let ran = Bench::new("demo --quick --pp 32 --tg 8 --inner 2 --max-new-tokens 8 --out out").run().ok();
-    assert!(ran.stdout.contains("Q4_K_M") && ran.stdout.contains("report.html"), "{}", ran.stdout);
+    assert!(ran.says("Q4_K_M") && ran.says("report.html"), "{}", ran.stdout);
     let page = ran.read("out/report.html");
     assert!(page.starts_with("<!doctype html>") || page.starts_with("<!DOCTYPE html>"));
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
@@ -59,11 +59,11 @@ fn what_cannot_be_made_is_three_different_sentences() {
         ("q4km", "there is no type \"q4km\"; near it: Q4_K_M"),
     ] {
         let ran = Bench::new(&format!("sweep {{pocket}} --types {types} --keep kept --out out")).run();
-        assert!(ran.code == 1 && ran.stderr.contains(words), "{types}: {}", ran.stderr);
+        assert!(ran.code == 1 && ran.tells(words), "{types}: {}", ran.stderr);
         assert!(!ran.folder.path().join("kept").exists() && !ran.folder.path().join("out").exists(), "{types}");
     }
     let line = "sweep {pocket} --types Q4_K_M, --dry-run --prompts none --no-quality";
-    assert!(Bench::new(line).run().ok().stdout.contains("to be made of it: Q4_K_M "), "a comma at the end is nothing");
+    assert!(Bench::new(line).run().ok().says("to be made of it: Q4_K_M "), "a comma at the end is nothing");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_is_made_of_a_split_original_is_named_without_its_part() {
     let [first, second] = Gguf::pocket().split_in_two();
     let bench = bench.file("x-F16-00001-of-00002.gguf", &first).file("x-F16-00002-of-00002.gguf", &second);
     let ran = bench.run().ok();
-    assert!(ran.stderr.contains("To be made: Q8_0 4.39 MiB"), "{}", ran.stderr);
+    assert!(ran.tells("To be made: Q8_0 4.39 MiB"), "{}", ran.stderr);
     let made: Vec<_> = fs::read_dir(ran.folder.path().join("kept")).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(made, ["x-Q8_0.gguf"]);
     assert_eq!(fs::metadata(ran.folder.path().join("kept/x-Q8_0.gguf")).unwrap().len(), 4_601_952);

@@ -120,11 +120,11 @@ fn every_report_tells_scores_flips_and_what_would_have_been_shown() {
     let csv = ran.read("out.csv");
     assert_eq!(csv.matches("task swag,").count(), 3, "{csv}");
     assert_eq!(csv.matches("task swag lost,").count(), 2, "{csv}");
-    assert!(ran.stdout.contains("Tasks: right answers") && ran.stdout.contains("Recall by depth"), "{}", ran.stdout);
+    assert!(ran.says("Tasks: right answers") && ran.says("Recall by depth"), "{}", ran.stdout);
     let markdown = Bench::at(ran.folder, "report out --format md").run().ok();
-    assert!(markdown.stdout.contains("**Tasks: right answers") && markdown.stdout.contains("| recall 256 |"));
+    assert!(markdown.says("**Tasks: right answers") && markdown.says("| recall 256 |"));
     let page = Bench::at(markdown.folder, "report out --format html --out -").run().ok();
-    assert!(page.stdout.contains("id=\"tasks\"") && page.stdout.contains("Recall by depth"));
+    assert!(page.says("id=\"tasks\"") && page.says("Recall by depth"));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_malformed_file_is_refused_by_its_line_before_anything_is_loaded() {
         let ran = Bench::new(&format!("compare no.gguf neither.gguf --out out --task {file}"))
             .file(file, text.as_bytes())
             .run();
-        assert!(ran.code == 1 && ran.stderr.contains(says), "{}: {}", ran.code, ran.stderr);
+        assert!(ran.code == 1 && ran.tells(says), "{}: {}", ran.code, ran.stderr);
         assert!(!ran.folder.path().join("out").exists());
     }
 }

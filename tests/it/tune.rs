@@ -38,10 +38,10 @@ fn settings_are_raced_confirmed_and_end_as_commands() {
         let line = ran.stdout.lines().find(|line| line.contains(program)).expect("a command");
         assert!(line.contains(first) && line.contains(&format!("-ub {ub} ")), "{line}");
     }
-    assert!(ran.stdout.contains("What was tried") && ran.read("out/report.html").contains("What was tried"));
+    assert!(ran.says("What was tried") && ran.read("out/report.html").contains("What was tried"));
     // A race is a record like any other, and so is the confirmation.
     let again = Bench::at(ran.folder, "report out/race-1-fa.json --format md").run().ok();
-    assert!(again.stdout.contains("-fa off"), "{}", again.stdout);
+    assert!(again.says("-fa off"), "{}", again.stdout);
 }
 
 #[test]
@@ -50,28 +50,28 @@ fn what_llama_cpp_refuses_is_a_row_and_nothing_to_confirm_is_no_error() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let record = ran.json("out/run.json");
     assert!(fates(&record, 0)[1].contains("needs flash attention"), "{:?}", fates(&record, 0));
-    assert!(ran.stdout.contains("Keep the settings as given") && ran.stdout.contains("failed: a quantized V cache"));
+    assert!(ran.says("Keep the settings as given") && ran.says("failed: a quantized V cache"));
 }
 
 #[test]
 fn a_limit_that_nothing_keeps_is_said_and_a_context_is_held() {
     let ran = tune("--over fa --max-memory 1MB --min-ctx 512");
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("Nothing that was tried keeps --max-memory"), "{}", ran.stdout);
+    assert!(ran.says("Nothing that was tried keeps --max-memory"), "{}", ran.stdout);
     let race = ran.json("out/race-1-fa.json");
     assert_eq!((&race["plan"]["min_ctx"], race["rounds"].as_array().unwrap().len()), (&Value::from(512), 0));
     let long = Bench::new("tune {pocket} --min-ctx 9999999").run();
-    assert!(long.code == 1 && long.stderr.contains("the model was trained for"), "{}", long.stderr);
+    assert!(long.code == 1 && long.tells("the model was trained for"), "{}", long.stderr);
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_raced_and_what_not() {
     let ran = Bench::new("tune {pocket} --dry-run -t 1,2 -p 300 --budget 1m").run().ok();
     for words in ["-t 1 | -t 2", "-fa auto | -fa off", "-ub 512 | -ub 256 | -ub 128", "it ends within 60 s"] {
-        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+        assert!(ran.says(words), "{words}: {}", ran.stdout);
     }
     let refused = Bench::new("tune {pocket} --dry-run --prio 0,1").run();
-    assert!(refused.code == 1 && refused.stderr.contains("compare takes lists"), "{}", refused.stderr);
+    assert!(refused.code == 1 && refused.tells("compare takes lists"), "{}", refused.stderr);
     let none = Bench::new("tune {pocket} --dry-run --over ubatch -p 16").run();
-    assert!(none.code == 1 && none.stderr.contains("nothing can be tuned here"), "{}", none.stderr);
+    assert!(none.code == 1 && none.tells("nothing can be tuned here"), "{}", none.stderr);
 }

@@ -37,7 +37,7 @@ fn metadata_of_a_model() {
     for options in ["", "--json"] {
         let ran = Bench::new(&format!("inspect m.gguf {options}")).file("m.gguf", &attacked_model().bytes()).run().ok();
         check_inert(&ran, options);
-        assert!(ran.stdout.contains("owned"), "it is shown, but inert: {}", ran.stdout);
+        assert!(ran.says("owned"), "it is shown, but inert: {}", ran.stdout);
     }
     let json = Bench::new("inspect m.gguf --json").file("m.gguf", &attacked_model().bytes()).run().ok().stdout_json();
     assert_eq!(json["name"], ATTACK, "for programs it is what the file says");
@@ -55,7 +55,7 @@ fn metadata_of_a_model() {
     let broken = attacked_model().with(ATTACK, TEXT, &string("again"));
     let ran = Bench::new("inspect m.gguf").file("m.gguf", &broken.bytes()).run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("is there twice"), "{}", ran.stderr);
+    assert!(ran.tells("is there twice"), "{}", ran.stderr);
     check_inert(&ran, "an error");
 }
 
@@ -66,7 +66,7 @@ fn names_of_files() {
     let folder = |options: &str| Bench::new(options).file(name, &pocket).file("b\u{1b}[31m.gguf", &pocket);
     let ran = folder("compare . .").run();
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("holds 2 models"), "{}", ran.stderr);
+    assert!(ran.tells("holds 2 models"), "{}", ran.stderr);
     check_inert(&ran, "an error that lists a folder");
     check_inert(&folder("compare {pocket} a.ggu --dry-run").run(), "names that are near");
     check_inert(&folder("inspect").arg(name).run().ok(), "inspect");

@@ -47,7 +47,7 @@ fn votes_go_from_the_page_into_every_report() {
         let plain = text.replace("&#x27;", "'").replace('\\', "").split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(plain.contains(&said), "{format}: {text}");
     }
-    assert!(report("html", &clear).ok().stdout.contains("id=\"votes-table\""));
+    assert!(report("html", &clear).ok().says("id=\"votes-table\""));
 
     let even = report("text", &votes(&ballot, |i| if i % 2 == 0 { "candidate" } else { "original" })).ok().stdout;
     let even = even.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -56,6 +56,6 @@ fn votes_go_from_the_page_into_every_report() {
     let other = clear.replace(ballot["id"].as_str().unwrap(), &"0".repeat(64));
     let refused = report("text", &other);
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("the votes are of another record"), "{}", refused.stderr);
+    assert!(refused.tells("the votes are of another record"), "{}", refused.stderr);
     assert_eq!(report("text", "{}").code, 1, "no votes at all");
 }

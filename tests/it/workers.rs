@@ -131,7 +131,7 @@ fn a_worker_killed_once_costs_an_attempt_and_no_figure() {
     assert!(retried.contains("killed by signal 9"), "{retried}");
     let warnings = ran.json("out.json")["warnings"].clone();
     assert!(warnings.as_array().unwrap().iter().any(|w| w["kind"] == "retried"), "{warnings}");
-    assert!(ran.stdout.contains("again"), "the terminal says it:\n{}", ran.stdout);
+    assert!(ran.says("again"), "the terminal says it:\n{}", ran.stdout);
 }
 
 #[test]

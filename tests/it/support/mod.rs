@@ -123,6 +123,16 @@ impl Ran {
         self
     }
 
+    /// Whether standard output has these words, wherever its lines are broken.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        words_of(&self.stdout).contains(words)
+    }
+
+    /// Whether standard error has these words, wherever its lines are broken.
+    pub(crate) fn tells(&self, words: &str) -> bool {
+        words_of(&self.stderr).contains(words)
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
@@ -134,6 +144,11 @@ impl Ran {
     pub(crate) fn stdout_json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// A text in one line, with one space between its words.
+fn words_of(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Says that something can't be tested here, past what the test runner keeps to itself.
