@@ -27,12 +27,8 @@ pub struct Subject {
 impl Subject {
     /// Whether it is the same file with the same settings, but for the types of its KV cache.
     pub(crate) fn differs_in_cache_types_alone(&self, other: &Self) -> bool {
-        let same_file = match self.model.sha256().zip(other.model.sha256()) {
-            Some((own, other)) => own == other,
-            None => self.model.file == other.model.file,
-        };
         let Settings { type_k, type_v, .. } = other.settings;
-        same_file
+        self.model.is_same_file(&other.model)
             && self.settings != other.settings
             && Settings { type_k, type_v, ..self.settings.clone() } == other.settings
     }
@@ -51,6 +47,14 @@ impl Model {
     /// Its SHA-256, when it was computed.
     pub(crate) fn sha256(&self) -> Option<&str> {
         self.facts.as_ref()?.sha256.as_deref()
+    }
+
+    /// Whether it is the same file, by its bytes where both were hashed.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        match self.sha256().zip(other.sha256()) {
+            Some((own, other)) => own == other,
+            None => self.file == other.file,
+        }
     }
 
     /// Whether both were hashed, to the same.

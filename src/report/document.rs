@@ -121,6 +121,8 @@ pub(crate) struct Card {
     pub file: String,
     /// Whether it is what the others are compared with.
     pub original: bool,
+    /// What it is then called: the original, or the base of settings.
+    pub role: Option<&'static str>,
     /// Whether it is the one to take.
     pub chosen: bool,
     /// Why it is to be taken or not; empty where nothing can be said.

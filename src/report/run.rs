@@ -296,6 +296,7 @@ fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
         name: names::name(m),
         file: shorten(&inert_line(&m.file), 60),
         original: m.role == Role::Original,
+        role: (m.role == Role::Original).then(|| names::baseline(&analysis.context)),
         chosen: advice.chosen == Some(i),
         why: advice.why.get(i).cloned().unwrap_or_default(),
         note: advice.why.get(i).map_or_else(String::new, |why| note(&analysis.advice, i, why)),

@@ -2,7 +2,7 @@
 
 use super::{
     metric::{first_memory, synthetic},
-    names::{name, original},
+    names::{baseline, name, original},
     quality, tasks, votes,
 };
 use crate::{
@@ -27,7 +27,8 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
             out.extend(smallest(analysis, o));
         }
         Some(o) => {
-            out.push(format!("The original, {}, has no figures, so nothing is compared with it.", name(o)));
+            let base = baseline(&analysis.context);
+            out.push(format!("The {base}, {}, has no figures, so nothing is compared with it.", name(o)));
             out.extend(absolute(analysis));
         }
         None => out.extend(absolute(analysis)),
@@ -172,7 +173,7 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     if std::ptr::eq(model, original) {
         let bytes = quantity(Unit::Bytes, own);
         return Some(if all.iter().all(|(m, _)| is_told(m)) {
-            format!("The original, {who}, had the lowest {memory}, {bytes}.")
+            format!("The {}, {who}, had the lowest {memory}, {bytes}.", baseline(&analysis.context))
         } else {
             format!("No candidate is shown to need less memory than {who}, {bytes}.")
         });

@@ -1,5 +1,6 @@
 //! The method in ten lines, with this run's own figures.
 
+use super::names::baseline;
 use crate::{
     analysis::Context,
     record::{Arrangement, Protocol, QualityPlan, QualityUnit, Sampling, Workload, round_value},
@@ -48,6 +49,7 @@ fn timed(context: &Context) -> Vec<(&'static str, String)> {
             format!("with temperature {temperature}, top-p {top_p} and seed {}", context.plan.seed)
         }
     };
+    let base = baseline(context);
     let arrangement = context.adaptation.as_ref().map_or(p.arrangement, |adaptation| adaptation.arrangement);
     let mut all = vec![
         (PROTOCOL, "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into()),
@@ -58,7 +60,7 @@ fn timed(context: &Context) -> Vec<(&'static str, String)> {
         (PROTOCOL, format!("A visit loads the model (timed), works untimed until two repetitions take about as long, then takes {} of each workload; its value in the round is their median.", samples(context))),
         (PROTOCOL, "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into()),
         (PROTOCOL, "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into()),
-        (STATISTICS, format!("Rounds are the independent units. The original's figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the original's times its ratio.", percent(p.confidence))),
+        (STATISTICS, format!("Rounds are the independent units. The {base}'s figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the {base}'s times its ratio.", percent(p.confidence))),
         (STATISTICS, "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into()),
         (STATISTICS, format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence))),
         (PROTOCOL, "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into()),

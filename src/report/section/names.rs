@@ -1,8 +1,8 @@
 //! Names of models and of what was not measured, fit to be shown.
 
 use crate::{
-    analysis::{Analysis, ModelAnalysis},
-    record::{ComparisonFault, Ended, Outcome, Role, Stage},
+    analysis::{Analysis, Context, ModelAnalysis},
+    record::{ComparisonFault, Ended, Outcome, Role, Stage, Subject},
     report::text::{counted, inert_line, shorten},
 };
 
@@ -21,6 +21,17 @@ pub(crate) fn name(model: &ModelAnalysis) -> String {
 pub(crate) fn original(analysis: &Analysis) -> Option<&ModelAnalysis> {
     analysis.models.iter().find(|m| m.role == Role::Original)
 }
+
+/// What the others are held against, in a word: the original, or the base where settings of one file are compared.
+#[must_use]
+pub(crate) fn baseline(context: &Context) -> &'static str {
+    let Some(base) = context.subjects.iter().find(|subject| subject.role == Role::Original) else { return ORIGINAL };
+    let mut others = context.subjects.iter().filter(|subject| subject.role == Role::Candidate).peekable();
+    let settings_differ = |own: &Subject| own.model.is_same_file(&base.model) && own.settings != base.settings;
+    if others.peek().is_some() && others.all(settings_differ) { "base" } else { ORIGINAL }
+}
+
+const ORIGINAL: &str = "original";
 
 /// Why a model has no figures, in a few words; `None` when it did not fail.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use super::{
     metric::{on_device, scale, synthetic},
-    names::{comparison_failure, failure, name, original, why_missing},
+    names::{baseline, comparison_failure, failure, name, original, why_missing},
     quality::cells,
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
     };
     Table {
         id: "summary".into(),
-        title: "Every model, each figure against the original".into(),
+        title: format!("Every model, each figure against the {}", baseline(&analysis.context)),
         columns,
         rows: analysis.models.iter().map(row).collect(),
         notes: analysis

@@ -214,3 +214,39 @@ fn what_is_no_candidates_fault_stands_at_no_candidate() {
     assert!(asked.contains("- outputs were not compared: no text is as long as a window."), "{asked}");
     assert!(!asked.contains("✗ Q8_0") && !asked.contains("✗ F16"), "{asked}");
 }
+
+#[test]
+fn settings_of_one_file_have_a_base_and_no_original() {
+    let words = |of_one_file: bool| {
+        let mut run = with_outputs(run(), |_| 0.01);
+        let base = run.subjects[0].clone();
+        for (n, own) in (2..).zip(&mut run.subjects[1..]) {
+            own.outcome = Outcome::Done;
+            own.settings.n_threads = base.settings.n_threads + n;
+            if of_one_file {
+                own.model = base.model.clone();
+            }
+        }
+        let page = |format| {
+            let options = Options { width: 500, ..Options::default() };
+            let text = render(format, &RunReport::new(&run, &analyse(&run)), &options).expect("it renders");
+            // The page's scripts and styles have words of their own, and so has the vote.
+            let cut = |text: String, from: &str, to: &str| {
+                let kept = |part: &str| part.split_once(to).map_or_else(String::new, |(_, rest)| rest.to_owned());
+                let mut parts = text.split(from);
+                let first = parts.next().unwrap_or_default().to_owned();
+                first + &parts.map(kept).collect::<String>()
+            };
+            let text = cut(cut(text, "<script", "</script>"), "<style", "</style>");
+            cut(text, "<section id=\"judge\"", "</section>")
+                .replace("card original", "card")
+                .replace("--c-original", "")
+        };
+        [Format::Text, Format::Md, Format::Html].map(page)
+    };
+    for text in words(true) {
+        assert!(!text.to_lowercase().contains("original"), "{text}");
+        assert!(text.contains("base"), "{text}");
+    }
+    assert!(words(false).iter().all(|text| text.contains("original")), "other files are of an original");
+}

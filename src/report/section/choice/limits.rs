@@ -160,7 +160,7 @@ fn can_decide(analysis: &Analysis, prefer: Prefer) -> bool {
 fn label(prefer: Prefer) -> &'static str {
     match prefer {
         Prefer::Speed => "speed",
-        Prefer::Quality => "closeness to the original",
+        Prefer::Quality => "least divergence",
         Prefer::Size => "size",
         Prefer::Energy => "energy",
     }

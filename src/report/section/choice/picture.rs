@@ -16,7 +16,7 @@ use crate::{
         number::{Scale, bytes, nats},
         section::{
             metric::{scale, synthetic},
-            names::name,
+            names::{baseline, name},
             quality::cells::mark,
         },
         text::shorten,
@@ -126,15 +126,13 @@ pub(crate) fn across(analysis: &Analysis, across: &Across) -> Result<Option<(Fig
     ) else {
         return Ok(None);
     };
-    let note = "Area: size of the file. Lines: intervals. Ring: recommended. Shaded: beyond the limit on KLD. The original does not \
-                diverge from itself.";
-    let figure = Figure {
-        id: format!("chart-{}", across.chart),
-        title: across.title.into(),
-        note: note.into(),
-        svg,
-        narrow: Some(narrow),
-    };
+    let note = format!(
+        "Area: size of the file. Lines: intervals. Ring: recommended. Shaded: beyond the limit on KLD. The {} does not diverge from \
+         itself.",
+        baseline(&analysis.context)
+    );
+    let figure =
+        Figure { id: format!("chart-{}", across.chart), title: across.title.into(), note, svg, narrow: Some(narrow) };
     Ok(Some((figure, vec![wide, small])))
 }
 
@@ -165,7 +163,8 @@ fn drawing(
         grid_across(canvas, &x.ticks(x.inside(round_steps(x.ends().1, 8)), tick), TOP, bottom);
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (left - 6, ZERO), "0");
         canvas.line(Ink::Grid, (left, ZERO), (right, ZERO), 1);
-        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, 8), "↑ closer to the original: mean KLD, nats");
+        let closer = format!("↑ closer to the {}: mean KLD, nats", baseline(&analysis.context));
+        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, 8), &closer);
         let below = bottom + 32;
         match better {
             Towards::Left(word) => {

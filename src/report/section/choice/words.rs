@@ -12,7 +12,7 @@ use crate::{
         number::{bytes, comparison, fixed, limit_nats, percent, rate},
         section::{
             metric::synthetic,
-            names::{name, original, why_missing},
+            names::{baseline, name, original, why_missing},
             quality::{cells::mark_rounded, words::limits_kept},
         },
         text::{capital, inert_line, list},
@@ -75,7 +75,7 @@ pub(super) fn because(analysis: &Analysis, advice: &Findings) -> Vec<String> {
         Choice::Take { model, equals } => {
             let chosen = &analysis.models[*model];
             match original(analysis).filter(|o| !std::ptr::eq(*o, chosen)) {
-                None => vec![kept(advice)],
+                None => vec![kept(analysis, advice)],
                 Some(base) => {
                     let all = [
                         Some(gains(analysis, advice, *model, base)),
@@ -90,10 +90,10 @@ pub(super) fn because(analysis: &Analysis, advice: &Findings) -> Vec<String> {
 }
 
 /// Why the original stays.
-fn kept(advice: &Findings) -> String {
+fn kept(analysis: &Analysis, advice: &Findings) -> String {
     let within = advice.standings.iter().any(|s| matches!(s.place, Rank::Behind | Rank::Equal | Rank::Dominated));
     if within {
-        format!("No candidate within the limits is distinguishably {}.", better_words(advice.rule.by))
+        format!("No candidate within the limits is distinguishably {}.", better_words(analysis, advice.rule.by))
     } else {
         "No candidate is shown to keep the limits.".into()
     }
@@ -217,12 +217,12 @@ pub(super) fn first_tg(analysis: &Analysis) -> Option<MetricId> {
     synthetic(analysis).into_iter().find(|id| id.is_of(Phase::Decode))
 }
 
-fn better_words(by: Axis) -> &'static str {
+fn better_words(analysis: &Analysis, by: Axis) -> String {
     match by {
-        Axis::Request | Axis::Generation | Axis::Prompt => "faster",
-        Axis::Divergence => "closer to the original",
-        Axis::Memory | Axis::File => "smaller",
-        Axis::Energy => "lower in energy",
+        Axis::Request | Axis::Generation | Axis::Prompt => "faster".into(),
+        Axis::Divergence => format!("closer to the {}", baseline(&analysis.context)),
+        Axis::Memory | Axis::File => "smaller".into(),
+        Axis::Energy => "lower in energy".into(),
     }
 }
 
@@ -439,7 +439,7 @@ pub(super) fn why(analysis: &Analysis, advice: &Findings, model: usize) -> Strin
             format!("not shown to keep the limit on {}", broken(&[LimitCheck::NotResolved, LimitCheck::NotMeasured]))
         }
         Rank::NotMeasured => why_missing(&analysis.models[model]).into(),
-        Rank::Original => "the original".into(),
+        Rank::Original => format!("the {}", baseline(&analysis.context)),
         Rank::Unplaced if !standing.dominated_by.is_empty() => format!("dominated by {}", dominators()),
         Rank::Unplaced => String::new(),
     }

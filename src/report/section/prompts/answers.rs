@@ -6,7 +6,7 @@ use crate::{
     report::{
         document::{Answer, Prompt},
         number::{ms, or_unknown, rate},
-        section::names::{name, original},
+        section::names::{baseline, name, original},
         text::{clip, inert_line, inert_text, shorten},
     },
 };
@@ -25,7 +25,7 @@ pub(crate) fn prompts(analysis: &Analysis) -> Vec<Prompt> {
             .iter()
             .filter_map(|m| {
                 let base = base.as_deref().filter(|_| m.role == crate::record::Role::Candidate);
-                Some(answer(name(m), &row(m)?, base))
+                Some(answer(name(m), &row(m)?, base, baseline(&analysis.context)))
             })
             .collect();
         let (text, cut) = clip(&inert_text(&prompt.text), MOST);
@@ -35,12 +35,12 @@ pub(crate) fn prompts(analysis: &Analysis) -> Vec<Prompt> {
     analysis.context.plan.workloads.iter().filter_map(of).collect()
 }
 
-fn answer(model: String, row: &AnswerRow, base: Option<&str>) -> Answer {
+fn answer(model: String, row: &AnswerRow, base: Option<&str>, baseline: &str) -> Answer {
     let whole = inert_text(&row.text);
     let (text, cut) = clip(&whole, MOST);
     let common = base.map(|b| b.chars().zip(whole.chars()).take_while(|(a, b)| a == b).count());
     let relation = base.zip(common).map(|(base, n)| {
-        if base == whole { "same as the original's".to_owned() } else { format!("differs from character {}", n + 1) }
+        if base == whole { format!("same as the {baseline}'s") } else { format!("differs from character {}", n + 1) }
     });
     let (same, rest) = match common.filter(|_| base != Some(whole.as_str())) {
         Some(n) => {

@@ -12,7 +12,7 @@ use crate::{
             plot::{LEFT, RIGHT, legend, legend_height, line, mark},
         },
         number::nats,
-        section::names::name,
+        section::names::{baseline, name},
         text::shorten,
     },
 };
@@ -57,17 +57,18 @@ pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
         let label = |from: f64, to: Option<f64>| to.map_or(format!("> {from}"), |to| format!("{from}–{to}"));
         bins.map(|b| (label(b.from_nats, b.to_nats), b.tokens, b.kld_mean_nats)).collect()
     };
+    let base = baseline(&analysis.context);
     let position = Words {
         id: "chart-kld-position",
-        title: "Mean KLD by position in the window",
-        axis: "position of the token",
-        note: "A rise to the right would mean that errors pile up as the context grows.",
+        title: "Mean KLD by position in the window".into(),
+        axis: "position of the token".into(),
+        note: "A rise to the right would mean that errors pile up as the context grows.".into(),
     };
     let entropy = Words {
         id: "chart-kld-entropy",
-        title: "Mean KLD by the original's uncertainty",
-        axis: "entropy of the original's next token, nats",
-        note: "Left: tokens of which the original was sure. A divergence there is more often felt.",
+        title: format!("Mean KLD by the {base}'s uncertainty"),
+        axis: format!("entropy of the {base}'s next token, nats"),
+        note: format!("Left: tokens of which the {base} was sure. A divergence there is more often felt."),
     };
     Ok([figure(analysis, &position, position_bins)?, figure(analysis, &entropy, by_entropy)?]
         .into_iter()
@@ -77,9 +78,9 @@ pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
 
 struct Words {
     id: &'static str,
-    title: &'static str,
-    axis: &'static str,
-    note: &'static str,
+    title: String,
+    axis: String,
+    note: String,
 }
 
 fn figure(
@@ -109,13 +110,13 @@ fn figure(
         format!("{} at the left, {} at the right", nats(first), nats(last))
     };
     let texts: Vec<String> = series.iter().map(|(label, bins)| format!("{label}: {}", ends(bins))).collect();
-    let svg = svg(words.id, words.title, &texts.join("; "), top + PLOT + FOOT, |canvas| {
+    let svg = svg(words.id, &words.title, &texts.join("; "), top + PLOT + FOOT, |canvas| {
         legend(canvas, &texts);
         grid_up(canvas, &y.decades(), RIGHT);
         for (i, label) in labels.iter().enumerate() {
             canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (x(i), top + PLOT + 12), label);
         }
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 30), words.axis);
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 30), &words.axis);
         for (s, (_, bins)) in series.iter().enumerate() {
             let points: Vec<(i32, i32)> =
                 bins.iter().enumerate().filter_map(|(i, b)| Some((x(i), y.at(b.2?)))).collect();
@@ -126,7 +127,7 @@ fn figure(
         }
     })?;
     let note = format!("{} All tokens of all texts; nats, logarithmic.", words.note);
-    Ok(Some(Figure { id: words.id.into(), title: words.title.into(), note, svg, narrow: None }))
+    Ok(Some(Figure { id: words.id.into(), title: words.title.clone(), note, svg, narrow: None }))
 }
 
 /// The same bins over several domains, every token counting equally; `None` when the texts have different bins.

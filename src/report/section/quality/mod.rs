@@ -8,7 +8,7 @@ pub(crate) mod words;
 
 use super::{
     metric::{bar, scale},
-    names::name,
+    names::{baseline, name},
 };
 use crate::{
     analysis::{
@@ -39,8 +39,9 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "quality",
         title: "Quality",
-        lead: "Original and candidate read the same windows side by side; the second half of each is scored, as llama-perplexity does, from exact \
-             logits. KLD is the divergence of the candidate's probabilities from the original's; same top is how often both choose the same token. \
+        lead: "A candidate and what it is held against read the same windows side by side; the second half of each is scored, as \
+             llama-perplexity does, from exact logits. KLD is the divergence of the candidate's probabilities from the other's; same top \
+             is how often both choose the same token. \
              Documents are the unit of every interval, or windows where there are few texts; the tables say which.",
         tables: vec![
             overall(analysis),
@@ -89,7 +90,7 @@ fn overall(analysis: &Analysis) -> Table {
     });
     let mut table = Table::new(
         "quality-overall",
-        "Output against the original's, every text counting equally",
+        &format!("Output against the {}'s, every text counting equally", baseline(&analysis.context)),
         columns,
         rows.collect(),
     );
@@ -274,12 +275,13 @@ fn documents(analysis: &Analysis) -> Table {
 
 /// Where the answers to prompts part.
 fn answers(analysis: &Analysis) -> Table {
+    let base = baseline(&analysis.context);
     let columns = vec![
         Column::text("prompt"),
         Column::text("model"),
         Column::number("parts at token", ""),
         Column::number("common", "%"),
-        Column::number("original's margin there", "nats"),
+        Column::number(&format!("{base}'s margin there"), "nats"),
     ];
     let row = |m: &ModelAnalysis, a: &AnswerRow| {
         let mut cells = vec![Cell::text(shorten(&inert_line(&a.prompt), 60)), Cell::text(name(m))];
@@ -288,13 +290,18 @@ fn answers(analysis: &Analysis) -> Table {
             Agreement::Parts { token_index, common_fraction, original_margin_nats } => vec![
                 Cell::number((token_index + 1).to_string(), token_index as f64),
                 Cell::number(fixed(common_fraction * 100.0, 0), common_fraction),
-                Cell::maybe(original_margin_nats.map(f64::from), |v| fixed(v, 2), "the original's answer had ended"),
+                Cell::maybe(
+                    original_margin_nats.map(f64::from),
+                    |v| fixed(v, 2),
+                    &format!("the {base}'s answer had ended"),
+                ),
             ],
         });
         Some(cells)
     };
     let rows = analysis.models.iter().flat_map(|m| m.answers.iter().filter_map(move |a| row(m, a)));
-    Table::new("quality-answers", "Where answers part from the original's (temperature 0)", columns, rows.collect())
+    let title = format!("Where answers part from the {base}'s (temperature 0)");
+    Table::new("quality-answers", &title, columns, rows.collect())
 }
 
 fn verdict(q: &QualityAnalysis) -> Cell {
@@ -311,11 +318,14 @@ fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     if analysis.models.iter().all(|m| m.metric(&KLD).is_none()) {
         return Ok(None);
     }
-    let title = "Mean KLD from the original, nats";
+    let base = baseline(&analysis.context);
+    let title = format!("Mean KLD from the {base}, nats");
     let scale = scale(analysis, &KLD);
     let candidates = analysis.models.iter().filter(|m| m.role == Role::Candidate);
     let bars = candidates.map(|m| bar(m, m.metric(&KLD), scale, "not compared")).collect();
-    let svg = bars::draw("chart-kld", title, &[Group { title: None, bars }])?;
-    let note = "Less is better; the original is 0 from itself. Whiskers: the interval over documents, or over windows of few texts.".into();
-    Ok(Some(Figure { id: "chart-kld".into(), title: title.into(), note, svg, narrow: None }))
+    let svg = bars::draw("chart-kld", &title, &[Group { title: None, bars }])?;
+    let note = format!(
+        "Less is better; the {base} is 0 from itself. Whiskers: the interval over documents, or over windows of few texts."
+    );
+    Ok(Some(Figure { id: "chart-kld".into(), title, note, svg, narrow: None }))
 }

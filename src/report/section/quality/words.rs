@@ -5,7 +5,7 @@ use crate::{
     analysis::{Analysis, Figure, KldKind, ModelAnalysis, QualityAnalysis, QualityVerdict},
     report::{
         number::{limit_nats, nats, percent},
-        section::names::name,
+        section::names::{baseline, name},
         text::list,
     },
 };
@@ -22,7 +22,8 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
     if parts.is_empty() {
         return Vec::new();
     }
-    let mut sentences = vec![format!("The most likely token is the original's: {}.", parts.join(", "))];
+    let mut sentences =
+        vec![format!("The most likely token is the {}'s: {}.", baseline(&analysis.context), parts.join(", "))];
     sentences.extend(compared(analysis).next().and_then(|(m, _)| bound_sentence(m)));
     sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));

@@ -5,7 +5,7 @@ mod timeline;
 
 use super::{
     metric::{one_each, scale, synthetic, whiskers},
-    names::{name, why_missing},
+    names::{baseline, name, why_missing},
 };
 use crate::{
     analysis::Analysis,
@@ -43,7 +43,7 @@ fn table(analysis: &Analysis) -> Table {
         Column::number("best seen", ""),
         Column::number("rounds", ""),
         Column::number("took", "s"),
-        Column::number("against the original", ""),
+        Column::number(&format!("against the {}", baseline(&analysis.context)), ""),
         Column::text("verdict"),
         Column::number("would show", "%"),
     ];

@@ -12,7 +12,7 @@ use crate::{
         number::{Spread, comparison, fixed, percent},
         section::{
             metric::synthetic,
-            names::{name, original},
+            names::{baseline, name, original},
         },
         text::{inert_line, shorten},
     },
@@ -35,7 +35,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let groups: Vec<(String, Vec<Row<'_>>)> = keys.iter().filter_map(|key| group(analysis, key)).collect();
     let Some(base) = original(analysis).filter(|_| !groups.is_empty()) else { return Ok(None) };
     let rows = || groups.iter().flat_map(|(_, rows)| rows);
-    let title = format!("Against {}: candidate over original", name(base));
+    let title = format!("Against {}: candidate over {}", name(base), baseline(&analysis.context));
     let desc = rows().map(|r| format!("{} {}: {}", r.label, r.of.id, r.text)).collect::<Vec<_>>().join("; ");
     let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 14;
     let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 14;
