@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::{
@@ -116,7 +116,7 @@ pub(super) fn to_stderr(text: &str) {
 pub(super) fn print_stdout(text: &str) -> Result<Exit> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("write to stdout"),
         Ok(()) | Err(_) => Ok(Exit::Fine),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A file that cannot be used, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     /// It is larger than any file of prompts or evaluation text should be.
     #[error("{} is larger than {limit_mib} MiB", path.display())]

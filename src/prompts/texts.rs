@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(message("=a.txt"), "\"=a.txt\" names no name: write FILE or NAME=FILE");
         assert_eq!(message("news="), "\"news=\" names no file: write FILE or NAME=FILE");
         assert_eq!(message(""), "\"\" names no file: write FILE or NAME=FILE");
-        assert!(message("news=no/such.txt").starts_with("cannot read no/such.txt: "));
+        assert!(message("news=no/such.txt").starts_with("read no/such.txt: "));
     }
 
     #[test]

@@ -37,10 +37,33 @@ pub enum ReadError {
     Inconsistent { path: PathBuf, what: String },
 }
 
+/// What the system said, alone. `tempfile` adds the name of a temporary file that no person hears of otherwise, and keeps its source to
+/// itself: of that the system's number is left.
+pub(crate) fn system_reason(error: io::Error) -> io::Error {
+    let words = error.to_string();
+    let number = words.split_once("(os error ").and_then(|(_, rest)| rest.split_once(')')?.0.parse().ok());
+    number.map_or(error, io::Error::from_raw_os_error)
+}
+
 /// Why a file could not be written.
 #[derive(Debug, Error)]
 #[error("write {path}: {source}", path = path.display())]
 pub(crate) struct WriteError {
     pub path: PathBuf,
     pub source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_files_name_is_no_part_of_the_reason() {
+        let nowhere = std::path::Path::new("/dev/null/nowhere");
+        let Err(told) = tempfile::NamedTempFile::new_in(nowhere) else { panic!("no file can be there") };
+        let plain = std::fs::metadata(nowhere).expect_err("nothing is there");
+        assert_ne!(told.to_string(), plain.to_string(), "then this is of no use any more");
+        assert_eq!(system_reason(told).to_string(), plain.to_string());
+        assert_eq!(system_reason(io::Error::other("a word of ours")).to_string(), "a word of ours");
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) use comparison::{
     EntropyBin, Flips, Percentiles, PositionBin, Summary, TokenContext, TokenMean, WindowMeans, WorstToken,
 };
 pub(crate) use constraints::{Constraints, Prefer};
-pub(crate) use error::{ReadError, WriteError};
+pub(crate) use error::{ReadError, WriteError, system_reason};
 pub(crate) use machine::{Conditions, DeviceInfo, DeviceKind, EnergySources, Machine, MemoryBandwidth, RpcServer};
 pub(crate) use model::{MadeFrom, ModelFacts, NoNextToken, RowFallback, TensorGroup, TokenizerFacts};
 pub use model::{Model, Role, Subject};

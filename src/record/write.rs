@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::{Run, error::WriteError};
+use super::{
+    Run,
+    error::{WriteError, system_reason},
+};
 
 /// Writes a run file; on failure no file under that name is touched.
 pub(crate) fn write_run(path: &Path, run: &Run) -> Result<(), WriteError> {
@@ -28,8 +31,9 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), WriteE
             .map_err(error);
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
-    file.write_all(content).map_err(error)?;
+    let new = tempfile::NamedTempFile::new_in(folder).map_err(system_reason);
+    let mut file = new.map_err(error)?;
+    file.write_all(content).map_err(system_reason).map_err(error)?;
     make_readable(file.as_file()).map_err(error)?;
     file.as_file().sync_all().map_err(error)?;
     file.persist(path).map_err(|e| error(e.error))?;

@@ -1,6 +1,6 @@
 //! Why a worker is no more: what it said itself, or its exit status, its log and the kernel's counters.
 
-use std::{fmt, io, process::ExitStatus};
+use std::{fmt, io, path::PathBuf, process::ExitStatus};
 
 use thiserror::Error;
 
@@ -21,8 +21,11 @@ const WINDOWS_STACK_OVERFLOW: u32 = 0xC000_00FD;
 #[derive(Debug, Error)]
 pub enum WorkerExit {
     /// It could not be started.
-    #[error("the worker process could not be started: {0}")]
-    NotStarted(#[source] io::Error),
+    #[error("start the worker {program}: {source}", program = program.display())]
+    NotStarted { program: PathBuf, source: io::Error },
+    /// There is nowhere to keep what it prints.
+    #[error("make a worker's log in {folder} (TMPDIR names another place): {source}", folder = folder.display())]
+    NoLog { folder: PathBuf, source: io::Error },
     /// The kernel killed it to get memory back.
     #[error("the worker was killed by the kernel (signal 9): {shortage}{log}")]
     OutOfMemory { shortage: Shortage, log: LogTail },
@@ -153,7 +156,11 @@ impl WorkerExit {
     /// Whether another worker may do better: what ended this one may have passed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::NotStarted(_) | Self::OutOfMemory { .. } | Self::Killed { .. } | Self::Silent { .. } => true,
+            Self::NotStarted { .. }
+            | Self::NoLog { .. }
+            | Self::OutOfMemory { .. }
+            | Self::Killed { .. }
+            | Self::Silent { .. } => true,
             Self::AllocationRefused { .. }
             | Self::StackOverflow { .. }
             | Self::Aborted { .. }

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     probe::OomKills,
     protocol::{Hello, Request},
+    record::system_reason,
 };
 
 /// Silence is counted in turns of this: short enough to end in time, long enough to cost no CPU while a worker is timed.
@@ -58,7 +59,7 @@ impl ProcessLauncher {
 
 impl Launcher for ProcessLauncher {
     fn launch(&self) -> Result<Connection, WorkerExit> {
-        let mut process = Process::start(&self.program, &self.arguments).map_err(WorkerExit::NotStarted)?;
+        let mut process = Process::start(&self.program, &self.arguments)?;
         process.interrupt = Some(Arc::clone(&self.interrupt));
         let mut connection = Connection::new(Box::new(process), self.patience.clone());
         connection.call(&Hello)?;
@@ -77,15 +78,14 @@ pub(crate) fn run_for_log(program: &Path, arguments: &[String], timeout: Duratio
 }
 
 fn ended(program: &Path, arguments: &[String], timeout: Duration) -> Result<(Vec<u8>, Process), WorkerExit> {
-    let mut process = Process::start(program, arguments).map_err(WorkerExit::NotStarted)?;
+    let mut process = Process::start(program, arguments)?;
     let mut printed = Vec::new();
     while let Some(line) = process.line(Timeout { after: timeout, basis: TimeoutBasis::Given })? {
         printed.extend(line.bytes().chain(*b"\n"));
     }
     match process.child.wait() {
         Ok(status) if status.success() => Ok((printed, process)),
-        Ok(_) => Err(process.exit()),
-        Err(e) => Err(WorkerExit::NotStarted(e)),
+        Ok(_) | Err(_) => Err(process.exit()),
     }
 }
 
@@ -129,8 +129,9 @@ struct Process {
 
 impl Process {
     #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
-    fn start(program: &Path, arguments: &[String]) -> io::Result<Self> {
-        let (log, its_end) = Log::new()?;
+    fn start(program: &Path, arguments: &[String]) -> Result<Self, WorkerExit> {
+        let (log, its_end) = Log::new()
+            .map_err(|error| WorkerExit::NoLog { folder: std::env::temp_dir(), source: system_reason(error) })?;
         let mut command = Command::new(program);
         command.args(arguments);
         // Where an assertion fails, ggml would start a debugger on the process, which takes seconds and buries the assertion's own line.
@@ -141,7 +142,8 @@ impl Process {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let kills = OomKills::now();
-        let (child, input, output) = spawn(&mut command, its_end)?;
+        let not_started = |source| WorkerExit::NotStarted { program: program.into(), source };
+        let (child, input, output) = spawn(&mut command, its_end).map_err(not_started)?;
         let (send, lines) = channel();
         // A blocked read can't be given up; a thread waits in it so that we can stop waiting.
         thread::spawn(move || {
@@ -185,7 +187,7 @@ impl Process {
     fn exit(&mut self) -> WorkerExit {
         match self.child.wait() {
             Ok(status) => WorkerExit::of(status, &self.log.read(), OomKills::now().killer_since(self.kills)),
-            Err(e) => WorkerExit::NotStarted(e),
+            Err(error) => WorkerExit::Unintelligible(format!("how it ended can't be known: {error}")),
         }
     }
 

@@ -192,7 +192,8 @@ mod tests {
         fn launch(&self) -> Result<Connection, WorkerExit> {
             if let Some(left) = self.unstarted.get().checked_sub(1) {
                 self.unstarted.set(left);
-                return Err(WorkerExit::NotStarted(std::io::ErrorKind::WouldBlock.into()));
+                let source = std::io::ErrorKind::WouldBlock.into();
+                return Err(WorkerExit::NotStarted { program: "flaky".into(), source });
             }
             let (fate, loads) = (Rc::clone(&self.fate), Rc::clone(&self.loads));
             Ok(connect(Box::new(FlakyChannel { inner: self.inner.channel(), fate, loads, file: String::new() })))

@@ -89,7 +89,7 @@ struct NoWorkers;
 
 impl Launcher for NoWorkers {
     fn launch(&self) -> Result<Connection, WorkerExit> {
-        Err(WorkerExit::NotStarted(std::io::ErrorKind::Unsupported.into()))
+        Err(WorkerExit::NotStarted { program: "none".into(), source: std::io::ErrorKind::Unsupported.into() })
     }
 }
 

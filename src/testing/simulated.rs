@@ -54,7 +54,7 @@ impl Channel for Simulated {
         };
         // That it will take no more calls shows when one is made.
         let handled = self.worker.handle(request.clone(), &mut keep);
-        handled.map(|_| ()).map_err(WorkerExit::NotStarted)
+        handled.map(|_| ()).map_err(|source| WorkerExit::NotStarted { program: "simulated".into(), source })
     }
 
     fn receive(&mut self, _: Timeout) -> Result<String, WorkerExit> {

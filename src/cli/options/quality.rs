@@ -1,6 +1,6 @@
 //! Options of how outputs are compared, and on what.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base16ct::lower::encode_string as hex;
 use clap::Args;
 use sha2::{Digest, Sha256};
@@ -93,8 +93,7 @@ impl QualityArgs {
         let texts = if text.is_empty() {
             prompts::for_windows((default.defaults)(), ctx)
         } else {
-            let read = |spec: &String| prompts::read_text(spec).with_context(|| format!("read the text {spec}"));
-            text.iter().map(read).collect::<Result<_>>()?
+            text.iter().map(|spec| prompts::read_text(spec)).collect::<Result<_, _>>()?
         };
         let plan = QualityPlan {
             n_ctx: ctx,

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::values::{Several, range};
@@ -164,7 +164,7 @@ fn prompts_of(typed: Option<&str>) -> Result<Vec<Prompt>> {
         // The suite's prompts are grouped by length; files have categories of their own.
         None | Some("suite") => Ok(prompts::suite().into_iter().map(by_length).collect()),
         Some("none") => Ok(Vec::new()),
-        Some(path) => prompts::read(Path::new(path)).with_context(|| format!("read the prompts of {path}")),
+        Some(path) => Ok(prompts::read(Path::new(path))?),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Options of tasks with right answers.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{
@@ -36,7 +36,7 @@ impl TaskArgs {
         for spec in &task {
             let mut rng = SplitMix64::new(seed);
             let read = prompts::read_task(spec, most, |left| rng.below(left));
-            tasks.push(read.with_context(|| format!("read the task {spec}"))?);
+            tasks.push(read?);
         }
         let lengths: std::collections::BTreeSet<u32> = recall.into_iter().collect();
         tasks

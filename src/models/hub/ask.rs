@@ -147,8 +147,13 @@ impl<'a> Asker<'a> {
             | Error::TooManyRedirects
             | Error::RedirectFailed
             | Error::LargeResponseHeader(..) => self.strange(error.to_string()),
-            other => HubError::Unreachable { endpoint: self.hub.endpoint.clone(), reason: other.to_string() },
+            Error::Io(error) => self.unreachable(error),
+            other => self.unreachable(other),
         }
+    }
+
+    fn unreachable(&self, reason: &impl ToString) -> HubError {
+        HubError::Unreachable { endpoint: self.hub.endpoint.clone(), reason: reason.to_string() }
     }
 
     fn refusal(&self, code: u16, said: &str, about: About<'_>) -> HubError {

@@ -154,7 +154,7 @@ fn a_file_over_the_limit_is_refused() {
 #[test]
 fn a_missing_file_is_named() {
     let error = read(Path::new("no/such/prompts.json")).unwrap_err();
-    assert!(error.to_string().starts_with("cannot read no/such/prompts.json: "));
+    assert!(error.to_string().starts_with("read no/such/prompts.json: "));
 }
 
 fn names(entries: &[(Option<&str>, &str)]) -> Vec<String> {

@@ -18,7 +18,7 @@ use crate::{
         batch::BatchError,
         cache::Cache,
         logits_file::{LogitsFileError, LogitsHeader, LogitsWriter},
-        reference_file::{self, ReferenceHeader},
+        reference_file::{self, ReferenceFileError, ReferenceHeader},
     },
 };
 
@@ -97,8 +97,10 @@ pub(super) fn reference(call: &Compare, tokenized: &Tokenized, cache: &Cache, n_
         texts,
         windows,
     };
-    reference_file::write(&path, &header, cache).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(())
+    reference_file::write(&path, &header, cache).map(drop).map_err(|error| match error {
+        ReferenceFileError::Write(unwritten) => unwritten.to_string(),
+        error => format!("{}: {error}", path.display()),
+    })
 }
 
 /// Ends the files and gives them their names; what was kept in memory is returned.
