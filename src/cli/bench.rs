@@ -13,7 +13,7 @@ use super::{
     console::{Exit, Misused, print_text},
     fetch,
     gate::{self, GateArgs, LIMITS},
-    interrupt, left_out,
+    left_out,
     machine::{self, Environment},
     options::{
         MeasureArgs, Request,
@@ -35,7 +35,7 @@ use crate::{
     prompts,
     record::{
         self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run, Subject,
-        Tuning, journal::Begun, left_out_words,
+        Tuning, left_out_words,
     },
     report::gate::Held,
     run::{WithoutOriginal, quality::Inputs},
@@ -310,11 +310,10 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     machine.energy = times.then(|| machine::energy(&nvml::energy_meter(), &*clock));
     let devices = machine.devices.clone();
     let without_original = if goes_on { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends };
-    let resume = ResumeState::new(&layout, &execution, &subjects, inputs, without_original);
+    let resume = ResumeState::new(&layout, &execution, &subjects, inputs, without_original, (&gate, &output.results));
     let subjects = subjects.into_iter().map(|found| found.subject).collect();
     let run = Run { constraints, tuning, ..unmeasured((build, machine), purpose, plan, subjects) };
-    let interrupt = interrupt::measuring(session::target(&outputs));
-    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
+    let interrupt = session::begin(&mut journal, &run, &resume, &outputs)?;
     let session = Session { run, outputs, journal, resume, devices, clock, interrupt, observer };
     Ok(Taken::Finished(Box::new(session.measure()?)))
 }

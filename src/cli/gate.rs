@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::{
     console::{Exit, Misused},
@@ -16,13 +17,13 @@ use crate::{
 };
 
 /// Conditions, and where what became of them is written.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
 pub(super) struct GateArgs {
     /// A limit to a change, as in 'tg128<-3%'; may be repeated. The run ends with PASS, FAIL (exit code 3) or INCONCLUSIVE (6)
     #[arg(long, value_name = "LIMIT", allow_hyphen_values = true, help_heading = "Gate")]
     fail_if: Vec<Limit>,
     /// Write what became of each limit as JUnit XML, for CI
-    #[arg(long, value_name = "FILE", requires = "fail_if", help_heading = "Gate")]
+    #[arg(long, value_name = "FILE", help_heading = "Gate")]
     junit: Option<PathBuf>,
 }
 
@@ -42,14 +43,28 @@ impl GateArgs {
         &self.fail_if
     }
 
-    /// The report may go to stdout, and this beside it nowhere.
+    /// Refuses a file that says nothing, or that could not be written in the end. Stdout is for the report, and this beside it nowhere.
     pub(super) fn check_file(&self) -> Result<()> {
-        match &self.junit {
-            Some(path) if path == Path::new("-") => {
-                Err(Misused("--junit takes a file: stdout is for the report".into()).into())
-            }
-            Some(_) | None => Ok(()),
+        let Some(path) = &self.junit else { return Ok(()) };
+        if path == Path::new("-") {
+            return Err(Misused("--junit takes a file: stdout is for the report".into()).into());
         }
+        if self.fail_if.is_empty() {
+            return Err(Misused("--junit says what became of limits: give one with --fail-if".into()).into());
+        }
+        outputs::check_writable(path, "--junit")
+    }
+
+    /// What is given now, and of what is not, what was given before.
+    pub(super) fn or(&self, before: &Self) -> Self {
+        let Self { fail_if, junit } = self;
+        let limits = if fail_if.is_empty() { &before.fail_if } else { fail_if };
+        Self { fail_if: limits.clone(), junit: junit.clone().or_else(|| before.junit.clone()) }
+    }
+
+    /// The same from any folder.
+    pub(super) fn absolute(&self) -> Self {
+        Self { junit: self.junit.as_deref().map(outputs::absolute), ..self.clone() }
     }
 
     /// Refuses, before anything slow starts, what the plan will not measure.

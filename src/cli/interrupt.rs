@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and a closed terminal: what happens now is said at once, before there is anything to save and after.
 
 use std::{
+    cmp::Reverse,
     io::IsTerminal,
     path::{Path, PathBuf},
     sync::{
@@ -10,20 +11,26 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use super::console::to_stderr;
-use crate::text::inert_line;
+use crate::{record::system_reason, text::inert_line};
 
 /// Set when the person asked to stop.
 static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-static UNDER_WAY: Mutex<UnderWay> = Mutex::new(UnderWay { resume: None, temporary: Vec::new() });
+static UNDER_WAY: Mutex<UnderWay> =
+    Mutex::new(UnderWay { resume: None, is_resumable: true, temporary: Vec::new(), folders: Vec::new() });
 
 /// What an interruption finds.
 struct UnderWay {
     /// What to give to `resume`, once something is measured.
     resume: Option<PathBuf>,
+    /// Unset where what is measured is of no use before all of it is.
+    is_resumable: bool,
     /// Files and folders that are nobody's when the program ends.
     temporary: Vec<PathBuf>,
+    /// Folders that were not there: they go where nothing came into them.
+    folders: Vec<PathBuf>,
 }
 
 fn under_way<T>(change: impl FnOnce(&mut UnderWay) -> T) -> T {
@@ -44,7 +51,10 @@ pub(super) fn listen() -> Result<()> {
                 "Ended at once; what was saved before is kept. To go on: gguf-bench resume {}",
                 target.display()
             )),
-            None => end("Interrupted before anything was measured. What arrived of a download is kept, and the next try goes on from there."),
+            None if under_way(|found| found.is_resumable) => end(
+                "Interrupted before anything was measured. What arrived of a download is kept, and the next try goes on from there.",
+            ),
+            None => end("Interrupted: no file was written. What arrived of a download is kept, and the next try goes on from there."),
         }
     })
     .context("handle Ctrl-C")
@@ -57,13 +67,41 @@ pub(super) fn asked() -> Arc<AtomicBool> {
 
 /// From here on there is something to save; says whether the person asked to stop.
 pub(super) fn measuring(target: PathBuf) -> Arc<AtomicBool> {
-    under_way(|found| found.resume = Some(target));
+    under_way(|found| found.resume = Some(target).filter(|_| found.is_resumable));
     Arc::clone(&ASKED)
+}
+
+/// What is measured by this program can't be gone on with: an interruption ends it at once.
+pub(super) fn nothing_is_kept() {
+    under_way(|found| found.is_resumable = false);
 }
 
 /// A file or folder that goes with the program, however that ends.
 pub(super) fn temporary(path: &Path) {
     under_way(|found| found.temporary.push(path.to_owned()));
+}
+
+/// It stays from here on.
+pub(super) fn kept(path: &Path) {
+    under_way(|found| found.temporary.retain(|temporary| temporary != path));
+}
+
+/// A folder is going to be made: what of it is not there yet goes again when the program is ended before anything lies in it.
+pub(super) fn new_folders(folder: &Path) {
+    let missing = folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    under_way(|found| found.folders.extend(missing.map(Path::to_owned)));
+}
+
+/// A folder for what nobody needs later.
+pub(super) fn temporary_folder() -> Result<TempDir> {
+    let folder = tempfile::tempdir().map_err(system_reason).with_context(|| {
+        format!(
+            "make a folder in {}, where temporary files go (TMPDIR names another place)",
+            std::env::temp_dir().display()
+        )
+    })?;
+    temporary(folder.path());
+    Ok(folder)
 }
 
 /// With this process go the workers, whose input it holds.
@@ -72,6 +110,12 @@ fn end(words: &str) {
     for path in under_way(|found| std::mem::take(&mut found.temporary)) {
         // What is not there any more need not be removed.
         let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
+    let mut folders = under_way(|found| std::mem::take(&mut found.folders));
+    folders.sort_by_key(|folder| Reverse(folder.components().count()));
+    for folder in folders {
+        // One that holds something can't be removed so.
+        let _ = std::fs::remove_dir(folder);
     }
     say(words);
     std::process::exit(130);

@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::console::{Exit, error_chain, print_stdout};
+use super::{
+    console::{Exit, error_chain, print_stdout},
+    interrupt,
+};
 use crate::{
     probe, record,
     report::{self, Colour, Format, Options, Report, RunReport},
@@ -78,7 +81,7 @@ fn default_folder() -> PathBuf {
 }
 
 /// What is written besides the run's own files, and what is shown meanwhile.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Args)]
 pub(super) struct ResultArgs {
     /// Write the analysis as JSON (- = stdout)
     #[arg(long, value_name = "PATH", help_heading = "Output")]
@@ -94,6 +97,7 @@ pub(super) struct ResultArgs {
     html: Option<PathBuf>,
     /// No progress display
     #[arg(short, long, help_heading = "Output")]
+    #[serde(skip)]
     pub(super) quiet: bool,
 }
 
@@ -106,9 +110,39 @@ pub(super) enum Stdout {
 
 impl ResultArgs {
     fn formats(&self) -> impl Iterator<Item = (&Path, Format)> {
-        let Self { json, csv, md, html, .. } = self;
-        let all = [(json, Format::Json), (csv, Format::Csv), (md, Format::Md), (html, Format::Html)];
-        all.into_iter().filter_map(|(path, format)| Some((path.as_deref()?, format)))
+        self.options().map(|(_, path, format)| (path, format))
+    }
+
+    /// With the option of each.
+    fn options(&self) -> impl Iterator<Item = (&'static str, &Path, Format)> {
+        let Self { json, csv, md, html, quiet: _ } = self;
+        let all = [
+            ("--json", json, Format::Json),
+            ("--csv", csv, Format::Csv),
+            ("--md", md, Format::Md),
+            ("--html", html, Format::Html),
+        ];
+        all.into_iter().filter_map(|(option, path, format)| Some((option, path.as_deref()?, format)))
+    }
+
+    /// The files among them, the same from any folder: what goes to stdout is for whoever reads it now.
+    pub(super) fn files(&self) -> Self {
+        let file = |path: &Option<PathBuf>| path.as_deref().filter(|path| path.as_os_str() != "-").map(absolute);
+        let Self { json, csv, md, html, quiet: _ } = self;
+        Self { json: file(json), csv: file(csv), md: file(md), html: file(html), quiet: false }
+    }
+
+    /// What is given now, and of what is not, what was given before.
+    pub(super) fn or(&self, before: &Self) -> Self {
+        let either = |now: &Option<PathBuf>, then: &Option<PathBuf>| now.clone().or_else(|| then.clone());
+        let Self { json, csv, md, html, quiet } = self;
+        Self {
+            json: either(json, &before.json),
+            csv: either(csv, &before.csv),
+            md: either(md, &before.md),
+            html: either(html, &before.html),
+            quiet: *quiet,
+        }
     }
 
     /// Whether one of them goes to stdout.
@@ -116,13 +150,10 @@ impl ResultArgs {
         if self.formats().any(|(path, _)| path.as_os_str() == "-") { Stdout::Taken } else { Stdout::Free }
     }
 
-    /// Checks before anything slow starts that there are folders to write to.
+    /// Checks before anything slow starts that what is asked for can be written.
     pub(super) fn check(&self) -> Result<()> {
-        for (path, _) in self.formats().filter(|(path, _)| path.as_os_str() != "-") {
-            let parent = folder_of(path);
-            if !parent.is_dir() {
-                bail!("there is no folder {} to write {} to", parent.display(), path.display());
-            }
+        for (option, path, _) in self.options().filter(|(_, path, _)| path.as_os_str() != "-") {
+            check_writable(path, option)?;
         }
         if self.formats().filter(|(path, _)| path.as_os_str() == "-").count() > 1 {
             bail!("only one of --json, --csv, --md and --html can be written to stdout");
@@ -147,11 +178,7 @@ impl Outputs {
         let option = outputs.option;
         let reports = outputs.reports.iter().map(|(path, _)| path);
         for path in std::iter::once(&outputs.record).chain(reports) {
-            let folder = folder_of(path);
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("make the folder {} (choose another with {option})", folder.display()))?;
-            tempfile::NamedTempFile::new_in(folder)
-                .with_context(|| format!("write to {} (choose another with {option})", folder.display()))?;
+            make_folder(folder_of(path), option)?;
         }
         results.check()?;
         Ok(outputs)
@@ -161,7 +188,9 @@ impl Outputs {
     pub(super) fn of(layout: &Layout, folder: impl FnOnce() -> PathBuf) -> Self {
         if let Layout::Files { record, report } = layout {
             let reports = report.iter().map(|path| (path.clone(), Format::Html)).collect();
-            return Self { record: record.clone(), reports, option: "--output" };
+            // Of the guide's commands the one that draws a report has a folder for both.
+            let option = if report.is_some() { "--output or --output_dir" } else { "--output" };
+            return Self { record: record.clone(), reports, option };
         }
         let folder = folder();
         let standard = [("report.html", Format::Html), ("report.md", Format::Md), ("summary.csv", Format::Csv)];
@@ -201,6 +230,44 @@ impl Outputs {
         }
         if failed.is_empty() { Ok(stdout) } else { bail!("{}", failed.join("\n       ")) }
     }
+}
+
+/// Refuses, before anything slow starts, a file that could not be written in the end. Devices and pipes are not tried.
+pub(super) fn check_writable(path: &Path, option: &str) -> Result<()> {
+    let there = std::fs::metadata(path);
+    if there.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+        bail!("{} is a folder: name the file to write ({option})", path.display());
+    }
+    if there.is_ok_and(|there| !there.is_file()) {
+        return Ok(());
+    }
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        bail!("there is no folder {} to write {} to ({option})", folder.display(), path.display());
+    }
+    check_folder(folder, option)
+}
+
+/// Makes a folder where there is none, and refuses one that can't be written to.
+pub(super) fn make_folder(folder: &Path, option: &str) -> Result<()> {
+    interrupt::new_folders(folder);
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("make the folder {} (choose another with {option})", folder.display()))?;
+    check_folder(folder, option)
+}
+
+/// Whether a file can be made there is seen by making one.
+fn check_folder(folder: &Path, option: &str) -> Result<()> {
+    tempfile::NamedTempFile::new_in(folder)
+        .map(drop)
+        .map_err(record::system_reason)
+        .with_context(|| format!("write to {} (choose another with {option})", folder.display()))
+}
+
+/// A path that is right from any folder. A name that no Unicode spells can't be kept, and would be told as missing.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    PathBuf::from(absolute.to_string_lossy().into_owned())
 }
 
 fn folder_of(path: &Path) -> &Path {

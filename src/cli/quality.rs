@@ -21,7 +21,7 @@ use super::{
         task::TaskArgs,
         values::confidence,
     },
-    outputs::{Layout, OutputArgs},
+    outputs::{self, Layout, OutputArgs},
     subjects,
 };
 use crate::{
@@ -108,6 +108,7 @@ pub(super) fn run(args: QualityCommand) -> Result<Exit> {
     }
     if let Some(file) = &save_logits {
         output.replace.check_file(file, "--save-logits")?;
+        outputs::check_writable(file, "--save-logits")?;
     }
     // The header of a file to save says how many windows follow; the texts of one to read are not known.
     let precision = if save_logits.is_some() { 0.0 } else { plan.precision };

@@ -44,9 +44,7 @@ impl CheckpointDir {
             std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
             Ok(Self::Kept(folder.into()))
         } else {
-            let folder = tempfile::tempdir().context("make a temporary folder for the checkpoints")?;
-            interrupt::temporary(folder.path());
-            Ok(Self::Temporary(folder))
+            interrupt::temporary_folder().map(Self::Temporary)
         }
     }
 

@@ -1,8 +1,8 @@
 //! reference: evaluates an original once, and writes a file that stands for it wherever candidates are compared.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     console::{Exit, print_stdout},
     fetch,
     gate::GateArgs,
+    interrupt,
     machine::Environment,
     options::{
         engine::EngineArgs,
@@ -17,7 +18,7 @@ use super::{
         precision::{PrecisionArgs, Scale},
         quality::{OutputComparison, QualityArgs, Texts},
     },
-    outputs::{Layout, OutputArgs, ReplaceArgs, ResultArgs},
+    outputs::{self, Layout, OutputArgs, ReplaceArgs, ResultArgs},
     subjects,
 };
 use crate::{
@@ -59,7 +60,7 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     let ReferenceArgs { original, out, replace, top_k, ctx, text, max_windows, execution, engine } = args;
     // One window of each keeps the file of a large vocabulary under 40 MB.
     let documents = text.is_empty().then(|| prompts::documents().len());
-    check_folder(&out)?;
+    outputs::check_writable(&out, "--out")?;
     replace.check_file(&out, "--out")?;
     let quality = QualityArgs {
         ctx: Some(ctx),
@@ -96,7 +97,8 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     let sources = fetch::sources([&*original], Role::Original, downloads, bench::observer(&results).as_mut());
     let subjects = subjects::find(sources, &variants);
     // Its record is of no use to anybody once the file is there.
-    let folder = tempfile::tempdir().context("make a folder to work in")?;
+    let folder = interrupt::temporary_folder()?;
+    interrupt::nothing_is_kept();
     let taken = bench::take(Job {
         tuning: None,
         purpose: Purpose::Comparison,
@@ -120,15 +122,4 @@ pub(super) fn run(args: ReferenceArgs) -> Result<Exit> {
     let Ok(file) = std::fs::metadata(&out) else { return Ok(bench::exit(&finished.run)) };
     let windows: usize = finished.run.quality.iter().flat_map(|quality| &quality.workers).map(|w| w.n_windows).sum();
     print_stdout(&format!("Reference: {}, {windows} windows, {:.1} MiB\n", out.display(), 1024.0 * in_gib(file.len())))
-}
-
-/// Nothing slow starts when the file could not be written in the end.
-fn check_folder(out: &Path) -> Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::NamedTempFile::new_in(folder)
-        .with_context(|| format!("write to {} (choose another with --out)", folder.display()))?;
-    if out.is_dir() {
-        bail!("{} is a folder: name the file to write (--out)", out.display());
-    }
-    Ok(())
 }

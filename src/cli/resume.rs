@@ -13,9 +13,9 @@ use super::{
     console::{Exit, print_text},
     demo, fits,
     gate::{self, GateArgs},
-    interrupt,
+    guide, interrupt,
     machine::Environment,
-    outputs::{Outputs, ResultArgs, Stdout},
+    outputs::{Layout, Outputs, ResultArgs, Stdout},
     quantize::{self, CheckpointDir},
     selfcheck,
     session::{self, Finished, QuantizedFile, ResumeState, Session, Stamp},
@@ -50,12 +50,12 @@ pub(super) struct ResumeArgs {
 
 const WHAT: &str = "\
 The run goes on with its recorded plan at the first round that its journal does not hold whole, in the order it would
-have had; the time between does not count. Checkpoints that a sweep made and deleted are made again. It is refused when a
+have had; the time between does not count. The limits it was held to (--fail-if) and the files it was to write are those
+it was begun with, as far as no others are given. Checkpoints that a sweep made and deleted are made again. It is refused when a
 model's file, this program, llama.cpp or the machine is another one now: rounds before and after could not be held against
 each other. A run that is finished is reported again.";
 
 pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
-    args.results.check()?;
     let path = if args.run.is_dir() { args.run.join("run.jsonl") } else { args.run.clone() };
     let mut file = JournalFile::open(&path)?;
     let Some(Journal { mut run, inputs, next_round, .. }) = file.read()? else {
@@ -69,12 +69,14 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let outputs = Outputs::of(&state.layout, || folder);
-    args.gate.check(&run.plan)?;
+    let (results, conditions) = (args.results.or(&state.results), args.gate.or(&state.gate));
+    results.check()?;
+    conditions.check(&run.plan)?;
     if run.is_finished() {
-        return again(&run, &outputs, args);
+        return again(&run, (&outputs, &state.layout), &results, &conditions);
     }
     let environment = Environment::with_servers(&run.base_settings().rpc)?;
-    let mut observer = bench::observer(&args.results);
+    let mut observer = bench::observer(&results);
     let elapsed_ns = run.elapsed_ns();
     let resumed = Entry::Resumed(Resumed { from_round: next_round, at_utc: probe::utc_now().to_string() });
     run.apply(&resumed);
@@ -84,6 +86,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
     if !args.force {
         refuse_want(&run, &environment)?;
     }
+    let layout = state.layout.clone();
     let interrupt = interrupt::measuring(session::target(&outputs));
     file.append(&resumed)?;
     let clock = Arc::new(Continued::after(elapsed_ns));
@@ -98,9 +101,10 @@ pub(super) fn run(args: &ResumeArgs) -> Result<Exit> {
         observer,
     };
     let finished: Finished = session.measure()?;
-    let gate = args.gate.of_run(&finished.run)?;
-    let stdout = finished.report(&args.results, gate.as_ref())?;
-    args.gate.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+    let gate = conditions.of_run(&finished.run)?;
+    let stdout = finished.report(&results, gate.as_ref())?;
+    conditions.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+    in_words_of_the_guide(&layout, &finished.run, &finished.analysis)?;
     Ok(gate::exit(gate.as_ref(), conclude(&finished.run, &finished.analysis, stdout)?))
 }
 
@@ -113,14 +117,28 @@ fn conclude(run: &Run, analysis: &Analysis, stdout: Stdout) -> Result<Exit> {
     }
 }
 
+/// What the guide's commands, whose results are files of their own, keep beside the record.
+fn in_words_of_the_guide(layout: &Layout, run: &Run, analysis: &Analysis) -> Result<()> {
+    match layout {
+        Layout::Files { record, .. } if run.purpose == Purpose::Comparison => guide::save(record, run, analysis),
+        Layout::Files { .. } | Layout::Folder => Ok(()),
+    }
+}
+
 /// A finished run: its record, which may have been missed by a kill, and its reports.
-fn again(run: &Run, outputs: &Outputs, args: &ResumeArgs) -> Result<Exit> {
+fn again(
+    run: &Run,
+    (outputs, layout): (&Outputs, &Layout),
+    results: &ResultArgs,
+    conditions: &GateArgs,
+) -> Result<Exit> {
     record::write_run(outputs.record(), run)?;
-    let gate = args.gate.of_run(run)?;
-    if outputs.report(&RunReport::new(run, &analyse(run)).gated(gate.as_ref()), &args.results)? == Stdout::Free {
+    let (gate, analysis) = (conditions.of_run(run)?, analyse(run));
+    if outputs.report(&RunReport::new(run, &analysis).gated(gate.as_ref()), results)? == Stdout::Free {
         print_text("\nNothing was left to measure: this run is finished, and its reports were written again.\n")?;
     }
-    args.gate.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+    conditions.write(gate.as_ref(), Held::Run, "gguf-bench")?;
+    in_words_of_the_guide(layout, run, &analysis)?;
     Ok(gate::exit(gate.as_ref(), Exit::Fine))
 }
 

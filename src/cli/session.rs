@@ -13,11 +13,13 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cache, interrupt,
+    cache,
+    gate::GateArgs,
+    interrupt,
     judge::Referee,
     machine,
     options::execution::ExecutionArgs,
-    outputs::{Layout, Outputs, ReplaceArgs, ResultArgs, Stdout},
+    outputs::{Layout, Outputs, ReplaceArgs, ResultArgs, Stdout, absolute},
     past_speeds,
     subjects::{Found, Recipe},
 };
@@ -27,7 +29,7 @@ use crate::{
     probe::Clock,
     record::{
         self, DeviceInfo, Ended, Outcome, ReadError, Run, WriteError,
-        journal::{Entry, Journal, JournalFile},
+        journal::{Begun, Entry, Journal, JournalFile},
     },
     report::RunReport,
     run::{
@@ -53,6 +55,12 @@ pub(super) struct ResumeState {
     timeout_s: Option<u64>,
     #[serde(default)]
     without_original: WithoutOriginal,
+    /// What it was to be held against.
+    #[serde(default)]
+    pub(super) gate: GateArgs,
+    /// What was to be written besides its own files.
+    #[serde(default)]
+    pub(super) results: ResultArgs,
 }
 
 /// A file that the run made, and how it is made again.
@@ -84,6 +92,7 @@ impl ResumeState {
         subjects: &[Found],
         inputs: Inputs,
         without_original: WithoutOriginal,
+        (gate, results): (&GateArgs, &ResultArgs),
     ) -> Self {
         let layout = match layout {
             Layout::Folder => Layout::Folder,
@@ -110,27 +119,36 @@ impl ResumeState {
             script: execution.script.as_deref().map(absolute),
             timeout_s: execution.timeout,
             without_original,
+            gate: gate.absolute(),
+            results: results.files(),
         }
     }
-}
-
-/// A name that no Unicode spells can't be kept, and would be told as missing.
-fn absolute(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    PathBuf::from(absolute.to_string_lossy().into_owned())
 }
 
 /// Takes hold of the place where results go. What another run left there is not written over, unless the person said so.
 pub(super) fn claim(outputs: &Outputs, replace: ReplaceArgs) -> Result<JournalFile> {
     let path = outputs.journal();
-    let is_new = !path.exists();
-    let mut journal = JournalFile::create(&path)?;
-    let checked = if replace.overwrite { Ok(()) } else { refuse_to_replace(outputs, journal.read()) };
-    if checked.is_err() && is_new {
-        // Beside a record that stays as it was.
-        let _ = std::fs::remove_file(&path);
+    if !path.exists() {
+        // Until something stands in it.
+        interrupt::temporary(&path);
     }
-    checked.map(|()| journal)
+    let mut journal = JournalFile::create(&path)?;
+    if !replace.overwrite {
+        refuse_to_replace(outputs, journal.read())?;
+    }
+    Ok(journal)
+}
+
+/// Begins the journal with a run. From here on there is something to go on with; says whether the person asked to stop.
+pub(super) fn begin(
+    journal: &mut JournalFile,
+    run: &Run,
+    resume: &ResumeState,
+    outputs: &Outputs,
+) -> Result<Arc<AtomicBool>> {
+    journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(resume)? })?;
+    interrupt::kept(&outputs.journal());
+    Ok(interrupt::measuring(target(outputs)))
 }
 
 /// The same before there is anything to take hold of: for a dry run, and before files are made.

@@ -26,7 +26,7 @@ use super::{
         recommendation::bytes,
         values::{duration_s, not_negative, one_of, percentage},
     },
-    outputs::{Layout, OutputArgs, Outputs, Stdout},
+    outputs::{self, Layout, OutputArgs, Outputs, ResultArgs, Stdout},
     past_speeds::PastSpeeds,
     session::{self, ResumeState, Session},
     subjects::{self, Found},
@@ -38,8 +38,7 @@ use crate::{
     prompts,
     record::{
         Budget, DropReason, Ended, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose, QualityPlan, Race, Role,
-        Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind, journal::Begun,
-        time_plan::in_words,
+        Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind, time_plan::in_words,
     },
     report,
     run::{WithoutOriginal, quality::Inputs},
@@ -197,6 +196,7 @@ pub(super) fn run(args: TuneArgs) -> Result<Exit> {
     if tuner.execution.dry_run {
         return tuner.show_plan(&order, &typed);
     }
+    outputs::make_folder(&tuner.folder, "--out")?;
     tuner.tune(&order, &typed)
 }
 
@@ -440,11 +440,11 @@ impl Tuner {
         let layout = Layout::Files { record: self.folder.join(record), report: None };
         let outputs = Outputs::open(&layout, None, &self.output.results)?;
         let mut journal = session::claim(&outputs, self.output.replace)?;
-        let resume = ResumeState::new(&layout, &self.execution, &subjects, inputs, WithoutOriginal::GoesOn);
+        let nothing = (&GateArgs::default(), &ResultArgs::default());
+        let resume = ResumeState::new(&layout, &self.execution, &subjects, inputs, WithoutOriginal::GoesOn, nothing);
         let subjects = subjects.into_iter().map(|found| found.subject).collect();
         let run = bench::unmeasured((build.clone(), machine.clone()), Purpose::Tuning, plan, subjects);
-        let interrupt = interrupt::measuring(session::target(&outputs));
-        journal.begin(Begun { run: run.clone(), inputs: serde_json::to_value(&resume)? })?;
+        let interrupt = session::begin(&mut journal, &run, &resume, &outputs)?;
         let session = Session {
             run,
             outputs,

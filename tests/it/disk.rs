@@ -119,8 +119,69 @@ fn a_report_that_cannot_be_written_costs_itself_only() {
     assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
     let ran = scripted("--rounds 2").through(&sh("exec \"$@\" > /dev/full")).run();
     assert_eq!(ran.code, 1);
-    assert!(ran.tells("No space left on device"), "{}", ran.stderr);
+    assert!(ran.tells("write to stdout: No space left on device"), "{}", ran.stderr);
     assert_eq!(ran.json("out/run.json")["ended"], "rounds_done");
+}
+
+/// What is told names the file as it was typed, what was to be done with it, and at its end the system's reason, once.
+#[test]
+fn each_file_that_fails_is_named_with_what_was_to_be_done_and_why() {
+    let record = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/runs/smollm2.json")).unwrap();
+    let (gone, full, folder) = (
+        "No such file or directory (os error 2)",
+        "No space left on device (os error 28)",
+        "Is a directory (os error 21)",
+    );
+    for (line, words, reason) in [
+        ("report none.json", "read none.json", gone),
+        ("report run.json --out none/x.html", "write none/x.html", gone),
+        ("report run.json --out /dev/full", "write /dev/full", full),
+        ("report run.json --out here", "write here", folder),
+        ("report run.json --template none", "read the template none", gone),
+        ("report run.json --votes none", "read the votes in none", gone),
+        ("report run.json run.json --out none/x.html", "write none/x.html", gone),
+        ("card run.json --model Q8_0 --update none/README.md", "write none/", gone),
+        ("card run.json --model Q8_0 --update here", "read here", folder),
+        ("diff run.json run.json --force --json none/x.json", "write none/x.json", gone),
+        ("man --dir run.json", "make the folder run.json", "File exists (os error 17)"),
+        ("resume here", "open here/run.jsonl", gone),
+        ("compare {pocket} {pocket} --prompts none.json --no-quality", "read none.json", gone),
+        ("quality {pocket} {pocket} --text none.txt", "read none.txt", gone),
+        ("quality {pocket} --logits none.kld", "read none.kld", gone),
+        ("quality {pocket} --reference none.gbref", "none.gbref: cannot read it", gone),
+        ("compare {pocket} {pocket} --task none.txt", "read none.txt", gone),
+        ("sweep {pocket} --types Q8_0 --imatrix none.gguf", "none.gguf is no importance matrix", gone),
+        ("compare {pocket} {pocket} --out run.json/x", "make the folder run.json/x", "Not a directory (os error 20)"),
+    ] {
+        let bench = Bench::new(line).file("run.json", &record);
+        fs::create_dir(bench.folder.path().join("here")).unwrap();
+        let ran = bench.run();
+        let told = ran.stderr.trim_end();
+        assert!(ran.code == 1 && ran.tells(words), "{line}: {} {told}", ran.code);
+        assert!(told.ends_with(reason) && told.matches("(os error").count() == 1, "{line}: {told}");
+    }
+    // Where temporary files go nothing is named by the person: the variable is.
+    for line in ["compare {pocket} {pocket} --no-quality", "sweep {pocket} --types Q8_0", "demo"] {
+        let ran = Bench::new(line).through(&["env", "TMPDIR=/dev/null"]).run();
+        assert!(ran.code == 1 && ran.tells("in /dev/null (TMPDIR names another place)"), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.trim_end().ends_with("Not a directory (os error 20)"), "{line}: {}", ran.stderr);
+    }
+    // What could not be written in the end is told before anything is measured.
+    for (option, other) in [("--json", ""), ("--junit", "--fail-if tg4<-3%"), ("--save-logits", "")] {
+        let (command, text) = if option == "--save-logits" {
+            ("quality", "--text run.json")
+        } else {
+            ("compare", "--no-quality --pp 8 --tg 4")
+        };
+        let line = format!("{command} {{pocket}} {{pocket}} {text} {option} none/file {other} --out out");
+        let ran = Bench::new(&line).file("run.json", &record).run();
+        assert!(
+            ran.code == 1 && ran.tells(&format!("there is no folder none to write none/file to ({option})")),
+            "{}",
+            ran.stderr
+        );
+        assert!(!ran.folder.path().join("out/run.json").exists(), "{line}");
+    }
 }
 
 #[test]

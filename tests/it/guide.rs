@@ -358,6 +358,24 @@ fn batch_sizes_are_swept_and_drawn() {
 }
 
 #[test]
+fn what_the_guides_commands_measure_is_held_to_limits() {
+    let desk = Desk::new();
+    let line = "benchmark-model --original ./phi4-mini-gptq-8bit --quantized ./phi4-mini-gptq-4bit --batch-size 1 --output out.json \
+                --fail-if 'tg4<-3%' --junit gate.xml";
+    // A quick run has no interval that a limit could be held to.
+    let Output { status, stderr, .. } = desk.sh(line);
+    assert_eq!(status.code(), Some(6), "{}", String::from_utf8_lossy(&stderr));
+    assert!(desk.sh("grep -q 'skipped=\"1\"' gate.xml").status.success());
+    // Gone on with after an end that nobody saw, it has the guide's metrics again.
+    let metrics = desk.json("out.json")["metrics"].clone();
+    assert!(metrics.is_array() || metrics.is_object(), "{metrics}");
+    fs::remove_file(desk.folder.path().join("out.json")).unwrap();
+    let resumed = desk.sh(&format!("{} resume out.jsonl", env!("CARGO_BIN_EXE_gguf-bench")));
+    assert_eq!(resumed.status.code(), Some(6), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert_eq!(desk.json("out.json")["metrics"], metrics);
+}
+
+#[test]
 fn a_prompt_too_long_for_the_model_is_a_row_and_the_others_are_asked() {
     let desk = Desk::new();
     let long = "word ".repeat(3000);

@@ -126,8 +126,8 @@ fn an_interruption_of_quantizing_is_answered_and_leaves_nothing() {
 }
 
 #[test]
-fn an_interruption_of_hashing_is_answered_at_once() {
-    let bench = Bench::new("compare a.gguf b.gguf --no-quality --prompts none --out out");
+fn an_interruption_of_hashing_is_answered_at_once_and_leaves_nothing() {
+    let bench = Bench::new("compare a.gguf b.gguf --no-quality --prompts none --out results/out");
     for name in ["a.gguf", "b.gguf"] {
         let path = bench.folder.path().join(name);
         fs::copy(crate::support::POCKET, &path).unwrap();
@@ -135,7 +135,7 @@ fn an_interruption_of_hashing_is_answered_at_once() {
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(200 << 30).unwrap();
     }
     let child = bench.spawn();
-    let journal = bench.folder.path().join("out/run.jsonl");
+    let journal = bench.folder.path().join("results/out/run.jsonl");
     wait_until("the run is begun", || journal.exists());
     thread::sleep(Duration::from_millis(300));
     send(child.id(), Signal::INT);
@@ -143,6 +143,8 @@ fn an_interruption_of_hashing_is_answered_at_once() {
     let ran = bench.ran(child);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(ran.code == 130 && ran.tells("Interrupted before anything was measured"), "{}", ran.stderr);
+    let left: Vec<_> = fs::read_dir(ran.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.contains(&"results".into()), "{left:?}");
 }
 
 #[test]

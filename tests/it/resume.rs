@@ -524,6 +524,29 @@ fn a_round_that_ctrl_c_broke_off_is_shown_and_made_anew() {
 }
 
 #[test]
+fn it_is_held_to_the_limits_it_was_begun_with_and_writes_what_it_was_to_write() {
+    let line = "compare --rounds 6 --pp 8 --tg 4 --prompts none --no-quality --script script.json --out out --quiet \
+                --fail-if tg4>3% --junit gate.xml --json out.json";
+    // In the script b generates half as fast again as a.
+    let ran = scripted(line, &["a.gguf", "b.gguf"]).run();
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    cut(&ran.folder, 5, "");
+    let written = ["gate.xml", "out.json"].map(|name| ran.folder.path().join(name));
+    for file in &written {
+        fs::remove_file(file).unwrap();
+    }
+    let ran = resume(ran.folder);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.starts_with("FAIL: the condition failed: tg4>3%"), "{}", ran.stdout);
+    assert_eq!(ran.json("out.json")["gate"]["verdict"], "fail");
+    assert!(ran.read("gate.xml").contains("failures=\"1\""), "{}", ran.read("gate.xml"));
+    // What is typed now comes first: of a run that is finished, too.
+    let again = Bench::at(ran.folder, "resume out --quiet --fail-if tg4<-3% --junit other.xml").run().ok();
+    assert!(again.stdout.starts_with("PASS"), "{}", again.stdout);
+    assert!(again.read("other.xml").contains("failures=\"0\"") && again.read("gate.xml").contains("failures=\"1\""));
+}
+
+#[test]
 fn a_self_check_ends_with_its_verdict() {
     let line = "selfcheck --script script.json --rounds 8..20 --out out --quiet";
     let ran = scripted(line, &["a.gguf"]).run().ok();

@@ -8,6 +8,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
@@ -15,8 +16,9 @@ use crate::{
     metric::MetricId,
 };
 
-/// A limit to the change of a metric.
-#[derive(Debug, Clone, PartialEq)]
+/// A limit to the change of a metric; its text is what is kept of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Limit {
     text: String,
     pub(super) metric: MetricId,
@@ -43,6 +45,20 @@ pub(crate) struct BadLimit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl From<Limit> for String {
+    fn from(limit: Limit) -> Self {
+        limit.text
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = BadLimit;
+
+    fn try_from(text: String) -> Result<Self, BadLimit> {
+        text.parse()
     }
 }
 

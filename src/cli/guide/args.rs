@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 
 use crate::cli::{
+    gate::GateArgs,
     options::{MeasureArgs, engine, speed},
     outputs::{ReplaceArgs, ResultArgs},
 };
@@ -69,6 +70,8 @@ pub(super) struct What {
     pub(super) update_model_card: bool,
     #[command(flatten)]
     pub(super) results: ResultArgs,
+    #[command(flatten)]
+    pub(super) gate: GateArgs,
     #[command(flatten)]
     pub(super) measure: MeasureArgs,
 }

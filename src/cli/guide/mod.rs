@@ -15,7 +15,7 @@ use super::{
     bench::{self, Taken},
     card,
     console::{Exit, print_stdout, print_text},
-    gate::GateArgs,
+    gate,
     outputs::{self, Layout, OutputArgs, Stdout},
     session::Finished,
 };
@@ -110,16 +110,16 @@ fn free_time(folder: &Path) -> String {
 
 /// Measures as `compare` does, then says the same in the guide's words.
 fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
-    let What { original, quantized, output: _, replace, update_model_card, results, measure } = what;
+    let What { original, quantized, output: _, replace, update_model_card, results, gate: conditions, measure } = what;
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
     let stdout = results.stdout();
     let output = OutputArgs { out: None, replace, results };
-    let finished = match bench::compare_models(&original, &quantized, measure, layout, output, GateArgs::default())? {
+    let finished = match bench::compare_models(&original, &quantized, measure, layout, output, conditions)? {
         Taken::Finished(finished) => finished,
         Taken::Planned(exit) => return Ok(exit),
     };
-    let Finished { run, analysis, .. } = *finished;
-    let exit = bench::exit(&run);
+    let Finished { run, analysis, gate, .. } = *finished;
+    let exit = gate::exit(gate.as_ref(), bench::exit(&run));
     if stdout == Stdout::Free {
         print_stdout(&report::guide_tables(&analysis, &outputs::for_terminal()))?;
     }
@@ -131,7 +131,7 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
 }
 
 /// The record with the guide's metrics beside it, which reading it passes over.
-fn save(path: &Path, run: &Run, analysis: &Analysis) -> Result<()> {
+pub(super) fn save(path: &Path, run: &Run, analysis: &Analysis) -> Result<()> {
     let mut value = serde_json::to_value(run).context("write the results")?;
     if let Some(fields) = value.as_object_mut() {
         fields.insert("metrics".into(), serde_json::to_value(report::guide_metrics(analysis))?);

@@ -1,7 +1,7 @@
 //! Writing a journal: locked against a second program, every line on the disk before the next thing is measured.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -33,6 +33,8 @@ pub(crate) enum LockError {
 pub(crate) struct JournalFile {
     path: PathBuf,
     file: File,
+    /// It was not there before.
+    is_new: bool,
     /// What counts of it; whatever follows is half a line.
     whole_bytes: u64,
 }
@@ -50,13 +52,14 @@ impl JournalFile {
 
     fn lock(path: &Path, options: &OpenOptions) -> Result<Self, LockError> {
         let error = |source| LockError::Open { path: path.into(), source };
+        let is_new = !path.exists();
         let file = options.open(path).map_err(error)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), file, whole_bytes: 0 }),
+            Ok(()) => Ok(Self { path: path.into(), file, is_new, whole_bytes: 0 }),
             Err(TryLockError::WouldBlock) => Err(LockError::Busy { path: path.into() }),
             // Some network folders know no locks; there two programs can't be told apart, and one must be able to measure.
             Err(TryLockError::Error(source)) if source.kind() == io::ErrorKind::Unsupported => {
-                Ok(Self { path: path.into(), file, whole_bytes: 0 })
+                Ok(Self { path: path.into(), file, is_new, whole_bytes: 0 })
             }
             Err(TryLockError::Error(source)) => Err(error(source)),
         }
@@ -108,11 +111,18 @@ impl JournalFile {
     }
 }
 
+/// One in which nothing came to stand is as if it had not been made.
+impl Drop for JournalFile {
+    fn drop(&mut self) {
+        if self.is_new && self.whole_bytes == 0 {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::record::Ended;
 
@@ -142,6 +152,9 @@ mod tests {
         let first = JournalFile::create(&path).unwrap();
         assert!(matches!(JournalFile::create(&path), Err(LockError::Busy { .. })));
         drop(first);
-        assert!(JournalFile::open(&path).unwrap().read().unwrap().is_none());
+        assert!(!path.exists(), "one in which nothing stands is not left behind");
+        fs::write(&path, "").unwrap();
+        assert!(JournalFile::create(&path).unwrap().read().unwrap().is_none());
+        assert!(path.exists(), "one that was there is left as it was");
     }
 }
