@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{
     console::{Exit, error_chain, notice, print_text, usage_error},
+    gate::{self, GateArgs, LIMITS},
     options::{recommendation::RecommendationArgs, values::not_negative},
     outputs,
 };
@@ -17,10 +18,11 @@ use crate::{
         votes::{Cast, VoteCount},
     },
     record::{self, Run},
-    report::{self, Format, Report, RunReport},
+    report::{self, Format, Report, RunReport, gate::Held},
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = LIMITS)]
 pub(super) struct ReportArgs {
     /// A record written by a run, or its folder; several are put side by side, each held against the first. Of any other folder all
     /// records below it are put in order of time, each held against the earliest of its machine and models
@@ -46,9 +48,12 @@ pub(super) struct ReportArgs {
     max_kld: Option<f64>,
     #[command(flatten)]
     recommendation: RecommendationArgs,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
+    args.gate.check_file()?;
     match args.runs.as_slice() {
         [path] if path.is_dir() && !record::locate(path).is_file() => below(args, path),
         [path] => one(args, &record::locate(path)),
@@ -71,17 +76,21 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
     }
     let mut analysis = analysis::analyse(&run);
     analysis.votes = args.votes.as_deref().map(|votes| counted_votes(votes, &run)).transpose()?;
-    let report = RunReport::new(&run, &analysis);
+    let gate = args.gate.of_run(&run)?;
+    let report = RunReport::new(&run, &analysis).gated(gate.as_ref());
+    args.gate.write(gate.as_ref(), Held::Run, "gguf-bench report")?;
+    let exit = gate::exit(gate.as_ref(), Exit::Fine);
     if let Some(template) = &args.template {
         let source =
             std::fs::read_to_string(template).with_context(|| format!("read the template {}", template.display()))?;
         let text = report::render_template(&template.to_string_lossy(), &source, &*report.document()?, &analysis)
             .with_context(|| format!("the template {}", template.display()))?;
-        return match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
-            Some(path) => outputs::write_text(path, &text),
+        match args.out.as_deref().filter(|path| path.as_os_str() != "-") {
+            Some(path) => outputs::write_text(path, &text)?,
             // The analysis that a template may name holds the record's own letters.
-            None => print_text(&text),
+            None => print_text(&text)?,
         };
+        return Ok(exit);
     }
     let format = if args.recommend { Format::Recommendation } else { args.format };
     let beside = || path.with_file_name("report.html");
@@ -93,7 +102,7 @@ fn one(args: &ReportArgs, path: &Path) -> Result<Exit> {
         }
         (None, _) => outputs::write_report("-".as_ref(), format, &report)?,
     }
-    Ok(Exit::Fine)
+    Ok(exit)
 }
 
 /// All records below a folder, by machine and model over time.
@@ -127,7 +136,8 @@ fn collect(folder: &Path, found: &mut impl FnMut(&Path)) -> Result<()> {
         found(folder);
     }
     for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type()?);
+        let path = entry.path();
+        let kind = entry.file_type().with_context(|| format!("look at {}", path.display()))?;
         if kind.is_dir() {
             collect(&path, found)?;
         } else if kind.is_file() && path.extension().is_some_and(|end| end == "json") {
@@ -146,6 +156,7 @@ fn of_one_record(args: &ReportArgs, records: usize) -> Option<Exit> {
         (args.template.is_some(), "--template"),
         (args.recommend, "--recommend"),
         (args.recommendation.constraints().is_some() || args.max_kld.is_some(), "a limit or a preference"),
+        (!args.gate.limits().is_empty(), "--fail-if"),
     ];
     let (_, option) = of_one.iter().find(|(given, _)| *given)?;
     Some(usage_error(&format!("{option} is for one record, and here are {records}")))

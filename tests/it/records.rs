@@ -114,12 +114,26 @@ fn a_folder_is_a_page_of_the_records_below_it_and_names_what_is_none() {
 #[test]
 fn what_is_of_one_record_is_refused_for_several() {
     let records = [fixture(), another_day()];
-    for options in ["--recommend", "--format llama-bench-md", "--max-kld 0.1", "--prefer size"] {
+    for options in ["--recommend", "--format llama-bench-md", "--max-kld 0.1", "--prefer size", "--fail-if pp512<-3%"] {
         let ran = report(options, &records);
         assert_eq!(ran.code, 2, "{options}: {}", ran.stderr);
         assert!(ran.tells("one record"), "{}", ran.stderr);
     }
     assert_eq!(Bench::new("report").run().code, 2);
+}
+
+#[test]
+fn one_record_is_held_to_limits_after_the_run() {
+    let held = |options: &str| report(&format!("--format text {options}"), &[real()]);
+    let fast = held("--fail-if pp512<-90% --fail-if kld<-1 --junit gate.xml").ok();
+    assert!(fast.stdout.starts_with("PASS: all 6 conditions"), "{}", fast.stdout);
+    assert!(fast.read("gate.xml").contains("tests=\"6\" failures=\"0\""), "{}", fast.read("gate.xml"));
+    let fail = held("--fail-if kld>0.001");
+    assert!(fail.code == 3 && fail.stdout.starts_with("FAIL"), "{}\n{}", fail.code, fail.stdout);
+    let unknown = held("--fail-if pp9<-3%");
+    assert!(unknown.code == 2 && unknown.tells("there are pp512"), "{}", unknown.stderr);
+    let nowhere = held("--fail-if pp512<-3% --junit none/gate.xml");
+    assert!(nowhere.code == 1 && nowhere.tells("there is no folder none"), "{}", nowhere.stderr);
 }
 
 /// The real record with its candidates repeated until there are ten models, and with the memory readings that its page leaves out: fifty a
