@@ -53,6 +53,7 @@ mod tests {
     #[test]
     fn it_takes_some_time_but_not_long() {
         let ns = calibration_ns(&Monotonic::start());
-        assert!((50_000..200_000_000).contains(&ns), "{ns}");
+        // Seconds on the slowest and busiest machine, and a reading of a clock is none of them.
+        assert!((50_000..60_000_000_000).contains(&ns), "{ns}");
     }
 }

@@ -161,9 +161,14 @@ mod tests {
         let clock = Monotonic::start();
         let mut worker = busy();
         let pids = [worker.id()];
+        // Until it computed for a third of a second, however little of the machine it gets.
+        let ticks = || crate::probe::kernel::process_ticks(pids[0]).unwrap().own;
         let run = |workers: &[u32]| {
             let watch = Watch::start(clock.now_ns(), workers);
-            std::thread::sleep(std::time::Duration::from_millis(500));
+            let before = ticks();
+            while ticks() < before + 30 {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
             watch.end(clock.now_ns(), workers)
         };
         let as_worker = run(&pids);

@@ -153,16 +153,20 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::{net::TcpListener, thread};
+    use std::{net::TcpListener, sync::mpsc, thread};
 
     use super::*;
 
     const SOON: Duration = Duration::from_millis(200);
+    /// Longer than any machine takes to answer at once.
+    const LATE: Duration = Duration::from_mins(2);
 
     /// What is heard from someone who reads the greeting and answers so.
     fn heard(answer: Option<Vec<u8>>) -> Result<RpcProtocol, RpcError> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let patience = if answer.is_some() { LATE } else { SOON };
+        let (is_heard, heard_it) = mpsc::channel();
         let server = thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
             let mut greeting = [0; 1 + 8 + CAPABILITIES];
@@ -170,10 +174,12 @@ mod tests {
             assert_eq!((greeting[0], greeting[1]), (14, 24));
             match answer {
                 Some(answer) => client.write_all(&answer).unwrap(),
-                None => thread::sleep(SOON * 3),
+                None => heard_it.recv().unwrap(),
             }
         });
-        let heard = greet(&format!("127.0.0.1:{port}"), SOON);
+        let heard = greet(&format!("127.0.0.1:{port}"), patience);
+        // Whoever answered does not wait for it.
+        let _ = is_heard.send(());
         server.join().unwrap();
         heard
     }
@@ -194,9 +200,8 @@ mod tests {
         assert!(matches!(heard(Some(b"HTTP/1.1 400 Bad Request\r\n".to_vec())), Err(RpcError::NotAServer { .. })));
         assert!(matches!(heard(Some(Vec::new())), Err(RpcError::NotAServer { .. })));
         assert!(matches!(heard(None), Err(RpcError::Busy { .. })));
-        // Nobody listens there any more.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        assert!(matches!(greet(&format!("127.0.0.1:{port}"), SOON), Err(RpcError::Unreachable { .. })));
+        // Nobody listens at a port that is given to none who asks for any.
+        assert!(matches!(greet("127.0.0.1:9", LATE), Err(RpcError::Unreachable { .. })));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::support::{Bench, POCKET, quants};
+use serde_json::Value;
+
+use crate::support::{Bench, POCKET, Ran, patiently, quants};
 
 const SHORT: &str = "--quick --pp 8 --tg 4 --prompts none --no-quality --out out";
 
@@ -96,12 +98,22 @@ fn a_worker_that_aborts_or_hangs_costs_its_own_row_only() {
               "b.gguf":{{"load_ns":1000000,"prefill_ns_per_token":1000,"decode_ns_per_token":5000,"answer":"one two three",
                          "fail":{{"at":"decode","how":"{how}"}}}}}}}}"#
         );
-        let ran =
-            Bench::new(&format!("compare a.gguf b.gguf {SHORT} --timeout 1 --script script.json --json out.json"))
+        let run = |seconds: u32| {
+            let line =
+                format!("compare a.gguf b.gguf {SHORT} --timeout {seconds} --script script.json --json out.json");
+            Bench::new(&line)
                 .file("a.gguf", &pocket())
                 .file("b.gguf", &pocket())
                 .file("script.json", script.as_bytes())
-                .run();
+                .run()
+        };
+        // Whoever does not hang is not silent, and who hangs does so while generating.
+        let is_hasty = |ran: &Ran| {
+            let failed = |model: usize| ran.json("out/run.json")["subjects"][model]["outcome"]["failed"].clone();
+            let is_silent = |failed: &Value| failed.to_string().contains("said nothing");
+            is_silent(&failed(0)) || is_silent(&failed(1)) && (how != "hang" || failed(1)["stage"] != "decode")
+        };
+        let (_, ran) = patiently(run, is_hasty);
         assert_eq!(ran.code, 5, "{how}: {}", ran.stderr);
         let analysis = ran.json("out.json");
         let failed = &analysis["models"][1]["outcome"]["failed"];

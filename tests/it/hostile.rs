@@ -3,15 +3,10 @@
 
 use std::{
     fs::{self, File},
-    thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{CWD, FileType, Mode, mknodat},
-    process::{Pid, Signal, kill_process},
-};
-use serde_json::Value;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::support::{
     Bench, POCKET, Ran,
@@ -19,8 +14,9 @@ use crate::support::{
 };
 
 const SHORT: &str =
-    "--rounds 1 --inner 1 --pp 4 --tg 2 --prompts none --no-quality --timeout 10 --out out --json out.json";
-const LONGEST: Duration = Duration::from_secs(20);
+    "--rounds 1 --inner 1 --pp 4 --tg 2 --prompts none --no-quality --timeout 60 --out out --json out.json";
+/// What hangs takes for ever, and what is only slow no longer than this anywhere.
+const LONGEST: Duration = Duration::from_mins(10);
 const EMBEDDING: &str = "token_embd.weight";
 
 /// `compare` of the bundled model with `bad.gguf`, which is what `lay` leaves in the folder.
@@ -40,9 +36,9 @@ fn run_of(files: &[(&str, Gguf)]) -> Ran {
 }
 
 fn in_time(bench: Bench) -> Ran {
-    let start = SystemTime::now();
+    let start = Instant::now();
     let ran = bench.run();
-    assert!(start.elapsed().unwrap() < LONGEST, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < LONGEST, "it took {:?}", start.elapsed());
     ran
 }
 
@@ -175,7 +171,7 @@ fn what_is_not_a_file_is_never_waited_for() {
     let ran = bench.run();
     assert_eq!(ran.code, 1);
     assert!(ran.tells("must be a regular file"), "{}", ran.stderr);
-    let ran = Bench::new("quality --logits bad.logits {pocket} -t 1 --out out --json out.json --timeout 3");
+    let ran = Bench::new("quality --logits bad.logits {pocket} -t 1 --out out --json out.json --timeout 60");
     fifo(&ran.folder.path().join("bad.logits"));
     let ran = ran.run();
     assert!([1, 5].contains(&ran.code), "{}\n{}", ran.stdout, ran.stderr);
@@ -207,7 +203,7 @@ fn a_chat_template_that_loops_or_is_huge_runs_no_loop() {
     for (what, template, templated) in cases {
         let file = with_template(template);
         let options = "--rounds 1 --inner 1 --pp 0 --tg 0 --prompts ask.txt --max-new-tokens 2 --no-quality \
-                       --timeout 10 --out out";
+                       --timeout 60 --out out";
         let ran = run_with(options, |bench| {
             fs::write(bench.folder.path().join("ask.txt"), "And it came to pass").unwrap();
             fs::write(bench.folder.path().join("bad.gguf"), file.bytes()).unwrap();
@@ -243,11 +239,16 @@ fn a_file_cut_at_any_boundary_is_called_truncated() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_shrinks_while_it_is_mapped_costs_its_worker_only() {
+    use rustix::process::Signal;
+
+    use crate::support::processes::{held_child, send, ticks, wait_until};
+
     // Both are loaded for as long as the round lasts.
     let line = "compare {pocket} shrinks.gguf --rounds 2 --inner 300 --pp 64 --tg 16 --prompts none --no-quality \
-                --timeout 20 --out out --json out.json --quiet";
+                --out out --json out.json --quiet";
     let bench = Bench::new(line).file("shrinks.gguf", &fs::read(POCKET).unwrap());
     let mut child = bench.spawn();
     let out = bench.folder.path().join("out");
@@ -257,21 +258,16 @@ fn a_file_that_shrinks_while_it_is_mapped_costs_its_worker_only() {
             .iter()
             .any(|name| fs::read_to_string(out.join(name)).is_ok_and(|text| text.contains(word)))
     };
-    let wait_for = |word: &str| {
-        let start = SystemTime::now();
-        while !saved(word) {
-            assert!(start.elapsed().unwrap() < 3 * LONGEST, "{word} never came");
-            thread::sleep(Duration::from_millis(20));
-        }
-    };
-    wait_for("\"time_plan\"");
-    thread::sleep(Duration::from_secs(2));
+    wait_until("it is planned", || saved("\"time_plan\""));
+    let maps = |pid| fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains("/shrinks.gguf"));
+    let held = held_child(child.id(), "it is mapped", |pid| maps(pid) && ticks(pid).is_some_and(|ticks| ticks > 10));
     let file = File::options().write(true).open(bench.folder.path().join("shrinks.gguf")).unwrap();
     file.set_len(100_000).unwrap();
-    wait_for("signal");
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    drop(held);
+    wait_until("its end is saved", || saved("signal"));
+    send(child.id(), Signal::INT);
     child.wait().unwrap();
-    let record: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
     let reason = record["subjects"][1]["outcome"]["failed"]["reason"].as_str().unwrap();
     assert!(reason.contains("signal 7") && reason.contains("shrank"), "{reason}");
     assert_eq!(record["probes"].as_array().unwrap().len(), 2, "what was measured before stays");

@@ -2,7 +2,12 @@
 //! at once.
 #![cfg(target_os = "linux")]
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -10,7 +15,7 @@ use serde_json::Value;
 use crate::support::{
     Bench, Ran,
     hub::{Hub, Manner},
-    processes::{busy_worker, is_alive, send, wait_until},
+    processes::{busy_worker, held_child, is_alive, is_called, send, wait_until},
     skipped,
 };
 
@@ -44,17 +49,23 @@ fn ctrl_c_and_sigterm_save_what_was_measured() {
 #[test]
 fn the_sample_under_way_is_finished() {
     let bench = Bench::new(
-        "compare {pocket} {pocket} --arrangement sequential --rounds 500 --pp 4096 --tg 0 --prompts none --no-quality --out out --quiet",
+        "compare {pocket} {pocket} --arrangement sequential --rounds 500 --inner 500 --pp 512 --tg 0 --prompts none --no-quality --out out --quiet",
     );
     let child = bench.spawn();
-    let worker = busy_worker(child.id());
+    // After the first looks, whose workers compute as well.
+    let journal = bench.folder.path().join("out/run.jsonl");
+    wait_until("it is planned", || fs::read_to_string(&journal).is_ok_and(|text| text.contains("{\"time_plan\":")));
+    let held = busy_worker(child.id());
     send(child.id(), Signal::INT);
+    let worker = held.pid;
+    drop(held);
     let run = interrupted(&bench.ran(child));
     let visits = run["rounds"][0]["visits"].as_array().unwrap();
     assert_eq!(visits.len(), 1, "no other model was begun");
     assert_eq!(visits[0]["outcome"], "done");
     let warmup = visits[0]["warmup"]["samples"].as_array().unwrap().len();
-    assert!(warmup + visits[0]["samples"].as_array().unwrap().len() >= 1, "{}", visits[0]);
+    let samples = warmup + visits[0]["samples"].as_array().unwrap().len();
+    assert!((1..500).contains(&samples), "{}", visits[0]);
     assert!(!is_alive(worker));
 }
 
@@ -62,13 +73,16 @@ fn the_sample_under_way_is_finished() {
 fn a_sample_that_takes_minutes_is_given_up_soon() {
     let bench = Bench::new("compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet");
     let child = bench.spawn();
-    let worker = busy_worker(child.id());
+    let held = busy_worker(child.id());
+    let start = Instant::now();
     send(child.id(), Signal::TERM);
-    let start = std::time::Instant::now();
+    let worker = held.pid;
+    drop(held);
     let ran = bench.ran(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     let took = start.elapsed();
-    assert!(took > Duration::from_secs(8) && took < Duration::from_secs(30), "{took:?}");
+    // The upper limit is far from both: a sample of 60 000 tokens takes many minutes wherever 10 s of patience become one.
+    assert!(took > Duration::from_secs(8) && took < Duration::from_secs(90), "{took:?}");
     assert!(!is_alive(worker) && ran.tells("To go on: gguf-bench resume out"), "{}", ran.stderr);
     assert_eq!(ran.json("out/run.json")["ended"], "interrupted");
     let markdown = ran.read("out/report.md");
@@ -79,8 +93,10 @@ fn a_sample_that_takes_minutes_is_given_up_soon() {
 fn a_comparison_of_outputs_keeps_its_windows() {
     let bench = Bench::new("quality {pocket} {pocket} --quality-precision 0 -t 1 --out out --quiet");
     let child = bench.spawn();
-    let worker = busy_worker(child.id());
+    let held = busy_worker(child.id());
     send(child.id(), Signal::INT);
+    let worker = held.pid;
+    drop(held);
     let run = interrupted(&bench.ran(child));
     assert_eq!(run["quality"]["results"][0]["stopped"], "interrupted");
     assert!(!is_alive(worker));
@@ -90,14 +106,22 @@ fn a_comparison_of_outputs_keeps_its_windows() {
 fn a_second_ctrl_c_ends_at_once_and_leaves_no_worker() {
     let bench = Bench::new("compare {pocket} {pocket} --pp 60000 --tg 0 --prompts none --no-quality --out out --quiet");
     let mut child = bench.spawn();
-    let worker = busy_worker(child.id());
+    let held = busy_worker(child.id());
+    let mut heard = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
     send(child.id(), Signal::INT);
-    thread::sleep(Duration::from_millis(500));
-    assert!(child.try_wait().unwrap().is_none() && is_alive(worker), "the sample under way takes minutes");
+    while !line.contains("once more ends at once") {
+        assert!(heard.read_line(&mut line).unwrap() > 0, "{line}");
+    }
     send(child.id(), Signal::INT);
-    let took = wait_until("all is over", || !is_alive(worker));
+    heard.read_to_string(&mut line).unwrap();
+    let worker = held.pid;
+    drop(held);
+    // What is given up after some seconds says so in other words, and what is finished in none.
+    assert!(line.contains("Ended at once; what was saved before is kept"), "{line}");
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    wait_until("the worker is gone", || !is_alive(worker));
+    assert!(!bench.folder.path().join("out/report.html").exists(), "nothing was made first");
 }
 
 #[test]
@@ -117,8 +141,11 @@ fn an_interruption_of_quantizing_is_answered_and_leaves_nothing() {
         let inside = |folder: std::path::PathBuf| fs::read_dir(folder).is_ok_and(|files| files.count() > 0);
         fs::read_dir(&tmp).unwrap().any(|entry| entry.is_ok_and(|entry| inside(entry.path())))
     };
-    wait_until("a file is begun", begun);
+    // Held while it is made: on a busy machine it might be done before the signal comes.
+    let quantizing = |pid| begun() && is_called(pid, "quantize");
+    let held = held_child(child.id(), "a file is begun", quantizing);
     send(child.id(), Signal::INT);
+    drop(held);
     let ran = bench.ran(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.tells("Interrupted before anything was measured"), "{}", ran.stderr);
@@ -138,10 +165,11 @@ fn an_interruption_of_hashing_is_answered_at_once_and_leaves_nothing() {
     let journal = bench.folder.path().join("results/out/run.jsonl");
     wait_until("the run is begun", || journal.exists());
     thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
     send(child.id(), Signal::INT);
-    let start = std::time::Instant::now();
     let ran = bench.ran(child);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    // Hashing both to the end takes a fast CPU three minutes.
+    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     assert!(ran.code == 130 && ran.tells("Interrupted before anything was measured"), "{}", ran.stderr);
     let left: Vec<_> = fs::read_dir(ran.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.contains(&"results".into()), "{left:?}");
@@ -159,8 +187,12 @@ fn an_interrupted_download_is_kept_and_gone_on_with() {
     };
     let bench = line(tempfile::TempDir::new().unwrap());
     let child = bench.spawn();
-    wait_until("half of it was sent", || hub.sent_bytes() >= model.len() / 2);
-    thread::sleep(Duration::from_millis(500));
+    let blobs = bench.folder.path().join("hf/hub/models--o--n/blobs");
+    let arrived = || {
+        let files = fs::read_dir(&blobs).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum::<u64>()
+    };
+    wait_until("half of it has come", || arrived() >= model.len() as u64 / 2);
     send(child.id(), Signal::INT);
     let ran = bench.ran(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Bench,
+    Bench, killing_for_memory,
     processes::{busy_worker, send, wait_until, workers},
     quants,
 };
@@ -278,11 +278,12 @@ fn work_larger_than_the_device_is_refused_and_running_out_is_a_row() {
 fn a_lost_device_costs_an_attempt_and_then_a_row() {
     // Enough that a worker is found at it; what ends a process that holds a device is a signal.
     let line = "compare {pocket} {pocket} --device vulkan --rounds 2 --pp 2048 --tg 0 --inner 3 --prompts none --no-quality --out out";
+    let _alone = killing_for_memory().read();
     let bench = lavapipe(line);
     let child = bench.spawn();
     let parent = child.id();
     for _ in 0..2 {
-        let worker = busy_worker(parent);
+        let worker = busy_worker(parent).pid;
         send(worker, Signal::KILL);
         wait_until("it is gone", || !workers(parent).contains(&worker));
     }

@@ -126,6 +126,16 @@ mod tests {
     use super::*;
     use crate::record::Ended;
 
+    /// A process that another test starts has all open files for a moment, and with them the lock.
+    fn opened(path: &Path) -> JournalFile {
+        loop {
+            match JournalFile::open(path) {
+                Err(LockError::Busy { .. }) => std::thread::yield_now(),
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
     #[test]
     fn half_a_line_is_cut_off_by_the_next_entry() {
         let folder = tempfile::tempdir().unwrap();
@@ -137,7 +147,7 @@ mod tests {
         let mut text = fs::read(&path).unwrap();
         text.extend(b"{\"round\":{\"index\":0,\"visits\":[");
         fs::write(&path, &text).unwrap();
-        let mut journal = JournalFile::open(&path).unwrap();
+        let mut journal = opened(&path);
         assert!(journal.read().unwrap().unwrap().run.rounds.is_empty());
         journal.append(&Entry::Ended(Ended::Budget)).unwrap();
         assert_eq!(journal.read().unwrap().unwrap().run.ended, Ended::Budget);

@@ -185,8 +185,7 @@ fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
     let Some((_, content)) = repo.files.iter().find(|(name, _)| *name == file) else {
         return send(&mut out, 404, &[("X-Error-Code", "EntryNotFound".into())], b"");
     };
-    let sent = serve(&mut out, repo, content, &range)?;
-    state.lock().unwrap().sent_bytes += sent;
+    let sent = serve(&mut out, repo, content, &range, |bytes| state.lock().unwrap().sent_bytes += bytes)?;
     if repo.manner == Manner::Stalls && sent < content.len() {
         thread::sleep(std::time::Duration::from_mins(2));
     }
@@ -227,8 +226,14 @@ fn describe(repo: &Repo) -> String {
     description.to_string()
 }
 
-/// Says how many bytes were sent.
-fn serve(out: &mut TcpStream, repo: &Repo, content: &[u8], range: &str) -> std::io::Result<usize> {
+/// Says how many bytes are sent, which are counted before they are on their way: whoever has them all may ask for the count.
+fn serve(
+    out: &mut TcpStream,
+    repo: &Repo,
+    content: &[u8],
+    range: &str,
+    count: impl Fn(usize),
+) -> std::io::Result<usize> {
     let manner = repo.manner;
     let range = if manner == Manner::NoRanges { "" } else { range };
     let (from, to) = range.trim_start_matches("bytes=").split_once('-').unwrap_or(("0", ""));
@@ -249,7 +254,10 @@ fn serve(out: &mut TcpStream, repo: &Repo, content: &[u8], range: &str) -> std::
         _ => body.len(),
     };
     head(out, if range.is_empty() { 200 } else { 206 }, headers, body.len())?;
-    out.write_all(&body[..sent])?;
+    for part in body[..sent].chunks(64 << 10) {
+        count(part.len());
+        out.write_all(part)?;
+    }
     out.flush()?;
     Ok(sent)
 }

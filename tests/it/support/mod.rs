@@ -13,7 +13,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, RwLock},
 };
 
 use gguf_bench::testing::{engine::LlamaEngine, probe::Monotonic};
@@ -106,8 +106,25 @@ impl Bench {
             .current_dir(self.folder.path())
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .stdin(Stdio::null());
+        untouched(&mut command);
         command
     }
+}
+
+/// Takes out of a command's environment what a person may have set for this program, for llama.cpp or for the way to the network.
+pub(crate) fn untouched(command: &mut Command) -> &mut Command {
+    const BEGINNINGS: [&str; 10] =
+        ["OMP_", "GOMP_", "KMP_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "OLLAMA_", "LLAMA_", "GGML_", "CLICOLOR"];
+    const NAMES: [&str; 5] = ["NO_COLOR", "COLUMNS", "LINES", "MANWIDTH", "KMP_BLOCKTIME"];
+    let theirs = |name: &str| {
+        BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || name.to_lowercase().ends_with("_proxy")
+    };
+    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| theirs(name));
+    // The last is set by llama.cpp in a process that starts it, as some tests of this one do at any moment.
+    for name in set.chain(NAMES.map(str::to_owned)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// A command line that runs in a folder that is there.
@@ -146,8 +163,29 @@ impl Ran {
     }
 }
 
+/// For whoever has the kernel kill for want of memory, to write, and to read for whoever kills and is to be named: the kernel counts its own
+/// kills for the machine as a whole.
+pub(crate) fn killing_for_memory() -> &'static RwLock<()> {
+    static KILLING: RwLock<()> = RwLock::new(());
+    KILLING.clear_poison();
+    &KILLING
+}
+
+/// What a run gives that waits no longer for a worker than it has to: this machine may be slow, or stop for seconds, and what works is then
+/// taken for silent in haste. Says with which `--timeout` it was.
+pub(crate) fn patiently<T>(run: impl Fn(u32) -> T, is_hasty: impl Fn(&T) -> bool) -> (u32, T) {
+    let longest = 60;
+    for seconds in [1, 8] {
+        let ran = run(seconds);
+        if !is_hasty(&ran) {
+            return (seconds, ran);
+        }
+    }
+    (longest, run(longest))
+}
+
 /// A text in one line, with one space between its words.
-fn words_of(text: &str) -> String {
+pub(crate) fn words_of(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

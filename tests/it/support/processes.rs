@@ -2,26 +2,64 @@
 
 use std::{
     fs, thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The workers of a process that hold models or are about to.
 pub(crate) fn workers(parent: u32) -> Vec<u32> {
-    let of = |pid: &u32| {
-        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        stat(*pid).is_some_and(|s| s.parent == parent) && words.split('\0').any(|word| word == "serve")
-    };
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
-    pids.filter(of).collect()
+    children(parent).into_iter().filter(|&pid| is_called(pid, "serve")).collect()
 }
 
-/// A worker that has been computing for some tenths of a second, once there is one.
-pub(crate) fn busy_worker(parent: u32) -> u32 {
-    let busy = || workers(parent).into_iter().find(|&pid| stat(pid).is_some_and(|s| s.ticks > 30));
-    wait_until("a worker computes", || busy().is_some());
-    busy().unwrap_or_else(|| busy_worker(parent))
+/// Whether this is a word of its command line.
+pub(crate) fn is_called(pid: u32, name: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().split('\0').any(|word| word == name)
+}
+
+/// What a process has started.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| stat(pid).is_some_and(|s| s.parent == parent)).collect()
+}
+
+/// A worker of a run, stopped where it is, so that it can't be over before something is done to it. Goes on when this is dropped.
+pub(crate) struct Held {
+    pub(crate) pid: u32,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // What was killed meanwhile goes nowhere.
+        let _ = signalled(self.pid, Signal::CONT);
+    }
+}
+
+/// A worker that has been computing for some tenths of a second, held as soon as there is one.
+pub(crate) fn busy_worker(parent: u32) -> Held {
+    held_child(parent, "a worker computes", |pid| is_called(pid, "serve") && ticks(pid).is_some_and(|ticks| ticks > 30))
+}
+
+/// A child of which this is so, held as soon as there is one.
+pub(crate) fn held_child(parent: u32, what: &str, is_so: impl Fn(u32) -> bool) -> Held {
+    let mut found = None;
+    wait_until(what, || {
+        assert!(is_alive(parent), "the run ended, and it never came: {what}");
+        found = children(parent).into_iter().filter(|&pid| is_so(pid)).find_map(|pid| {
+            let held = signalled(pid, Signal::STOP).then_some(Held { pid })?;
+            // It may have ended between the two looks.
+            let stops = || stat(pid).is_none_or(|s| ["T", "Z", "X"].contains(&&*s.state));
+            wait_until("it is stopped", stops);
+            stat(pid).is_some_and(|s| s.state == "T" && s.parent == parent).then_some(held)
+        });
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// Hundredths of a second that a process has computed; `None` when it is gone.
+pub(crate) fn ticks(pid: u32) -> Option<u64> {
+    stat(pid).filter(|s| s.state != "Z" && s.state != "X").map(|s| s.ticks)
 }
 
 /// Whether it is there and can still do something.
@@ -30,17 +68,21 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 }
 
 pub(crate) fn send(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+    assert!(signalled(pid, signal), "process {pid} is gone");
 }
 
-/// Waits, and says how long it took.
-pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) -> Duration {
-    let start = SystemTime::now();
+/// Whether it was there to be told.
+fn signalled(pid: u32, signal: Signal) -> bool {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).is_ok()
+}
+
+/// Waits for what comes on any machine; only what never comes is longer in coming than this.
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
     while !done() {
-        assert!(start.elapsed().unwrap() < Duration::from_mins(2), "it never came: {what}");
+        assert!(start.elapsed() < Duration::from_mins(10), "it never came: {what}");
         thread::sleep(Duration::from_millis(20));
     }
-    start.elapsed().unwrap()
 }
 
 struct Stat {
