@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     event::{Event, Observer, Silent},
-    probe::{self, Monotonic, nvml},
+    probe::{self, Monotonic, meters::energy_meter, nvml::Gpus},
     prompts,
     record::{
         self, Build, CandidateQuality, Constraints, Ended, FORMAT, Machine, Outcome, Plan, Purpose, Role, Run, Subject,
@@ -307,7 +307,7 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     let base = subjects.first().filter(|_| execution.script.is_none());
     machine.memory_bandwidth = base.and_then(|base| machine::memory_bandwidth(&plan, &base.subject.settings, &machine));
     let times = execution.script.is_none() && !plan.workloads.is_empty();
-    machine.energy = times.then(|| machine::energy(&nvml::energy_meter(), &*clock));
+    machine.energy = times.then(|| machine::energy(&energy_meter(&Gpus::load()), &*clock));
     let devices = machine.devices.clone();
     let without_original = if goes_on { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends };
     let resume = ResumeState::new(&layout, &execution, &subjects, inputs, without_original, (&gate, &output.results));

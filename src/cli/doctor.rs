@@ -1,6 +1,6 @@
 //! doctor: whether numbers from this machine and build can be trusted, each row with a remedy.
 
-use std::{fmt::Write, path::Path, thread, time::Duration};
+use std::{fmt::Write, thread, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -14,7 +14,8 @@ use crate::{
         self, Clock, Monotonic, Watch,
         clock::resolution_ns,
         doctor::{Check, Level, LiveState, checks, worst},
-        energy::{EnergyAtRest, EnergyMeter},
+        energy::EnergyAtRest,
+        meters::energy_meter,
         nvml::Gpus,
         readings::readable,
         steadiness::Scatter,
@@ -39,8 +40,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let Environment { build, machine, threads } = Environment::read()?;
     let clock = Monotonic::start();
     let nvidia = Gpus::load();
-    let counters = nvidia.as_ref().map_or_else(|_| Vec::new(), Gpus::energy_counters);
-    let meter = EnergyMeter::find(Path::new("/sys"), counters);
+    let meter = energy_meter(&nvidia);
     let watch = Watch::start(clock.now_ns(), &[]);
     let before = meter.now(&clock);
     thread::sleep(WATCHED);

@@ -94,7 +94,7 @@ const AT_REST: Duration = Duration::from_secs(2);
 
 /// What counts energy here, and what it takes while nothing of ours runs. Where nothing counts no time is spent.
 pub(super) fn energy(meter: &EnergyMeter, clock: &dyn Clock) -> EnergySources {
-    let counted: Vec<String> = meter.domains().map(ToString::to_string).collect();
+    let counted = meter.counted();
     let absent = meter.absent().iter().map(ToString::to_string).collect();
     if counted.is_empty() {
         return EnergySources { counted, absent, idle_watts: None, idle_s: 0.0 };
@@ -187,7 +187,7 @@ mod tests {
         let package = EnergyDomain::Package { name: "package-0".into() };
         let counter = |domain| Box::new(ThirtyWatts(clock.clone(), domain)) as Box<dyn EnergyCounter>;
         let cores = EnergyDomain::Cores { package: "package-0".into() };
-        EnergyMeter::find(Path::new("/nowhere"), vec![counter(package), counter(cores)])
+        EnergyMeter::find(Path::new("/nowhere"), vec![Ok(counter(package)), Ok(counter(cores))])
     }
 
     /// A run of two scripted models, the second of which generates in two thirds of the time.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{console::Exit, recipe::RecipeArgs};
 use crate::{
     engine::{self, Effect, LlamaEngine, LogMarks, QuantType, QuantizeOptions, Script, ScriptedEngine},
-    probe::{self, Monotonic, nvml},
+    probe::{self, Monotonic, meters::energy_meter, nvml::Gpus},
     protocol,
     record::DeviceInfo,
     worker::{Host, Worker},
@@ -72,7 +72,7 @@ pub(super) fn run(args: &WorkerArgs) -> Result<Exit> {
     let mut output = output().context("take hold of the way back")?;
     match &args.job {
         WorkerJob::Serve { script: None } => {
-            let engine = LlamaEngine::start(Arc::new(Monotonic::start()))?.with_energy(nvml::energy_meter());
+            let engine = LlamaEngine::start(Arc::new(Monotonic::start()))?.with_energy(energy_meter(&Gpus::load()));
             Worker::new(Rc::new(engine), host(LlamaEngine::devices)).serve(&mut input, &mut output)?;
         }
         WorkerJob::Serve { script: Some(path) } => {

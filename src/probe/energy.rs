@@ -11,7 +11,7 @@ use super::Clock;
 
 /// Below the root of sysfs.
 const POWERCAP: &str = "class/powercap";
-const HWMON: &str = "class/hwmon";
+pub(super) const HWMON: &str = "class/hwmon";
 /// Drivers of GPUs whose hwmon `energy1_input` counts the whole card.
 const HWMON_DRIVERS: [&str; 2] = ["i915", "xe"];
 
@@ -33,6 +33,8 @@ pub(crate) enum EnergyDomain {
         /// Of which package.
         package: String,
     },
+    /// Apple's chip with its memory: CPU, GPU and neural engine.
+    Chip,
     /// A GPU with its memory.
     Gpu {
         /// Its PCI id, as `0000:01:00.0`, or what else names it.
@@ -53,6 +55,7 @@ impl fmt::Display for EnergyDomain {
             Self::Package { name } => write!(f, "CPU {name}"),
             Self::Cores { package } => write!(f, "cores of {package}"),
             Self::Dram { package } => write!(f, "memory of {package}"),
+            Self::Chip => f.write_str("the chip and its memory"),
             Self::Gpu { id } => write!(f, "GPU {id}"),
         }
     }
@@ -94,6 +97,10 @@ pub(crate) trait EnergyCounter: Send + Sync {
     fn now_uj(&self) -> Result<u64, Unreadable>;
     /// The largest count, after which it begins again at 0; `None` where that takes years.
     fn largest_uj(&self) -> Option<u64>;
+    /// Whether it is a sum of samples of power, which miss what happens between them.
+    fn is_sampled(&self) -> bool {
+        false
+    }
 }
 
 /// What a counter went through from one count to a later one, microjoules; `None` where it can't be told.
@@ -129,7 +136,7 @@ impl EnergyCounter for SysfsCounter {
     }
 }
 
-fn count_in(file: &Path) -> Result<u64, Unreadable> {
+pub(super) fn count_in(file: &Path) -> Result<u64, Unreadable> {
     let text = fs::read_to_string(file).map_err(|error| Unreadable::of(file, &error))?;
     text.trim().parse().map_err(|_| Unreadable::Unexpected(format!("{} holds no count", file.display())))
 }
@@ -149,16 +156,18 @@ impl fmt::Debug for EnergyMeter {
 
 impl EnergyMeter {
     /// Those that sysfs shows below its root (`/sys`), and more of the caller's, as of NVIDIA's library.
-    pub(crate) fn find(sysfs: &Path, more: Vec<Box<dyn EnergyCounter>>) -> Self {
+    pub(crate) fn find(sysfs: &Path, more: Vec<Result<Box<dyn EnergyCounter>, Unreadable>>) -> Self {
         let mut meter = Self::default();
-        for counter in powercap(&sysfs.join(POWERCAP)) {
-            meter.add(counter.map(boxed));
+        if !more.iter().flatten().any(|counter| *counter.domain() == EnergyDomain::Chip) {
+            for counter in powercap(&sysfs.join(POWERCAP)) {
+                meter.add(counter.map(boxed));
+            }
         }
         for counter in hwmon(&sysfs.join(HWMON)) {
             meter.add(Ok(boxed(counter)));
         }
         for counter in more {
-            meter.add(Ok(counter));
+            meter.add(counter);
         }
         meter
     }
@@ -191,7 +200,20 @@ impl EnergyMeter {
 
     /// What is counted, each once: what is a part of another is left out.
     pub(crate) fn domains(&self) -> impl Iterator<Item = &EnergyDomain> {
-        self.counters.iter().map(|counter| counter.domain()).filter(|domain| !domain.is_part_of_another())
+        self.whole().map(EnergyCounter::domain)
+    }
+
+    /// The same in words, with how it is counted where that is not by a counter.
+    pub(crate) fn counted(&self) -> Vec<String> {
+        let words = |counter: &dyn EnergyCounter| {
+            let how = if counter.is_sampled() { " (its power is sampled and summed)" } else { "" };
+            format!("{}{how}", counter.domain())
+        };
+        self.whole().map(words).collect()
+    }
+
+    fn whole(&self) -> impl Iterator<Item = &dyn EnergyCounter> {
+        self.counters.iter().map(AsRef::as_ref).filter(|counter| !counter.domain().is_part_of_another())
     }
 
     /// What all of them counted since, microjoules, each once; `None` where one could not be read, and where there is none.
@@ -259,10 +281,11 @@ pub(crate) struct EnergyAtRest {
 /// it. `psys` holds all of them and `intel-rapl-mmio` repeats the package, so that neither is taken.
 fn powercap(folder: &Path) -> Vec<Result<SysfsCounter, Unreadable>> {
     let Ok(entries) = fs::read_dir(folder) else {
-        return vec![Err(Unreadable::Absent(format!(
-            "the CPU's energy is not shown: there is no {}",
-            folder.display()
-        )))];
+        return vec![Err(Unreadable::Absent(if cfg!(target_os = "linux") {
+            format!("the CPU's energy is not shown: there is no {}", folder.display())
+        } else {
+            "the CPU's energy is not read on this system".into()
+        }))];
     };
     let mut zones: Vec<(Vec<u32>, PathBuf)> =
         entries.flatten().filter_map(|entry| Some((zone(&entry.file_name())?, entry.path()))).collect();
@@ -317,13 +340,18 @@ fn hwmon(folder: &Path) -> Vec<SysfsCounter> {
                 && path.join("energy1_input").exists()
         })
         .map(|path| {
-            // The device is a link to its place on the bus.
-            let device = fs::canonicalize(path.join("device")).ok();
-            let id = device.as_deref().and_then(Path::file_name).or(path.file_name());
-            let id = id.map_or_else(String::new, |id| id.to_string_lossy().into_owned());
-            SysfsCounter { domain: EnergyDomain::Gpu { id }, file: path.join("energy1_input"), largest_uj: None }
+            let domain = EnergyDomain::Gpu { id: hwmon_id(&path) };
+            SysfsCounter { domain, file: path.join("energy1_input"), largest_uj: None }
         })
         .collect()
+}
+
+/// The PCI id of the device that a monitor of hwmon is of, or the monitor's own name.
+pub(super) fn hwmon_id(monitor: &Path) -> String {
+    // The device is a link to its place on the bus.
+    let device = fs::canonicalize(monitor.join("device")).ok();
+    let id = device.as_deref().and_then(Path::file_name).or(monitor.file_name());
+    id.map_or_else(String::new, |id| id.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -476,6 +504,37 @@ mod tests {
         let mut meter = EnergyMeter::default();
         meter.add(Err(refused.clone()));
         assert_eq!(meter.absent(), [refused]);
+    }
+
+    /// As Apple's chip is read.
+    struct Sampled;
+
+    impl EnergyCounter for Sampled {
+        fn domain(&self) -> &EnergyDomain {
+            &EnergyDomain::Chip
+        }
+
+        fn now_uj(&self) -> Result<u64, Unreadable> {
+            Ok(7)
+        }
+
+        fn largest_uj(&self) -> Option<u64> {
+            None
+        }
+
+        fn is_sampled(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_chip_that_tells_its_power_needs_no_zones_and_is_said_to_be_sampled() {
+        let meter = EnergyMeter::find(Path::new("/nowhere"), vec![Ok(Box::new(Sampled))]);
+        assert!(meter.absent().is_empty(), "{:?}", meter.absent());
+        assert_eq!(meter.counted(), ["the chip and its memory (its power is sampled and summed)"]);
+        let why = Unreadable::Absent("the chip's power is not shown".into());
+        let meter = EnergyMeter::find(Path::new("/nowhere"), vec![Err(why.clone())]);
+        assert!(meter.is_empty() && meter.absent().contains(&why));
     }
 
     #[test]

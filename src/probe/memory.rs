@@ -83,6 +83,7 @@ impl Status {
         status
     }
 
+    #[cfg(any(test, target_os = "linux"))]
     fn memory(&self) -> Option<MemoryReading> {
         let (anon_bytes, file_bytes) = (self.anon_bytes, self.file_bytes);
         self.rss_bytes.map(|rss_bytes| MemoryReading { rss_bytes, anon_bytes, file_bytes })

@@ -2,6 +2,7 @@
 //!
 //! Parsers are pure functions over the kernel's text; what cannot be read is `None`, never 0.
 
+mod apple;
 pub(crate) mod bandwidth;
 mod calibration;
 pub(crate) mod cgroup;
@@ -13,8 +14,10 @@ pub(crate) mod energy;
 pub(crate) mod kernel;
 pub(crate) mod machine;
 pub(crate) mod memory;
+pub(crate) mod meters;
 pub(crate) mod nvml;
 pub(crate) mod oom;
+mod power;
 pub(crate) mod readings;
 pub(crate) mod rpc;
 pub(crate) mod sampler;

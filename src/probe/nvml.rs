@@ -1,9 +1,7 @@
 //! NVIDIA's management library, loaded at run time where a driver brings it: a GPU's energy, power, clocks, temperature, what slows it, and
 //! who holds its memory.
 
-use std::path::Path;
-
-use super::energy::{EnergyCounter, EnergyDomain, EnergyMeter, Unreadable};
+use super::energy::{EnergyCounter, Unreadable};
 
 /// A GPU as its driver sees it now. What the driver does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +21,7 @@ pub(crate) struct GpuState {
 }
 
 /// The PCI id as ggml writes it, from NVIDIA's, which gives the domain eight digits and may use capitals: `00000000:C1:00.0`.
+#[cfg(any(test, target_os = "linux", target_os = "windows"))]
 fn pci_id_of(bus_id: &str) -> Option<String> {
     let lower = bus_id.trim().trim_end_matches('\0').to_ascii_lowercase();
     let (domain, rest) = lower.split_once(':')?;
@@ -36,7 +35,7 @@ fn pci_id_of(bus_id: &str) -> Option<String> {
 
 #[cfg(any(target_os = "linux", target_os = "windows"))]
 mod library {
-    use std::sync::Arc;
+    use std::{sync::Arc, thread};
 
     use nvml_wrapper::{
         Device, Nvml,
@@ -46,7 +45,11 @@ mod library {
         error::NvmlError,
     };
 
-    use super::{EnergyCounter, EnergyDomain, GpuState, Unreadable, pci_id_of};
+    use super::{EnergyCounter, GpuState, Unreadable, pci_id_of};
+    use crate::probe::{
+        energy::EnergyDomain,
+        power::{SummedPower, WINDOW, Watts},
+    };
 
     /// The library, when a driver brought it.
     pub(crate) struct Gpus(Arc<Nvml>);
@@ -82,10 +85,16 @@ mod library {
             self.devices().map(|(_, device, pci_id)| state(&device, pci_id)).collect()
         }
 
-        /// The energy counter of every GPU.
-        pub(crate) fn energy_counters(&self) -> Vec<Box<dyn EnergyCounter>> {
-            let counter = |(index, _, id)| -> Box<dyn EnergyCounter> {
-                Box::new(Counter { library: Arc::clone(&self.0), index, domain: EnergyDomain::Gpu { id } })
+        /// The energy of every GPU: counted since Volta, before it the sum of its power.
+        pub(crate) fn energy_counters(&self) -> Vec<Result<Box<dyn EnergyCounter>, Unreadable>> {
+            let counter = |(index, device, id): (u32, Device<'_>, String)| {
+                let domain = EnergyDomain::Gpu { id };
+                let library = Arc::clone(&self.0);
+                if matches!(device.total_energy_consumption(), Err(NvmlError::NotSupported)) {
+                    let power = SummedPower::start(domain.clone(), move || Ok(power(library, index, domain)));
+                    return power.map(|power| Box::new(power) as Box<dyn EnergyCounter>);
+                }
+                Ok(Box::new(Counter { library, index, domain }) as Box<dyn EnergyCounter>)
             };
             self.devices().map(counter).collect()
         }
@@ -128,6 +137,19 @@ mod library {
         .collect()
     }
 
+    /// What a card takes now, by its driver.
+    fn power(library: Arc<Nvml>, index: u32, domain: EnergyDomain) -> Watts {
+        Box::new(move || {
+            thread::sleep(WINDOW);
+            let milliwatts = library.device_by_index(index).and_then(|device| device.power_usage());
+            match milliwatts {
+                Ok(milliwatts) => Ok(f64::from(milliwatts) / 1e3),
+                Err(NvmlError::NotSupported) => Err(Unreadable::Absent(format!("{domain} shows no power"))),
+                Err(error) => Err(Unreadable::Unexpected(format!("{domain}: {error}"))),
+            }
+        })
+    }
+
     struct Counter {
         library: Arc<Nvml>,
         index: u32,
@@ -141,7 +163,7 @@ mod library {
 
         fn now_uj(&self) -> Result<u64, Unreadable> {
             let counted = self.library.device_by_index(self.index).and_then(|device| device.total_energy_consumption());
-            // Millijoules since the driver was loaded; cards before Volta have no counter.
+            // Millijoules since the driver was loaded.
             match counted {
                 Ok(millijoules) => Ok(millijoules.saturating_mul(1000)),
                 Err(NvmlError::NotSupported) => Err(Unreadable::Absent(format!("{} counts no energy", self.domain))),
@@ -184,19 +206,13 @@ mod library {
             Vec::new()
         }
 
-        pub(crate) fn energy_counters(&self) -> Vec<Box<dyn EnergyCounter>> {
+        pub(crate) fn energy_counters(&self) -> Vec<Result<Box<dyn EnergyCounter>, Unreadable>> {
             Vec::new()
         }
     }
 }
 
 pub(crate) use library::Gpus;
-
-/// Every counter of energy on this machine.
-pub(crate) fn energy_meter() -> EnergyMeter {
-    let more = Gpus::load().as_ref().map_or_else(|_| Vec::new(), Gpus::energy_counters);
-    EnergyMeter::find(Path::new("/sys"), more)
-}
 
 #[cfg(test)]
 mod tests {

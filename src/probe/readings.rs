@@ -6,10 +6,11 @@ use sysinfo::System;
 
 use super::{
     cgroup, conditions, cpus,
-    energy::EnergyMeter,
+    energy::{EnergyDomain, Unreadable},
     kernel,
     machine::{host, on_battery},
     memory::own_memory,
+    meters::energy_meter,
     nvml::Gpus,
 };
 
@@ -121,8 +122,14 @@ const READINGS: &[Reading] = &[
     linux("hypervisor and container", "/proc/cpuinfo, /sys/class/dmi", true, || {
         host() != super::machine::Host::default() || fs::read_to_string("/proc/cpuinfo").is_ok()
     }),
-    linux("energy of the CPU", "/sys/class/powercap", false, || {
-        !EnergyMeter::find(Path::new("/sys"), Vec::new()).is_empty()
+    Reading {
+        what: "energy of the CPU",
+        sources: [Some("/sys/class/powercap"), None, Some("macmon, with GPU and memory"), None],
+        always: false,
+        is_here: || counts(|domain| matches!(domain, EnergyDomain::Package { .. } | EnergyDomain::Chip)),
+    },
+    linux("energy of AMD's and Intel's GPUs", "/sys/class/hwmon", false, || {
+        counts(|domain| matches!(domain, EnergyDomain::Gpu { .. }))
     }),
     Reading {
         what: "state and energy of NVIDIA GPUs",
@@ -131,6 +138,11 @@ const READINGS: &[Reading] = &[
         is_here: || Gpus::load().is_ok(),
     },
 ];
+
+/// Whether energy of such a kind is counted here, NVIDIA's cards left out.
+fn counts(is_meant: impl Fn(&EnergyDomain) -> bool) -> bool {
+    energy_meter(&Err(Unreadable::Absent(String::new()))).domains().any(is_meant)
+}
 
 /// What of the table was read on this machine, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
