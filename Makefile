@@ -34,7 +34,7 @@ endif
 export RUSTFLAGS
 endif
 
-.PHONY: help demo test test-browser test-cards test-vulkan deny hostile mutations fuzz build models tasks example release bench answer gpu-check tools clean
+.PHONY: help demo test test-browser test-cards test-vulkan platforms deny hostile mutations fuzz build models tasks example release bench answer gpu-check tools clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ test-cards: build ## read and write model cards with huggingface_hub, which is f
 
 test-vulkan: tools ## test devices on Mesa's software driver of Vulkan, which is installed when it is missing; builds into target/vulkan
 	$(PYTHON) -B vendor/vulkan.py $(VULKAN_TESTS)
+
+platforms: build ## check that the program compiles for macOS, Windows and ARM, without building llama.cpp for them
+	$(PYTHON) -B vendor/platforms.py
 
 deny: ## check licences, sources and versions of what this depends on, with cargo-deny
 	$(CARGO) deny check --hide-inclusion-graph licenses bans sources

@@ -132,6 +132,7 @@ impl fmt::Display for LogTail {
 
 impl WorkerExit {
     /// Why a process that ended is no more.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "only unix says which signal ended a process"))]
     pub(super) fn of(status: ExitStatus, log: &str, killer: Killer) -> Self {
         #[cfg(unix)]
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
