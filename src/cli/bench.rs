@@ -93,12 +93,18 @@ pub(super) struct Job {
     pub(super) inputs: Inputs,
     pub(super) constraints: Option<Constraints>,
     /// How the settings of its subjects were found.
-    pub(super) tuning: Option<Tuning>,
+    pub(super) tuning: Option<Confirmed>,
     pub(super) execution: ExecutionArgs,
     pub(super) environment: Environment,
     pub(super) layout: Layout,
     pub(super) output: OutputArgs,
     pub(super) gate: GateArgs,
+}
+
+/// What a tuning found, and the command line that began it.
+pub(super) struct Confirmed {
+    pub(super) tuning: Tuning,
+    pub(super) command: Vec<String>,
 }
 
 /// Texts of every measurement but the demo's.
@@ -312,7 +318,12 @@ pub(super) fn take(job: Job) -> Result<Taken> {
     let without_original = if goes_on { WithoutOriginal::GoesOn } else { WithoutOriginal::Ends };
     let resume = ResumeState::new(&layout, &execution, &subjects, inputs, without_original, (&gate, &output.results));
     let subjects = subjects.into_iter().map(|found| found.subject).collect();
-    let run = Run { constraints, tuning, ..unmeasured((build, machine), purpose, plan, subjects) };
+    let unmeasured = unmeasured((build, machine), purpose, plan, subjects);
+    let (tuning, command) = match tuning {
+        Some(Confirmed { tuning, command }) => (Some(tuning), command),
+        None => (None, unmeasured.command),
+    };
+    let run = Run { command, constraints, tuning, ..unmeasured };
     let interrupt = session::begin(&mut journal, &run, &resume, &outputs)?;
     let session = Session { run, outputs, journal, resume, devices, clock, interrupt, observer };
     Ok(Taken::Finished(Box::new(session.measure()?)))
@@ -379,7 +390,7 @@ pub(super) fn observer(results: &ResultArgs) -> Box<dyn Observer> {
 }
 
 /// The command line, without the folder of this program: records are published.
-fn command_line() -> Vec<String> {
+pub(super) fn command_line() -> Vec<String> {
     let mut words: Vec<String> = std::env::args().collect();
     if let Some(program) = words.first_mut() {
         *program = Path::new(&*program).file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -14,6 +14,7 @@ mod fetch;
 mod fit;
 mod fits;
 mod gate;
+mod go_on;
 mod guide;
 mod inspect;
 mod interrupt;

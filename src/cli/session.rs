@@ -314,6 +314,11 @@ fn keep(journal: &mut JournalFile, record: &Path, run: &Run, entry: &Entry) -> R
 }
 
 impl Finished {
+    /// The run, as a part of a larger work, which ends where it could not be kept.
+    pub(super) fn into_run(self) -> Result<Run> {
+        self.unsaved.map_or(Ok(self.run), |error| Err(error).context("make room, then go on with gguf-bench resume"))
+    }
+
     /// Writes every report and tells the person, also of a run that could not be kept.
     pub(super) fn report(&self, args: &ResultArgs, gate: Option<&Gate>) -> Result<Stdout> {
         if self.run.ended == Ended::Interrupted {

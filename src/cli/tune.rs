@@ -2,21 +2,27 @@
 //! given, in rounds of their own.
 
 mod grid;
+mod kept;
 #[cfg(test)]
 mod tests;
+mod typed;
 
-use std::{fmt::Write, path::PathBuf, sync::Arc};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Result, bail};
 use clap::{Args, Command, FromArgMatches};
 
 use super::{
-    bench::{self, Job, Taken},
+    bench::{self, Confirmed, Job, Taken},
     cache, checks,
     console::{Exit, print_text},
     fetch,
     gate::GateArgs,
-    interrupt,
+    go_on, interrupt,
     machine::Environment,
     options::{
         engine::{EngineArgs, SEPARATOR, Variants},
@@ -26,25 +32,29 @@ use super::{
         recommendation::bytes,
         values::{duration_s, not_negative, one_of, percentage},
     },
-    outputs::{self, Layout, OutputArgs, Outputs, ResultArgs, Stdout},
+    outputs::{self, Layout, OutputArgs, Outputs, ReplaceArgs, ResultArgs, Stdout},
     past_speeds::PastSpeeds,
     session::{self, ResumeState, Session},
-    subjects::{self, Found},
+    subjects::{self, Found, Source},
 };
 use crate::{
     analysis::{Analysis, MAX_KLD_NATS, analyse, tune as races},
     event::Event,
-    probe::{Clock, Monotonic},
+    probe::{self, Clock, Continued, Monotonic},
     prompts,
     record::{
-        Budget, DropReason, Ended, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose, QualityPlan, Race, Role,
-        Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind, time_plan::in_words,
+        self, Budget, DropReason, Ended, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose, QualityPlan, Race,
+        Role, Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind,
+        time_plan::in_words,
     },
     report,
     run::{WithoutOriginal, quality::Inputs},
     units::NS_PER_S,
 };
 use grid::{Circumstances, Tuned};
+use kept::Asked;
+pub(super) use kept::Kept;
+use typed::Typed;
 
 /// Wall time aimed at when nothing is said: what a person waits for, and enough for a small model.
 const AIM_S: u64 = 150;
@@ -52,8 +62,8 @@ const AIM_S: u64 = 150;
 const RACE_ROUNDS: (u32, u32) = (2, 6);
 /// What confirming is worth, in races.
 const CONFIRMATION: u64 = 3;
-/// Windows by which a cache type is held to the limit.
-const WINDOWS: usize = 16;
+/// Windows by which a cache type is held to the limit, at least and at most.
+const WINDOWS: (usize, usize) = (8, 16);
 
 /// What is tuned, for what, and within which limits.
 #[derive(Debug, Args)]
@@ -102,25 +112,26 @@ pub(super) struct TuneArgs {
 const HOW: &str = "\
 A list of values, such as -t 2,4,8, races those values; one value is what a race sets out from. In a race every two
 rounds drop who is shown to be slower. Running out of memory drops a value, too. What is not shown to be faster by more
-than --equivalence is left as given. The records of the races lie beside run.json, which holds the confirmation.";
+than --equivalence is left as given. The records of the races lie beside run.json, which holds the confirmation. What is
+interrupted goes on with gguf-bench resume.";
 
-/// What does not change from race to race.
+/// A tuning under way.
 struct Tuner {
-    execution: ExecutionArgs,
+    asked: Asked,
     environment: Environment,
-    output: OutputArgs,
     folder: PathBuf,
+    replace: ReplaceArgs,
+    results: ResultArgs,
+    gate: GateArgs,
     /// The model, hashed, with the settings given.
     model: Found,
-    goal: Goal,
-    max_memory_bytes: Option<f64>,
-    max_kld_nats: f64,
-    equivalence: f64,
-    budget_s: Option<u64>,
-    min_ctx: Option<u32>,
-    work: Vec<Workload>,
-    threads: crate::record::ThreadsReason,
-    clock: Arc<Monotonic>,
+    /// The command line that began it.
+    command: Vec<String>,
+    started_utc: String,
+    /// Records of the races that were begun.
+    races: Vec<String>,
+    /// What passed between an interruption and going on does not count.
+    clock: Arc<dyn Clock>,
 }
 
 /// A setting and its values to race, or why there are none.
@@ -143,6 +154,8 @@ pub(super) fn run(args: TuneArgs) -> Result<Exit> {
         execution,
         engine,
     } = args;
+    // Hashing counts, too: a person waits for it.
+    let clock = Arc::new(Monotonic::start());
     let environment = Environment::with_servers(&engine.rpc_servers())?;
     let variants = engine.into_variants(environment.threads)?;
     let typed = Typed::of(&variants)?;
@@ -174,13 +187,17 @@ pub(super) fn run(args: TuneArgs) -> Result<Exit> {
         subjects::hash(&mut found, cache::hashes().as_deref(), bench::observer(&output.results).as_mut());
     }
     let output = output.settled();
-    let mut tuner = Tuner {
-        folder: output.out.clone().unwrap_or_default(),
-        execution,
-        environment,
-        output,
-        model: found.remove(0),
+    let folder = output.out.clone().unwrap_or_default();
+    if !output.replace.overwrite {
+        Kept::refuse_to_replace(&folder)?;
+    }
+    session::check_place(&output.place(&Layout::Folder), output.replace)?;
+    let dry_run = execution.dry_run;
+    let order = Tuned::ALL.into_iter().filter(|tuned| over.is_empty() || over.contains(tuned)).collect();
+    let asked = Asked {
         goal,
+        order,
+        typed,
         max_memory_bytes: max_memory,
         max_kld_nats: max_kld.unwrap_or(MAX_KLD_NATS),
         equivalence,
@@ -188,50 +205,78 @@ pub(super) fn run(args: TuneArgs) -> Result<Exit> {
         min_ctx,
         work,
         threads: variants.threads,
-        clock: Arc::new(Monotonic::start()),
+        execution: execution.absolute(),
+    };
+    let mut tuner = Tuner {
+        asked,
+        environment,
+        folder,
+        replace: output.replace,
+        results: output.results,
+        gate: GateArgs::default(),
+        model: found.remove(0),
+        command: bench::command_line(),
+        started_utc: probe::utc_now().to_string(),
+        races: Vec::new(),
+        clock,
     };
     tuner.model.subject.name = tuner.short_name();
-    session::check_place(&tuner.output.place(&Layout::Folder), tuner.output.replace)?;
-    let order: Vec<Tuned> = Tuned::ALL.into_iter().filter(|tuned| over.is_empty() || over.contains(tuned)).collect();
-    if tuner.execution.dry_run {
-        return tuner.show_plan(&order, &typed);
+    if dry_run {
+        return tuner.show_plan();
     }
     outputs::make_folder(&tuner.folder, "--out")?;
-    tuner.tune(&order, &typed)
+    let (results, file) = (tuner.results.clone(), tuner.model.path.display().to_string());
+    match tuner.tune()? {
+        Taken::Planned(exit) => Ok(exit),
+        Taken::Finished(finished) => {
+            let stdout = finished.report(&results, None)?;
+            conclude(&finished.run, &finished.analysis, stdout, Some(&file))
+        }
+    }
 }
 
-/// The values of settings that were typed as lists.
-struct Typed {
-    base: Settings,
-    all: Vec<Settings>,
+/// Goes on with a tuning that was stopped before it was confirmed: what its races have measured is not measured again.
+pub(super) fn resume(kept: Kept, folder: &Path, results: &ResultArgs, gate: &GateArgs, force: bool) -> Result<Taken> {
+    let Kept { mut asked, model, name, command, started_utc, races, results: _ } = kept;
+    asked.execution.force |= force;
+    let environment = Environment::with_servers(&asked.typed.base.rpc)?;
+    let variants = Variants::of(asked.typed.base.clone(), asked.threads);
+    let mut found = subjects::find(vec![Source::found(&model.display().to_string())], &variants);
+    if let Some(reason) = found.first().and_then(checks::failure) {
+        bail!("{}", checks::told(&model, reason));
+    }
+    subjects::hash(&mut found, cache::hashes().as_deref(), bench::observer(results).as_mut());
+    let mut elapsed_ns = 0;
+    for record in &races {
+        let Some(race) = go_on::Kept::read(&journal_of(folder, record))? else { continue };
+        elapsed_ns += race.run.elapsed_ns();
+        // Those that are not will be refused when they go on.
+        if race.run.is_finished() {
+            go_on::refuse_changes(&race.run, &environment, &race.state, bench::observer(results).as_mut())?;
+        }
+    }
+    let mut tuner = Tuner {
+        asked,
+        environment,
+        folder: folder.to_owned(),
+        // What is there is its own.
+        replace: ReplaceArgs { overwrite: true },
+        results: results.clone(),
+        gate: gate.clone(),
+        model: found.remove(0),
+        command,
+        started_utc,
+        races,
+        clock: Arc::new(Continued::after(elapsed_ns)),
+    };
+    tuner.model.subject.name = name;
+    tuner.gate.check(&tuner.plan(tuner.asked.work.clone(), 1)?)?;
+    tuner.tune()
 }
 
-impl Typed {
-    fn of(variants: &Variants) -> Result<Self> {
-        let base = variants.base().clone();
-        let all: Vec<Settings> = variants.all().iter().map(|variant| variant.settings.clone()).collect();
-        for settings in &all {
-            let tuned = Tuned::ALL.into_iter().fold(base.clone(), |into, tuned| tuned.put(&into, settings));
-            if tuned != *settings {
-                bail!(
-                    "tune takes lists of -t, -fa, -b, -ub, -ctk, -ctv, -ngl and -ncmoe: compare takes lists of the others"
-                );
-            }
-        }
-        Ok(Self { base, all })
-    }
-
-    /// Values of this setting other than the first, where several were typed, with the rest as in `from`.
-    fn values(&self, tuned: Tuned, from: &Settings) -> Vec<Settings> {
-        let mut values: Vec<Settings> = Vec::new();
-        for settings in &self.all {
-            let value = tuned.put(from, settings);
-            if value != tuned.put(from, &self.base) && !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        values
-    }
+fn journal_of(folder: &Path, record: &str) -> PathBuf {
+    let layout = Layout::Files { record: folder.join(record), report: None };
+    Outputs::of(&layout, PathBuf::new).journal()
 }
 
 /// What the races have found so far.
@@ -243,23 +288,59 @@ struct Search {
     closest: Option<(Tuned, Settings, f64)>,
 }
 
+/// How far outputs lie from others.
+struct Divergence {
+    ended: Ended,
+    /// Why they could not be compared.
+    failed: Option<String>,
+    /// Windows of text that were scored.
+    windows: usize,
+    kld: Option<TriedKld>,
+}
+
+impl Divergence {
+    /// What becomes of a cache type by its outputs; `None` where they are within the limit.
+    fn outside(&self, max_kld_nats: f64, from_round: u32) -> Option<Fate> {
+        if let Some(reason) = &self.failed {
+            return Some(Fate::NotCompared { because: reason.clone() });
+        }
+        if self.windows < WINDOWS.0 {
+            let because = format!("its outputs were compared on {} of {} windows in the time", self.windows, WINDOWS.0);
+            return Some(Fate::NotCompared { because });
+        }
+        let is_within = self.kld.and_then(|kld| kld.high).is_some_and(|high| high <= max_kld_nats);
+        let because = DropReason::OutsideLimit { limit: format!("--max-kld {max_kld_nats}") };
+        (!is_within).then_some(Fate::Dropped { from_round, because })
+    }
+}
+
+/// The record of the next race.
+fn record_of(search: &Search, tuned: Tuned) -> String {
+    format!("race-{}-{}.json", search.stages.len() + 1, tuned.flags().replace([' ', '-'], ""))
+}
+
+/// Parts of the time that a setting may take: of cache types the outputs are compared, too.
+fn parts(tuned: Tuned) -> u64 {
+    if tuned == Tuned::CacheTypes { 2 } else { 1 }
+}
+
 impl Tuner {
     fn circumstances(&self) -> Circumstances<'_> {
-        let n_prompt = self.work.iter().find_map(|w| match w.kind {
+        let n_prompt = self.asked.work.iter().find_map(|w| match w.kind {
             WorkloadKind::Pp { n_tokens, .. } => Some(n_tokens),
             _ => None,
         });
         Circumstances {
             machine: &self.environment.machine,
             facts: self.model.subject.model.facts.as_ref(),
-            goal: self.goal,
+            goal: self.asked.goal,
             n_prompt: n_prompt.unwrap_or(0),
-            has_memory_limit: self.max_memory_bytes.is_some(),
+            has_memory_limit: self.asked.max_memory_bytes.is_some(),
         }
     }
 
-    fn step(&self, tuned: Tuned, from: &Settings, typed: &Typed) -> Step {
-        let values = typed.values(tuned, from);
+    fn step(&self, tuned: Tuned, from: &Settings) -> Step {
+        let values = self.asked.typed.values(tuned, from);
         let step = if values.is_empty() { tuned.candidates(from, &self.circumstances()) } else { Ok(values) };
         (tuned, step)
     }
@@ -271,21 +352,22 @@ impl Tuner {
         quant.filter(|quant| quant != "unknown").unwrap_or_else(|| subject.name.clone())
     }
 
-    fn tune(self, order: &[Tuned], typed: &Typed) -> Result<Exit> {
+    fn tune(mut self) -> Result<Taken> {
         let given = self.model.subject.settings.clone();
+        let order = self.asked.order.clone();
         let mut search = Search { best: given.clone(), stages: Vec::new(), not_tried: Vec::new(), closest: None };
         for (at, &tuned) in order.iter().enumerate() {
-            let (_, step) = self.step(tuned, &search.best, typed);
-            let left = order[at..].iter().filter(|&&t| self.step(t, &search.best, typed).1.is_ok()).count() as u64;
+            let (_, step) = self.step(tuned, &search.best);
+            let left = order[at..].iter().filter(|&&tuned| self.step(tuned, &search.best).1.is_ok());
+            let parts = CONFIRMATION + left.map(|&tuned| parts(tuned)).sum::<u64>();
             match step {
                 Err(because) => search.not_tried.push(NotTried { flags: tuned.flags(), because }),
-                Ok(_) if self.left_s() == Some(0) => {
+                Ok(_) if self.left_s() == Some(0) && !self.has_begun(tuned, &search) => {
                     search.not_tried.push(NotTried { flags: tuned.flags(), because: "no time was left".into() });
                 }
                 Ok(values) => {
-                    let share_s = self.time_left_s() / (left + CONFIRMATION);
-                    if self.stage(tuned, values, share_s, &mut search)? == Ended::Interrupted {
-                        return self.interrupted(&search);
+                    if self.stage(tuned, values, parts, &mut search)? == Ended::Interrupted {
+                        return self.interrupted(&search).map(Taken::Planned);
                     }
                 }
             }
@@ -298,10 +380,10 @@ impl Tuner {
     }
 
     fn interrupted(&self, search: &Search) -> Result<Exit> {
+        let folder = self.folder.display();
         interrupt::say(&format!(
-            "The tuning ends here, after {} of its races: their records are in {}.",
+            "The tuning ends here, after {} of its races. What was measured is saved. To go on: gguf-bench resume {folder}",
             search.stages.len(),
-            self.folder.display()
         ));
         let found: Vec<String> = search
             .stages
@@ -310,20 +392,31 @@ impl Tuner {
             .filter(|tried| matches!(tried.fate, Fate::Taken(_)))
             .map(|tried| tried.name.clone())
             .collect();
-        if self.output.results.stdout() == Stdout::Free {
+        if self.results.stdout() == Stdout::Free && !found.is_empty() {
             print_text(&format!("Best so far, not confirmed: {}\n", found.join(" ")))?;
         }
         Ok(Exit::Interrupted)
     }
 
+    /// Whether a race for this setting was begun before the tuning was stopped.
+    fn has_begun(&self, tuned: Tuned, search: &Search) -> bool {
+        self.races.contains(&record_of(search, tuned))
+    }
+
     /// What is left of a time limit, in whole seconds.
     fn left_s(&self) -> Option<u64> {
-        self.budget_s.map(|limit| limit.saturating_sub(self.elapsed_s()))
+        self.asked.budget_s.map(|limit| limit.saturating_sub(self.elapsed_s()))
     }
 
     /// What is left of the time that is allowed or aimed at.
     fn time_left_s(&self) -> u64 {
-        self.budget_s.unwrap_or(AIM_S).saturating_sub(self.elapsed_s())
+        self.asked.budget_s.unwrap_or(AIM_S).saturating_sub(self.elapsed_s())
+    }
+
+    /// The next of so many parts of it. Of a limit that has passed nothing is left; an aim is passed where the least work takes more.
+    fn share_s(&self, parts: u64) -> u64 {
+        let share_s = self.time_left_s() / parts.max(1);
+        if self.left_s() == Some(0) { 0 } else { share_s.max(1) }
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time that passed")]
@@ -332,16 +425,17 @@ impl Tuner {
     }
 
     /// Races the values of a setting, and goes on with what is shown to be faster.
-    fn stage(&self, tuned: Tuned, values: Vec<Settings>, share_s: u64, search: &mut Search) -> Result<Ended> {
+    fn stage(&mut self, tuned: Tuned, values: Vec<Settings>, parts: u64, search: &mut Search) -> Result<Ended> {
         let base = search.best.clone();
         let all: Vec<Settings> = std::iter::once(base.clone()).chain(values).collect();
         let entrants = self.entrants(all.iter().map(|settings| (tuned.typed(settings), settings)));
-        let record = format!("race-{}-{}.json", search.stages.len() + 1, tuned.flags().replace([' ', '-'], ""));
+        let record = record_of(search, tuned);
         let names: Vec<&str> = entrants.iter().map(|found| found.subject.name.as_str()).collect();
-        bench::observer(&self.output.results)
-            .on(Event::Note { words: &format!("Race {}: {}", search.stages.len() + 1, names.join(" | ")) });
-        let race = Race { goals: tuned.goals(self.goal), max_memory_bytes: self.max_memory_bytes };
-        let plan = self.race_plan(&race, share_s.max(1))?;
+        let before = if self.races.contains(&record) { " (begun before)" } else { "" };
+        let words = format!("Race {}{before}: {}", search.stages.len() + 1, names.join(" | "));
+        bench::observer(&self.results).on(Event::Note { words: &words });
+        let race = Race { goals: tuned.goals(self.asked.goal), max_memory_bytes: self.asked.max_memory_bytes };
+        let plan = self.race_plan(&race, self.share_s(parts))?;
         let run = self.measure(entrants, plan, Inputs::default(), &record)?;
         if run.ended == Ended::Interrupted {
             return Ok(run.ended);
@@ -364,15 +458,13 @@ impl Tuner {
             && let Some(taken) = all.iter().position(|settings| *settings == next)
         {
             let given = tuned.put(&next, &self.model.subject.settings);
-            let (ended, kld) = self.divergence(&given, &next, search.stages.len() + 1)?;
-            if ended == Ended::Interrupted {
-                return Ok(ended);
+            let own = self.divergence(&given, &next, search.stages.len() + 1, parts - 1)?;
+            if own.ended == Ended::Interrupted {
+                return Ok(own.ended);
             }
-            stage.tried[taken].kld = kld;
-            if kld.and_then(|kld| kld.high).is_none_or(|high| high > self.max_kld_nats) {
-                let limit = format!("--max-kld {}", self.max_kld_nats);
-                let because = DropReason::OutsideLimit { limit };
-                stage.tried[taken].fate = Fate::Dropped { from_round: stage.rounds, because };
+            stage.tried[taken].kld = own.kld;
+            if let Some(fate) = own.outside(self.asked.max_kld_nats, stage.rounds) {
+                stage.tried[taken].fate = fate;
                 // What it set out from stays, where that can be had.
                 if stage.tried[0].fate == Fate::NotFaster {
                     stage.tried[0].fate = Fate::Taken(race.goals.clone());
@@ -407,7 +499,7 @@ impl Tuner {
             WorkloadKind::Pp { .. } => race.goals.iter().any(|goal| *goal != Goal::Tg),
             _ => race.goals.iter().any(|goal| *goal != Goal::Pp),
         };
-        let work: Vec<Workload> = self.work.iter().filter(|w| is_asked(w)).cloned().collect();
+        let work: Vec<Workload> = self.asked.work.iter().filter(|w| is_asked(w)).cloned().collect();
         let mut plan = self.plan(work, share_s)?;
         (plan.protocol.min_rounds, plan.protocol.max_rounds) = RACE_ROUNDS;
         plan.race = Some(race.clone());
@@ -415,68 +507,123 @@ impl Tuner {
     }
 
     fn plan(&self, workloads: Vec<Workload>, seconds: u64) -> Result<Plan> {
-        let precision = PrecisionArgs { equivalence: self.equivalence, ..PrecisionArgs::defaults()? };
+        let precision = PrecisionArgs { equivalence: self.asked.equivalence, ..PrecisionArgs::defaults()? };
         let mut protocol = precision.into_protocol(Scale::usual(), &workloads, PromptPolicy::IfTimeAllows);
         protocol.budget_s = Some(seconds);
-        protocol.budget = if self.budget_s.is_some() { Budget::Limit } else { Budget::Aim };
+        protocol.budget = if self.asked.budget_s.is_some() { Budget::Limit } else { Budget::Aim };
         Ok(Plan {
             workloads,
             protocol,
             sampling: Sampling::Greedy,
-            seed: self.execution.seed,
+            seed: self.asked.execution.seed,
             quality: None,
-            threads: Some(self.threads),
+            threads: Some(self.asked.threads),
             left_out: Vec::new(),
             task_work: None,
-            min_ctx: self.min_ctx,
+            min_ctx: self.asked.min_ctx,
             race: None,
         })
     }
 
-    /// A run of its own beside the one that confirms.
-    fn measure(&self, mut subjects: Vec<Found>, plan: Plan, inputs: Inputs, record: &str) -> Result<Run> {
-        let Environment { build, machine, threads: _ } = &self.environment;
-        bench::prepared(&mut subjects, &plan, machine, build, self.execution.force);
+    /// A run of its own beside the one that confirms; as far as it was measured before the tuning was stopped, what was.
+    fn measure(&mut self, subjects: Vec<Found>, plan: Plan, inputs: Inputs, record: &str) -> Result<Run> {
         let layout = Layout::Files { record: self.folder.join(record), report: None };
-        let outputs = Outputs::open(&layout, None, &self.output.results)?;
-        let mut journal = session::claim(&outputs, self.output.replace)?;
+        let outputs = Outputs::open(&layout, None, &self.results)?;
+        let known = self.races.iter().any(|begun| begun == record);
+        let known = if known { go_on::Kept::read(&outputs.journal())? } else { None };
+        let run = match known {
+            Some(race) if race.run.is_finished() => {
+                record::write_run(outputs.record(), &race.run)?;
+                race.run
+            }
+            Some(race) => {
+                let (observer, force) = (bench::observer(&self.results), self.asked.execution.force);
+                race.go_on(outputs, &self.environment, force, self.folder.clone(), observer)?.into_run()?
+            }
+            None => self.measure_anew(subjects, plan, inputs, (record, outputs))?,
+        };
+        if let Some(Outcome::Failed { reason, .. }) = run.server_lost() {
+            bail!("{reason}: when the server is back, `gguf-bench resume {}` goes on", self.folder.display());
+        }
+        Ok(run)
+    }
+
+    fn measure_anew(
+        &mut self,
+        mut subjects: Vec<Found>,
+        plan: Plan,
+        inputs: Inputs,
+        (record, outputs): (&str, Outputs),
+    ) -> Result<Run> {
+        let Environment { build, machine, threads: _ } = &self.environment;
+        bench::prepared(&mut subjects, &plan, machine, build, self.asked.execution.force);
+        let layout = Layout::Files { record: self.folder.join(record), report: None };
+        let mut journal = session::claim(&outputs, self.replace)?;
         let nothing = (&GateArgs::default(), &ResultArgs::default());
-        let resume = ResumeState::new(&layout, &self.execution, &subjects, inputs, WithoutOriginal::GoesOn, nothing);
+        let resume =
+            ResumeState::new(&layout, &self.asked.execution, &subjects, inputs, WithoutOriginal::GoesOn, nothing);
         let subjects = subjects.into_iter().map(|found| found.subject).collect();
-        let run = bench::unmeasured((build.clone(), machine.clone()), Purpose::Tuning, plan, subjects);
-        let interrupt = session::begin(&mut journal, &run, &resume, &outputs)?;
+        let unmeasured = bench::unmeasured((build.clone(), machine.clone()), Purpose::Tuning, plan, subjects);
+        let run = Run { command: self.command.clone(), ..unmeasured };
+        session::begin(&mut journal, &run, &resume, &outputs)?;
+        self.keep(record)?;
+        let interrupt = interrupt::measuring(self.folder.clone());
         let session = Session {
             run,
             outputs,
             journal,
             resume,
-            devices: machine.devices.clone(),
+            devices: self.environment.machine.devices.clone(),
             clock: Arc::new(Monotonic::start()),
             interrupt,
-            observer: bench::observer(&self.output.results),
+            observer: bench::observer(&self.results),
         };
-        Ok(session.measure()?.run)
+        session.measure()?.into_run()
     }
 
-    /// How far outputs with these cache types lie from those with the types given.
-    fn divergence(&self, given: &Settings, other: &Settings, race: usize) -> Result<(Ended, Option<TriedKld>)> {
+    /// Another race was begun: from here on `resume` goes on with the tuning.
+    fn keep(&mut self, record: &str) -> Result<()> {
+        self.races.push(record.to_owned());
+        let kept = Kept {
+            asked: self.asked.clone(),
+            model: std::path::absolute(&self.model.path)?,
+            name: self.model.subject.name.clone(),
+            command: self.command.clone(),
+            started_utc: self.started_utc.clone(),
+            races: self.races.clone(),
+            results: self.results.files(),
+        };
+        kept.write(&self.folder)
+    }
+
+    /// How far outputs with these cache types lie from those with the types given, in the next of so many parts of the time.
+    fn divergence(&mut self, given: &Settings, other: &Settings, race: usize, parts: u64) -> Result<Divergence> {
         let quality =
             QualityArgs::from_arg_matches(&QualityArgs::augment_args(Command::default()).try_get_matches_from([""])?)?;
-        let texts = Texts { defaults: prompts::documents, quick: false, most_windows: Some(WINDOWS) };
+        let texts = Texts { defaults: prompts::documents, quick: false, most_windows: Some(WINDOWS.1) };
         let OutputComparison { plan: quality, inputs } = quality.into_plan(texts)?;
-        let quality = QualityPlan { max_kld_nats: Some(self.max_kld_nats), ..quality };
-        let plan = Plan { quality: Some(quality), ..self.plan(Vec::new(), self.time_left_s().max(1))? };
+        let quality = QualityPlan { max_kld_nats: Some(self.asked.max_kld_nats), ..quality };
+        let plan = Plan { quality: Some(quality), ..self.plan(Vec::new(), self.share_s(parts))? };
         let tuned = Tuned::CacheTypes;
         let entrants = self.entrants([given, other].into_iter().map(|settings| (tuned.typed(settings), settings)));
         let run = self.measure(entrants, plan, inputs, &format!("race-{race}-kld.json"))?;
         let analysis = analyse(&run);
-        let figures = analysis.models.get(1).and_then(|model| model.quality.as_ref()?.overall.as_ref());
-        let kld = figures.map(|figures| figures.kld_mean_nats);
-        Ok((run.ended, kld.map(|kld| TriedKld { nats: kld.value, low: kld.low, high: kld.high })))
+        let quality = analysis.models.get(1).and_then(|model| model.quality.as_ref());
+        let kld = quality.and_then(|quality| quality.overall.as_ref()).map(|figures| figures.kld_mean_nats);
+        let failed = match quality.map(|quality| &quality.outcome) {
+            Some(Outcome::Failed { reason, .. }) => Some(reason.clone()),
+            Some(Outcome::Done) | None => None,
+        };
+        Ok(Divergence {
+            ended: run.ended,
+            failed,
+            windows: quality.map_or(0, |quality| quality.windows),
+            kld: kld.map(|kld| TriedKld { nats: kld.value, low: kld.low, high: kld.high }),
+        })
     }
 
     /// What was found against what was given, and against what came closest, in rounds that choose nothing.
-    fn confirm(self, given: &Settings, search: Search) -> Result<Exit> {
+    fn confirm(self, given: &Settings, search: Search) -> Result<Taken> {
         let Search { best, stages, not_tried, closest } = search;
         if stages.is_empty() {
             let why: Vec<String> = not_tried.iter().map(|not| format!("{}: {}", not.flags, not.because)).collect();
@@ -500,52 +647,46 @@ impl Tuner {
         };
         let entrants = self.entrants(subjects.iter().map(|settings| (name(settings), settings)));
         let tuning = Tuning {
-            goal: self.goal,
-            max_memory_bytes: self.max_memory_bytes,
-            max_kld_nats: self.max_kld_nats,
+            goal: self.asked.goal,
+            max_memory_bytes: self.asked.max_memory_bytes,
+            max_kld_nats: self.asked.max_kld_nats,
             stages,
             not_tried,
             best: best_at,
             runner_up,
         };
         let names: Vec<&str> = entrants.iter().map(|found| found.subject.name.as_str()).collect();
-        bench::observer(&self.output.results).on(Event::Note { words: &format!("To confirm: {}", names.join(" | ")) });
-        let mut plan = self.plan(self.work.clone(), self.time_left_s().max(1))?;
+        bench::observer(&self.results).on(Event::Note { words: &format!("To confirm: {}", names.join(" | ")) });
+        let mut plan = self.plan(self.asked.work.clone(), self.share_s(1))?;
         if entrants.len() == 1 {
             // There is nothing to hold it against: a look at it is enough.
             (plan.protocol.min_rounds, plan.protocol.max_rounds) = (1, 1);
         }
-        let file = self.model.path.display().to_string();
-        let results = self.output.results.clone();
         let job = Job {
             purpose: Purpose::Tuning,
             plan,
             subjects: entrants,
             inputs: Inputs::default(),
             constraints: None,
-            tuning: Some(tuning),
-            execution: self.execution,
+            tuning: Some(Confirmed { tuning, command: self.command }),
+            execution: self.asked.execution,
             environment: self.environment,
             layout: Layout::Folder,
-            output: self.output,
-            gate: GateArgs::default(),
+            output: OutputArgs { out: Some(self.folder.clone()), replace: self.replace, results: self.results },
+            gate: self.gate,
         };
-        match bench::take(job)? {
-            Taken::Planned(exit) => Ok(exit),
-            Taken::Finished(finished) => {
-                let stdout = finished.report(&results, None)?;
-                conclude(&finished.run, &finished.analysis, stdout, Some(&file))
-            }
-        }
+        let taken = bench::take(job)?;
+        Kept::remove(&self.folder);
+        Ok(taken)
     }
 
     /// What would be raced, and what would not, from the settings given.
-    fn show_plan(&self, order: &[Tuned], typed: &Typed) -> Result<Exit> {
+    fn show_plan(&self) -> Result<Exit> {
         let given = &self.model.subject.settings;
         let mut text = String::from("Races, one after the other, each from the best of those before\n");
         let (mut not, mut raced, mut n_raced) = (String::new(), 0, 0);
-        for &tuned in order {
-            match self.step(tuned, given, typed).1 {
+        for &tuned in &self.asked.order {
+            match self.step(tuned, given).1 {
                 Ok(values) => {
                     let words: Vec<String> =
                         std::iter::once(given).chain(&values).map(|settings| tuned.typed(settings)).collect();
@@ -558,7 +699,7 @@ impl Tuner {
         if raced == 0 {
             bail!("nothing can be tuned here:\n{not}");
         }
-        let ids: Vec<&str> = self.work.iter().map(|w| w.id.as_str()).collect();
+        let ids: Vec<&str> = self.asked.work.iter().map(|w| w.id.as_str()).collect();
         writeln!(text, "Then what was found against the settings given and the next best, by {}", ids.join(", "))?;
         if !not.is_empty() {
             write!(text, "\nNot tried\n{not}")?;
@@ -573,13 +714,13 @@ impl Tuner {
         let Some(facts) = self.model.subject.model.facts.as_ref() else {
             return Ok("Time: not known before the model is here".into());
         };
-        let plan = self.plan(self.work.clone(), 1)?;
+        let plan = self.plan(self.asked.work.clone(), 1)?;
         let (speeds, _) = PastSpeeds::read(cache::speeds().as_deref()).expect(facts, &self.model.subject.settings);
         let cost = speeds.cost(&plan, Some(facts));
         let round_ns = cost.samples_ns.iter().fold(cost.round_ns, |sum, ns| sum.saturating_add(*ns));
         let rounds = n_raced as u64 * u64::from(RACE_ROUNDS.0) + 3 * u64::from(plan.protocol.min_rounds);
         let least_ns = round_ns.saturating_mul(rounds);
-        Ok(match self.budget_s {
+        Ok(match self.asked.budget_s {
             Some(limit) => format!("Time: it ends within {} (--budget)", in_words(limit * 1_000_000_000)),
             None => format!(
                 "Time: about {}, since {}",

@@ -92,6 +92,11 @@ pub enum Fate {
         /// Why.
         because: DropReason,
     },
+    /// It was shown to be faster and is not taken: too few of its outputs were compared.
+    NotCompared {
+        /// Why, in words.
+        because: String,
+    },
     /// It could not be measured: out of memory, or refused.
     Failed(Outcome),
     /// Nothing is known of it: the time was spent.

@@ -188,6 +188,7 @@ fn fate(tried: &Tried, against: Option<&str>, rounds: u32) -> String {
         Fate::Dropped { from_round, because } => {
             format!("dropped after {from_round} rounds: {}", inert_line(&because.to_string()))
         }
+        Fate::NotCompared { because } => format!("not taken: {}{}", inert_line(because), speeds(tried)),
         Fate::Failed(Outcome::Failed { reason, .. }) => format!("failed: {}", inert_line(reason)),
         Fate::Failed(Outcome::Done) | Fate::NotMeasured => "not measured: the time was spent".into(),
     };

@@ -64,6 +64,36 @@ fn a_limit_that_nothing_keeps_is_said_and_a_context_is_held() {
     assert!(long.code == 1 && long.tells("the model was trained for"), "{}", long.stderr);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupted_tuning_goes_on_as_a_whole_and_measures_nothing_twice() {
+    use crate::support::processes::{send, wait_until};
+
+    let bench =
+        Bench::new("tune {pocket} -p 1024 -n 64 -t 1 --over fa,ubatch -ub 512,256 --equivalence 50% --out out --quiet");
+    let child = bench.spawn();
+    let begun = bench.folder.path().join("out/tune.state");
+    wait_until("the second race", || std::fs::read_to_string(&begun).is_ok_and(|text| text.contains("race-2")));
+    send(child.id(), rustix::process::Signal::INT);
+    let ran = bench.ran(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.contains("To go on: gguf-bench resume out\n"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("Best so far, not confirmed: -fa"), "{}", ran.stdout);
+    let first = ran.read("out/race-1-fa.jsonl");
+    // What began there is not begun again, unless the person wants that.
+    let again = Bench::at(ran.folder, "tune {pocket} --over fa --out out").run();
+    assert!(again.code == 1 && again.stderr.contains("a tuning that is not finished"), "{}", again.stderr);
+    let ran = Bench::at(again.folder, "resume out").run();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.read("out/race-1-fa.jsonl"), first, "it was finished");
+    let record = ran.json("out/run.json");
+    assert_eq!(record["tuning"]["stages"].as_array().unwrap().len(), 2);
+    assert_eq!(record["command"][1], "tune", "the command that began it");
+    assert!(ran.stdout.contains("What was tried") && ran.stdout.contains("llama-server -m"), "{}", ran.stdout);
+    let done = Bench::at(ran.folder, "resume out").run().ok();
+    assert!(done.stdout.contains("Nothing was left to measure"), "{}", done.stdout);
+}
+
 #[test]
 fn a_dry_run_says_what_would_be_raced_and_what_not() {
     let ran = Bench::new("tune {pocket} --dry-run -t 1,2 -p 300 --budget 1m").run().ok();

@@ -392,6 +392,11 @@ pub(crate) struct Variants {
 }
 
 impl Variants {
+    /// One alone.
+    pub(crate) fn of(settings: Settings, threads: ThreadsReason) -> Self {
+        Self { all: vec![Variant { settings, varied: Vec::new() }], threads }
+    }
+
     /// Whoever has them has one at least.
     pub(crate) fn base(&self) -> &Settings {
         &self.all[0].settings

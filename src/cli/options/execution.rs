@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Serialize, Deserialize, Args)]
 #[command(next_help_heading = "Work")]
 pub(crate) struct ExecutionArgs {
     /// Print the plan, the memory it needs and an estimate of the time; measure nothing
@@ -35,6 +36,12 @@ pub(crate) enum Downloads {
 }
 
 impl ExecutionArgs {
+    /// The same from any folder.
+    pub(crate) fn absolute(self) -> Self {
+        let script = self.script.map(|script| std::path::absolute(&script).unwrap_or(script));
+        Self { script, ..self }
+    }
+
     /// A dry run fetches nothing.
     pub(crate) fn downloads(&self) -> Downloads {
         if self.dry_run { Downloads::Announced } else { Downloads::Made }

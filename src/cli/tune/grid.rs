@@ -2,6 +2,7 @@
 //! there are none.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     record::{CacheType, FlashAttention, Goal, Machine, ModelFacts, Settings},
@@ -11,7 +12,8 @@ use crate::{
 };
 
 /// A setting that is tuned, or several that go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Tuned {
     /// -ncmoe
     #[value(name = "ncmoe")]

@@ -248,6 +248,66 @@ fn settings_given_that_can_not_be_had_are_not_kept() {
 }
 
 #[test]
+fn a_cache_type_is_taken_only_where_enough_of_its_outputs_were_compared_and_are_near() {
+    let kld = |high| Some(TriedKld { nats: 0.01, low: Some(0.005), high });
+    let own = |windows, kld| Divergence { ended: Ended::RoundsDone, failed: None, windows, kld };
+    assert_eq!(own(16, kld(Some(0.02))).outside(0.05, 2), None);
+    let far = own(16, kld(Some(0.2))).outside(0.05, 2);
+    assert!(matches!(far, Some(Fate::Dropped { from_round: 2, because: DropReason::OutsideLimit { .. } })), "{far:?}");
+    // Where the time ended it, nobody knows that it is far.
+    for (few, known) in [(0, None), (7, kld(Some(0.02)))] {
+        let Some(Fate::NotCompared { because }) = own(few, known).outside(0.05, 2) else { panic!("{few} windows") };
+        assert!(because.contains(&format!("{few} of 8 windows")), "{because}");
+    }
+    let failed = Divergence { failed: Some("out of memory".into()), ..own(0, None) };
+    assert_eq!(failed.outside(0.05, 2), Some(Fate::NotCompared { because: "out of memory".into() }));
+}
+
+#[test]
+fn a_tuning_is_gone_on_with_until_its_confirmation_has_begun() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let asked = Asked {
+        goal: Goal::Request,
+        order: vec![Tuned::Threads],
+        typed: Typed { base: Settings::defaults(4), all: vec![Settings::defaults(4)] },
+        max_memory_bytes: None,
+        max_kld_nats: 0.05,
+        equivalence: 0.03,
+        budget_s: Some(60),
+        min_ctx: None,
+        work: Vec::new(),
+        threads: crate::record::ThreadsReason::Asked,
+        execution: ExecutionArgs { dry_run: false, seed: 1, timeout: None, force: false, script: None },
+    };
+    let (mut confirmation, _) = scripted(&[(1000, 2000)]);
+    confirmation.rounds.clear();
+    let kept = Kept {
+        asked,
+        model: "/m.gguf".into(),
+        name: "m".into(),
+        command: vec!["gguf-bench".into()],
+        started_utc: "2026-11-26T10:00:00Z".into(),
+        races: vec!["race-1-t.json".into()],
+        results: ResultArgs::default(),
+    };
+    assert!(Kept::read(folder.path()).expect("nothing is wrong").is_none());
+    kept.write(folder.path()).expect("it is written");
+    let read = || Kept::read(folder.path()).expect("it is readable");
+    assert_eq!(read().map(|kept| kept.races), Some(vec!["race-1-t.json".to_owned()]));
+    assert!(Kept::refuse_to_replace(folder.path()).is_err_and(|error| error.to_string().contains("gguf-bench resume")));
+    for (began, goes_on) in [("2026-11-26T09:59:00Z", true), ("2026-11-26T10:02:00Z", false)] {
+        confirmation.started_utc = began.into();
+        let begun = crate::record::journal::Begun { run: confirmation.clone(), inputs: serde_json::Value::Null };
+        let mut journal =
+            crate::record::journal::JournalFile::create(&folder.path().join("run.jsonl")).expect("its own");
+        journal.begin(begun).expect("it is written");
+        assert_eq!(read().is_some(), goes_on, "{began}");
+    }
+    Kept::remove(folder.path());
+    assert!(Kept::refuse_to_replace(folder.path()).is_ok());
+}
+
+#[test]
 fn the_help_is_what_a_person_needs() {
     #[derive(Debug, clap::Parser)]
     struct Typed {
