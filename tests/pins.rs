@@ -171,3 +171,25 @@ fn the_line_for_builds_elsewhere_says_what_the_repositorys_settings_say() {
         assert!(source.contains(&line), "{file} says {line}");
     }
 }
+
+/// Features of each crate that this package is built with, or its tests when `kinds` has those, too.
+#[expect(clippy::disallowed_methods, reason = "cargo says it")]
+fn features(kinds: &str) -> BTreeSet<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let told = Command::new(cargo)
+        .current_dir(root())
+        .args(["tree", "--locked", "--offline", "--edges", kinds, "--prefix", "none", "--format", "{p} [{f}]"])
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let lines = String::from_utf8(told.stdout).unwrap();
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// Otherwise `cargo test` would compile them, and this package, a second time.
+#[test]
+fn tests_use_the_crates_as_they_are_built() {
+    let (built, tested) = (features("normal,build"), features("normal,build,dev"));
+    let others: Vec<&String> = built.difference(&tested).collect();
+    assert!(built.len() > 100 && others.is_empty(), "the tests' crates ask other features of these: {others:?}");
+}

@@ -1,5 +1,6 @@
 //! Everything a run says, drawn from its record in one pass.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -29,7 +30,8 @@ use crate::{
 pub(super) const ANALYSIS_FORMAT: u32 = 2;
 
 /// What a run says. The same run gives the same analysis, byte for byte.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Analysis {
     /// Version of the format of this document.
     pub format: u32,

@@ -1,5 +1,6 @@
 //! Answers to the prompt suite: speed by prompt and by category, latencies, texts.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,7 +15,8 @@ use crate::{
 };
 
 /// One prompt answered by one model, over the rounds in which it was asked.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct AnswerRow {
     /// The prompt's name.
     pub prompt: String,
@@ -53,7 +55,8 @@ pub struct AnswerRow {
 }
 
 /// What a person waits for, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Latency {
     /// Time to first token, median over rounds.
     pub ttft_ms: f64,
@@ -66,7 +69,8 @@ pub struct Latency {
 }
 
 /// A candidate's answer against the original's to the same prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Agreement {
     /// The same tokens to the end.
@@ -83,7 +87,8 @@ pub enum Agreement {
 }
 
 /// A category of prompts: total tokens over total time.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CategoryRow {
     /// Its name.
     pub category: String,

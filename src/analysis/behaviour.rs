@@ -1,6 +1,7 @@
 //! How a model behaved when it answered: defects that stand in the answers themselves, counted. What the original does too, no
 //! quantizing did.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,7 +9,8 @@ use super::{answers::AnswerRow, defects::Defect};
 use crate::record::{FinishReason, PromptForm};
 
 /// Answers of a model by what is wrong with them, the first answer to each prompt.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Behaviour {
     /// How its prompts became what it saw: of several ways the one that is furthest from rendering. `None` in older records.
     pub prompt_form: Option<PromptForm>,

@@ -1,10 +1,12 @@
 //! How a metric changed: from one record to another, or from the original to a candidate.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How a metric changed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Change {
     /// In which terms.
     pub kind: ChangeKind,
@@ -17,7 +19,8 @@ pub(crate) struct Change {
 }
 
 /// The terms of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeKind {
     /// New over old.

@@ -1,6 +1,7 @@
 //! What a model takes before and while it works: the time of its load and the state of the page cache; memory as the kernel and
 //! llama.cpp account for it, and as its header made us expect.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,7 +16,8 @@ use crate::{
 };
 
 /// Loads of one model over the rounds.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct LoadSummary {
     /// Time to load the model: the level of its metric, of loads in one state of the page cache.
     pub model_s: f64,
@@ -56,7 +58,8 @@ pub(super) fn load(run: &Run, model: usize, level_s: Option<f64>) -> Option<Load
 }
 
 /// Memory of one model. Medians over rounds, except minimum and maximum, in bytes of resident memory unless named otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MemorySummary {
     /// Worker before the load.
     pub initial_bytes: f64,
@@ -95,7 +98,8 @@ pub struct MemorySummary {
 }
 
 /// Sums over buffer types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct BufferTotals {
     /// Weights, all buffer types.
     pub weights_bytes: u64,

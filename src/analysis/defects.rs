@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
@@ -36,7 +37,8 @@ pub(crate) fn first_divergence(base: &[i32], candidate: &[i32]) -> Option<Diverg
 }
 
 /// What is wrong with an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Defect {
     /// Nothing but white space.
@@ -103,7 +105,8 @@ pub(crate) fn defects(said: Said<'_>) -> Vec<Defect> {
 }
 
 /// Writing systems that are told apart; those that one language mixes are one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Script {
     /// English and most languages of western Europe, Vietnamese, Turkish.

@@ -1,5 +1,6 @@
 //! Memory that a model takes on devices, by two accounts: what their drivers say is no longer free, and what llama.cpp allocated there.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +10,8 @@ use crate::{
 };
 
 /// What a model takes of a device, read once with no other model loaded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DeviceUse {
     /// ggml's name of the device.
     pub name: String,

@@ -5,6 +5,7 @@
 //! Rounds of different runs have nothing in common, so ratios are those of [`super::diff`], for independent runs. Of each pair only what no
 //! difference forbids is compared; everything measured is shown.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,7 +22,8 @@ use crate::{
 };
 
 /// What several records say, side by side. The same records in the same order give the same findings, byte for byte.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct History {
     /// Version of the format of the records and of this document.
     pub format: u32,
@@ -36,7 +38,8 @@ pub(crate) struct History {
 }
 
 /// A file that is not in a history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct LeftOut {
     /// Its path, as it was found.
     pub file: String,
@@ -45,7 +48,8 @@ pub(crate) struct LeftOut {
 }
 
 /// One of the records.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Recorded {
     /// When it was begun, and with what.
     #[serde(flatten)]
@@ -61,7 +65,8 @@ pub(crate) struct Recorded {
 }
 
 /// A model, found in the records by its content, else by its name.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct ModelRows {
     /// Its name in the first record that has it.
     pub name: String,
@@ -70,7 +75,8 @@ pub(crate) struct ModelRows {
 }
 
 /// A metric of a model in every record.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct MetricRow {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
     pub metric: MetricId,
@@ -83,7 +89,8 @@ pub(crate) struct MetricRow {
 }
 
 /// A metric of a model in one record.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Reading {
     /// What was measured, or why nothing was.
     pub measured: Measured,
@@ -92,7 +99,8 @@ pub(crate) struct Reading {
 }
 
 /// What a record has of a metric.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Measured {
     /// A value, with its interval where there were rounds enough.
@@ -106,9 +114,10 @@ pub(crate) enum Measured {
 }
 
 /// How a reading stands to the first record's.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "Standing")]
+#[cfg_attr(test, schemars(rename = "Standing"))]
 pub(crate) enum BaselineCheck {
     /// It is the first record's.
     First,

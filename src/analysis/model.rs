@@ -1,7 +1,9 @@
 //! What a run says of one model: its metrics, how they compare, and everything in detail.
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,7 +21,8 @@ use crate::{
 };
 
 /// What a run says of one model.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ModelAnalysis {
     /// Short name, unique in the run.
     pub name: String,
@@ -38,11 +41,11 @@ pub struct ModelAnalysis {
     /// `pp512`, `tg128`, ..., `load`, `memory_peak`, then `<category>/pp` and `<category>/tg`, then `ppl`, `kld_mean`, `kld_p99` and
     /// `top1_agreement`, whose `n` counts windows; a KLD that is a lower bound is `kld_mean_lower_bound`, `kld_p99_lower_bound`.
     #[serde(serialize_with = "series::by_id")]
-    #[schemars(with = "BTreeMap<String, MetricSummary>")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, MetricSummary>"))]
     pub metrics: Vec<MetricSummary>,
     /// The same keys, as candidate over original, and `all_workloads`: one line over all synthetic ones. Empty for the original.
     #[serde(serialize_with = "series::by_id")]
-    #[schemars(with = "BTreeMap<String, Comparison>")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, Comparison>"))]
     pub vs_original: Vec<Comparison>,
     /// Speed at depths of context over speed at the least depth; empty where there is one depth.
     pub retained: Vec<Retained>,

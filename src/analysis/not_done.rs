@@ -1,5 +1,6 @@
 //! What was asked for and not done, each with its reason: nobody should have to infer it from a figure that is absent.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,7 +15,8 @@ use crate::{
 };
 
 /// What was asked for and not done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct NotDone {
     /// The part of the plan.
     pub part: Part,
@@ -27,7 +29,8 @@ pub struct NotDone {
 }
 
 /// A part of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// All that had not been done when it ended early.

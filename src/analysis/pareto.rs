@@ -1,5 +1,6 @@
 //! Which model is better in which respect, and which is worse than another in every one. By intervals, never by central values.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,7 +17,8 @@ use crate::{
 };
 
 /// A respect in which models are compared with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Mean KLD from the original. A respect only where quality is preferred: elsewhere a limit on it excludes, and that is all.

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod coverage;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,7 +23,8 @@ use crate::{
 };
 
 /// A candidate's output against the original's.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct QualityAnalysis {
     /// `Done`, or why it could not be compared, or no further.
     pub outcome: Outcome,
@@ -74,7 +76,8 @@ impl QualityAnalysis {
 }
 
 /// How well a candidate and the original each predict the same bytes. It says nothing of how alike their outputs are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct BitsFigures {
     /// The candidate's, in bits for each byte of the text; texts count equally.
     pub candidate: Figure,
@@ -87,7 +90,8 @@ pub struct BitsFigures {
 }
 
 /// The figures of one text, of a domain or of all.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Figures {
     /// PPL(Q); over texts the geometric mean.
     pub ppl: Figure,
@@ -106,7 +110,8 @@ pub struct Figures {
 }
 
 /// A value with its interval at the plan's confidence; `None` under the documents or windows it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Figure {
     /// The value.
     pub value: f64,
@@ -117,7 +122,8 @@ pub struct Figure {
 }
 
 /// A candidate's output on one text.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TextFigures {
     /// The text.
     pub name: String,
@@ -134,7 +140,8 @@ pub struct TextFigures {
 }
 
 /// A candidate's output on the texts of a domain.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DomainFigures {
     /// The domain.
     pub domain: String,
@@ -154,7 +161,8 @@ pub struct DomainFigures {
 }
 
 /// The mean KLD against the greatest a person accepts. A lower bound can be too far, and never acceptable.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QualityVerdict {
     /// The whole interval is at most that.
@@ -175,7 +183,8 @@ pub enum QualityVerdict {
 }
 
 /// What the KLD of a comparison is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KldKind {
     /// Of the two models' whole distributions.
@@ -238,7 +247,8 @@ fn absent(kld: KldKind, overall: Option<&Figures>) -> Vec<Absent> {
 }
 
 /// A figure that is null, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Absent {
     /// Its name in a text's `summary`.
     pub field: &'static str,

@@ -8,6 +8,7 @@
 //! Divergence excludes and does not rank: within the limit a smaller KLD says nothing of usefulness, so it decides only for who asked
 //! for quality.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -25,7 +26,8 @@ use crate::{
 pub(crate) const MAX_KLD_NATS: f64 = 0.05;
 
 /// The rule, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Advice {
     /// The limits and the preference applied.
     pub rule: Rule,
@@ -36,7 +38,8 @@ pub struct Advice {
 }
 
 /// The limits and the preference.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Rule {
     /// Greatest mean KLD, in nats.
     pub max_kld_nats: f64,
@@ -53,7 +56,8 @@ pub struct Rule {
 }
 
 /// Who set a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The person.
@@ -63,7 +67,8 @@ pub enum Source {
 }
 
 /// What to take. Models are indices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// This one.
@@ -81,9 +86,10 @@ pub enum Choice {
 }
 
 /// Why nothing can be recommended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "Obstacle")]
+#[cfg_attr(test, schemars(rename = "Obstacle"))]
 pub enum NoRecommendation {
     /// There is no candidate that could be measured.
     NoCandidate,
@@ -104,7 +110,8 @@ pub enum NoRecommendation {
 }
 
 /// How a model stands.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Standing {
     /// Each limit that applies.
     pub limits: Vec<Check>,
@@ -115,7 +122,8 @@ pub struct Standing {
 }
 
 /// A limit and a model's interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Check {
     /// The limit.
     pub limit: Limit,
@@ -124,7 +132,8 @@ pub struct Check {
 }
 
 /// A limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// Mean KLD at most.
@@ -136,9 +145,10 @@ pub enum Limit {
 }
 
 /// How an interval lies to a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "Held")]
+#[cfg_attr(test, schemars(rename = "Held"))]
 pub enum LimitCheck {
     /// Wholly within.
     Within,
@@ -151,9 +161,10 @@ pub enum LimitCheck {
 }
 
 /// What became of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "Place")]
+#[cfg_attr(test, schemars(rename = "Place"))]
 pub enum Rank {
     /// Recommended.
     Chosen,

@@ -3,6 +3,7 @@
 //! Generating one token of one sequence reads every weight once and computes little with it, so bandwidth is what bounds it
 //! (the roofline model: Williams, Waterman & Patterson 2009, at an intensity of about two operations a weight).
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,7 +14,8 @@ use crate::{
 };
 
 /// Generation of every model against the memory.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Roofline {
     /// What the memory gives, and how that was measured.
     pub bandwidth: MemoryBandwidth,
@@ -22,7 +24,8 @@ pub struct Roofline {
 }
 
 /// One model's generation.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct RooflineRow {
     /// Index into the models.
     pub model: usize,

@@ -1,5 +1,6 @@
 //! A model against itself: every difference found is false, and what could have been seen is what this machine can tell apart.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,7 +17,8 @@ use super::{
 };
 
 /// What a self-check found.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct SelfCheck {
     /// Metrics that came out relevantly different, with their intervals.
     pub differences: Vec<(MetricId, Comparison)>,
@@ -37,7 +39,8 @@ pub(crate) struct SelfCheck {
 }
 
 /// What that comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Finding {
     /// Every speed was shown to have no relevant difference, and nothing else differs.

@@ -1,5 +1,6 @@
 //! A metric of one model, round by round, and its summary: the value of a round is the median of its samples.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -32,7 +33,8 @@ impl Series {
 }
 
 /// A metric of one model over the rounds.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MetricSummary {
     /// Which metric.
     #[serde(skip)]

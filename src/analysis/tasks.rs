@@ -1,6 +1,7 @@
 //! Tasks with right answers: how many each model got right, which answers a candidate lost and gained, and what so many items could have
 //! shown.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,7 +14,8 @@ use crate::{
 const POWER: f64 = 0.8;
 
 /// What a task says of the models.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskAnalysis {
     /// Its name.
     pub name: String,
@@ -32,7 +34,8 @@ pub struct TaskAnalysis {
 }
 
 /// What one model made of a task.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskStanding {
     /// The model's name.
     pub model: String,
@@ -57,7 +60,8 @@ pub struct TaskStanding {
 }
 
 /// A share with its interval at the plan's confidence.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Share {
     /// The share.
     pub value: f64,
@@ -74,7 +78,8 @@ impl From<stats::Estimate> for Share {
 }
 
 /// Items of one part of the depth.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct GroupScore {
     /// The part.
     pub name: String,
@@ -85,7 +90,8 @@ pub struct GroupScore {
 }
 
 /// A candidate against the original, over the items that both answered.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskComparison {
     /// Items that both answered.
     pub items: u32,
@@ -105,7 +111,8 @@ pub struct TaskComparison {
 }
 
 /// What a task allows to say of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskVerdict {
     /// It answers more items right than the original.

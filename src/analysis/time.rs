@@ -1,5 +1,6 @@
 //! Where the time of a run went: asked, planned and taken, by part.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -7,7 +8,8 @@ use super::series::total;
 use crate::record::{Budget, GivenUp, Run, TimeParts, WorkloadKind, round_value};
 
 /// Asked, planned and taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TimeSpent {
     /// Time aimed at or allowed, seconds; `None` where none was.
     pub asked_s: Option<u64>,

@@ -3,6 +3,7 @@
 //! A race may drop early, by intervals that are wide of few rounds; its figures choose what is confirmed and are not reported as a result.
 //! What is reported comes from rounds of their own, which chose nothing. What is not shown to be faster is left as it was.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -220,7 +221,8 @@ fn over_first(run: &Run, goal: Goal, subject: usize) -> Option<TriedSpeed> {
 }
 
 /// What a tuning comes to, by the rounds that confirm it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TuneConclusion {
     /// Index of the subject whose settings are to be taken.
     pub take: usize,
@@ -241,7 +243,8 @@ pub struct TuneConclusion {
 }
 
 /// A speed over another's, paired by round.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SpeedRatio {
     /// The ratio: 2 is twice as fast.
     pub ratio: f64,

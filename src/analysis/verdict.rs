@@ -1,7 +1,9 @@
 //! Ratios paired by round, and verdicts on them: an interval held against the region of equivalence, never the central value alone.
 
+#[cfg(test)]
 use std::borrow::Cow;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
@@ -39,6 +41,7 @@ impl Verdict {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Verdict {
     fn schema_name() -> Cow<'static, str> {
         "Verdict".into()
@@ -67,7 +70,8 @@ impl JsonSchema for Verdict {
 }
 
 /// A metric of a candidate over the original's, paired by round.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Comparison {
     /// Which metric.
     #[serde(skip)]
@@ -165,7 +169,8 @@ fn less(of: &MetricId) -> Verdict {
 }
 
 /// Speed at a depth over speed at the least depth of the same work.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Retained {
     /// The metric's key: `tg128 @ d4096`.
     pub key: MetricId,

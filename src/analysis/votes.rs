@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use base16ct::lower::encode_string as hex;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -84,7 +85,8 @@ pub(crate) struct Vote {
 }
 
 /// What the votes say of one candidate.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct VoteCount {
     /// Index into the models.
     pub candidate: usize,
@@ -111,7 +113,8 @@ pub struct VoteCount {
 }
 
 /// What may be concluded of a person's preferences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preference {
     /// The original's answers were preferred.

@@ -1,6 +1,5 @@
 //! The subcommands.
 
-use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
@@ -22,8 +21,6 @@ use super::{
     tune::TuneArgs,
     worker::WorkerArgs,
 };
-use crate::{record, report};
-
 /// What does quantizing a GGUF model cost, and what does it buy, on this machine?
 #[derive(Debug, Parser)]
 #[command(name = "gguf-bench", version, about, max_term_width = 100, after_help = EXAMPLES)]
@@ -118,11 +115,41 @@ pub(super) enum Described {
 }
 
 impl Described {
-    pub(super) fn schema(self) -> Result<String> {
-        Ok(match self {
-            Self::Run => record::schema::of_record()?,
-            Self::Report => report::schema()?,
-            Self::Records => report::history::schema()?,
-        })
+    /// As it is published. A test holds it to the types, so that only tests are compiled with what makes a schema of a type.
+    pub(super) fn schema(self) -> &'static str {
+        match self {
+            Self::Run => include_str!("../../schema/run.schema.json"),
+            Self::Report => include_str!("../../schema/report.schema.json"),
+            Self::Records => include_str!("../../schema/records.schema.json"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests, which write what is to be committed")]
+mod tests {
+    use super::*;
+    use crate::{record, report};
+
+    #[test]
+    fn the_published_schemas_are_those_of_the_types() -> Result<(), Box<dyn std::error::Error>> {
+        let made = [
+            (Described::Run, "run", record::schema::of_record()?),
+            (Described::Report, "report", report::schema()?),
+            (Described::Records, "records", report::history::schema()?),
+        ];
+        let is_to_be_written = std::env::var("INSTA_UPDATE").is_ok_and(|way| way == "always");
+        for (of, name, schema) in made {
+            if is_to_be_written {
+                let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+                std::fs::write(folder.join(format!("{name}.schema.json")), schema)?;
+            } else {
+                assert!(
+                    of.schema() == schema,
+                    "a type has changed: INSTA_UPDATE=always cargo test --release --lib published_schemas writes schema/{name}.schema.json"
+                );
+            }
+        }
+        Ok(())
     }
 }

@@ -134,7 +134,7 @@ fn run(command: Command) -> Result<Exit> {
         Command::Models(args) => models::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::RpcServer(args) => rpc_server::run(&args),
-        Command::Schema { of } => print_stdout(&of.schema()?),
+        Command::Schema { of } => print_stdout(of.schema()),
         Command::Completions(args) => shell::completions(&args, command_line(args.program)),
         Command::Man(args) => shell::man(&args, Program::ALL.map(command_line)),
         Command::Worker(args) => worker::run(&args),

@@ -1,7 +1,10 @@
 //! What is measured, as one type, and its text form, which stands at the edges only: in records, JSON, CSV and `--fail-if`.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+#[cfg(test)]
+use std::borrow::Cow;
+use std::{fmt, str::FromStr};
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -253,6 +256,7 @@ impl Serialize for MetricId {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for MetricId {
     fn inline_schema() -> bool {
         true

@@ -1,12 +1,14 @@
 //! The table of metrics: unit, which way is better, which verdicts it is counted with, where it is shown and in which words.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::id::{Layout, MetricId};
 
 /// Unit of a metric's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub enum Unit {
     /// Tokens per second.
     #[serde(rename = "t/s")]
@@ -47,7 +49,8 @@ impl Unit {
 }
 
 /// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     /// More is better.
@@ -57,7 +60,8 @@ pub enum Better {
 }
 
 /// What a relevant difference is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// Takes relevantly less time.

@@ -1,5 +1,6 @@
 //! How many verdicts a plan will draw, which is known before there is data, and the confidence each is held to.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +10,8 @@ use crate::record::{Run, Workload};
 /// Verdicts a plan draws, by family: those of a family are held to a confidence adjusted for their number (Bonferroni), so that one
 /// family says anything false in at most 1 − confidence of runs. The plan says how many, not the data: a verdict that could not be
 /// drawn for want of rounds counts as well.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Verdicts {
     /// Speed of the synthetic workloads, load, memory: every candidate's.
     pub primary: usize,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use super::plan::Arrangement;
 use crate::units::in_gib;
 
 /// Decisions taken in the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Adaptation {
     /// How the models shared the time of a round.
     pub arrangement: Arrangement,
@@ -30,7 +32,8 @@ impl Adaptation {
 }
 
 /// A run that had been killed or stopped was taken up again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Resumed {
     /// The first round that was made after it.
     pub from_round: u32,
@@ -39,7 +42,8 @@ pub struct Resumed {
 }
 
 /// How many samples of a workload a round is worth (Kalibera & Jones 2013).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SamplesChoice {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -52,7 +56,8 @@ pub struct SamplesChoice {
 }
 
 /// A decision on how rounds are run. Rounds are counted from 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Models that were to be loaded side by side are measured one after the other: together they do not fit.
@@ -81,7 +86,8 @@ pub enum Decision {
 }
 
 /// Why a subject can't be chosen any more, beyond doubt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
     /// Another is better in something and worse in nothing, by whole intervals.

@@ -1,10 +1,12 @@
 //! The results of a comparison over one text, under llama-perplexity's names where it has them.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A mean over tokens, or something that follows from means.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TokenMean {
     /// The value, in the unit its field names.
     pub value: f64,
@@ -13,7 +15,8 @@ pub struct TokenMean {
 }
 
 /// The order statistics of a quantity over tokens, in the unit its field names.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Percentiles {
     pub minimum: f64,
     pub p0_1: f64,
@@ -31,7 +34,8 @@ pub struct Percentiles {
 }
 
 /// Everything known about a candidate's output on one text, a domain or all texts. KLD is KL(original ‖ candidate).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Summary {
     /// Scored tokens.
     pub tokens: usize,
@@ -76,7 +80,8 @@ pub struct Summary {
 }
 
 /// Tokens whose first choice differs between the models.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Flips {
     /// Only the candidate chooses correctly.
     pub towards_correct_tokens: usize,
@@ -87,7 +92,8 @@ pub struct Flips {
 }
 
 /// Mean KLD over a range of positions in the window.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct PositionBin {
     /// First position.
     pub from_position: usize,
@@ -100,7 +106,8 @@ pub struct PositionBin {
 }
 
 /// Mean KLD over tokens for which the original's entropy lies in a range.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct EntropyBin {
     /// Lowest entropy, in nats.
     pub from_nats: f64,
@@ -113,7 +120,8 @@ pub struct EntropyBin {
 }
 
 /// A token on which the models disagree most.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct WorstToken {
     /// Index of its text; `None` in records of before documents, where it is the summary's.
     #[serde(default)]
@@ -139,7 +147,8 @@ pub struct WorstToken {
 }
 
 /// A token in its text, for a person to read. A token may be part of a character, which shows as U+FFFD.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TokenContext {
     /// The text before it.
     pub before: String,
@@ -152,7 +161,8 @@ pub struct TokenContext {
 }
 
 /// Means over one window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct WindowMeans {
     /// Window, from 0.
     pub window: usize,

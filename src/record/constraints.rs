@@ -1,11 +1,13 @@
 //! What the person asked of a model: the limits and the preference by which one is recommended.
 
 use clap::ValueEnum;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits a model must keep, and what decides among those that keep them. Nothing measured depends on it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Constraints {
     /// Greatest mean KLD from the original, in nats; `None` for the plan's, or the default.
     #[serde(default)]
@@ -22,7 +24,8 @@ pub struct Constraints {
 }
 
 /// What decides among the models within the limits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Prefer {
     /// The fastest generation.

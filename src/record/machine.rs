@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Device, Settings};
 
 /// The machine, read once before the first round. What could not be read is `None`, never 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Machine {
     /// Host name is left out on purpose: records are published.
     pub os: String,
@@ -83,7 +85,8 @@ impl Machine {
 }
 
 /// What counts energy on a machine, and what it counted while nothing of ours ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct EnergySources {
     /// What is counted, each once, in words.
     pub counted: Vec<String>,
@@ -96,7 +99,8 @@ pub struct EnergySources {
 }
 
 /// A server of llama.cpp's RPC, whose devices compute over a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct RpcServer {
     /// Where it listens, `host:port`.
     pub endpoint: String,
@@ -109,7 +113,8 @@ pub struct RpcServer {
 }
 
 /// How fast memory is read by several threads at once, from a buffer larger than the caches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MemoryBandwidth {
     /// The best pass.
     pub bytes_per_s: f64,
@@ -124,7 +129,8 @@ pub struct MemoryBandwidth {
 }
 
 /// A device llama.cpp can compute on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DeviceInfo {
     /// ggml's name (CPU, CUDA0, Metal, Vulkan0).
     pub name: String,
@@ -144,7 +150,8 @@ pub struct DeviceInfo {
 }
 
 /// The kinds of devices, as ggml tells them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// The processor itself.
@@ -178,7 +185,8 @@ impl DeviceKind {
 }
 
 /// What the machine was doing around one visit: evidence for drift, throttling and company. `None` = not readable here.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Conditions {
     /// Load average over a minute, at the start of the visit.
     pub load_average_1m: Option<f64>,

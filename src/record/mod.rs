@@ -21,6 +21,7 @@ mod recipe;
 mod retired;
 pub(crate) mod round_value;
 mod run;
+#[cfg(test)]
 pub(crate) mod schema;
 mod task;
 pub(crate) mod time_plan;

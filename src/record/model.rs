@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use super::{recipe::QuantizeRecipe, visit::Outcome};
 use crate::settings::Settings;
 
 /// What is compared: a file with settings. The same file with other settings is another subject.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Subject {
     /// Short name, unique in the run, for tables and charts.
     pub name: String,
@@ -35,7 +37,8 @@ impl Subject {
 }
 
 /// A model file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Model {
     /// File name without its folder.
     pub file: String,
@@ -64,7 +67,8 @@ impl Model {
 }
 
 /// What a subject is compared as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// What the others are compared with.
@@ -74,7 +78,8 @@ pub enum Role {
 }
 
 /// Facts of a GGUF file (all its parts together).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ModelFacts {
     /// Size of the file, or of all parts.
     pub file_bytes: u64,
@@ -140,7 +145,8 @@ pub struct ModelFacts {
 }
 
 /// What a model gives that is no next token: it can be loaded and read, and neither generates nor has a divergence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoNextToken {
     /// A vector for a text.
@@ -184,7 +190,8 @@ impl NoNextToken {
 }
 
 /// Matrices that llama.cpp stores in another type than the file's, since their rows do not fill its blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct RowFallback {
     /// How many.
     pub matrices: u64,
@@ -212,7 +219,8 @@ fn is_zero(bytes: &u64) -> bool {
 }
 
 /// What a file was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MadeFrom {
     /// Quantized from a full-precision file.
@@ -254,7 +262,8 @@ impl MadeFrom {
 }
 
 /// Tensors of one class stored in one type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TensorGroup {
     /// Layer class: `token_embd`, `attn_q`, `ffn_down`, `norm`, ...
     pub class: String,
@@ -269,7 +278,8 @@ pub struct TensorGroup {
 }
 
 /// Identity of a tokenizer: models whose fingerprints differ are not compared token by token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TokenizerFacts {
     /// `tokenizer.ggml.model`.
     pub model: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use super::{model::NoNextToken, quality::QualityPlan, race::Race};
 use crate::settings::ThreadsReason;
 
 /// Everything needed to repeat the measurement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Plan {
     /// What every model is asked to do, in this order.
     pub workloads: Vec<Workload>,
@@ -41,7 +43,8 @@ pub struct Plan {
 }
 
 /// What tasks ask of every model, by their characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskWork {
     /// Tokens to evaluate.
     pub tokens: u64,
@@ -50,7 +53,8 @@ pub struct TaskWork {
 }
 
 /// Something that was asked for and is not done, whatever the time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct LeftOut {
     /// What.
     pub work: LeftOutWork,
@@ -59,7 +63,8 @@ pub struct LeftOut {
 }
 
 /// What is left out of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LeftOutWork {
     /// Synthetic work.
@@ -79,7 +84,8 @@ pub enum LeftOutWork {
 }
 
 /// Why something is left out of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LeftOutReason {
     /// It takes a next token.
@@ -170,7 +176,8 @@ pub(crate) fn is_primary(workloads: &[Workload], kind: &WorkloadKind) -> bool {
 }
 
 /// One thing every model is asked to do in a round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Workload {
     /// Unique name: `pp512`, `tg128`, or the prompt's name.
     pub id: String,
@@ -179,7 +186,8 @@ pub struct Workload {
 }
 
 /// The kinds of work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
     /// Prompt processing of `n_tokens` given ids, as llama-bench's `-p`.
@@ -262,7 +270,8 @@ impl WorkloadKind {
 }
 
 /// A prompt and how long its answer may get.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct PromptText {
     /// Category, free text; results are grouped by it.
     pub category: String,
@@ -273,7 +282,8 @@ pub struct PromptText {
 }
 
 /// How often and until when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Protocol {
     /// Never fewer rounds than this, unless interrupted or out of a [`Budget::Limit`].
     pub min_rounds: u32,
@@ -318,7 +328,8 @@ pub struct Protocol {
 }
 
 /// What comes before the first sample of a workload in a round.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Preparation {
     /// Seconds in which a worker rests, as llama-bench's `--delay`.
     pub delay_s: u32,
@@ -334,7 +345,8 @@ impl Preparation {
 }
 
 /// What a worker evaluates untimed before the samples of a workload.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WarmUpPolicy {
     /// Short repetitions until two take as long.
@@ -345,7 +357,8 @@ pub enum WarmUpPolicy {
 }
 
 /// How many samples of a workload a round takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InnerPolicy {
     /// As many as the protocol says, in every round.
@@ -357,7 +370,8 @@ pub enum InnerPolicy {
 }
 
 /// How the models of a round share its time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Arrangement {
     /// One model after the other, each alone in memory.
@@ -370,7 +384,8 @@ pub enum Arrangement {
 }
 
 /// Whether prompts are asked whatever the time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PromptPolicy {
     /// They are.
@@ -381,7 +396,8 @@ pub enum PromptPolicy {
 }
 
 /// Which prompts are asked in a round.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PromptTurns {
     /// All of them.
@@ -393,7 +409,8 @@ pub enum PromptTurns {
 }
 
 /// How strictly a budget is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
     /// The least work is done even if it takes longer.
@@ -404,7 +421,8 @@ pub enum Budget {
 }
 
 /// How the next token of an answer is chosen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Sampling {
     /// The most likely token.

@@ -1,6 +1,7 @@
 //! What quantizing did to the output: how it was to be compared, and what came out.
 
 use clap::ValueEnum;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use super::{
 };
 
 /// How the output is compared. Windows and what is scored in them are llama-perplexity's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct QualityPlan {
     /// Tokens a window; the second half is scored.
     pub n_ctx: u32,
@@ -36,7 +38,8 @@ pub struct QualityPlan {
 }
 
 /// What is independent, and so what an interval is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QualityUnit {
     /// A text: what is found holds for texts of these domains.
@@ -63,7 +66,8 @@ fn default_top_k() -> usize {
 }
 
 /// Which models are held in memory together while outputs are compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QualityMemory {
     /// The first of the others that fits.
@@ -78,7 +82,8 @@ pub enum QualityMemory {
 }
 
 /// A text, by identity; the record does not hold it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TextPlan {
     /// What a report calls it.
     pub name: String,
@@ -91,7 +96,8 @@ pub struct TextPlan {
 }
 
 /// What the comparison of outputs gave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Quality {
     /// The texts as tokens, in the plan's order.
     pub texts: Vec<QualityText>,
@@ -112,7 +118,8 @@ pub struct Quality {
 }
 
 /// What keeps every candidate from being compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ComparisonFault {
     /// The original can't be evaluated.
@@ -122,7 +129,8 @@ pub enum ComparisonFault {
 }
 
 /// What the candidates are compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reference {
     /// The original itself, evaluated beside them: exact.
@@ -149,7 +157,8 @@ pub enum Reference {
 }
 
 /// Which models were held in memory together, so how often the original was evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
     /// All fit in memory together.
@@ -183,7 +192,8 @@ pub enum Sharing {
 }
 
 /// A text as the original's tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct QualityText {
     /// Tokens, BOS included.
     pub n_tokens: usize,
@@ -192,7 +202,8 @@ pub struct QualityText {
 }
 
 /// One worker process of the comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct QualityWorker {
     /// The models compared with the original, as indices into the run's.
     pub candidates: Vec<usize>,
@@ -220,7 +231,8 @@ pub struct QualityWorker {
 }
 
 /// A candidate's output against the original's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CandidateQuality {
     /// Index into the run's models.
     pub candidate: usize,
@@ -249,14 +261,16 @@ pub struct CandidateQuality {
 }
 
 /// How well a model alone predicts texts, whatever its tokens are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct BitsPerByte {
     /// By text, in the plan's order; the same bytes for every model.
     pub texts: Vec<TextBits>,
 }
 
 /// How well a model predicts the beginning of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TextBits {
     /// Index into the texts.
     pub text: usize,
@@ -269,7 +283,8 @@ pub struct TextBits {
 }
 
 /// Why no more windows were scored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QualityStop {
     /// The texts had no more.
@@ -285,7 +300,8 @@ pub enum QualityStop {
 }
 
 /// A candidate's output on one text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TextQuality {
     /// Index into the texts.
     pub text: usize,
@@ -297,7 +313,8 @@ pub struct TextQuality {
 }
 
 /// A candidate's output on the texts of a domain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DomainQuality {
     /// The domain.
     pub domain: String,

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Options of llama-quantize that a file was made with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct QuantizeRecipe {
     /// The importance matrix it was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +31,8 @@ pub struct QuantizeRecipe {
 }
 
 /// An importance matrix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ImatrixUsed {
     /// SHA-256 of its file.
     pub sha256: String,
@@ -42,7 +45,8 @@ pub struct ImatrixUsed {
 }
 
 /// A type for all tensors whose name matches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TensorTypeRule {
     /// A regular expression that is looked for anywhere in a tensor's name.
     pub pattern: String,

@@ -1,5 +1,6 @@
 //! One run: the plan, what it ran on, and every reading.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,8 @@ use crate::text::counted;
 pub(crate) const FORMAT: u32 = 2;
 
 /// One run: the plan, what it ran on, and every reading.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Run {
     /// Version of the format, see `FORMAT`.
     pub format: u32,
@@ -113,7 +115,8 @@ impl Run {
 }
 
 /// What a run was begun for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// To compare the subjects.
@@ -126,7 +129,8 @@ pub enum Purpose {
 }
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// Every planned round was run.

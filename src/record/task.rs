@@ -1,12 +1,14 @@
 //! Tasks with right answers: what was asked of every model, and how likely each found every answer.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::visit::Outcome;
 
 /// Tasks with right answers, asked of every model.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Tasks {
     /// What was asked.
     pub plans: Vec<TaskPlan>,
@@ -15,7 +17,8 @@ pub struct Tasks {
 }
 
 /// A task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskPlan {
     /// Its name.
     pub name: String,
@@ -30,7 +33,8 @@ pub struct TaskPlan {
 }
 
 /// The kinds of tasks; they say how an ending's likelihood is reckoned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// Endings of a context: mean log-probability of a token, from the first on that is not the same in all of them.
@@ -48,7 +52,8 @@ pub enum TaskKind {
 }
 
 /// The file of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskSource {
     /// SHA-256 of its text.
     pub sha256: String,
@@ -59,7 +64,8 @@ pub struct TaskSource {
 }
 
 /// An item of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskItem {
     /// Answers to choose from.
     pub choices: u16,
@@ -71,7 +77,8 @@ pub struct TaskItem {
 }
 
 /// What one model answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskResult {
     /// Index into the run's subjects.
     pub subject: usize,
@@ -86,7 +93,8 @@ pub struct TaskResult {
 }
 
 /// Why no more items were asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStop {
     /// There were no more.
@@ -100,7 +108,8 @@ pub enum TaskStop {
 }
 
 /// How likely a model found the answers of a task.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TaskScores {
     /// Of each item asked, in the plan's order, the mean log-probability of a token of each choice, in nats; empty where the item did not
     /// fit the context the model was trained for.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,8 @@ use super::{
 use crate::units::NS_PER_S;
 
 /// A first look at one subject, alone in memory, before any round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Probe {
     /// Index into the run's subjects.
     pub model: usize,
@@ -43,7 +45,8 @@ pub struct Probe {
 }
 
 /// What one subject is expected to take, nanoseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SubjectCost {
     /// What a round costs once: start, load, context, warm-ups.
     pub round_ns: u64,
@@ -57,7 +60,8 @@ pub struct SubjectCost {
 }
 
 /// The parts of a run's time, nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TimeParts {
     /// The first look at each subject.
     pub probe_ns: u64,
@@ -81,7 +85,8 @@ impl TimeParts {
 }
 
 /// What is done in which time, made after the probe and before the first round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TimePlan {
     /// By subject, in the run's order.
     pub costs: Vec<SubjectCost>,
@@ -115,7 +120,8 @@ impl TimePlan {
 }
 
 /// What is given up for want of time, and the whole time that would have given it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GivenUp {
     /// Prompts and their answers.

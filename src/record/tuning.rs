@@ -1,12 +1,14 @@
 //! What a tuning did: what settings were raced for, each stage with all that was tried, and what was not tried and why.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, adaptation::DropReason, race::Goal};
 
 /// How the settings of a run's subjects were found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Tuning {
     /// What they are to be best for.
     pub goal: Goal,
@@ -25,7 +27,8 @@ pub struct Tuning {
 }
 
 /// Values of a setting that were raced.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TuningStage {
     /// The flags: `-t`, `-ctk -ctv`.
     pub flags: String,
@@ -38,7 +41,8 @@ pub struct TuningStage {
 }
 
 /// A value of a setting, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Tried {
     /// As it is typed: `-t 2`.
     pub name: String,
@@ -52,7 +56,8 @@ pub struct Tried {
 }
 
 /// A speed over that of the value a stage set out from, paired by round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TriedSpeed {
     /// Which speed.
     pub goal: Goal,
@@ -67,7 +72,8 @@ pub struct TriedSpeed {
 }
 
 /// A mean KLD with its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TriedKld {
     /// In nats.
     pub nats: f64,
@@ -78,7 +84,8 @@ pub struct TriedKld {
 }
 
 /// What became of a value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It goes on, for these speeds.
@@ -104,7 +111,8 @@ pub enum Fate {
 }
 
 /// A setting, or values of it, that were not tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct NotTried {
     /// As it is typed.
     pub flags: String,

@@ -1,12 +1,14 @@
 //! What one worker measured: a round is a list of visits, a visit one fresh process holding one model.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{machine::Conditions, prompt_form::PromptForm};
 
 /// One pass over the models, each in a process of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Round {
     /// Number, from 0. Round 2j+1 visits the models in the reverse order of round 2j.
     pub index: u32,
@@ -34,7 +36,8 @@ impl Round {
 }
 
 /// One model in one round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Visit {
     /// Index into the run's models.
     pub model: usize,
@@ -67,7 +70,8 @@ pub struct Visit {
 }
 
 /// An attempt at a visit that was made again, since what ended its worker may pass: a kill from outside, silence, a failed start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Retried {
     /// What was being done.
     pub stage: Stage,
@@ -80,7 +84,8 @@ pub struct Retried {
 }
 
 /// A prompt that was not asked, or work at a depth that was not done: it is longer than the model allows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Skipped {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -93,7 +98,8 @@ pub struct Skipped {
 }
 
 /// A failed measurement is a finding: it says where and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It went through.
@@ -108,7 +114,8 @@ pub enum Outcome {
 }
 
 /// What was being done when something failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Finding and reading the file's header.
@@ -141,7 +148,8 @@ impl Outcome {
 }
 
 /// Which part of a model's work a sample timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Prompt evaluation.
@@ -151,7 +159,8 @@ pub enum Phase {
 }
 
 /// One timing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Sample {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -173,7 +182,8 @@ pub struct Sample {
 }
 
 /// How long an evaluation took, by both clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Timing {
     /// Tokens evaluated.
     pub n_tokens: u32,
@@ -187,7 +197,8 @@ pub struct Timing {
 }
 
 /// The load of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Load {
     /// Loading the model, nothing else.
     pub model_ns: u64,
@@ -205,7 +216,8 @@ pub struct Load {
 }
 
 /// State of the page cache when a load began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheState {
     /// Under 1 % of the file, or under 1 MiB, came from storage.
@@ -217,7 +229,8 @@ pub enum CacheState {
 }
 
 /// Memory of one worker, read from outside while it worked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Memory {
     /// Before the load.
     pub initial: MemoryReading,
@@ -237,7 +250,8 @@ pub struct Memory {
 }
 
 /// Resident memory at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MemoryReading {
     /// All of it.
     pub rss_bytes: u64,
@@ -248,7 +262,8 @@ pub struct MemoryReading {
 }
 
 /// Readings in columns: the same index is the same moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MemorySeries {
     /// Since the visit began, in milliseconds.
     pub at_ms: Vec<u32>,
@@ -261,7 +276,8 @@ pub struct MemorySeries {
 }
 
 /// What a worker began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// Loading the model.
@@ -287,7 +303,8 @@ impl Mark {
 }
 
 /// Memory of a device, as the drop of its free memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct DeviceMemory {
     /// ggml's name.
     pub name: String,
@@ -300,7 +317,8 @@ pub struct DeviceMemory {
 }
 
 /// One of llama.cpp's buffer types and what lies in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Buffer {
     /// ggml's name of the buffer type (`CPU_Mapped`, `CPU_REPACK`, `CUDA0`).
     pub name: String,
@@ -323,7 +341,8 @@ impl Buffer {
 }
 
 /// Untimed work before the first sample.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Warmup {
     /// How long it went on.
     pub duration_ns: u64,
@@ -332,7 +351,8 @@ pub struct Warmup {
 }
 
 /// An answer to a prompt. Its times are also in the visit's samples.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Generation {
     /// Index into the plan's workloads.
     pub workload: usize,
@@ -359,7 +379,8 @@ pub struct Generation {
 }
 
 /// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended it.

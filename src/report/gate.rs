@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,7 +32,8 @@ pub(crate) enum Held {
 }
 
 /// A gate with what it comes to.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct GateFindings<'a> {
     /// The verdict in words, with its reason and what would resolve it.
     sentence: String,

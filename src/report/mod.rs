@@ -22,7 +22,9 @@ mod tune;
 mod tests;
 
 pub(crate) use format::{Colour, Error, Format, Options, Report, render, render_template};
-pub(crate) use run::{RunReport, schema};
+pub(crate) use run::RunReport;
+#[cfg(test)]
+pub(crate) use run::schema;
 pub(crate) use section::guide::metrics as guide_metrics;
 pub(crate) use selfcheck::selfcheck;
 pub(crate) use text::shell;

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, cell::OnceCell};
 
+#[cfg(test)]
 use schemars::{JsonSchema, generate::Contract};
 use serde::Serialize;
 
@@ -33,7 +34,7 @@ use crate::{
         Analysis, Context, MetricSummary, ModelAnalysis, NotDone, TaskAnalysis, TaskStanding, TaskVerdict, Warning,
         WarningKind, gate::Gate,
     },
-    record::{Role, Run, schema},
+    record::{Role, Run},
 };
 
 /// A run with what was found in it.
@@ -142,7 +143,8 @@ impl Report for RunReport<'_> {
 }
 
 /// The analysis, and the same in the words of the benchmarking guide.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 struct Findings<'a> {
     /// The conditions that were set (`--fail-if`) and what became of them; `None` without any.
     gate: Option<GateFindings<'a>>,
@@ -153,8 +155,9 @@ struct Findings<'a> {
 }
 
 /// The JSON Schema of a run's findings.
+#[cfg(test)]
 pub(crate) fn schema() -> Result<String, serde_json::Error> {
-    schema::document::<Findings<'_>>(
+    crate::record::schema::document::<Findings<'_>>(
         "report",
         "What a run of gguf-bench says: report --format json",
         Contract::Serialize,

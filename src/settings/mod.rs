@@ -15,13 +15,15 @@ pub(crate) use values::{CacheType, CpuMask, FlashAttention, LazyMode, LoadMode, 
 
 use std::fmt;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use setting::name;
 
 /// llama.cpp's parameters, under llama-bench's names. What is absent has llama-bench's own value.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of llama-bench's, and they are independent")]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Settings {
     /// Where to compute: `-dev`.
     pub device: Device,
@@ -102,7 +104,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Whether weights on the CPU take the layout that is fastest there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Repack {
     /// They do, where there is one.
@@ -113,7 +116,8 @@ pub enum Repack {
 }
 
 /// What says how many threads generate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ThreadsReason {
     /// The person did.

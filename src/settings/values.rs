@@ -3,11 +3,13 @@
 use std::fmt;
 
 use clap::ValueEnum;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where to compute.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
     /// Whatever llama.cpp prefers here.
@@ -81,7 +83,8 @@ impl fmt::Display for Device {
 }
 
 /// Element types of the KV cache: llama-bench's, and the one that rounds nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum CacheType {
@@ -104,7 +107,8 @@ impl CacheType {
 }
 
 /// Flash attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FlashAttention {
     /// llama.cpp decides.
@@ -130,7 +134,8 @@ impl FlashAttention {
 }
 
 /// How a model is split over several devices.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SplitMode {
     /// Not at all: one device has it.
@@ -145,7 +150,8 @@ pub enum SplitMode {
 }
 
 /// How weights come into memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LoadMode {
     /// llama.cpp decides.
@@ -166,7 +172,8 @@ pub enum LoadMode {
 }
 
 /// Whether rows of tensors that are marked for it are read when they are needed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LazyMode {
     /// Always.
@@ -179,7 +186,8 @@ pub enum LazyMode {
 }
 
 /// Where threads and pages go on a machine with several memory nodes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Numa {
     /// Wherever the system puts them.
@@ -194,7 +202,8 @@ pub enum Numa {
 }
 
 /// Tensors that lie in another buffer than they would.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TensorOverride {
     /// A regular expression found anywhere in their names; the first override that fits counts.
     pub pattern: String,
@@ -226,7 +235,8 @@ impl TensorOverride {
 }
 
 /// CPUs as bits of a hexadecimal number, the last one CPU 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
 pub struct CpuMask(String);
 

@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Something that is not the same in two records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Difference {
     /// What it does to a comparison.
     pub weight: Weight,
@@ -21,7 +23,8 @@ pub(crate) struct Difference {
 }
 
 /// What a difference does to a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Weight {
     /// Other work was done, or in another way: a ratio would say nothing of build, machine or day.
@@ -31,7 +34,8 @@ pub(crate) enum Weight {
 }
 
 /// What of a comparison a difference concerns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Scope {
     /// All of it.

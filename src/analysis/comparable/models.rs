@@ -1,5 +1,6 @@
 //! Which model of one record is which of the other: by content first, by name where content differs.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,7 +19,8 @@ pub(crate) struct Pair {
 }
 
 /// By what two models were matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MatchedBy {
     /// The same bytes.

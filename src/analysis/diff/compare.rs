@@ -5,6 +5,7 @@
 //! to run is in the interval. Outputs are paired, window by window, since the same file reads the same text;
 //! their interval is over documents where there are enough of them.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
@@ -25,7 +26,8 @@ use crate::{
 };
 
 /// What changed from one record to the other.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Diff {
     /// The conditions that were set and what became of them; `None` without any.
     #[serde(skip)]
@@ -51,7 +53,8 @@ pub(crate) struct Diff {
 }
 
 /// What an interval knows of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Scatter {
     /// What varies from round to round in one record of each side, and nothing of what varies from run to run.
@@ -61,7 +64,8 @@ pub(crate) enum Scatter {
 }
 
 /// One of the records, to be recognised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Side {
     /// When it was begun, UTC.
     pub started_utc: String,
@@ -76,7 +80,8 @@ pub(crate) struct Side {
 }
 
 /// A model in both records.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct ModelDiff {
     /// Its name in the newer record.
     pub name: String,
@@ -93,7 +98,8 @@ pub(crate) struct ModelDiff {
 }
 
 /// A metric of a model in both records.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct MetricDiff {
     /// `pp512`, `load`, `memory_peak`, `short/tg`, `ppl`, `kld_mean`, ...
     pub metric: MetricId,
@@ -119,7 +125,8 @@ pub(crate) struct MetricDiff {
 }
 
 /// Two records of one side that were not made alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Within {
     /// Whether it is one of the older records.
     pub old: bool,

@@ -11,6 +11,7 @@ mod of_run;
 pub(crate) use limit::Limit;
 pub(crate) use of_run::{gate_of_run, known_in};
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
@@ -19,7 +20,8 @@ use super::change::{Change, ChangeKind};
 use crate::metric::{self, MetricId};
 
 /// Conditions and what became of them.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Gate {
     /// FAIL if any failed, else INCONCLUSIVE if any could not be decided, else PASS.
     pub verdict: GateVerdict,
@@ -30,7 +32,8 @@ pub(crate) struct Gate {
 }
 
 /// How a condition, or all of them, came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum GateVerdict {
     /// The whole interval lies on the side asked for.
@@ -42,7 +45,8 @@ pub(crate) enum GateVerdict {
 }
 
 /// A condition held against one subject.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Case {
     /// The condition as it was written.
     pub limit: String,
@@ -59,7 +63,8 @@ pub(crate) struct Case {
 }
 
 /// Why a condition could not be decided.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Undecided {
     /// There is no figure, and why.

@@ -1,12 +1,14 @@
 //! What a warning is, and the kinds there are.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::Run;
 
 /// A warning in plain words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Warning {
     /// Which one; its name is stable for scripts.
     pub kind: WarningKind,
@@ -19,7 +21,8 @@ pub struct Warning {
 }
 
 /// The warnings there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
     /// The program or llama.cpp was compiled without optimization.

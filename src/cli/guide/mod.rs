@@ -132,7 +132,9 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
 
 /// The record with the guide's metrics beside it, which reading it passes over.
 pub(super) fn save(path: &Path, run: &Run, analysis: &Analysis) -> Result<()> {
-    let mut value = serde_json::to_value(run).context("write the results")?;
+    // Through text, as every record is written: another way to a value would be compiled for all types of a record.
+    let text = serde_json::to_vec(run).context("write the results")?;
+    let mut value: serde_json::Value = serde_json::from_slice(&text).context("write the results")?;
     if let Some(fields) = value.as_object_mut() {
         fields.insert("metrics".into(), serde_json::to_value(report::guide_metrics(analysis))?);
     }

@@ -9,6 +9,7 @@ mod tests;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+#[cfg(test)]
 use schemars::generate::Contract;
 
 use super::{
@@ -26,7 +27,7 @@ use crate::{
         history::{BaselineCheck, History, LeftOut, MetricRow, ModelRows, Reading, Recorded},
     },
     metric::Word,
-    record::{Run, schema},
+    record::Run,
 };
 use labels::{Label, labels, machines};
 
@@ -96,8 +97,9 @@ impl Report for History {
 }
 
 /// The JSON Schema of the findings.
+#[cfg(test)]
 pub(crate) fn schema() -> Result<String, serde_json::Error> {
-    schema::document::<History>(
+    crate::record::schema::document::<History>(
         "records",
         "What several records of gguf-bench say side by side: report A B --format json",
         Contract::Serialize,

@@ -1,5 +1,6 @@
 //! The metrics of the benchmarking guide under its own names: by model, by category, by prompt, with difference and ratio.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,14 +17,16 @@ use crate::{
 };
 
 /// Everything the guide names, for scripts.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Metrics {
     /// The models; the first is the original.
     pub models: Vec<ModelMetrics>,
 }
 
 /// The guide's metrics of one model. What was not measured is null.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct ModelMetrics {
     /// Its short name.
     pub name: String,
@@ -56,7 +59,8 @@ pub(crate) struct ModelMetrics {
 }
 
 /// A prompt or a category.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Group {
     /// Its name.
     pub name: String,
@@ -66,7 +70,8 @@ pub(crate) struct Group {
 }
 
 /// Tokens of some prompts and the time they took, once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Speed {
     /// Tokens of the prompts.
     pub prompt_tokens: Option<u64>,
