@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
@@ -97,10 +96,8 @@ class Judge(unittest.TestCase):
         self.browser.devtools("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(saved))
         self.browser.run("document.querySelector('[data-judge=save]').click()")
         votes = saved / "votes.json"
-        for _ in range(100):
-            if votes.exists():
-                break
-            time.sleep(0.05)
+        # It gets its name when it is whole.
+        webdriver.until(votes.exists, "the file to be saved")
         self.assertEqual(json.loads(votes.read_text()), {"format": 1, "ballot": ballot["id"], "votes": chosen})
         record = self.folder / f"{name}.json"
         said = subprocess.run([self.program, "report", str(record), "--votes", str(votes), "--format", "json", "--out", "-"],

@@ -10,6 +10,10 @@ import urllib.error
 import urllib.request
 
 
+# What a machine that is slow and busy may take; only what never comes takes longer.
+PATIENCE_S = 600
+
+
 class Failed(Exception):
     """The browser refused a command; the text says why."""
 
@@ -25,7 +29,7 @@ class Browser:
         request = urllib.request.Request(self._base + path, data=data, method=method)
         request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise Failed(json.load(error)["value"]["message"]) from None
@@ -39,7 +43,7 @@ class Browser:
         self.log("browser"), self.log("performance")
         self._post("/url", {"url": path.resolve().as_uri()})
         # On a busy machine chromedriver answers while the page is still being parsed.
-        _until(lambda: self.run("return !window.isLeft && document.readyState === 'complete'"), f"{path.name} to load")
+        until(lambda: self.run("return !window.isLeft && document.readyState === 'complete'"), f"{path.name} to load")
 
     def run(self, script, *arguments):
         """The value of a function's body in the page."""
@@ -73,23 +77,20 @@ class Browser:
 @contextlib.contextmanager
 def browser(driver, chromium):
     """A browser that is gone afterwards, with its profile."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    base = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as profile:
-        process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process, base = _started(driver)
         try:
-            _until(lambda: _is_ready(base), "chromedriver to start")
             flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
             flags += ["--disable-background-networking", f"--user-data-dir={profile}", "--window-size=1280,900"]
             wanted = {
                 "browserName": "chrome",
+                # A script that looks through a large page takes long on a slow machine.
+                "timeouts": {"script": PATIENCE_S * 1000, "pageLoad": PATIENCE_S * 1000},
                 "goog:chromeOptions": {"binary": chromium, "args": flags},
                 "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             }
             body = json.dumps({"capabilities": {"alwaysMatch": wanted}}).encode()
-            with urllib.request.urlopen(base + "/session", data=body, timeout=120) as answer:
+            with urllib.request.urlopen(base + "/session", data=body, timeout=PATIENCE_S) as answer:
                 session = Browser(base, json.load(answer)["value"]["sessionId"])
             try:
                 yield session
@@ -100,18 +101,37 @@ def browser(driver, chromium):
             process.wait()
 
 
+def _started(driver):
+    """A chromedriver that is ready, and its address. A port that was free a moment ago may be another's by then: it is asked for again."""
+    for _ in range(10):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        base = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: process.poll() is not None or _is_ready(base), "chromedriver to start")
+        if process.poll() is None:
+            return process, base
+    raise Failed("chromedriver does not start")
+
+
 def _is_ready(base):
     try:
         with urllib.request.urlopen(base + "/status", timeout=5) as answer:
             return json.load(answer)["value"]["ready"]
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
-def _until(is_so, awaited):
-    """Returns when the condition holds, and fails when it does not within half a minute."""
-    give_up = time.monotonic() + 30
-    while not is_so():
+def until(is_so, awaited):
+    """Returns when the condition holds; what can't be asked while a page is left does not hold yet."""
+    give_up, refused = time.monotonic() + PATIENCE_S, None
+    while True:
+        try:
+            if is_so():
+                return
+        except Failed as error:
+            refused = error
         if time.monotonic() > give_up:
-            raise Failed(f"waited in vain for {awaited}")
+            raise Failed(f"waited in vain for {awaited}") from refused
         time.sleep(0.05)

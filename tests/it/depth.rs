@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gguf_bench::testing::engine::Engine;
 
-use crate::support::{Bench, POCKET, engine, quants};
+use crate::support::{Bench, POCKET, engine, quants, skipped};
 
 #[test]
 fn every_length_is_measured_at_every_depth_the_model_was_trained_for() {
@@ -52,17 +52,22 @@ fn every_length_is_measured_at_every_depth_the_model_was_trained_for() {
     assert!(deep[0].contains("pp32 @ d4096 needs a context of 4128; the model was trained for 2048"), "{}", deep[0]);
 
     // The memory was measured, and what generation reads of it is weights and cache.
-    let bandwidth = run["machine"]["memory_bandwidth"]["bytes_per_s"].as_f64().unwrap();
-    let row = &analysis["roofline"]["rows"][0];
-    let bytes = row["weights_bytes"].as_f64().unwrap() + row["kv_bytes"].as_f64().unwrap();
-    let tps = original["metrics"]["tg8"]["value"].as_f64().unwrap();
-    assert!((row["share"].as_f64().unwrap() / (tps * bytes / bandwidth) - 1.0).abs() < 1e-9);
-    // The embedding is the output, too: all weights are read.
-    assert_eq!(row["weights_bytes"], run["subjects"][0]["facts"]["weights_bytes"]);
-
     let page = ran.read("out/report.html");
-    for there in ["id=\"chart-depth\"", "id=\"depth-table\"", "id=\"chart-bandwidth\"", "id=\"bandwidth-table\""] {
+    for there in ["id=\"chart-depth\"", "id=\"depth-table\""] {
         assert!(page.contains(there), "{there}");
+    }
+    if let Some(bandwidth) = run["machine"]["memory_bandwidth"]["bytes_per_s"].as_f64() {
+        let row = &analysis["roofline"]["rows"][0];
+        let bytes = row["weights_bytes"].as_f64().unwrap() + row["kv_bytes"].as_f64().unwrap();
+        let tps = original["metrics"]["tg8"]["value"].as_f64().unwrap();
+        assert!((row["share"].as_f64().unwrap() / (tps * bytes / bandwidth) - 1.0).abs() < 1e-9);
+        // The embedding is the output, too: all weights are read.
+        assert_eq!(row["weights_bytes"], run["subjects"][0]["facts"]["weights_bytes"]);
+        for there in ["id=\"chart-bandwidth\"", "id=\"bandwidth-table\""] {
+            assert!(page.contains(there), "{there}");
+        }
+    } else {
+        skipped("less than four times what a look at the bandwidth takes is free: it was not measured");
     }
     let rows = Bench::new("report --format llama-bench-jsonl").arg(ran.folder.path().join("out")).run().ok();
     let rows: Vec<serde_json::Value> = rows.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -32,7 +32,7 @@ fn diff(old: &Ran, new: &Ran, options: &str) -> Ran {
 #[test]
 fn a_record_against_itself_is_fine_and_says_so_in_every_form() {
     let old = run(5000, "--rounds 6");
-    let ran = diff(&old, &old, "--fail-if tg4<-3% --fail-if peak>5% --json out.json --md out.md").ok();
+    let ran = diff(&old, &old, "--fail-if tg4<-3% --fail-if peak>50% --json out.json --md out.md").ok();
     assert!(ran.stdout.starts_with("PASS: all 4 conditions are kept by their whole intervals."), "{}", ran.stdout);
     assert!(ran.says("no relevant difference"), "{}", ran.stdout);
     assert!(ran.says("✓ tg4<-3% passed: b changed by 0.0"), "{}", ran.stdout);
@@ -80,7 +80,7 @@ fn every_form_of_a_gate_begins_with_its_verdict() {
     let ran = diff(
         &old,
         &new,
-        "--fail-if tg4<-3% --fail-if peak>5% --json out.json --md out.md --html out.html --junit out.xml",
+        "--fail-if tg4<-3% --fail-if peak>50% --json out.json --md out.md --html out.html --junit out.xml",
     );
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     let first = "FAIL: 1 of 4 conditions failed: tg4<-3%: b changed by −9.1";

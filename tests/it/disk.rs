@@ -7,6 +7,7 @@ use std::{fs, os::unix::fs::FileTypeExt, path::Path};
 use crate::support::{
     Bench, POCKET, Ran,
     hub::{Hub, Manner},
+    processes::wait_until,
     quants, skipped,
 };
 
@@ -73,11 +74,7 @@ fn a_journal_that_cannot_grow_ends_the_run_and_what_there_is_is_told() {
     let again = Bench::at(ran.folder, "resume out --quiet");
     let mut child = again.spawn();
     let grown = || fs::read_to_string(again.folder.path().join("out/run.jsonl")).unwrap().len() > text.len() + 100_000;
-    let start = std::time::Instant::now();
-    while !grown() && start.elapsed().as_secs() < 120 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert!(grown());
+    wait_until("it has grown", grown);
     child.kill().unwrap();
     child.wait().unwrap();
 }

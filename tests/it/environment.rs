@@ -83,6 +83,9 @@ fn threads_and_their_reason_are_in_the_record_the_report_and_the_plan() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_bound_to_one_cpu_plans_with_one_thread() {
+    if std::process::Command::new("taskset").arg("-V").output().is_err() {
+        return crate::support::skipped("taskset is not installed: no process was bound to a CPU");
+    }
     if std::thread::available_parallelism().unwrap().get() == 1 {
         return crate::support::skipped("there is only one CPU, so none can be taken away");
     }

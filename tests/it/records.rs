@@ -170,8 +170,8 @@ fn ten_models() -> Value {
     record
 }
 
-/// Drawing and writing, beyond the reading and analysing that every format needs. The best of several counts: other work on the machine
-/// only adds.
+/// Drawing and writing, against the reading and analysing that every format needs, on the same machine at the same time. The best of several
+/// counts: other work on the machine only adds.
 #[test]
 fn a_page_of_ten_models_with_everything_is_quick_and_small() {
     let record = ten_models();
@@ -188,7 +188,7 @@ fn a_page_of_ten_models_with_everything_is_quick_and_small() {
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
     assert!(page.contains("id=\"chart-memory-time\"") && page.contains("id=\"chart-kld-domain\""));
     assert_eq!(page.matches("<li class=\"card").count(), 10);
-    let best = |format: &str| (0..7).map(|_| once(format).0).min().unwrap();
-    let (drawn, read) = (best("html"), best("csv"));
-    assert!(drawn < read + Duration::from_millis(300), "{drawn:?} after {read:?}");
+    let times: Vec<[Duration; 2]> = (0..7).map(|_| ["html", "csv"].map(|format| once(format).0)).collect();
+    let [drawn, read] = [0, 1].map(|format: usize| times.iter().map(|times| times[format]).min().unwrap());
+    assert!(drawn < 8 * read, "{drawn:?} where {read:?} are reading and analysing");
 }

@@ -69,18 +69,26 @@ fn every_prompt_has_its_turn_and_long_ones_come_least_often() {
     assert!(of(longest) < of(shortest), "{longest} {shortest}");
 }
 
-/// Seconds from the beginning of a run to the end of the last thing that was measured.
-fn elapsed_s(record: &Value) -> f64 {
-    let end = |v: &Value| v["started_ns"].as_f64().unwrap() + v["duration_ns"].as_f64().unwrap();
-    let probes = record["probes"].as_array().into_iter().flatten().map(end);
+/// Of a run, in seconds from its beginning: when the first looks were over, when the last thing that was measured, and the longest time
+/// in which nothing was begun or ended, but for the comparison of outputs.
+fn times_s(record: &Value) -> [f64; 3] {
+    let ns = |v: &Value, name: &str| v[name].as_f64().unwrap();
+    let span = |v: &Value| [ns(v, "started_ns"), ns(v, "started_ns") + ns(v, "duration_ns")];
+    let sample = |v: &Value| [ns(v, "at_ns"), ns(v, "at_ns") + ns(v, "wall_ns")];
+    let looks = record["probes"].as_array().into_iter().flatten().flat_map(span);
+    let looked = looks.clone().fold(0.0, f64::max);
+    let samples = visits(record).flat_map(|v| v["samples"].as_array().unwrap()).flat_map(sample);
+    let mut moments: Vec<f64> = looks.chain(visits(record).flat_map(span)).chain(samples).collect();
+    moments.sort_by(f64::total_cmp);
+    let longest = moments.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
     let workers = record["quality"]["workers"].as_array().into_iter().flatten();
     let compared = workers.filter_map(|worker| worker["ended_ns"].as_f64());
-    probes.chain(visits(record).map(end)).chain(compared).fold(0.0, f64::max) / 1e9
+    [looked, moments.into_iter().chain(compared).fold(0.0, f64::max), longest].map(|ns| ns / 1e9)
 }
 
 #[test]
 fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand() {
-    // A sample takes a tenth of a second on an idle machine, a load less.
+    // A sample takes a tenth of a second on an idle machine, a load less. On another it takes what the record says.
     const SAMPLE_S: f64 = 2.0;
     // What 3 s give depends on the machine; the words and the record agree on it.
     for (budget_s, words, rounds, is_quick_look) in
@@ -91,8 +99,9 @@ fn a_budget_is_kept_between_samples_and_what_it_can_not_give_is_said_beforehand(
         );
         let ran = Bench::new(&line).arg(&quants()[0]).run();
         let record = record(&ran);
-        let took_s = elapsed_s(&record);
-        assert!(took_s <= f64::from(budget_s) + SAMPLE_S, "{budget_s} s: {took_s}");
+        let [looked_s, took_s, longest_s] = times_s(&record);
+        let limit_s = f64::from(budget_s).max(looked_s) + SAMPLE_S + 2.0 * longest_s;
+        assert!(took_s <= limit_s, "{budget_s} s: {took_s}, where {longest_s} s were the longest");
         let told = [format!("of the {words} allowed (--budget)"), format!("it ends after {words}")];
         assert!(told.iter().any(|words| ran.tells(words)), "{}", ran.stderr);
         let said_quick = ran.tells("a quick look, without intervals");
@@ -122,8 +131,12 @@ fn the_plan_chooses_the_samples_of_a_round_by_what_it_costs_once() {
         let workload = choice["workload"].as_u64().unwrap();
         let samples = choice["samples"].as_u64().unwrap();
         assert_eq!([count(0, workload), count(5, workload)], [samples; 2]);
-        assert!(samples >= 2, "a load takes longer than eight tokens: {choice}");
-        assert!(choice["sample_ns"].as_u64().unwrap() > 0 && choice["round_ns"].as_u64().unwrap() > 0);
+        // The greatest even number up to the root of how many samples cost what a round costs once; 32 and three seconds of them at most.
+        let [sample_ns, round_ns] = ["sample_ns", "round_ns"].map(|name| choice[name].as_f64().unwrap());
+        assert!(sample_ns > 0.0 && round_ns > 0.0, "{choice}");
+        let (most, chosen) = ((round_ns / sample_ns).sqrt().min(3e9 / sample_ns).min(32.0), samples as f64);
+        assert!(samples == 1 || (samples.is_multiple_of(2) && chosen < most + 0.01), "{choice}: {most}");
+        assert!((chosen / 2.0).floor() * 2.0 + 2.0 > most - 0.01, "{choice}: {most}");
     }
     let fixed = Bench::new(&format!("{line} --inner 3")).arg(&quants()[0]).run().ok();
     let record = self::record(&fixed);
@@ -133,7 +146,7 @@ fn the_plan_chooses_the_samples_of_a_round_by_what_it_costs_once() {
 
 #[test]
 fn every_visit_is_a_fresh_process_and_long_generations_alternate_in_blocks() {
-    let line = "compare {pocket} --prompts none --no-quality --pp 8 --tg 70 --rounds 2 --inner 1 --out out";
+    let line = "compare {pocket} --prompts none --no-quality --pp 8 --tg 70 --rounds 6 --inner 1 --out out";
     let record = record(&Bench::new(line).arg(&quants()[0]).run().ok());
     assert!(visits(&record).all(|v| v["load"].is_object()), "each loads");
     for sample in visits(&record).flat_map(|v| v["samples"].as_array().unwrap()).filter(|s| s["workload"] == 1) {
@@ -141,15 +154,18 @@ fn every_visit_is_a_fresh_process_and_long_generations_alternate_in_blocks() {
         let (native, wall) = (sample["native_ns"].as_u64().unwrap(), sample["wall_ns"].as_u64().unwrap());
         assert!(native > 0 && native <= wall, "{sample}");
     }
-    // Both begin before either is done: a sample ends after the other's began.
-    let spans = |model: usize| {
-        let sample = record["rounds"][0]["visits"].as_array().unwrap().iter().find(|v| v["model"] == model).unwrap();
-        let sample = sample["samples"].as_array().unwrap().iter().find(|s| s["workload"] == 1).unwrap().clone();
-        (sample["at_ns"].as_u64().unwrap(), sample["wall_ns"].as_u64().unwrap())
+    // Both begin before either is done: a sample ends after the other's began. Had one followed the other, that could be in no round; where
+    // they alternate, it is in all but those in which the machine stopped between two blocks.
+    let alternate = |round: &Value| {
+        let spans = |model: usize| {
+            let visit = round["visits"].as_array().unwrap().iter().find(|v| v["model"] == model).unwrap();
+            let sample = visit["samples"].as_array().unwrap().iter().find(|s| s["workload"] == 1).unwrap().clone();
+            (sample["at_ns"].as_u64().unwrap(), sample["wall_ns"].as_u64().unwrap())
+        };
+        let (first, second) = (spans(0), spans(1));
+        first.0.abs_diff(second.0) < first.1.min(second.1)
     };
-    let (first, second) = (spans(0), spans(1));
-    let gap = first.0.abs_diff(second.0);
-    assert!(gap < first.1.min(second.1), "they alternate within a sample: {first:?} {second:?}");
+    assert!(record["rounds"].as_array().unwrap().iter().any(alternate), "they alternate within a sample");
 }
 
 /// The models of the samples of a round, in time order.

@@ -5,11 +5,12 @@
 use std::{
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use serde_json::Value;
 
-use crate::support::{Bench, Ran, processes::wait_until, quants};
+use crate::support::{Bench, Ran, processes::wait_until, quants, untouched};
 
 /// A server that is killed with its test.
 struct Server {
@@ -17,20 +18,27 @@ struct Server {
     process: Child,
 }
 
+/// A port at which nobody listens, and which nobody is given who asks for any: those lie above. Each is given once.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = (std::process::id() % 500) as u16 * 20;
+    let next = || 11_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+    (0..10_000).map(|_| next()).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
 impl Server {
     fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::at(port)
+        Self::at(free_port())
     }
 
     fn at(port: u16) -> Self {
-        let process = Command::new(env!("CARGO_BIN_EXE_gguf-bench"))
-            .args(["rpc-server", "--threads", "1", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until("the server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gguf-bench"));
+        command.args(["rpc-server", "--threads", "1", "--port", &port.to_string()]);
+        let mut process = untouched(&mut command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("the server listens", || {
+            assert!(process.try_wait().unwrap().is_none(), "the server at port {port} has ended");
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
         Self { port, process }
     }
 
@@ -104,15 +112,19 @@ fn two_servers_share_a_model_and_give_the_same_output() {
 
 #[test]
 fn a_server_killed_in_the_middle_is_waited_for() {
-    let mut server = Server::start();
+    let killed = || {
+        let mut server = Server::start();
+        let bench = compare(&format!("--rounds 12..12 --no-quality --quiet --rpc {}", server.endpoint()));
+        let journal = bench.folder.path().join("out/run.jsonl");
+        let rounds = || std::fs::read_to_string(&journal).unwrap_or_default().matches("{\"round\":").count();
+        let child = bench.spawn();
+        wait_until("a round is done", || rounds() > 0);
+        server.kill();
+        (server, bench.ran(child))
+    };
+    // This process may be stopped until the run is over.
+    let (server, ran) = (0..5).map(|_| killed()).find(|(_, ran)| ran.code != 0).expect("one was killed in the middle");
     let endpoint = server.endpoint();
-    let bench = compare(&format!("--rounds 12..12 --no-quality --quiet --rpc {endpoint}"));
-    let journal = bench.folder.path().join("out/run.jsonl");
-    let rounds = || std::fs::read_to_string(&journal).unwrap_or_default().matches("{\"round\":").count();
-    let child = bench.spawn();
-    wait_until("a round is done", || rounds() > 0);
-    server.kill();
-    let ran = bench.ran(child);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.tells("RPC server") && ran.tells("resume out` goes on"), "{}", ran.stderr);
     let run = ran.json("out/run.json");
@@ -134,7 +146,7 @@ fn a_server_killed_in_the_middle_is_waited_for() {
 
 #[test]
 fn what_is_no_server_is_told_before_anything_is_measured() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = free_port();
     for (servers, code, told) in [
         (format!("127.0.0.1:{nobody}"), 1, "can't be reached"),
         ("8.8.8.8:50052".into(), 1, "is a public address"),

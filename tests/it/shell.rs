@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{Bench, POCKET, skipped};
+use crate::support::{Bench, POCKET, skipped, untouched};
 
 /// What each program's options begin with, and what they are then.
 const ASKED: [(&str, &str, &str); 6] = [
@@ -33,15 +33,10 @@ fn scripts(shell: &str, name: impl Fn(&str) -> String) -> TempDir {
 
 /// What a shell prints of a script of its own, run in this folder; `None` where it is not installed.
 fn asked(shell: &[&str], script: &str, folder: &Path) -> Option<String> {
-    let output = Command::new(shell[0])
-        .args(&shell[1..])
-        .arg(script)
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("XDG_CONFIG_HOME", folder)
-        .env("TERM", "dumb")
-        .stdin(Stdio::null())
-        .output();
+    let mut command = Command::new(shell[0]);
+    command.args(&shell[1..]).arg(script).current_dir(folder);
+    command.env("HOME", folder).env("XDG_CONFIG_HOME", folder).env("TERM", "dumb").stdin(Stdio::null());
+    let output = untouched(&mut command).output();
     let Ok(output) = output else {
         skipped(&format!("{} is not installed: its completions were not tried", shell[0]));
         return None;
@@ -80,7 +75,7 @@ fn zsh_completes_commands_and_options() {
     for (program, line, wanted) in ASKED {
         let script = format!(
             // What is typed before the line editor is there, which writes the prompt, is typed in vain.
-            r#"(sleep 60; kill $$) >/dev/null 2>&1 &
+            r#"(sleep 600; kill $$) >/dev/null 2>&1 &
             zmodload zsh/zpty
             zpty shell zsh -f -i
             zpty -w shell 'fpath=($PWD $fpath); autoload -U compinit; compinit -u -D; {program}() {{ print -r -- "ASKED" "${{(j: :)@}}" "END" }}; PS1="REA""DY>"'
@@ -139,8 +134,9 @@ fn every_command_has_a_manual_page_that_man_renders() {
     let one = Bench::new("man compare").run().ok().stdout;
     assert_eq!(one, fs::read_to_string(folder.join("gguf-bench-compare.1")).unwrap());
     assert_eq!(Bench::new("man compaer").run().code, 2);
-    let rendered =
-        Command::new("man").args(["-E", "ascii", "-P", "cat"]).arg(folder.join("gguf-bench-compare.1")).output();
+    let mut man = Command::new("man");
+    man.args(["-E", "ascii", "-P", "cat"]).arg(folder.join("gguf-bench-compare.1"));
+    let rendered = untouched(&mut man).output();
     match rendered {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -152,15 +148,15 @@ fn every_command_has_a_manual_page_that_man_renders() {
 
 /// What is printed before the reader goes away, and how the program ends.
 fn first_line(line: &str, folder: &Path) -> (String, String, Option<i32>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gguf-bench"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gguf-bench"));
+    command
         .args(line.split(' ').map(|word| word.replace("{pocket}", POCKET)))
         .current_dir(folder)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    let mut child = untouched(&mut command).spawn().unwrap();
     // A pipe whose reader is gone before a byte is written: no buffer hides it.
     drop(child.stdout.take());
     let mut stderr = String::new();
@@ -193,7 +189,8 @@ fn a_reader_who_goes_away_is_no_failure_of_any_command() {
     ] {
         let (line, stderr, code) = first_line(line, folder);
         assert_eq!(code, Some(0), "{line}: {stderr}");
-        assert!(!stderr.contains("ipe") && !stderr.contains("panic"), "{line}: {stderr}");
+        let told = stderr.to_lowercase();
+        assert!(!told.contains("broken pipe") && !told.contains("panicked"), "{line}: {stderr}");
     }
     // Whatever else was asked for is there.
     assert!(folder.join("other/report.html").is_file() && folder.join("other/run.json").is_file());

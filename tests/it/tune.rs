@@ -16,7 +16,7 @@ fn fates(record: &Value, race: usize) -> Vec<String> {
 
 #[test]
 fn settings_are_raced_confirmed_and_end_as_commands() {
-    let ran = tune("--over fa,ubatch,ngl -ub 64,32 --budget 40s --json a.json");
+    let ran = tune("--over fa,ubatch,ngl -ub 64,32 --budget 10m --json a.json");
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let record = ran.json("out/run.json");
     assert_eq!(record["purpose"], "tuning");
