@@ -19,6 +19,7 @@ mod disk;
 mod encoders;
 mod environment;
 mod failures;
+mod fit;
 mod guide;
 mod hostile;
 mod hub;
