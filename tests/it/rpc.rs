@@ -158,3 +158,30 @@ fn what_is_no_server_is_told_before_anything_is_measured() {
         assert!(!ran.folder.path().join("out").exists());
     }
 }
+
+#[test]
+fn layers_are_fitted_to_the_memory_of_the_devices() {
+    let server = Server::start();
+    // A margin of a MiB leaves room for all of it, and one that no machine has for nothing.
+    let line = format!(
+        "compare {{pocket}} -fitt 1,16000000 -fitc 256 --pp 8 --tg 4 --quick --prompts none --no-quality --out out -rpc {}",
+        server.endpoint()
+    );
+    let ran = Bench::new(&line).run().ok();
+    let record = ran.json("out/run.json");
+    let on_server = |subject: usize| {
+        let buffers = record["probes"][subject]["buffers"].as_array().unwrap();
+        let of_it = buffers.iter().filter(|buffer| buffer["name"].as_str().unwrap().contains(&server.endpoint()));
+        of_it.map(|buffer| buffer["weights_bytes"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert!(on_server(0) > 4 << 20, "{}", record["probes"][0]["buffers"]);
+    assert_eq!(on_server(1), 0, "{}", record["probes"][1]["buffers"]);
+    let ran = Bench::at(ran.folder, "report out/run.json --format llama-bench-json").run().ok();
+    let rows: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+    let columns = |row: &Value| [row["fit_target"].as_u64(), row["fit_min_ctx"].as_u64()];
+    let all: Vec<_> = rows.iter().map(columns).collect();
+    assert_eq!(
+        all,
+        [[Some(1), Some(256)], [Some(1), Some(256)], [Some(16_000_000), Some(256)], [Some(16_000_000), Some(256)]]
+    );
+}
