@@ -69,8 +69,9 @@ fn a_limit_that_nothing_keeps_is_said_and_a_context_is_held() {
 fn an_interrupted_tuning_goes_on_as_a_whole_and_measures_nothing_twice() {
     use crate::support::processes::{send, wait_until};
 
-    let bench =
-        Bench::new("tune {pocket} -p 1024 -n 64 -t 1 --over fa,ubatch -ub 512,256 --equivalence 50% --out out --quiet");
+    let bench = Bench::new(
+        "tune {pocket} -p 1024 -n 64 -t 1 --over fa,ubatch -ub 512,256 --equivalence 50% --budget 40s --out out --quiet",
+    );
     let child = bench.spawn();
     let begun = bench.folder.path().join("out/tune.state");
     wait_until("the second race", || std::fs::read_to_string(&begun).is_ok_and(|text| text.contains("race-2")));
