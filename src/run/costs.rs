@@ -76,13 +76,18 @@ impl Speeds {
         let n_ctx_train = facts.and_then(|facts| facts.n_ctx_train);
         let mut cost = SubjectCost::default();
         let mut round_s = self.start_s;
+        // Tokens before that the context holds: work at one depth shares them.
+        let mut held = 0;
         for workload in &plan.workloads {
             let (once_s, sample_s) = match &workload.kind {
                 kind if kind.is_too_deep(n_ctx_train) => (0.0, 0.0),
                 WorkloadKind::Prompt(prompt) => (0.0, self.answer_s(prompt)),
                 kind => {
                     let (once_s, sample_s) = self.synthetic_s(kind, depth);
-                    (once_s + f64::from(plan.protocol.preparation.delay_s), sample_s)
+                    let n_depth = kind.depth().unwrap_or(0);
+                    let before_s = if n_depth == held { 0.0 } else { self.prompt_s(n_depth, 0, depth) };
+                    held = n_depth;
+                    (once_s + before_s + f64::from(plan.protocol.preparation.delay_s), sample_s)
                 }
             };
             round_s += once_s;
@@ -119,26 +124,22 @@ impl Speeds {
         prompt.text.len() as f64 / CHARS_PER_TOKEN * self.prefill_s + f64::from(prompt.max_new_tokens) * self.decode_s
     }
 
-    /// What a round costs once, and each sample.
+    /// What a round costs once, but for the tokens before, and each sample.
     fn synthetic_s(self, kind: &WorkloadKind, depth: Depth) -> (f64, f64) {
         let warm_s = |phase| {
             let tokens = f64::from(warmup::expected_tokens(phase));
             tokens * if phase == Phase::Prefill { self.prefill_s } else { self.decode_s }
         };
         match *kind {
-            // The tokens before are evaluated once for each context, and read again with each token generated.
-            WorkloadKind::Pp { n_tokens, n_depth } => {
-                (warm_s(Phase::Prefill) + self.prompt_s(n_depth, 0, depth), self.prompt_s(n_tokens, n_depth, depth))
+            // The tokens before are read again with each token generated.
+            WorkloadKind::Pp { n_tokens, n_depth } => (warm_s(Phase::Prefill), self.prompt_s(n_tokens, n_depth, depth)),
+            WorkloadKind::Tg { n_tokens, n_depth } => {
+                (warm_s(Phase::Decode), f64::from(n_tokens) * (self.decode_s + depth.cached_s * f64::from(n_depth)))
             }
-            WorkloadKind::Tg { n_tokens, n_depth } => (
-                warm_s(Phase::Decode) + self.prompt_s(n_depth, 0, depth),
-                f64::from(n_tokens) * (self.decode_s + depth.cached_s * f64::from(n_depth)),
-            ),
             WorkloadKind::PpTg { n_prompt, n_gen, n_depth } => {
-                let before_s = self.prompt_s(n_depth, 0, depth);
                 let cached_s = depth.cached_s * f64::from(n_depth.saturating_add(n_prompt));
                 let answer_s = f64::from(n_gen) * (self.decode_s + cached_s);
-                (warm_s(Phase::Prefill) + before_s, self.prompt_s(n_prompt, n_depth, depth) + answer_s)
+                (warm_s(Phase::Prefill), self.prompt_s(n_prompt, n_depth, depth) + answer_s)
             }
             WorkloadKind::PpParallel { n_tokens, n_seq } => {
                 let sample_s = f64::from(n_tokens) * f64::from(n_seq) * self.prefill_s;
@@ -197,7 +198,7 @@ fn synthetic_ns(plan: &Plan, of: impl Fn(usize) -> u64) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        record::{Load, Outcome, Timing},
+        record::{Load, Outcome, Timing, Workload},
         run::testing::{plan, quality},
     };
 
@@ -245,6 +246,22 @@ mod tests {
         assert_eq!(cost.tasks_ns, 11_250_000_000, "a start of 0.25 s, 1000 tokens, and their logits");
         assert!(cost.round_ns > 200_000_000, "the load and a warm-up");
         assert_eq!(cost.samples_ns(&plan, |_| 3), 3_000_000_000, "prompts are no synthetic samples");
+    }
+
+    #[test]
+    fn work_at_one_depth_shares_the_tokens_before() {
+        let speeds = Speeds { start_s: 0.0, prefill_s: 0.01, decode_s: 0.1 };
+        let round_s = |kinds: &[WorkloadKind]| {
+            let mut plan = plan();
+            plan.workloads = kinds.iter().cloned().filter_map(Workload::synthetic).collect();
+            speeds.cost(&plan, None).round_ns as f64 / NS_PER_S
+        };
+        let pp = |n_depth| WorkloadKind::Pp { n_tokens: 10, n_depth };
+        let tg = |n_depth| WorkloadKind::Tg { n_tokens: 10, n_depth };
+        let warm_s = round_s(&[pp(0), tg(0)]);
+        assert!((round_s(&[pp(1000), tg(1000)]) - warm_s - 10.0).abs() < 1e-6, "once for both");
+        let deeper_s = round_s(&[pp(1000), tg(1000), pp(2000), tg(2000)]);
+        assert!((deeper_s - 2.0 * warm_s - 30.0).abs() < 1e-6, "another depth has tokens of its own");
     }
 
     #[test]
