@@ -80,3 +80,23 @@ fn what_is_not_on_the_hub_is_told() {
         assert!(ran.tells(words), "{words}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_token_and_being_offline_are_read_from_the_environment() {
+    use crate::support::hub::TOKEN;
+    let hub = Hub::start().with("o/m", Manner::Gated, &[("m-F16.gguf", &fs::read(POCKET).unwrap())]);
+    let with = |variable: &str| {
+        let bench = Bench::new("fit o/m --json");
+        let home = bench.folder.path().join("hf");
+        let words = [format!("HF_ENDPOINT={}", hub.endpoint), format!("HF_HOME={}", home.display())];
+        bench.through(&["env", "-u", "HF_HUB_OFFLINE", "-u", "HF_TOKEN", &words[0], &words[1], variable]).run()
+    };
+    let ran = with(&format!("HF_TOKEN={TOKEN}")).ok();
+    assert_eq!(ran.stdout_json()[0]["quant"], "F16");
+    let asked = hub.requests().len();
+    let offline = with("HF_HUB_OFFLINE=1");
+    assert!(offline.code == 1 && offline.tells("HF_HUB_OFFLINE forbids"), "{}", offline.stderr);
+    assert_eq!(hub.requests().len(), asked, "nobody was asked");
+    let refused = with("HF_TOKEN=hf_other");
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+}
