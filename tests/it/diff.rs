@@ -33,7 +33,7 @@ fn diff(old: &Ran, new: &Ran, options: &str) -> Ran {
 fn a_record_against_itself_is_fine_and_says_so_in_every_form() {
     let old = run(5000, "--rounds 6");
     let ran = diff(&old, &old, "--fail-if tg4<-3% --fail-if peak>50% --json out.json --md out.md").ok();
-    assert!(ran.stdout.starts_with("PASS: all 4 conditions are kept by their whole intervals."), "{}", ran.stdout);
+    assert!(ran.begins("PASS: all 4 conditions are kept by their whole intervals."), "{}", ran.stdout);
     assert!(ran.says("no relevant difference"), "{}", ran.stdout);
     assert!(ran.says("✓ tg4<-3% passed: b changed by 0.0"), "{}", ran.stdout);
     let json = ran.json("out.json");
@@ -65,11 +65,7 @@ fn two_rounds_decide_nothing_and_say_what_would() {
     let (old, new) = (run(5000, "--quick"), run(9000, "--quick"));
     let ran = diff(&old, &new, "--fail-if tg4<-3%");
     assert_eq!(ran.code, 6, "{}", ran.stderr);
-    assert!(
-        ran.stdout.starts_with("INCONCLUSIVE: 2 of 2 conditions could not be decided: tg4<-3%: a changed"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.begins("INCONCLUSIVE: 2 of 2 conditions could not be decided: tg4<-3%: a changed"), "{}", ran.stdout);
     assert!(ran.says("? tg4<-3% is not decided: b changed by −44.4"), "{}", ran.stdout);
     assert!(ran.says("More rounds (--rounds) would give an interval."), "{}", ran.stdout);
 }
@@ -84,7 +80,7 @@ fn every_form_of_a_gate_begins_with_its_verdict() {
     );
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     let first = "FAIL: 1 of 4 conditions failed: tg4<-3%: b changed by −9.1";
-    assert!(ran.stdout.starts_with(first), "{}", ran.stdout);
+    assert!(ran.begins(first), "{}", ran.stdout);
     assert!(ran.read("out.md").starts_with("**FAIL: 1 of 4 conditions failed: tg4&lt;-3%: b changed by −9.1"));
     assert!(ran.read("out.html").contains("<p class=\"lead\">FAIL: 1 of 4 conditions failed: tg4&lt;-3%"));
     let gate = ran.json("out.json")["gate"].clone();
@@ -120,7 +116,7 @@ fn three_records_of_each_side_are_held_against_what_varies_between_them() {
     };
     let open = many(&same, "--fail-if tg4<-3% --json out.json");
     assert_eq!(open.code, 6, "{}{}", open.stdout, open.stderr);
-    assert!(open.stdout.contains("OLD 3  2") && open.stdout.contains("NEW 1  2"), "{}", open.stdout);
+    assert!(open.says("OLD 3 2") && open.says("NEW 1 2"), "{}", open.stdout);
     assert!(open.says("times as many records of each side would decide it"), "{}", open.stdout);
     let json = open.json("out.json");
     assert_eq!((json["scatter"].as_str(), json["old"].as_array().unwrap().len()), (Some("between_runs"), 3));
@@ -150,15 +146,15 @@ fn compare_is_a_gate_of_its_own() {
         .run()
     };
     let pass = compare(5000, "--rounds 6 --fail-if tg4<-3% --junit out.xml").ok();
-    assert!(pass.stdout.starts_with("PASS: the condition is kept by the whole interval."), "{}", pass.stdout);
+    assert!(pass.begins("PASS: the condition is kept by the whole interval."), "{}", pass.stdout);
     assert!(pass.read("out.xml").contains("tests=\"1\" failures=\"0\""), "{}", pass.read("out.xml"));
     let fail = compare(6000, "--rounds 6 --fail-if tg4<-3% --json out.json");
     assert_eq!(fail.code, 3, "{}", fail.stderr);
-    assert!(fail.stdout.starts_with("FAIL: the condition failed: tg4<-3%: b is −16.7"), "{}", fail.stdout);
+    assert!(fail.begins("FAIL: the condition failed: tg4<-3%: b is −16.7"), "{}", fail.stdout);
     assert_eq!(fail.json("out.json")["gate"]["verdict"], "fail");
     let quick = compare(6000, "--quick --fail-if tg4<-3%");
     assert_eq!(quick.code, 6, "{}", quick.stderr);
-    assert!(quick.stdout.starts_with("INCONCLUSIVE: the condition could not be decided"), "{}", quick.stdout);
+    assert!(quick.begins("INCONCLUSIVE: the condition could not be decided"), "{}", quick.stdout);
     // What is not in the plan is refused before anything is measured.
     for limit in ["tg5<-3%", "kld>0.01", "tg4<-3"] {
         let refused = compare(5000, &format!("--rounds 6 --fail-if {limit}"));

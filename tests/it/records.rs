@@ -126,10 +126,10 @@ fn what_is_of_one_record_is_refused_for_several() {
 fn one_record_is_held_to_limits_after_the_run() {
     let held = |options: &str| report(&format!("--format text {options}"), &[real()]);
     let fast = held("--fail-if pp512<-90% --fail-if kld<-1 --junit gate.xml").ok();
-    assert!(fast.stdout.starts_with("PASS: all 6 conditions"), "{}", fast.stdout);
+    assert!(fast.begins("PASS: all 6 conditions"), "{}", fast.stdout);
     assert!(fast.read("gate.xml").contains("tests=\"6\" failures=\"0\""), "{}", fast.read("gate.xml"));
     let fail = held("--fail-if kld>0.001");
-    assert!(fail.code == 3 && fail.stdout.starts_with("FAIL"), "{}\n{}", fail.code, fail.stdout);
+    assert!(fail.code == 3 && fail.begins("FAIL"), "{}\n{}", fail.code, fail.stdout);
     let unknown = held("--fail-if pp9<-3%");
     assert!(unknown.code == 2 && unknown.tells("there are pp512"), "{}", unknown.stderr);
     let nowhere = held("--fail-if pp512<-3% --junit none/gate.xml");

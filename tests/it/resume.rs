@@ -569,12 +569,12 @@ fn it_is_held_to_the_limits_it_was_begun_with_and_writes_what_it_was_to_write() 
     }
     let ran = resume(ran.folder);
     assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.starts_with("FAIL: the condition failed: tg4>3%"), "{}", ran.stdout);
+    assert!(ran.begins("FAIL: the condition failed: tg4>3%"), "{}", ran.stdout);
     assert_eq!(ran.json("out.json")["gate"]["verdict"], "fail");
     assert!(ran.read("gate.xml").contains("failures=\"1\""), "{}", ran.read("gate.xml"));
     // What is typed now comes first: of a run that is finished, too.
     let again = Bench::at(ran.folder, "resume out --quiet --fail-if tg4<-3% --junit other.xml").run().ok();
-    assert!(again.stdout.starts_with("PASS"), "{}", again.stdout);
+    assert!(again.begins("PASS"), "{}", again.stdout);
     assert!(again.read("other.xml").contains("failures=\"0\"") && again.read("gate.xml").contains("failures=\"1\""));
 }
 

@@ -145,6 +145,11 @@ impl Ran {
         words_of(&self.stdout).contains(words)
     }
 
+    /// Whether standard output begins with these words, wherever its lines are broken.
+    pub(crate) fn begins(&self, words: &str) -> bool {
+        words_of(&self.stdout).starts_with(words)
+    }
+
     /// Whether standard error has these words, wherever its lines are broken.
     pub(crate) fn tells(&self, words: &str) -> bool {
         words_of(&self.stderr).contains(words)
