@@ -43,9 +43,9 @@ use crate::{
     probe::{self, Clock, Continued, Monotonic},
     prompts,
     record::{
-        self, Budget, DropReason, Ended, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose, QualityPlan, Race,
-        Role, Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload, WorkloadKind,
-        time_plan::in_words,
+        self, Budget, DropReason, Ended, FEWEST_DOCUMENTS, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose,
+        QualityPlan, Race, Role, Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload,
+        WorkloadKind, time_plan::in_words,
     },
     report,
     run::{WithoutOriginal, quality::Inputs},
@@ -60,10 +60,10 @@ use typed::Typed;
 const AIM_S: u64 = 150;
 /// Rounds of a race, at least and at most.
 const RACE_ROUNDS: (u32, u32) = (2, 6);
-/// What confirming is worth, in races.
+/// What confirming is worth at most, in parts of the time: as much as all races where they are few.
 const CONFIRMATION: u64 = 3;
-/// Windows by which a cache type is held to the limit, at least and at most.
-const WINDOWS: (usize, usize) = (8, 16);
+/// Windows by which a cache type is held to the limit, at most.
+const WINDOWS: usize = 16;
 
 /// What is tuned, for what, and within which limits.
 #[derive(Debug, Args)]
@@ -304,8 +304,9 @@ impl Divergence {
         if let Some(reason) = &self.failed {
             return Some(Fate::NotCompared { because: reason.clone() });
         }
-        if self.windows < WINDOWS.0 {
-            let because = format!("its outputs were compared on {} of {} windows in the time", self.windows, WINDOWS.0);
+        if self.windows < FEWEST_DOCUMENTS {
+            let because =
+                format!("its outputs were compared on {} of {FEWEST_DOCUMENTS} documents in the time", self.windows);
             return Some(Fate::NotCompared { because });
         }
         let is_within = self.kld.and_then(|kld| kld.high).is_some_and(|high| high <= max_kld_nats);
@@ -356,10 +357,10 @@ impl Tuner {
         let given = self.model.subject.settings.clone();
         let order = self.asked.order.clone();
         let mut search = Search { best: given.clone(), stages: Vec::new(), not_tried: Vec::new(), closest: None };
+        let confirmation = self.parts_of(&order, &given).min(CONFIRMATION);
         for (at, &tuned) in order.iter().enumerate() {
             let (_, step) = self.step(tuned, &search.best);
-            let left = order[at..].iter().filter(|&&tuned| self.step(tuned, &search.best).1.is_ok());
-            let parts = CONFIRMATION + left.map(|&tuned| parts(tuned)).sum::<u64>();
+            let parts = confirmation + self.parts_of(&order[at..], &search.best);
             match step {
                 Err(because) => search.not_tried.push(NotTried { flags: tuned.flags(), because }),
                 Ok(_) if self.left_s() == Some(0) && !self.has_begun(tuned, &search) => {
@@ -379,6 +380,12 @@ impl Tuner {
         self.confirm(&given, search)
     }
 
+    /// Parts of the time that the races for these settings may take.
+    fn parts_of(&self, order: &[Tuned], from: &Settings) -> u64 {
+        let raced = order.iter().filter(|&&tuned| self.step(tuned, from).1.is_ok());
+        raced.map(|&tuned| parts(tuned)).sum()
+    }
+
     fn interrupted(&self, search: &Search) -> Result<Exit> {
         let folder = self.folder.display();
         interrupt::say(&format!(
@@ -393,7 +400,9 @@ impl Tuner {
             .map(|tried| tried.name.clone())
             .collect();
         if self.results.stdout() == Stdout::Free && !found.is_empty() {
-            print_text(&format!("Best so far, not confirmed: {}\n", found.join(" ")))?;
+            let file = self.model.path.display().to_string();
+            let server = report::tune_server(&self.environment.machine, &search.best, self.asked.min_ctx, &file);
+            print_text(&format!("Best so far, not confirmed: {}\nRun it so:\n  {server}\n", found.join(" ")))?;
         }
         Ok(Exit::Interrupted)
     }
@@ -600,7 +609,7 @@ impl Tuner {
     fn divergence(&mut self, given: &Settings, other: &Settings, race: usize, parts: u64) -> Result<Divergence> {
         let quality =
             QualityArgs::from_arg_matches(&QualityArgs::augment_args(Command::default()).try_get_matches_from([""])?)?;
-        let texts = Texts { defaults: prompts::documents, quick: false, most_windows: Some(WINDOWS.1) };
+        let texts = Texts { defaults: prompts::documents, quick: false, most_windows: Some(WINDOWS) };
         let OutputComparison { plan: quality, inputs } = quality.into_plan(texts)?;
         let quality = QualityPlan { max_kld_nats: Some(self.asked.max_kld_nats), ..quality };
         let plan = Plan { quality: Some(quality), ..self.plan(Vec::new(), self.share_s(parts))? };

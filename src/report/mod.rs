@@ -28,7 +28,7 @@ pub(crate) use run::schema;
 pub(crate) use section::guide::metrics as guide_metrics;
 pub(crate) use selfcheck::selfcheck;
 pub(crate) use text::shell;
-pub(crate) use tune::tune;
+pub(crate) use tune::{server as tune_server, tune};
 
 use crate::analysis::Analysis;
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, SpeedRatio, TuneConclusion},
-    record::{Fate, Goal, Outcome, Settings, Tried, TriedSpeed, WorkloadKind},
+    record::{Fate, Goal, Machine, Outcome, Settings, Tried, TriedSpeed, WorkloadKind},
     settings::Offload,
 };
 
@@ -107,19 +107,28 @@ pub(crate) fn goal_words(goal: Goal) -> &'static str {
     }
 }
 
+/// The line that starts llama-server with settings.
+pub(crate) fn server(machine: &Machine, settings: &Settings, min_ctx: Option<u32>, file: &str) -> String {
+    let n_ctx = min_ctx.map(|n| vec!["-c".to_owned(), n.to_string()]).unwrap_or_default();
+    line("llama-server", file, [n_ctx, settings.for_llama_server(offload(machine, settings))].concat())
+}
+
+fn line(program: &str, file: &str, words: Vec<String>) -> String {
+    shell(&[vec![program.to_owned(), "-m".into(), file.into()], words].concat())
+}
+
+fn offload(machine: &Machine, settings: &Settings) -> Offload {
+    let any_device = machine.lends_device_to(&Settings { n_gpu_layers: -1, ..settings.clone() });
+    if any_device { Offload::Possible } else { Offload::None }
+}
+
 /// The line for llama-server, and those for llama-bench: two where prompts and generation have threads of their own.
 pub(super) fn commands(analysis: &Analysis, found: &TuneConclusion, file: Option<&str>) -> [Vec<String>; 2] {
     let context = &analysis.context;
     let subject = &context.subjects[found.take];
     let settings = &subject.settings;
     let file = file.unwrap_or(&subject.model.file);
-    let any_device = context.machine.lends_device_to(&Settings { n_gpu_layers: -1, ..settings.clone() });
-    let offload = if any_device { Offload::Possible } else { Offload::None };
-    let line = |program: &str, words: Vec<String>| {
-        shell(&[vec![program.to_owned(), "-m".into(), file.into()], words].concat())
-    };
-    let n_ctx = context.plan.min_ctx.map(|n| vec!["-c".to_owned(), n.to_string()]).unwrap_or_default();
-    let server = line("llama-server", [n_ctx, settings.for_llama_server(offload)].concat());
+    let server = server(&context.machine, settings, context.plan.min_ctx, file);
     let tokens = |is: &dyn Fn(&WorkloadKind) -> Option<u32>| context.plan.workloads.iter().find_map(|w| is(&w.kind));
     let pp = tokens(&|kind| if let WorkloadKind::Pp { n_tokens, .. } = kind { Some(*n_tokens) } else { None });
     let tg = tokens(&|kind| if let WorkloadKind::Tg { n_tokens, .. } = kind { Some(*n_tokens) } else { None });
@@ -128,8 +137,8 @@ pub(super) fn commands(analysis: &Analysis, found: &TuneConclusion, file: Option
         let number = |n: Option<u32>| n.unwrap_or(0).to_string();
         let mut words = vec!["-p".to_owned(), number(pp), "-n".into(), number(tg)];
         words.extend(depth.map(|depth| ["-d".to_owned(), depth.to_string()]).into_iter().flatten());
-        words.extend(settings.for_llama_bench(offload, threads));
-        line("llama-bench", words)
+        words.extend(settings.for_llama_bench(offload(&context.machine, settings), threads));
+        line("llama-bench", file, words)
     };
     let benches = if settings.n_threads == settings.n_threads_batch || pp.is_none() || tg.is_none() {
         vec![bench(pp, tg, if tg.is_some() { settings.n_threads } else { settings.n_threads_batch })]

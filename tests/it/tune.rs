@@ -86,7 +86,7 @@ fn an_interrupted_tuning_goes_on_as_a_whole_and_measures_nothing_twice() {
         .find(|ran| ran.code == 130 && ran.says("Best so far, not confirmed"));
     let ran = ran.expect("one was interrupted in its race");
     assert!(ran.tells("To go on: gguf-bench resume out"), "{}", ran.stderr);
-    assert!(ran.says("Best so far, not confirmed: -fa"), "{}", ran.stdout);
+    assert!(ran.says("Best so far, not confirmed: -fa") && ran.says("llama-server -m"), "{}", ran.stdout);
     let first = ran.read("out/race-1-fa.jsonl");
     // What began there is not begun again, unless the person wants that.
     let again = Bench::at(ran.folder, "tune {pocket} --over fa --out out").run();

@@ -257,7 +257,7 @@ fn a_cache_type_is_taken_only_where_enough_of_its_outputs_were_compared_and_are_
     // Where the time ended it, nobody knows that it is far.
     for (few, known) in [(0, None), (7, kld(Some(0.02)))] {
         let Some(Fate::NotCompared { because }) = own(few, known).outside(0.05, 2) else { panic!("{few} windows") };
-        assert!(because.contains(&format!("{few} of 8 windows")), "{because}");
+        assert!(because.contains(&format!("{few} of 8 documents")), "{because}");
     }
     let failed = Divergence { failed: Some("out of memory".into()), ..own(0, None) };
     assert_eq!(failed.outside(0.05, 2), Some(Fate::NotCompared { because: "out of memory".into() }));
