@@ -30,17 +30,41 @@ pub(crate) fn inert_text(text: &str) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(crate) fn list(items: &[String]) -> String {
+pub(crate) fn list<T: AsRef<str>>(items: &[T]) -> String {
     match items {
         [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
     }
 }
 
-/// `1 round`, `2 rounds`.
-pub(crate) fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+/// `1 round`, `2 rounds`, `2 passes`.
+pub(crate) fn counted<N: Copy + std::fmt::Display + PartialEq + From<u8>>(n: N, what: &str) -> String {
+    format!("{n} {}", plural(n == N::from(1), what))
+}
+
+/// `round` of one, `rounds` of any other number.
+pub(crate) fn plural(is_one: bool, what: &str) -> String {
+    let end = match what {
+        _ if is_one => "",
+        what if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{what}{end}")
+}
+
+/// The same with a full stop, unless it ends with a sign of its own: reasons and words of other programs come with either.
+pub(crate) fn stopped(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
+}
+
+/// A verb for so many: `is` of one, `are` of any other number.
+pub(crate) fn agree<'a>(n: usize, one: &'a str, several: &'a str) -> &'a str {
+    if n == 1 { one } else { several }
 }
 
 /// JSON that means the same and steers nothing: inside JSON such characters occur in strings only, where an escape can stand for them.
@@ -89,6 +113,14 @@ mod tests {
         assert_eq!(inert_text("a\r\n\tb\u{9b}1m"), "a\n\tb\u{fffd}1m");
         // What is left when one sequence is cut out of another is a sequence again: nothing is cut out here.
         assert_eq!(inert_text("\u{1b}\u{1b}[31m[2J"), "\u{fffd}\u{fffd}[31m[2J");
+    }
+
+    #[test]
+    fn words_agree_with_their_number() {
+        assert_eq!([0, 1, 2].map(|n: u32| counted(n, "round")), ["0 rounds", "1 round", "2 rounds"]);
+        assert_eq!([1_usize, 3].map(|n| counted(n, "pass")), ["1 pass", "3 passes"]);
+        assert_eq!([0, 1, 2].map(|n| agree(n, "is", "are")), ["are", "is", "are"]);
+        assert_eq!(["a", "a.", "A! ", ""].map(stopped), ["a.", "a.", "A!", "."]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
         QualityUnit, Run, Skipped, Subject, TaskResult, TaskStop, Tasks, WorkloadKind, left_out_words,
         time_plan::in_words,
     },
-    text::{counted, list},
+    text::{self, agree, counted, list, plural},
 };
 
 /// What was asked for and not done.
@@ -22,9 +22,9 @@ pub struct NotDone {
     pub part: Part,
     /// The model it concerns, by name; `None` for the run as a whole.
     pub model: Option<String>,
-    /// What was not done, and why, with figures.
+    /// What was not done, and why, with figures, in whole sentences.
     pub reason: String,
-    /// What would do it; `None` where nothing need be done.
+    /// What would do it, in whole sentences; `None` where nothing need be done.
     pub remedy: Option<String>,
 }
 
@@ -91,14 +91,17 @@ fn alive(run: &Run) -> impl Iterator<Item = usize> {
 fn ended_early(run: &Run) -> Option<NotDone> {
     let after = run.progress();
     let (reason, remedy) = match run.ended {
-        Ended::Interrupted => (format!("the run was interrupted after {after}"), resume(run)),
-        Ended::Unfinished => (format!("the run was cut off after {after}"), resume(run)),
-        Ended::ServerLost => {
-            (format!("an RPC server went away after {after}"), format!("start the server again, then {}", resume(run)))
+        Ended::Interrupted => {
+            (format!("The run was interrupted after {after}."), format!("Go on with {}.", resume(run)))
         }
+        Ended::Unfinished => (format!("The run was cut off after {after}."), format!("Go on with {}.", resume(run))),
+        Ended::ServerLost => (
+            format!("An RPC server went away after {after}."),
+            format!("Start the server again, then go on with {}.", resume(run)),
+        ),
         Ended::OriginalFailed => (
-            format!("the original failed after {after}, and without it the others answer nothing"),
-            "mend what its row says, or measure the others all the same with --force".into(),
+            format!("The original failed after {after}. Without it the others answer nothing."),
+            "Mend what its row says, or measure the others all the same (--force).".into(),
         ),
         Ended::RoundsDone | Ended::Precise | Ended::OneLeft | Ended::Budget | Ended::NothingLeft => return None,
     };
@@ -107,8 +110,8 @@ fn ended_early(run: &Run) -> Option<NotDone> {
 
 /// What these models can't be asked, by reason.
 fn cannot_be_asked(run: &Run) -> Vec<NotDone> {
-    let remedy = "the rest was measured; what the models are for is measured by programs of their kind";
-    let of = |words: String| of_run(Part::Kind, format!("not measured: {words}"), Some(remedy.into()));
+    let remedy = "The rest was measured. Programs of their kind measure what such models are for.";
+    let of = |words: String| of_run(Part::Kind, format!("Not measured: {words}."), Some(remedy.into()));
     left_out_words(&run.plan.left_out).into_iter().map(of).collect()
 }
 
@@ -125,8 +128,8 @@ fn resume(run: &Run) -> String {
     let is_plain =
         |folder: &String| !folder.is_empty() && folder.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     match folder.filter(is_plain) {
-        Some(folder) => format!("go on with `gguf-bench resume {folder}`"),
-        None => "go on with `gguf-bench resume` and the folder of this run".into(),
+        Some(folder) => format!("`gguf-bench resume {folder}`"),
+        None => "`gguf-bench resume` and the folder of this run".into(),
     }
 }
 
@@ -146,20 +149,26 @@ fn because(run: &Run) -> &'static str {
 /// What the plan of the time gave up, but for rounds and samples, of which every figure tells how many there were.
 fn given_up(run: &Run) -> Vec<NotDone> {
     let given_up = run.time_plan.iter().flat_map(|plan| &plan.given_up);
-    let more = |needs_ns: u64| Some(format!("allow {} (--budget)", in_words(needs_ns)));
+    let no_windows = given_up.clone().any(|given_up| matches!(given_up, GivenUp::Windows { windows: 0, .. }));
+    let more = |needs_ns: u64| Some(format!("Allow {} (--budget).", in_words(needs_ns)));
     let of = |given_up: &GivenUp| match *given_up {
         GivenUp::Prompts { needs_ns } => {
             let n = run.plan.workloads.iter().filter(|w| matches!(w.kind, WorkloadKind::Prompt(_))).count();
-            Some(of_run(Part::Prompts, format!("{} not asked for want of time", were(n, "prompt")), more(needs_ns)))
+            let were = agree(n, "was", "were");
+            let reason = format!("{} {were} not asked, for want of time.", counted(n, "prompt"));
+            Some(of_run(Part::Prompts, reason, more(needs_ns)))
         }
         GivenUp::Windows { windows: 0, needs_ns } => {
-            Some(of_run(Part::Outputs, "outputs were not compared for want of time".into(), more(needs_ns)))
+            Some(of_run(Part::Outputs, "Outputs were not compared, for want of time.".into(), more(needs_ns)))
         }
+        // Of no window nothing is scored, and that is told.
+        GivenUp::Positions { .. } if no_windows => None,
         GivenUp::Positions { positions, needs_ns } => Some(of_run(
             Part::Outputs,
             format!(
-                "of each window only the first {} of its second half were scored, for want of time",
-                counted(positions as usize, "token")
+                "Of the second half of each window only the first {} {} scored, for want of time.",
+                counted(positions, "token"),
+                agree(positions as usize, "was", "were")
             ),
             more(needs_ns),
         )),
@@ -172,10 +181,6 @@ fn given_up(run: &Run) -> Vec<NotDone> {
         | GivenUp::Intervals { .. } => None,
     };
     given_up.filter_map(of).collect()
-}
-
-fn were(n: usize, what: &str) -> String {
-    format!("{} {}", counted(n, what), if n == 1 { "was" } else { "were" })
 }
 
 /// Work of which a model has no sample although it could have had one.
@@ -203,11 +208,14 @@ fn workloads(run: &Run) -> Vec<NotDone> {
             let ids: Vec<String> = missing.iter().map(|&&workload| run.plan.workloads[workload].id.clone()).collect();
             let names = match ids.len() {
                 0 => return None,
+                n @ 1..=MOST_NAMES if part == Part::Prompts => {
+                    format!("The {} {}", plural(n == 1, what), list(&ids))
+                }
                 1..=MOST_NAMES => list(&ids),
                 n => counted(n, what),
             };
-            let verb = if ids.len() == 1 { "was" } else { "were" };
-            let reason = format!("{names} {verb} not {done}: {}", because(run));
+            let were = agree(ids.len(), "was", "were");
+            let reason = format!("{names} {were} not {done}, because {}.", because(run));
             Some(NotDone { part, model: subject.map(|s| run.subjects[s].name.clone()), reason, remedy: None })
         };
         [one(Part::Workloads, &timed, "workload", "measured"), one(Part::Prompts, &prompts, "prompt", "asked")]
@@ -231,16 +239,18 @@ fn too_long(run: &Run, subject: usize) -> Vec<NotDone> {
         let id = &workload.id;
         let (part, reason, remedy) = if let WorkloadKind::Prompt(_) = workload.kind {
             let reason = format!(
-                "the prompt {id} has {} tokens and needs a context of {} with its answer; the model was trained for {}, so it was not asked",
-                s.n_prompt, s.n_ctx_needed, s.n_ctx_train
+                "The prompt {id} was not asked: it has {}, and needs a context of {} with its answer. The model was trained for {}.",
+                counted(s.n_prompt, "token"),
+                s.n_ctx_needed,
+                s.n_ctx_train
             );
-            (Part::Prompts, reason, "shorten it, or lower --max-new-tokens")
+            (Part::Prompts, reason, "Shorten it, or lower --max-new-tokens.")
         } else {
             let reason = format!(
-                "{id} needs a context of {}; the model was trained for {}, so it was not measured",
+                "{id} was not measured: it needs a context of {} tokens, and the model was trained for {}.",
                 s.n_ctx_needed, s.n_ctx_train
             );
-            (Part::Depth, reason, "choose a smaller --depth")
+            (Part::Depth, reason, "Choose a smaller --depth.")
         };
         of_subject(part, &run.subjects[subject], reason, Some(remedy.into()))
     };
@@ -275,19 +285,19 @@ fn texts(run: &Run) -> Option<NotDone> {
     let least = short.iter().map(|(_, n_tokens)| *n_tokens).min()?;
     let reason = if let [(name, n_tokens)] = &short[..] {
         let tokens = counted(*n_tokens, "token");
-        format!("the text {name} has {tokens}, and a window takes {n_ctx} (--ctx): outputs were not compared on it")
+        format!("Outputs were not compared on the text {name}: it has {tokens}, and a window takes {n_ctx} (--ctx).")
     } else {
         let each = short.iter().take(MOST_NAMES - 1).map(|(name, n_tokens)| format!("{name} has {n_tokens}"));
         let more = short.len().saturating_sub(MOST_NAMES - 1);
         let each: Vec<String> = each.chain((more > 0).then(|| format!("{more} more"))).collect();
         format!(
-            "{} of {} texts are shorter than a window of {n_ctx} tokens (--ctx), and outputs were not compared on them: {}",
+            "Outputs were not compared on {} of {} texts, which are shorter than a window of {n_ctx} tokens (--ctx): {}.",
             short.len(),
             plan.texts.len(),
             list(&each)
         )
     };
-    let remedy = if least >= LEAST_CTX { format!("--ctx {least} would do") } else { "give longer texts".into() };
+    let remedy = if least >= LEAST_CTX { format!("--ctx {least} would do.") } else { "Give longer texts.".into() };
     Some(of_run(Part::Texts, reason, Some(remedy)))
 }
 
@@ -298,11 +308,11 @@ fn not_compared(run: &Run) -> Vec<NotDone> {
     let Some(Quality { results, fault, .. }) = &run.quality else {
         let is_left = alive(run).any(|subject| Some(subject) != run.original());
         let never = is_left && !has_no_time && run.ended != Ended::NothingLeft;
-        let reason = || format!("outputs were not compared: {}", before_outputs(run));
+        let reason = || format!("Outputs were not compared, because {}.", before_outputs(run));
         return never.then(|| of_run(Part::Outputs, reason(), None)).into_iter().collect();
     };
     if let (Some(ComparisonFault::Asked), Some(reason)) = (fault, results.iter().find_map(|r| failure(&r.outcome))) {
-        return vec![of_run(Part::Outputs, format!("outputs were not compared: {reason}"), None)];
+        return vec![of_run(Part::Outputs, format!("Outputs were not compared: {}", text::stopped(reason)), None)];
     }
     let windows = |result: &CandidateQuality| result.texts.iter().map(|text| text.windows.len()).sum::<usize>();
     let cut = |result: &&CandidateQuality| {
@@ -319,8 +329,8 @@ fn not_compared(run: &Run) -> Vec<NotDone> {
             _ => before_outputs(run),
         };
         let reason = match windows(result) {
-            0 => format!("its outputs were not compared: {why}"),
-            n => format!("its outputs were compared on {} only: {why} the end", counted(n, "window")),
+            0 => format!("Outputs were not compared, because {why}."),
+            n => format!("Outputs were compared on {} only, because the run was interrupted.", counted(n, "window")),
         };
         of_subject(Part::Outputs, &run.subjects[result.candidate], reason, None)
     };
@@ -349,9 +359,9 @@ fn imprecise(run: &Run, found: &QualityAnalysis) -> Option<NotDone> {
     let planned = run.time_plan.as_ref().and_then(|plan| plan.windows);
     let for_want_of_time = planned.is_some_and(|planned| max_windows.is_none_or(|most| planned < most));
     let (why, remedy) = match found.stopped? {
-        QualityStop::TimeSpent => ("since the time was spent", "allow more time (--budget)"),
-        QualityStop::MaxWindows if for_want_of_time => ("for want of time", "allow more time (--budget)"),
-        QualityStop::MaxWindows => ("the limit of this run", "raise --max-windows"),
+        QualityStop::TimeSpent => ("because the time was spent", "Allow more time (--budget)."),
+        QualityStop::MaxWindows if for_want_of_time => ("for want of time", "Allow more time (--budget)."),
+        QualityStop::MaxWindows => ("which is the limit of this run", "Raise --max-windows."),
         QualityStop::TextsDone | QualityStop::Precise | QualityStop::Interrupted => return None,
     };
     let (n, unit) = match found.unit {
@@ -361,7 +371,7 @@ fn imprecise(run: &Run, found: &QualityAnalysis) -> Option<NotDone> {
     (n > 0 && found.misses_precision()).then(|| {
         let asked = format!("{:.0}\u{a0}%", found.precision_asked * 100.0);
         let reason = format!(
-            "outputs were compared on {} only, {why}: mean KLD is not known to the ±{asked} asked for",
+            "Outputs were compared on {} only, {why}. The mean KLD is not known to the ±{asked} asked for.",
             counted(n, unit)
         );
         of_run(Part::Outputs, reason, Some(remedy.into()))
@@ -372,34 +382,43 @@ fn imprecise(run: &Run, found: &QualityAnalysis) -> Option<NotDone> {
 fn tasks(run: &Run) -> Vec<NotDone> {
     let Some(Tasks { plans, results }) = &run.tasks else { return Vec::new() };
     let names = || list(&plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>());
+    let were = agree(plans.len(), "was", "were");
     let all: usize = plans.iter().map(|plan| plan.items.len()).sum();
     let of = |subject: usize| {
         let (name, result) = (&run.subjects[subject], results.iter().find(|result| result.subject == subject));
         let Some(TaskResult { outcome, stopped, tasks, .. }) = result else {
-            let reason = format!("it was not asked {}: {}", names(), before_outputs(run));
+            let reason = format!("{} {were} not asked, because {}.", names(), before_outputs(run));
             return vec![of_subject(Part::Tasks, name, reason, None)];
         };
         let mut found = Vec::new();
         if let Outcome::Failed { reason, .. } = outcome {
-            found.push(of_subject(Part::Tasks, name, format!("it could not be asked {}: {reason}", names()), None));
+            found.push(of_subject(
+                Part::Tasks,
+                name,
+                format!("{} could not be asked: {}", names(), text::stopped(reason)),
+                None,
+            ));
         }
         let answered: usize = tasks.iter().map(|scores| scores.choices_nats.len()).sum();
         let cut = match stopped {
-            Some(TaskStop::TimeSpent) => Some(("the time was spent", Some("allow more time (--budget)"))),
+            Some(TaskStop::TimeSpent) => Some(("the time was spent", Some("Allow more time (--budget)."))),
             Some(TaskStop::Interrupted) => Some(("the run was interrupted", None)),
             Some(TaskStop::OriginalStopped) => Some(("the original was asked no more", None)),
             Some(TaskStop::ItemsDone) | None => None,
         };
         found.extend(cut.map(|(why, remedy)| {
-            let reason = format!("it was asked {answered} of {all} items of {}: {why}", names());
+            let reason = format!("Only {answered} of {all} items of {} were asked, because {why}.", names());
             of_subject(Part::Tasks, name, reason, remedy.map(str::to_owned))
         }));
         for (plan, scores) in plans.iter().zip(tasks) {
             let too_long = scores.choices_nats.iter().filter(|choices| choices.is_empty()).count();
             found.extend((too_long > 0).then(|| {
                 let items = counted(too_long, "item");
-                let reason =
-                    format!("it was not asked {items} of {}, which are longer than it was trained for", plan.name);
+                let (were, they_are) = (agree(too_long, "was", "were"), agree(too_long, "it is", "they are"));
+                let reason = format!(
+                    "{items} of {} {were} not asked, because {they_are} longer than what the model was trained for.",
+                    plan.name
+                );
                 of_subject(Part::Tasks, name, reason, None)
             }));
         }
@@ -412,7 +431,7 @@ fn tasks(run: &Run) -> Vec<NotDone> {
 fn left_out(run: &Run) -> Vec<NotDone> {
     let decisions = run.adaptation.iter().flat_map(|adaptation| &adaptation.decisions);
     let dropped = decisions.filter(|decision| matches!(decision, Decision::Dropped { .. }));
-    dropped.map(|decision| of_run(Part::Rounds, decision.to_string(), None)).collect()
+    dropped.map(|decision| of_run(Part::Rounds, text::stopped(&decision.to_string()), None)).collect()
 }
 
 #[cfg(test)]
@@ -435,7 +454,7 @@ mod tests {
 
     fn told(run: &Run) -> Vec<(Part, Option<String>, String)> {
         let told = |one: NotDone| {
-            let remedy = one.remedy.map_or(String::new(), |remedy| format!("; {remedy}"));
+            let remedy = one.remedy.map_or(String::new(), |remedy| format!(" {remedy}"));
             (one.part, one.model, format!("{}{remedy}", one.reason))
         };
         analyse(run).not_done.into_iter().map(told).collect()
@@ -452,9 +471,9 @@ mod tests {
         assert!(only(&run, Part::Run).is_empty());
         let n = run.rounds.len();
         run.ended = Ended::Interrupted;
-        let expected = format!("the run was interrupted after {n} rounds; go on with `gguf-bench resume o/1`");
+        let expected = format!("The run was interrupted after {n} rounds. Go on with `gguf-bench resume o/1`.");
         assert_eq!(only(&run, Part::Run), [expected]);
-        for (word, spelled) in [("--out=x", "`gguf-bench resume x`"), ("--out=a;b", "and the folder of this run")] {
+        for (word, spelled) in [("--out=x", "`gguf-bench resume x`."), ("--out=a;b", "and the folder of this run.")] {
             run.command = vec!["gguf-bench".into(), word.into()];
             let told = only(&run, Part::Run);
             assert!(told[0].ends_with(spelled), "{told:?}");
@@ -470,9 +489,9 @@ mod tests {
         assert!(only(&run, Part::Outputs).is_empty(), "{:?}", told(&run));
         run.quality = None;
         run.ended = Ended::Interrupted;
-        assert_eq!(only(&run, Part::Outputs), ["outputs were not compared: the run was interrupted before"]);
+        assert_eq!(only(&run, Part::Outputs), ["Outputs were not compared, because the run was interrupted before."]);
         run.ended = Ended::Budget;
-        assert_eq!(only(&run, Part::Outputs), ["outputs were not compared: the time was spent before"]);
+        assert_eq!(only(&run, Part::Outputs), ["Outputs were not compared, because the time was spent before."]);
         let mut plan = TimePlan {
             costs: Vec::new(),
             rounds: 6,
@@ -486,12 +505,12 @@ mod tests {
             intervals_ns: 0,
         };
         run.time_plan = Some(plan.clone());
-        assert_eq!(only(&run, Part::Outputs), ["outputs were not compared for want of time; allow 8 min (--budget)"]);
+        assert_eq!(only(&run, Part::Outputs), ["Outputs were not compared, for want of time. Allow 8 min (--budget)."]);
         plan.given_up = vec![GivenUp::Prompts { needs_ns: 480_000_000_000 }];
         plan.prompts = false;
         run.time_plan = Some(plan);
         let prompts = only(&run, Part::Prompts);
-        assert!(prompts[0].contains("not asked for want of time; allow 8 min (--budget)"), "{prompts:?}");
+        assert!(prompts[0].contains("not asked, for want of time. Allow 8 min (--budget)."), "{prompts:?}");
         run.plan.quality = None;
         assert!(only(&run, Part::Outputs).is_empty(), "they were not asked for");
     }
@@ -512,13 +531,13 @@ mod tests {
         all[0] = 300;
         lengths(&mut run, &all);
         let expected = format!(
-            "the text {} has 300 tokens, and a window takes {n_ctx} (--ctx): outputs were not compared on it; --ctx 300 would do",
+            "Outputs were not compared on the text {}: it has 300 tokens, and a window takes {n_ctx} (--ctx). --ctx 300 would do.",
             names[0]
         );
         assert_eq!(only(&run, Part::Texts), [expected]);
         all[0] = 6;
         lengths(&mut run, &all);
-        assert!(only(&run, Part::Texts)[0].ends_with("; give longer texts"), "{:?}", only(&run, Part::Texts));
+        assert!(only(&run, Part::Texts)[0].ends_with(" Give longer texts."), "{:?}", only(&run, Part::Texts));
     }
 
     #[test]
@@ -532,7 +551,7 @@ mod tests {
         for visit in run.rounds.iter_mut().flat_map(|round| &mut round.visits) {
             visit.samples.retain(|sample| sample.workload != tg);
         }
-        assert_eq!(only(&run, Part::Workloads), ["tg128 was not measured: the run was interrupted before"]);
+        assert_eq!(only(&run, Part::Workloads), ["tg128 was not measured, because the run was interrupted before."]);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A plan of time in words: what will be done in which time, what is given up for want of it, and what more would give.
 
-use crate::record::{
-    Budget, GivenUp, Protocol, TimePlan,
-    time_plan::{about, in_words},
+use crate::{
+    record::{
+        Budget, GivenUp, Protocol, TimePlan,
+        time_plan::{about, in_words},
+    },
+    text::counted,
 };
 
 /// Lines for a person.
@@ -50,8 +53,8 @@ fn parts(plan: &TimePlan) -> String {
     let models = plan.costs.iter().filter(|cost| cost.round_ns > 0).count();
     let mut parts = Vec::new();
     if plan.rounds > 0 {
-        let rounds = if plan.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", plan.rounds) };
-        parts.push(format!("{rounds} of {models} models {}", in_words(plan.planned.rounds_ns)));
+        let (rounds, models) = (counted(plan.rounds, "round"), counted(models, "model"));
+        parts.push(format!("{rounds} of {models} {}", in_words(plan.planned.rounds_ns)));
     }
     if plan.prompts {
         parts.push(format!("prompts {}", in_words(plan.planned.prompts_ns)));
@@ -59,7 +62,8 @@ fn parts(plan: &TimePlan) -> String {
     match plan.windows {
         _ if plan.planned.outputs_ns == 0 => {}
         Some(windows) => {
-            parts.push(format!("outputs on {windows} windows of text {}", in_words(plan.planned.outputs_ns)));
+            let windows = counted(windows, "window");
+            parts.push(format!("outputs on {windows} of text {}", in_words(plan.planned.outputs_ns)));
         }
         None => parts.push(format!("outputs at most {}", in_words(plan.planned.outputs_ns))),
     }

@@ -20,6 +20,7 @@ use crate::{
         Settings, TimePlan, WorkloadKind, left_out_words, time_plan::in_words,
     },
     run::{self, MemoryBudget},
+    text::counted,
 };
 
 /// Prints the plan for these models, and for what would be `made` of the first.
@@ -38,9 +39,9 @@ pub(super) fn show(
     writeln!(text, "Plan")?;
     writeln!(
         text,
-        "  workloads  {}; {} prompts{}",
+        "  workloads  {}; {}{}",
         if ids.is_empty() { "none" } else { &ids },
-        prompts.len(),
+        counted(prompts.len(), "prompt"),
         match protocol.prompts {
             PromptPolicy::IfTimeAllows if !prompts.is_empty() => ", where there is time",
             PromptPolicy::IfTimeAllows | PromptPolicy::Always => "",
@@ -51,8 +52,8 @@ pub(super) fn show(
     if let Some(settings) = found.first().map(|original| &original.subject.settings) {
         writeln!(
             text,
-            "  llama.cpp  {} threads{} ({} for prompts), batch {}/{}, seed {}",
-            settings.n_threads,
+            "  llama.cpp  {}{} ({} for prompts), batch {}/{}, seed {}",
+            counted(settings.n_threads, "thread"),
             plan.threads.map_or_else(String::new, |reason| format!(", {reason}")),
             settings.n_threads_batch,
             settings.n_batch,

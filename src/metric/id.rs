@@ -170,6 +170,30 @@ impl fmt::Display for MetricId {
     }
 }
 
+impl MetricId {
+    /// As a person reads it, in a sentence or at the head of a row.
+    pub(crate) fn words(&self) -> String {
+        let of = |of: KldOf, what: &str| match of {
+            KldOf::Whole => what.to_owned(),
+            KldOf::MostLikely => format!("{what}, lower bound"),
+            KldOf::Rounded => format!("{what}, rounded"),
+        };
+        match self {
+            Self::Prefill(_) | Self::Decode(_) | Self::PrefillDecode { .. } | Self::Load => self.to_string(),
+            Self::PeakMemory => "peak memory".into(),
+            Self::DeviceMemory => "device memory".into(),
+            Self::Category { category, phase } => format!("{} of {category} prompts", phase.name()),
+            Self::Overall => "all workloads".into(),
+            Self::Request => "time of a request".into(),
+            Self::Energy { phase, shape } => format!("energy of {}{shape}", phase.name()),
+            Self::Perplexity => "perplexity".into(),
+            Self::MeanKld { of: own } => of(*own, "mean KLD"),
+            Self::P99Kld { of: own } => of(*own, "99 % KLD"),
+            Self::SameTop => "same top".into(),
+        }
+    }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = self.n_tokens;
@@ -292,6 +316,13 @@ mod tests {
         }
         for id in crate::metric::plan::tests::every_metric() {
             assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn people_read_words() {
+        for id in crate::metric::plan::tests::every_metric() {
+            assert!(!id.words().contains(['_', '/']), "{id}");
         }
     }
 

@@ -141,7 +141,10 @@ impl fmt::Display for Decision {
                 if *from_round == 0 {
                     return write!(f, "{name} was not measured after the first look: {because}");
                 }
-                write!(f, "{name} was measured in the first {from_round} rounds only: {because}")
+                match from_round {
+                    1 => write!(f, "{name} was measured in the first round only: {because}"),
+                    n => write!(f, "{name} was measured in the first {n} rounds only: {because}"),
+                }
             }
             Self::Told(words) => f.write_str(words),
         }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{model::NoNextToken, quality::QualityPlan, race::Race};
-use crate::settings::ThreadsReason;
+use crate::{settings::ThreadsReason, text::counted};
 
 /// Everything needed to repeat the measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,8 +109,7 @@ impl fmt::Display for LeftOutWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Workload { id } => f.write_str(id),
-            Self::Prompts { count: 1 } => f.write_str("1 prompt"),
-            Self::Prompts { count } => write!(f, "{count} prompts"),
+            Self::Prompts { count } => f.write_str(&counted(*count, "prompt")),
             Self::Outputs => f.write_str("output quality"),
             Self::Tasks => f.write_str("tasks"),
         }

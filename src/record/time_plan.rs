@@ -10,7 +10,10 @@ use super::{
     adaptation::SamplesChoice,
     visit::{Buffer, DeviceMemory, Load, Outcome, Timing},
 };
-use crate::units::NS_PER_S;
+use crate::{
+    text::{agree, counted},
+    units::NS_PER_S,
+};
 
 /// A first look at one subject, alone in memory, before any round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,11 +201,16 @@ impl fmt::Display for GivenUp {
             Self::Samples { .. } => f.write_str("one sample of each workload in a round"),
             Self::Blocks { .. } => f.write_str("a round times one block of each generation, in turn"),
             Self::Windows { windows: 0, .. } => f.write_str("outputs are not compared"),
-            Self::Windows { windows, .. } => write!(f, "outputs are compared on {windows} windows of text"),
-            Self::Positions { positions, .. } => write!(f, "{positions} tokens of each window are scored"),
-            Self::Rounds { rounds, .. } => write!(f, "{rounds} rounds"),
+            Self::Windows { windows, .. } => {
+                write!(f, "outputs are compared on {} of text", counted(*windows, "window"))
+            }
+            Self::Positions { positions, .. } => {
+                let are = agree(*positions as usize, "is", "are");
+                write!(f, "{} of each window {are} scored", counted(*positions, "token"))
+            }
+            Self::Rounds { rounds, .. } => f.write_str(&counted(*rounds, "round")),
             Self::Intervals { rounds, .. } => {
-                write!(f, "{rounds} round{}: a quick look, without intervals", if *rounds == 1 { "" } else { "s" })
+                write!(f, "{}: a quick look, without intervals", counted(*rounds, "round"))
             }
         }
     }

@@ -142,8 +142,9 @@ pub(crate) struct Caution {
     pub kind: String,
     /// The section it concerns; `None` for the run as a whole.
     pub section: Option<&'static str>,
-    /// The model it concerns.
+    /// The models it concerns, as one reads a list of them; `None` for the run as a whole.
     pub model: Option<String>,
+    /// Whole sentences, as the remedy.
     pub evidence: String,
     pub remedy: String,
 }
@@ -151,11 +152,11 @@ pub(crate) struct Caution {
 /// What was asked for and not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Omission {
-    /// The model it concerns.
+    /// The models it concerns, as one reads a list of them; `None` for the run as a whole.
     pub model: Option<String>,
-    /// What, and why.
+    /// What, and why, in whole sentences.
     pub reason: String,
-    /// What would do it; `None` where nothing need be done.
+    /// What would do it, in whole sentences; `None` where nothing need be done.
     pub remedy: Option<String>,
 }
 

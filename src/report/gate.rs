@@ -162,7 +162,7 @@ fn remedy(case: &Case, gate: &Gate, held: Held) -> Option<String> {
             format!("Once {} can be measured, this can be decided", subject(case))
         }
         Some(Undecided::NotMeasured { reason: None }) => {
-            format!("Measure {} of {} to decide it", case.metric, subject(case))
+            format!("Measure {} of {} to decide it", inert_line(&case.metric.words()), subject(case))
         }
         Some(Undecided::NoInterval) => format!("More {of_what} would give an interval"),
         Some(Undecided::LimitInside { evidence_factor: Some(factor) }) if *factor <= MOST_EVIDENCE => {

@@ -27,7 +27,7 @@ use super::{
         summary, tasks,
         votes::ballot,
     },
-    text::{clip, inert_line, shell, shorten},
+    text::{capital, clip, inert_line, list, shell, shorten, stopped},
 };
 use crate::{
     analysis::{
@@ -81,8 +81,8 @@ impl<'a> RunReport<'a> {
                 .chain(behaviour::telling(analysis))
                 .collect(),
             sections: section::all(analysis)?,
-            warnings: analysis.warnings.iter().map(caution).collect(),
-            not_done: analysis.not_done.iter().map(omission).collect(),
+            warnings: cautions(analysis),
+            not_done: omissions(analysis),
             gate: self.gate.map(|gate| gate::sentence(gate, Held::Run)),
             gates: self.gate.map_or_else(Vec::new, |gate| gate::cases(gate, Held::Run)),
             sources: Vec::new(),
@@ -286,12 +286,12 @@ fn subject(context: &Context) -> Option<String> {
 fn basis(analysis: &Analysis) -> String {
     let any = analysis.models.iter().flat_map(|m| &m.metrics).any(|m| m.low.is_some());
     let intervals = match (any, analysis.quick) {
-        (true, _) => format!("brackets and ± are {} confidence intervals", percent(analysis.confidence)),
-        (false, true) => "a quick look, too short for intervals".into(),
-        (false, false) => "too few for intervals".into(),
+        (true, _) => format!(". Brackets and ± are {} confidence intervals", percent(analysis.confidence)),
+        (false, true) => ": a quick look, too short for intervals".into(),
+        (false, false) => ": too few for intervals".into(),
     };
     let (amount, time) = (names::amount(analysis), section::time::line(&analysis.time));
-    format!("{amount}; {intervals}; ended because {}; {time}", names::ended_of(analysis))
+    format!("{amount}{intervals}. The run ended because {}. {time}", names::ended_of(analysis))
 }
 
 fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
@@ -303,7 +303,7 @@ fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {
         chosen: advice.chosen == Some(i),
         why: advice.why.get(i).cloned().unwrap_or_default(),
         note: advice.why.get(i).map_or_else(String::new, |why| note(&analysis.advice, i, why)),
-        failed: names::failure(m),
+        failed: names::failure(m).map(|why| stopped(&capital(&why))),
         figures: summary.columns.iter().cloned().zip(row.iter().cloned()).skip(1).filter(|(c, _)| c.rank < 3).collect(),
     };
     analysis.models.iter().zip(&summary.rows).enumerate().map(of).collect()
@@ -334,20 +334,40 @@ fn concerned(kind: WarningKind) -> Option<&'static str> {
     }
 }
 
-fn caution(w: &Warning) -> Caution {
-    Caution {
-        kind: w.kind.name().into(),
-        section: concerned(w.kind),
-        model: w.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
-        evidence: shorten(&inert_line(&w.evidence), 600),
-        remedy: shorten(&inert_line(&w.remedy), 600),
-    }
+/// What is true of several models in the same words is said once, with their names.
+fn once<'a, T>(
+    all: &'a [T],
+    model: impl Fn(&'a T) -> Option<&'a String>,
+    alike: impl Fn(&T, &T) -> bool,
+) -> Vec<(&'a T, Option<String>)> {
+    let is_first = |(at, one): &(usize, &'a T)| model(one).is_none() || !all[..*at].iter().any(|own| alike(own, one));
+    let names = |one: &'a T| {
+        model(one)?;
+        let own = all.iter().filter(|other| alike(other, one)).filter_map(&model);
+        Some(list(&own.map(|name| shorten(&inert_line(name), 40)).collect::<Vec<_>>()))
+    };
+    all.iter().enumerate().filter(is_first).map(|(_, one)| (one, names(one))).collect()
 }
 
-fn omission(of: &NotDone) -> Omission {
-    Omission {
-        model: of.model.as_ref().map(|m| shorten(&inert_line(m), 40)),
+fn cautions(analysis: &Analysis) -> Vec<Caution> {
+    let alike = |a: &Warning, b: &Warning| (a.kind, &a.evidence, &a.remedy) == (b.kind, &b.evidence, &b.remedy);
+    let caution = |(w, model): (&Warning, Option<String>)| Caution {
+        kind: w.kind.name().into(),
+        section: concerned(w.kind),
+        model,
+        evidence: shorten(&inert_line(&w.evidence), 600),
+        remedy: shorten(&inert_line(&w.remedy), 600),
+    };
+    once(&analysis.warnings, |w| w.model.as_ref(), alike).into_iter().map(caution).collect()
+}
+
+/// For the card, too.
+pub(crate) fn omissions(analysis: &Analysis) -> Vec<Omission> {
+    let alike = |a: &NotDone, b: &NotDone| (a.part, &a.reason, &a.remedy) == (b.part, &b.reason, &b.remedy);
+    let omission = |(of, model): (&NotDone, Option<String>)| Omission {
+        model,
         reason: shorten(&inert_line(&of.reason), 600),
         remedy: of.remedy.as_ref().map(|remedy| shorten(&inert_line(remedy), 300)),
-    }
+    };
+    once(&analysis.not_done, |of| of.model.as_ref(), alike).into_iter().map(omission).collect()
 }

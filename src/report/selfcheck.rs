@@ -1,6 +1,9 @@
 //! The words of a self-check.
 
-use super::number;
+use super::{
+    number,
+    text::{agree, counted, list},
+};
 use crate::{
     analysis::{Comparison, Finding, SelfCheck},
     metric::MetricId,
@@ -14,18 +17,19 @@ pub(crate) fn selfcheck(found: &SelfCheck) -> String {
     lines.push(match found.finding() {
         Finding::Passed => {
             format!(
-                "Self-check passed: no speed differs by more than {limit}, as it should be, in {} rounds.",
-                found.rounds
+                "Self-check passed: no speed differs by more than {limit}, as it should be, in {}.",
+                counted(found.rounds, "round")
             )
         }
         Finding::NotResolved if found.detectable().is_none() => format!(
-            "Self-check NOT RESOLVED: {} rounds are too few for an interval, so nothing could have been found.",
-            found.rounds
+            "Self-check NOT RESOLVED: {} {} too few for an interval, so nothing could have been found.",
+            counted(found.rounds, "round"),
+            agree(found.rounds as usize, "is", "are")
         ),
         Finding::NotResolved => format!(
-            "Self-check NOT RESOLVED: whether {} differs by more than {limit} is not known after {} rounds.",
+            "Self-check NOT RESOLVED: whether {} differs by more than {limit} is not known after {}.",
             named(found.unresolved_speeds().map(|(id, _)| id)),
-            found.rounds
+            counted(found.rounds, "round")
         ),
         Finding::Failed => format!(
             "Self-check FAILED: {} came out different by more than {limit} although both are the same file.",
@@ -42,12 +46,11 @@ pub(crate) fn selfcheck(found: &SelfCheck) -> String {
     let groups =
         [("different", &found.differences), ("the same", &found.equivalent), ("not resolved", &found.unresolved)];
     for (words, group) in groups {
-        lines.extend(group.iter().map(|(key, c)| format!("  {key}: {words}, {}", interval(c))));
+        lines.extend(group.iter().map(|(key, c)| format!("  {}: {words}, {}", key.words(), interval(c))));
     }
     if found.finding() != Finding::Passed {
         lines.push("What helps on this machine:".into());
-        let mut advice: Vec<String> =
-            found.warnings.iter().map(|w| format!("  {}: {}", w.evidence, w.remedy)).collect();
+        let mut advice: Vec<String> = found.warnings.iter().map(|w| format!("  {} {}", w.evidence, w.remedy)).collect();
         advice.dedup();
         lines.extend(advice);
         lines.push(
@@ -95,13 +98,17 @@ fn time(seconds: f64) -> String {
 }
 
 fn named<'a>(ids: impl Iterator<Item = &'a MetricId>) -> String {
-    ids.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    list(&ids.map(MetricId::words).collect::<Vec<_>>())
 }
 
 fn interval(c: &Comparison) -> String {
     match (c.ratio, c.low, c.high) {
-        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.3}× [{low:.3}, {high:.3}] in {} rounds", c.n),
-        (Some(ratio), ..) => format!("{ratio:.3}×, {} rounds are too few for an interval", c.n),
+        (Some(ratio), Some(low), Some(high)) => {
+            format!("{ratio:.3}× [{low:.3}, {high:.3}] in {}", counted(c.n, "round"))
+        }
+        (Some(ratio), ..) => {
+            format!("{ratio:.3}×, {} {} too few for an interval", counted(c.n, "round"), agree(c.n, "is", "are"))
+        }
         _ => "not measured".into(),
     }
 }
@@ -138,8 +145,8 @@ mod tests {
             warnings: vec![Warning {
                 kind: WarningKind::BusyMachine,
                 model: None,
-                evidence: "other processes used 40 %".into(),
-                remedy: "close them".into(),
+                evidence: "Other processes used 40 %.".into(),
+                remedy: "Close them.".into(),
             }],
         }
     }
@@ -149,7 +156,7 @@ mod tests {
         let text = selfcheck(&found(Some(Verdict::Better(Word::Faster))));
         assert!(text.starts_with("Self-check FAILED: tg128 came out different by more than"), "{text}");
         assert!(text.contains("tg128: different, 1.021× [1.012, 1.031] in 12 rounds"), "{text}");
-        assert!(text.contains("other processes used 40 %: close them") && text.contains("--budget"), "{text}");
+        assert!(text.contains("Other processes used 40 %. Close them.") && text.contains("--budget"), "{text}");
     }
 
     #[test]

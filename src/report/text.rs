@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::text::inert_json;
-pub(super) use crate::text::{counted, inert_line, inert_text, list};
+pub(super) use crate::text::{agree, counted, inert_line, inert_text, list, plural, stopped};
 
 /// Between a file and what varies of its settings in a subject's name.
 const SETTINGS: &str = " · ";

@@ -2,7 +2,7 @@
 
 use super::{
     number::{bytes, nats, percent},
-    text::{inert_line, shell},
+    text::{agree, counted, inert_line, shell},
 };
 use crate::{
     analysis::{Analysis, SpeedRatio, TuneConclusion},
@@ -26,8 +26,8 @@ pub(crate) fn tune(analysis: &Analysis, file: Option<&str>) -> String {
 }
 
 /// What decides.
-pub(super) const RULE: &str = "Rule: what is shown to be faster than the settings given, by more than --equivalence and by its whole interval; of \
-     what can't be told apart, the settings given.";
+pub(super) const RULE: &str = "Rule: settings are taken when they are shown to be faster than those given, by more than --equivalence and by their \
+     whole interval. What can't be told apart leaves the settings as given.";
 
 pub(super) fn verdict(analysis: &Analysis, found: &TuneConclusion) -> String {
     let goal = goal_words(found.tuning.goal);
@@ -75,18 +75,18 @@ pub(super) fn evidence(analysis: &Analysis, found: &TuneConclusion) -> Vec<Strin
     let n = if analysis.models.len() > 1 { analysis.rounds } else { 0 };
     let confidence = percent(analysis.confidence);
     let intervals = if n >= 6 {
-        format!("brackets are {confidence} intervals of ratios paired by round")
+        format!("Brackets are {confidence} intervals of ratios paired by round.")
     } else {
-        "too few for intervals".into()
+        format!("{} too few for intervals.", agree(n as usize, "It is", "They are"))
     };
     if n > 0 {
-        lines.push(format!("From {n} rounds that chose nothing; {intervals}."));
+        lines.push(format!("This comes from {} that chose nothing. {intervals}", counted(n, "round")));
     }
     if let Some(most) = found.tuning.max_memory_bytes {
         lines.push(format!("Within --max-memory {}, read at the first look.", bytes(most)));
     }
     if let Some(n_ctx) = analysis.context.plan.min_ctx {
-        lines.push(format!("Every subject held a context of {n_ctx} tokens (--min-ctx)."));
+        lines.push(format!("Every subject held a context of {} (--min-ctx).", counted(n_ctx, "token")));
     }
     lines
 }
@@ -95,7 +95,7 @@ fn ratio_words(ratio: &SpeedRatio) -> String {
     let SpeedRatio { ratio, low, high, n } = ratio;
     match low.zip(*high) {
         Some((low, high)) => format!("{ratio:.3}× [{low:.3}, {high:.3}]"),
-        None => format!("about {ratio:.3}× ({n} rounds, too few for an interval)"),
+        None => format!("about {ratio:.3}× in {}, too few for an interval", counted(*n, "round")),
     }
 }
 
@@ -176,8 +176,7 @@ fn fate(tried: &Tried, against: Option<&str>, rounds: u32) -> String {
     };
     let rounds = match rounds {
         0 => "the first look".to_owned(),
-        1 => "1 round".into(),
-        n => format!("{n} rounds"),
+        n => counted(n, "round"),
     };
     let kld = tried.kld.map_or_else(String::new, |kld| {
         let interval =
@@ -195,11 +194,11 @@ fn fate(tried: &Tried, against: Option<&str>, rounds: u32) -> String {
             format!("dropped after the first look: {}", inert_line(&because.to_string()))
         }
         Fate::Dropped { from_round, because } => {
-            format!("dropped after {from_round} rounds: {}", inert_line(&because.to_string()))
+            format!("dropped after {}: {}", counted(*from_round, "round"), inert_line(&because.to_string()))
         }
         Fate::NotCompared { because } => format!("not taken: {}{}", inert_line(because), speeds(tried)),
         Fate::Failed(Outcome::Failed { reason, .. }) => format!("failed: {}", inert_line(reason)),
-        Fate::Failed(Outcome::Done) | Fate::NotMeasured => "not measured: the time was spent".into(),
+        Fate::Failed(Outcome::Done) | Fate::NotMeasured => "not measured, as the time was spent".into(),
     };
     format!("{words}{kld}")
 }

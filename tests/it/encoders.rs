@@ -150,9 +150,9 @@ fn is_measured_and_said(report: &Value, record: &Value, words: &str) {
     let not_done = report["not_done"].as_array().unwrap();
     let said = not_done.iter().filter(|one| one["part"] == "kind");
     let said: Vec<&str> = said.map(|one| one["reason"].as_str().unwrap()).collect();
-    assert!(said[0].starts_with("not measured: tg128, ") && said[0].contains("prompts, output quality: "), "{said:?}");
+    assert!(said[0].starts_with("Not measured: tg128, ") && said[0].contains("prompts, output quality: "), "{said:?}");
     assert!(said[0].contains(words), "{said:?}");
-    assert!(said[1].starts_with("not measured: pp600 @ d64") && said[1].contains("as a whole"), "{said:?}");
+    assert!(said[1].starts_with("Not measured: pp600 @ d64") && said[1].contains("as a whole"), "{said:?}");
     let left_out = record["plan"]["left_out"].as_array().unwrap();
     assert!(left_out.iter().any(|own| own["work"]["workload"]["id"] == "pp600 @ d64"), "{left_out:?}");
     for subject in record["subjects"].as_array().unwrap() {

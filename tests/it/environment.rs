@@ -46,7 +46,7 @@ fn variables_that_make_threads_spin_are_recorded_and_warned_of() {
     let recorded = json!({"OMP_NUM_THREADS": "1", "OMP_PROC_BIND": "close", "OMP_WAIT_POLICY": "active"});
     assert_eq!(ran.json("out/run.json")["machine"]["openmp_variables"], recorded);
     let [warning] = &warnings_of_openmp(&ran)[..] else { panic!("one warning") };
-    let said = "OMP_PROC_BIND=close binds threads to CPUs; OMP_WAIT_POLICY=active makes idle threads spin";
+    let said = "OMP_PROC_BIND=close binds threads to CPUs. OMP_WAIT_POLICY=active makes idle threads spin.";
     assert_eq!(warning["evidence"], said);
     let page = ran.read("out/report.html");
     assert!(page.contains(said) && page.contains("OMP_NUM_THREADS=1"));

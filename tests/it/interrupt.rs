@@ -86,7 +86,7 @@ fn a_sample_that_takes_minutes_is_given_up_soon() {
     assert!(!is_alive(worker) && ran.tells("To go on: gguf-bench resume out"), "{}", ran.stderr);
     assert_eq!(ran.json("out/run.json")["ended"], "interrupted");
     let markdown = ran.read("out/report.md");
-    assert!(markdown.contains("gguf-bench resume out") && markdown.contains("the run was interrupted"), "{markdown}");
+    assert!(markdown.contains("gguf-bench resume out") && markdown.contains("The run was interrupted"), "{markdown}");
 }
 
 #[test]

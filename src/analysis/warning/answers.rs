@@ -4,6 +4,7 @@ use super::kind::{Warning, WarningKind, of_model, of_run, original};
 use crate::{
     analysis::model::ModelAnalysis,
     record::{PromptForm, Run},
+    text::stopped,
 };
 
 fn form(model: &ModelAnalysis) -> Option<&PromptForm> {
@@ -24,23 +25,23 @@ pub(super) fn forms(run: &Run, models: &[ModelAnalysis]) -> Option<Warning> {
     let asked = form(base)?;
     let differs = |model: &&ModelAnalysis| form(model).is_some_and(|own| !own.is_like(asked));
     let other = models.iter().find(differs)?;
-    let evidence =
-        format!("{} was asked {}, {} {}", base.name, in_words(asked), other.name, form(other).map_or("", in_words));
+    let of_other = form(other).map_or("", in_words);
+    let evidence = format!("{} was asked {}, and {} {of_other}.", base.name, in_words(asked), other.name);
     Some(of_run(
         WarningKind::PromptFormsDiffer,
         evidence,
-        "their answers are not held against each other; compare checkpoints that carry the same chat template",
+        "Their answers are not held against each other. Compare checkpoints that carry the same chat template.",
     ))
 }
 
 /// An instruct model that is asked in plain text answers as nobody will use it.
 pub(super) fn template_unused(model: &ModelAnalysis) -> Option<Warning> {
     let PromptForm::Plain { reason: Some(reason) } = form(model)? else { return None };
-    let evidence = format!("its chat template could not be applied, so that its prompts were plain text: {reason}");
+    let evidence = format!("The chat template could not be applied, so prompts were plain text: {}", stopped(reason));
     Some(of_model(
         WarningKind::ChatTemplateUnused,
         &model.name,
         evidence,
-        "take its answers for those of a base model, or mend the template in its file",
+        "Take these answers for those of a base model, or mend the template in the file.",
     ))
 }

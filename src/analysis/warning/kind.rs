@@ -14,9 +14,9 @@ pub struct Warning {
     pub kind: WarningKind,
     /// The model it concerns, by name; `None` for the run as a whole.
     pub model: Option<String>,
-    /// What was seen, with figures.
+    /// What was seen, with figures, in whole sentences.
     pub evidence: String,
-    /// What to do about it.
+    /// What to do about it, in whole sentences.
     pub remedy: String,
 }
 

@@ -3,7 +3,9 @@
 use super::kind::{Warning, WarningKind, of_run, percent};
 use crate::{
     record::{Conditions, Run, Visit},
-    stats, thresholds,
+    stats,
+    text::counted,
+    thresholds,
     units::{MIB, NS_PER_S},
 };
 
@@ -30,43 +32,47 @@ pub(super) fn busy(run: &Run) -> Option<Warning> {
     // After the first visit the load average is our own doing.
     let load = visits(run).next().and_then(|v| v.conditions.load_average_1m).filter(|_| others.is_none());
     let per_cpu = load.map(|load| load / f64::from(run.machine.logical_cpus.max(1)));
-    let over = |value: Option<f64>, limit: f64| value.is_some_and(|value| value > limit);
-    if !over(others, thresholds::OTHER_CPU_SHARE.in_run)
-        && !over(steal, thresholds::STEAL_SHARE.in_run)
-        && !over(switches, thresholds::SWITCHES_PER_S)
-        && !over(per_cpu, thresholds::LOAD_PER_CPU.in_run)
-    {
-        return None;
-    }
+    let over = |value: Option<f64>, limit: f64| value.filter(|value| *value > limit);
     let seen = [
-        others.map(|share| format!("other processes used {} of the machine's CPU time", percent(share))),
-        steal.map(|share| format!("the hypervisor kept back {}", percent(share))),
-        switches.map(|rate| format!("each thread was interrupted {rate:.0} times a second")),
-        load.map(|load| {
-            format!("the load average was {load:.1} on {} CPUs before the first visit", run.machine.logical_cpus)
+        over(others, thresholds::OTHER_CPU_SHARE.in_run).map(|share| {
+            format!("In the median visit, other processes used {} of the machine's CPU time.", percent(share))
+        }),
+        over(steal, thresholds::STEAL_SHARE.in_run)
+            .map(|share| format!("In the median visit, the hypervisor kept back {} of the CPU time.", percent(share))),
+        over(switches, thresholds::SWITCHES_PER_S)
+            .map(|rate| format!("In the median visit, each thread was interrupted {rate:.0} times a second.")),
+        over(per_cpu, thresholds::LOAD_PER_CPU.in_run).and(load).map(|load| {
+            let cpus = counted(run.machine.logical_cpus, "CPU");
+            format!("The load average was {load:.1} on {cpus} before the first visit.")
         }),
     ];
     let seen: Vec<String> = seen.into_iter().flatten().collect();
+    if seen.is_empty() {
+        return None;
+    }
     Some(of_run(
         WarningKind::BusyMachine,
-        format!("{} (medians over visits)", seen.join(", ")),
-        "ratios are protected by pairing, absolute numbers are not: repeat on an idle machine",
+        seen.join(" "),
+        "Pairing protects ratios, but not absolute numbers. Repeat on an idle machine.",
     ))
 }
 
 pub(super) fn swapping(run: &Run) -> Option<Warning> {
     let swapped: f64 = visits(run).filter_map(|v| v.conditions.swap_in_bytes).map(|bytes| bytes as f64 / MIB).sum();
     let waited = of_visits(run, |v| v.conditions.memory_pressure).into_iter().fold(0.0, f64::max);
-    (swapped > thresholds::SWAPPED_IN_MIB || waited > thresholds::MEMORY_PRESSURE.in_run).then(|| {
-        let in_visits = visits(run).filter(|v| v.conditions.swap_in_bytes.is_some_and(|bytes| bytes > 0)).count();
-        let evidence = format!(
-            "{swapped:.1} MiB came back from swap in {in_visits} visits, and tasks waited for memory up to {} of a visit",
-            percent(waited)
-        );
+    let in_visits = visits(run).filter(|v| v.conditions.swap_in_bytes.is_some_and(|bytes| bytes > 0)).count();
+    let seen = [
+        (swapped > thresholds::SWAPPED_IN_MIB)
+            .then(|| format!("{swapped:.1} MiB came back from swap in {}.", counted(in_visits, "visit"))),
+        (waited > thresholds::MEMORY_PRESSURE.in_run)
+            .then(|| format!("Tasks waited for memory for up to {} of a visit.", percent(waited))),
+    ];
+    let seen: Vec<String> = seen.into_iter().flatten().collect();
+    (!seen.is_empty()).then(|| {
         of_run(
             WarningKind::Swapping,
-            evidence,
-            "close other programs or measure a smaller model: what is swapped runs at the speed of the disk",
+            seen.join(" "),
+            "What is swapped runs at the speed of the disk. Close other programs, or measure a smaller model.",
         )
     })
 }
@@ -76,15 +82,15 @@ pub(super) fn throttling(run: &Run) -> Option<Warning> {
     let hottest = of_visits(run, |v| v.conditions.cpu_celsius).into_iter().reduce(f64::max);
     let hot = hottest.filter(|&celsius| celsius >= thresholds::CPU_CELSIUS.in_run);
     let seen = [
-        fell.map(|(fell, from)| format!("the CPU's frequency fell by {} from {from:.0} MHz", percent(fell))),
-        hot.map(|celsius| format!("the CPU was up to {celsius:.0} °C hot")),
+        fell.map(|(fell, from)| format!("The CPU's frequency fell by {} from {from:.0} MHz.", percent(fell))),
+        hot.map(|celsius| format!("The CPU got as hot as {celsius:.0} °C.")),
     ];
     let seen: Vec<String> = seen.into_iter().flatten().collect();
     (!seen.is_empty()).then(|| {
         of_run(
             WarningKind::Throttling,
-            seen.join(" and "),
-            "let the machine cool, clear its vents, use mains power and the performance governor, then repeat",
+            seen.join(" "),
+            "Let the machine cool, clear its vents, use mains power and the performance governor, then repeat.",
         )
     })
 }

@@ -26,11 +26,11 @@ pub(super) fn find(run: &Run, series: &[Vec<Series>], models: &[ModelAnalysis]) 
     found.extend(samples::drift(run, series));
     found.extend(samples::outliers(run, series));
     found.extend(samples::too_noisy(run, models));
-    found.extend(models::tokenizers(run));
     found.extend(models::original_quantized(run));
     found.extend(answers::forms(run, models));
     found.extend(models::of_llama_cpp(run));
     for (index, model) in models.iter().enumerate() {
+        found.extend(models::tokenizers(run, index));
         found.extend(answers::template_unused(model));
         found.extend(samples::warmup_too_short(run, index, &series[index]));
         found.extend(samples::clocks(run, index));

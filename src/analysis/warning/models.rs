@@ -3,22 +3,20 @@
 use super::kind::{Warning, WarningKind, of_model, of_run, original, percent};
 use crate::{
     analysis::{device_memory::DeviceUse, model::ModelAnalysis, series::visits},
-    record::{CacheState, MadeFrom, Purpose, Run, Subject, round_value},
+    record::{CacheState, MadeFrom, Purpose, RowFallback, Run, Subject, round_value},
+    text::{counted, list, plural, stopped},
     thresholds::{LARGER_THAN_ORIGINAL, PEAK_OF_AVAILABLE},
     units::MIB,
 };
 
-pub(super) fn tokenizers(run: &Run) -> Option<Warning> {
+pub(super) fn tokenizers(run: &Run, model: usize) -> Option<Warning> {
     let fingerprint = |s: &Subject| s.model.facts.as_ref().map(|f| f.tokenizer.fingerprint.clone());
-    let original = run.subjects.get(original(run))?;
-    let other = run.subjects.iter().find(|m| fingerprint(m).zip(fingerprint(original)).is_some_and(|(a, b)| a != b))?;
-    let evidence = format!("{} and {} have different tokenizers", other.name, original.name);
-    Some(of_model(
-        WarningKind::TokenizersDiffer,
-        &other.name,
-        evidence,
-        "compare checkpoints of one model: speeds per token are of different tokens",
-    ))
+    let (own, original) = (run.subjects.get(model)?, run.subjects.get(original(run))?);
+    let differs = fingerprint(own).zip(fingerprint(original)).is_some_and(|(a, b)| a != b);
+    differs.then(|| {
+        let evidence = format!("The tokenizer is not that of {}, so speeds are of other tokens.", original.name);
+        of_model(WarningKind::TokenizersDiffer, &own.name, evidence, "Compare checkpoints of one model.")
+    })
 }
 
 /// A first load from storage is to be expected and is told apart. Later ones mean that something empties the page cache, and
@@ -33,16 +31,17 @@ pub(super) fn cache_mixed(run: &Run, model: usize) -> Option<Warning> {
         let all = states(model).count();
         let evidence = if warm(model) {
             format!(
-                "{later} of {all} loads came from storage after the first, the others from memory; only warm ones count"
+                "{later} of {} came from storage after the first, the others from memory. Only those from memory count.",
+                counted(all, "load")
             )
         } else {
-            format!("all {all} loads came from storage, those of other models from memory")
+            format!("All of {} came from storage, those of other models from memory.", counted(all, "load"))
         };
         of_model(
             WarningKind::CacheMixed,
             &run.subjects[model].name,
             evidence,
-            "free memory so that the page cache can hold all files, or measure fewer models at a time",
+            "Free memory so that the page cache can hold all files, or measure fewer models at a time.",
         )
     })
 }
@@ -55,12 +54,12 @@ pub(super) fn memory_near_full(run: &Run, model: &ModelAnalysis) -> Option<Warni
     let devices = memory.devices.iter().map(|device| (of_device(device), format!("what was free on {}", device.name)));
     let (share, what) = devices.chain([host]).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (share > PEAK_OF_AVAILABLE).then(|| {
-        let evidence = format!("its peak was {} of {what}", percent(share));
+        let evidence = format!("The peak was {} of {what}.", percent(share));
         of_model(
             WarningKind::MemoryNearFull,
             &model.name,
             evidence,
-            "close other programs, or choose a smaller context or quantization",
+            "Close other programs, or choose a smaller context or quantization.",
         )
     })
 }
@@ -72,7 +71,7 @@ pub(super) fn device_memory(model: &ModelAnalysis) -> Option<Warning> {
     let one = model.memory.as_ref()?.devices.iter().find(disagrees)?;
     let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / MIB);
     let evidence = format!(
-        "the free memory of {} fell by {} when it was loaded, and llama.cpp's account of it there is {}",
+        "Loading took {1} of the free memory of {0}. By llama.cpp's own account it is {2}.",
         one.name,
         mib(one.taken_bytes()),
         mib(one.account_bytes)
@@ -81,7 +80,7 @@ pub(super) fn device_memory(model: &ModelAnalysis) -> Option<Warning> {
         WarningKind::DeviceMemoryDisagrees,
         &model.name,
         evidence,
-        "close what else uses the device and repeat: another program's memory is in the first figure",
+        "The first figure holds other programs' memory, too. Close what else uses the device, and repeat.",
     ))
 }
 
@@ -95,17 +94,25 @@ pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
     let mut lost: Vec<String> = Vec::new();
     if let Some((_, first)) = visits.first() {
         let rounds: Vec<String> = visits.iter().map(|(round, _)| round.to_string()).collect();
-        let word = if rounds.len() == 1 { "round" } else { "rounds" };
-        lost.push(format!("the visit made again in {word} {}: {}", rounds.join(", "), first.reason));
+        let which = plural(rounds.len() == 1, "round");
+        lost.push(format!(
+            "A worker was lost in {which} {}, and the visit made again: {}",
+            list(&rounds),
+            stopped(&first.reason)
+        ));
     }
-    lost.extend(probed.map(|reason| format!("the first look taken again: {reason}")));
-    lost.extend(compared.map(|reason| format!("its output compared again: {reason}")));
+    lost.extend(
+        probed.map(|reason| format!("A worker was lost in the first look, which was taken again: {}", stopped(reason))),
+    );
+    lost.extend(compared.map(|reason| {
+        format!("A worker was lost while outputs were compared, which was done again: {}", stopped(reason))
+    }));
     (!lost.is_empty()).then(|| {
         of_model(
             WarningKind::Retried,
             &run.subjects[model].name,
-            format!("its worker was lost and {}", lost.join("; ")),
-            "the figures are the second attempt's; free memory, or find out what ended the first",
+            lost.join(" "),
+            "The figures are the second attempt's. Free memory, or find out what ended the first.",
         )
     })
 }
@@ -113,29 +120,31 @@ pub(super) fn retried(run: &Run, model: usize) -> Option<Warning> {
 pub(super) fn requantized(run: &Run, model: usize) -> Option<Warning> {
     let made_from = run.subjects[model].model.facts.as_ref()?.made_from.as_ref()?;
     matches!(made_from, MadeFrom::Requantized { .. }).then(|| {
-        let evidence =
-            format!("it was {made_from}: its quality is not that of a file made from the full-precision model");
+        let evidence = format!("The file was {made_from}, so it carries that file's losses, too.");
         of_model(
             WarningKind::Requantized,
             &run.subjects[model].name,
             evidence,
-            "use a full-precision original where one exists",
+            "Quantize the full-precision model where there is one.",
         )
     })
 }
 
 pub(super) fn type_contradicted(run: &Run, model: usize) -> Option<Warning> {
     let subject = &run.subjects[model];
-    let evidence = subject.model.facts.as_ref()?.contradiction.clone()?;
-    let remedy = "its tensors decide what it is called here; take what it is from bits per weight, not from its name";
+    let evidence = format!("The file contradicts itself: {}.", subject.model.facts.as_ref()?.contradiction.as_ref()?);
+    let remedy = "Its tensors decide what it is called here. Go by bits per weight, not by the file's name.";
     Some(of_model(WarningKind::TypeContradicted, &subject.name, evidence, remedy))
 }
 
 pub(super) fn rows_do_not_fill(run: &Run, model: usize) -> Option<Warning> {
     let subject = &run.subjects[model];
     let facts = subject.model.facts.as_ref()?;
-    let evidence = format!("{}, so it has {:.2} bits per weight", facts.row_fallback?, facts.bits_per_weight);
-    let remedy = "for this model a type of small blocks (Q4_0, Q5_0, Q8_0, IQ4_NL) is what it says it is";
+    let RowFallback { matrices, of, row, block } = facts.row_fallback?;
+    let evidence = format!(
+        "Rows of {row} do not fill blocks of {block}, so llama.cpp stores {matrices} of {of} matrices in another type, mostly a larger one."
+    );
+    let remedy = "Go by bits per weight, not by the name. Types of small blocks (Q4_0, Q5_0, Q8_0, IQ4_NL) are what they say they are.";
     Some(of_model(WarningKind::RowsDoNotFill, &subject.name, evidence, remedy))
 }
 
@@ -143,11 +152,13 @@ pub(super) fn rows_do_not_fill(run: &Run, model: usize) -> Option<Warning> {
 pub(super) fn original_quantized(run: &Run) -> Option<Warning> {
     let original = run.subjects.get(run.original()?)?;
     let facts = original.model.facts.as_ref().filter(|facts| facts.full_precision == Some(false))?;
-    let compares = run.purpose == Purpose::Comparison && run.subjects.len() > 1;
+    // Of one file with several settings nothing is said of quantizing.
+    let another = |subject: &Subject| !subject.model.holds_the_bytes_of(&original.model);
+    let compares = run.purpose == Purpose::Comparison && run.subjects.iter().any(another);
     compares.then(|| {
         let evidence =
-            format!("the original is {}: KLD and ΔPPL are agreement with it, not with the full model", facts.quant);
-        let remedy = "compare with the F16, BF16 or F32 file where there is one";
+            format!("The original is {}. KLD and ΔPPL are from it, and not from the full model.", facts.quant);
+        let remedy = "Compare with the F16, BF16 or F32 file where there is one.";
         of_model(WarningKind::OriginalQuantized, &original.name, evidence, remedy)
     })
 }
@@ -159,8 +170,8 @@ pub(super) fn larger_than_original(run: &Run, model: usize) -> Option<Warning> {
     let (own, base) = (bytes(&run.subjects[model])?, bytes(original)?);
     let times = own as f64 / base.max(1) as f64;
     (base > 0 && times > LARGER_THAN_ORIGINAL).then(|| {
-        let evidence = format!("its weights take {times:.2}× the bytes of the original's");
-        let remedy = "see whether the order is right: the original is named first";
+        let evidence = format!("The weights take {times:.2}× the bytes of the original's.");
+        let remedy = "See whether the order is right: the original is named first.";
         of_model(WarningKind::LargerThanOriginal, &run.subjects[model].name, evidence, remedy)
     })
 }
@@ -168,8 +179,8 @@ pub(super) fn larger_than_original(run: &Run, model: usize) -> Option<Warning> {
 /// What llama.cpp itself warned of: once for all where it said the same of all of them.
 pub(super) fn of_llama_cpp(run: &Run) -> Vec<Warning> {
     const REMEDY: &str =
-        "take a file that a current llama.cpp converted, or read what its documentation says of these words";
-    let said = |lines: &[String]| format!("llama.cpp warns: {}", lines.join(" | "));
+        "Take a file that a current llama.cpp converted, or read what its documentation says of these words.";
+    let said = |lines: &[String], when: &str| format!("llama.cpp warned{when}: {}", stopped(&lines.join(" | ")));
     let probed: Vec<(usize, &[String])> =
         run.probes.iter().filter(|probe| !probe.warnings.is_empty()).map(|p| (p.model, &p.warnings[..])).collect();
     let mut found = Vec::new();
@@ -177,11 +188,11 @@ pub(super) fn of_llama_cpp(run: &Run) -> Vec<Warning> {
         [(_, first), others @ ..]
             if probed.len() == run.subjects.len() && others.iter().all(|(_, own)| own == first) =>
         {
-            found.push(of_run(WarningKind::LlamaCppWarned, format!("of every model {}", said(first)), REMEDY));
+            found.push(of_run(WarningKind::LlamaCppWarned, said(first, " of every model"), REMEDY));
         }
         _ => {
             found.extend(probed.iter().map(|(model, own)| {
-                of_model(WarningKind::LlamaCppWarned, &run.subjects[*model].name, said(own), REMEDY)
+                of_model(WarningKind::LlamaCppWarned, &run.subjects[*model].name, said(own, ""), REMEDY)
             }));
         }
     }
@@ -192,7 +203,7 @@ pub(super) fn of_llama_cpp(run: &Run) -> Vec<Warning> {
         }
     }
     if !while_comparing.is_empty() {
-        let evidence = format!("while outputs were compared {}", said(&while_comparing));
+        let evidence = said(&while_comparing, " while outputs were compared");
         found.push(of_run(WarningKind::LlamaCppWarned, evidence, REMEDY));
     }
     found

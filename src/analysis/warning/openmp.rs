@@ -14,14 +14,14 @@ pub(super) fn environment(run: &Run) -> Option<Warning> {
     let n_threads = settings.n_threads.max(settings.n_threads_batch);
     let told = run.machine.openmp_variables.iter().flatten().filter_map(|(name, value)| {
         let effect = effect(name, value.trim(), n_threads)?;
-        Some(format!("{name}={value} {effect}"))
+        Some(format!("{name}={value} {effect}."))
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| {
         of_run(
             WarningKind::OpenmpEnvironment,
-            told.join("; "),
-            "unset what is not set where the models are to run: threads that spin take CPU time from the other models of a round",
+            told.join(" "),
+            "Unset what is not set where the models are to run. Threads that spin take CPU time from the other models of a round.",
         )
     })
 }

@@ -12,6 +12,7 @@ use crate::{
     },
     record::{Phase, Run, Sample, Visit, round_value},
     stats::{self, Trend},
+    text::{agree, counted, list},
 };
 
 /// A trend over the run beyond this is told.
@@ -40,18 +41,18 @@ pub(super) fn drift(run: &Run, all: &[Vec<Series>]) -> Option<Warning> {
         series.iter().filter_map(|s| Some((*s, change(s)?))).max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs()))?;
     let (of, (change, trend)) = worst;
     let went = if change < 0.0 { "fell" } else { "rose" };
+    let p = if trend.p_value < 0.001 { "p < 0.001".to_owned() } else { format!("p = {:.3}", trend.p_value) };
     let evidence = format!(
-        "{} of {} {went} by {} from the first round to the last (Kendall's τ {:.2}, p {:.1e})",
+        "{} of {} {went} by {} from the first round to the last (Kendall's τ = {:.2}, {p}).",
         of.id,
         run.subjects[model].name,
         percent(change.abs()),
         trend.tau,
-        trend.p_value
     );
     Some(of_run(
         WarningKind::Drift,
         evidence,
-        "ratios are protected by pairing, absolute numbers are not: let the machine cool, close other programs, repeat",
+        "Pairing protects ratios, but not absolute numbers. Let the machine cool, close other programs, and repeat.",
     ))
 }
 
@@ -91,16 +92,18 @@ pub(super) fn outliers(run: &Run, all: &[Vec<Series>]) -> Option<Warning> {
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     let named: Vec<&str> = found.iter().take(NAMED).map(|(_, text)| &text[..]).collect();
     (!found.is_empty()).then(|| {
-        let more = if found.len() > NAMED { ", ..." } else { "" };
+        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+        let more = (found.len() > NAMED).then(|| format!("{} more", found.len() - NAMED));
         let evidence = format!(
-            "{} of {looked_at} values lie more than 5 robust deviations from the rest: {}{more}",
+            "{} of {looked_at} values {} more than 5 robust deviations from the rest: {}.",
             found.len(),
-            named.join(", ")
+            agree(found.len(), "lies", "lie"),
+            list(&named.into_iter().chain(more).collect::<Vec<_>>())
         );
         of_run(
             WarningKind::Outliers,
             evidence,
-            "nothing was left out, and medians hardly mind: look at the timeline for what else ran then",
+            "Nothing was left out, and medians hardly mind. The timeline shows what else happened then.",
         )
     })
 }
@@ -124,7 +127,7 @@ pub(super) fn warmup_too_short(run: &Run, model: usize, own: &[Series]) -> Optio
     });
     let (metric, e) = worst.max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
     let evidence = format!(
-        "the first sample of {metric} in a visit took {} longer than those after it [{}, {}]",
+        "The first sample of {metric} in a visit took {} longer [{}, {}] than those after it.",
         percent(e.value - 1.0),
         percent(e.low - 1.0),
         percent(e.high - 1.0)
@@ -133,7 +136,7 @@ pub(super) fn warmup_too_short(run: &Run, model: usize, own: &[Series]) -> Optio
         WarningKind::WarmupTooShort,
         &run.subjects[model].name,
         evidence,
-        "take more samples in a round (--inner): their median does not mind the first",
+        "Take more samples in a round (--inner): their median does not mind the first.",
     ))
 }
 
@@ -165,21 +168,24 @@ pub(super) fn too_noisy(run: &Run, models: &[ModelAnalysis]) -> Option<Warning> 
         }
     }
     let (detectable, scatter, comparison, model) = missed.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let others = match missed.len() - 1 {
+        0 => String::new(),
+        n => format!(" So it is in {} of speed, of {compared}.", counted(n, "other comparison")),
+    };
     let evidence = format!(
-        "single samples of {} scatter by {} (robust standard deviation), so that of {} and {} only differences from {} on could be called; \
-         with a region of equivalence of {} that is too far in {} of {compared} comparisons of speed",
+        "Single samples of {} scatter by {} (robust standard deviation). Between {} and {} only a difference of {} or more would have \
+         been called, and what matters begins at {}.{others}",
         comparison.id,
         percent(*scatter),
         model.name,
         run.subjects[original(run)].name,
         percent(*detectable),
         percent(asked),
-        missed.len()
     );
     Some(of_run(
         WarningKind::TooNoisy,
         evidence,
-        "give it more time (--budget), end what else runs, or accept a wider --equivalence; doctor shows how steady the machine is",
+        "Give it more time (--budget), end what else runs, or accept a wider --equivalence. `gguf-bench doctor` shows how steady the machine is.",
     ))
 }
 
@@ -209,11 +215,11 @@ pub(super) fn clocks(run: &Run, model: usize) -> Option<Warning> {
         Phase::Decode => "generation",
     };
     let evidence =
-        format!("llama.cpp's timings and ours differ by {} in {phase} (median over samples)", percent(apart));
+        format!("llama.cpp's timings and ours differ by {} in {phase} (median over samples).", percent(apart));
     Some(of_model(
         WarningKind::ClocksDisagree,
         &run.subjects[model].name,
         evidence,
-        "look at the samples' wall_ns and native_ns; very short samples are measured badly, raise --pp and --tg",
+        "Very short samples are measured badly: raise --pp and --tg. The record has both times of every sample (wall_ns, native_ns).",
     ))
 }

@@ -81,7 +81,7 @@ fn builds() {
     assert!(slow.evidence.contains("avx512f"), "{}", slow.evidence);
     let threads = one(|r| r.subjects.iter_mut().for_each(|s| s.settings.n_threads_batch = 12));
     assert_eq!(threads.kind, WarningKind::MoreThreadsThanCpus);
-    assert_eq!(threads.evidence, "12 threads share the 4 CPUs this process may use");
+    assert_eq!(threads.evidence, "12 threads share the 4 CPUs that this process may use.");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn variables_of_openmp() {
     let most = |r: &Run| r.base_settings().n_threads.max(r.base_settings().n_threads_batch);
     let binds = one(|r| set(r, "GOMP_CPU_AFFINITY", "0-3"));
     assert_eq!((binds.kind, binds.model), (WarningKind::OpenmpEnvironment, None));
-    assert_eq!(binds.evidence, "GOMP_CPU_AFFINITY=0-3 binds threads to CPUs");
+    assert_eq!(binds.evidence, "GOMP_CPU_AFFINITY=0-3 binds threads to CPUs.");
     let mut enough = clean();
     let n_threads = most(&enough).to_string();
     set(&mut enough, "OMP_THREAD_LIMIT", &n_threads);
@@ -131,14 +131,14 @@ fn variables_of_openmp() {
         let limit = (most(r) - 1).to_string();
         set(r, "OMP_THREAD_LIMIT", &limit);
     });
-    assert!(fewer.evidence.ends_with("leaves fewer threads than were asked for"), "{}", fewer.evidence);
+    assert!(fewer.evidence.ends_with("leaves fewer threads than were asked for."), "{}", fewer.evidence);
 }
 
 #[test]
 fn swap() {
     let swapped = one(|r| r.rounds[3].visits[1].conditions.swap_in_bytes = Some(5 << 20));
     assert_eq!(swapped.kind, WarningKind::Swapping);
-    assert!(swapped.evidence.contains("5.0 MiB came back from swap in 1 visits"), "{}", swapped.evidence);
+    assert!(swapped.evidence.contains("5.0 MiB came back from swap in 1 visit."), "{}", swapped.evidence);
     let waited = one(|r| r.rounds[3].visits[1].conditions.memory_pressure = Some(0.4));
     assert!(waited.evidence.contains("up to 40.0 % of a visit"), "{}", waited.evidence);
     let mut page = clean();
@@ -154,14 +154,14 @@ fn a_visit_that_was_made_again() {
         visit.retried = Some(retried(Stage::Decode));
     });
     assert_eq!((once.kind, once.model.as_deref()), (WarningKind::Retried, Some("Q8_0")));
-    assert_eq!(once.evidence, "its worker was lost and the visit made again in round 5: killed by signal 9");
+    assert_eq!(once.evidence, "A worker was lost in round 5, and the visit made again: killed by signal 9.");
     let twice = one(|r| {
         for round in [2, 4] {
             let visit = r.rounds[round].visits.iter_mut().find(|v| v.model == 1).expect("Q8_0");
             visit.retried = Some(retried(Stage::Load));
         }
     });
-    assert!(twice.evidence.contains("in rounds 3, 5: "), "{}", twice.evidence);
+    assert!(twice.evidence.contains("in rounds 3 and 5, "), "{}", twice.evidence);
     let compared = one(|r| {
         let worker = QualityWorker {
             ended_ns: None,
@@ -184,7 +184,10 @@ fn a_visit_that_was_made_again() {
             results: Vec::new(),
         });
     });
-    assert_eq!(compared.evidence, "its worker was lost and its output compared again: killed by signal 9");
+    assert_eq!(
+        compared.evidence,
+        "A worker was lost while outputs were compared, which was done again: killed by signal 9."
+    );
 }
 
 #[test]
@@ -192,9 +195,9 @@ fn throttling_by_frequency_or_heat() {
     let slower = one(|r| each_visit(r, |at, v| v.conditions.cpu_mhz = Some(4000.0 - 10.0 * f64::from(at))));
     assert_eq!(slower.kind, WarningKind::Throttling);
     // From 4000 to 3530 MHz over 48 visits, a line through their times.
-    assert_eq!(slower.evidence, "the CPU's frequency fell by 12.1 % from 4018 MHz");
+    assert_eq!(slower.evidence, "The CPU's frequency fell by 12.1 % from 4018 MHz.");
     let hot = one(|r| r.rounds[9].visits[0].conditions.cpu_celsius = Some(98.0));
-    assert_eq!((hot.kind, &hot.evidence[..]), (WarningKind::Throttling, "the CPU was up to 98 °C hot"));
+    assert_eq!((hot.kind, &hot.evidence[..]), (WarningKind::Throttling, "The CPU got as hot as 98 °C."));
     // Frequencies that wander are no fall.
     let mut wander = clean();
     each_visit(&mut wander, |at, v| v.conditions.cpu_mhz = Some(if at % 2 == 0 { 4000.0 } else { 3000.0 }));
@@ -221,7 +224,7 @@ fn a_first_sample_that_is_always_slower() {
         });
     });
     assert_eq!((cold.kind, cold.model.as_deref()), (WarningKind::WarmupTooShort, Some("Q8_0")));
-    assert!(cold.evidence.starts_with("the first sample of tg128 in a visit took 8.0 % longer"), "{}", cold.evidence);
+    assert!(cold.evidence.starts_with("The first sample of tg128 in a visit took 8.0 % longer"), "{}", cold.evidence);
 }
 
 #[test]
@@ -250,8 +253,8 @@ fn samples_that_scatter_too_far_for_what_was_asked() {
     };
     let noisy = one(|r| scattered(r, [0, 16, 4, 12, 8], 0));
     assert_eq!((noisy.kind, noisy.model), (WarningKind::TooNoisy, None));
-    assert!(noisy.evidence.starts_with("single samples of tg128 scatter by "), "{}", noisy.evidence);
-    assert!(noisy.evidence.contains("of Q8_0 and F16 only differences from"), "{}", noisy.evidence);
+    assert!(noisy.evidence.starts_with("Single samples of tg128 scatter by "), "{}", noisy.evidence);
+    assert!(noisy.evidence.contains("Between Q8_0 and F16 only a difference of"), "{}", noisy.evidence);
     let mut steady = clean();
     scattered(&mut steady, [0; 5], 12);
     assert_eq!(warnings(&steady), []);
@@ -286,7 +289,7 @@ fn caches_tokenizers_memory_and_origin() {
             }
         });
     });
-    assert!(always.evidence.starts_with("all 12 loads came from storage"), "{}", always.evidence);
+    assert!(always.evidence.starts_with("All of 12 loads came from storage"), "{}", always.evidence);
 
     let facts = |r: &mut Run| r.subjects[2].model.facts.clone().expect("facts");
     let tokens = one(|r| {
@@ -294,7 +297,7 @@ fn caches_tokenizers_memory_and_origin() {
         changed.tokenizer.fingerprint = "other".into();
         r.subjects[2].model.facts = Some(changed);
     });
-    assert_eq!(tokens.evidence, "Q4_K_M and F16 have different tokenizers");
+    assert_eq!(tokens.evidence, "The tokenizer is not that of F16, so speeds are of other tokens.");
     let memory = one(|r| r.machine.available_bytes = 300 << 20);
     assert_eq!((memory.kind, memory.model.as_deref()), (WarningKind::MemoryNearFull, Some("F16")));
     let requantized = one(|r| {
@@ -313,7 +316,7 @@ fn caches_tokenizers_memory_and_origin() {
         r.subjects[2].model.facts = Some(crate::record::ModelFacts { row_fallback, ..facts(r) });
     });
     assert_eq!(rows.kind, WarningKind::RowsDoNotFill);
-    assert!(rows.evidence.starts_with("rows of 576 do not fill blocks of 256"), "{}", rows.evidence);
+    assert!(rows.evidence.starts_with("Rows of 576 do not fill blocks of 256"), "{}", rows.evidence);
 }
 
 #[test]
@@ -323,7 +326,7 @@ fn an_original_that_is_quantized_and_a_candidate_that_is_larger() {
         (facts.full_precision, facts.quant) = (Some(false), "Q8_0".into());
     });
     assert_eq!((quantized.kind, quantized.model.as_deref()), (WarningKind::OriginalQuantized, Some("F16")));
-    assert!(quantized.evidence.starts_with("the original is Q8_0: KLD and ΔPPL are agreement with it"));
+    assert!(quantized.evidence.starts_with("The original is Q8_0. KLD and ΔPPL are from it"));
     let larger = one(|run| {
         let base = run.subjects[0].model.facts.as_ref().expect("facts").weights_bytes;
         run.subjects[1].model.facts.as_mut().expect("facts").weights_bytes = 3 * base;
@@ -362,9 +365,9 @@ fn what_llama_cpp_warns_of_is_passed_on_once_and_of_whom_it_is() {
     let n = clean().subjects.len();
     let degraded = "GENERATION QUALITY WILL BE DEGRADED!";
     let all = said((0..n).map(|model| probe(model, &[degraded])).collect());
-    assert_eq!(all, [(None, format!("of every model llama.cpp warns: {degraded}"))]);
+    assert_eq!(all, [(None, format!("llama.cpp warned of every model: {degraded}"))]);
     let lines: [&[&str]; 2] = [&[], &[degraded, "odd"]];
     let one = said((0..n).map(|model| probe(model, lines[usize::from(model == 1)])).collect());
-    assert_eq!(one, [(Some("Q8_0".into()), format!("llama.cpp warns: {degraded} | odd"))]);
+    assert_eq!(one, [(Some("Q8_0".into()), format!("llama.cpp warned: {degraded} | odd."))]);
     assert!(said((0..n).map(|model| probe(model, &[])).collect()).is_empty());
 }

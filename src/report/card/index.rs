@@ -9,7 +9,7 @@ use super::front::HOME;
 use crate::{
     analysis::{Analysis, Figures, KldKind, QualityAnalysis},
     metric::{Layout, MetricId},
-    report::text::inert_line,
+    report::text::{counted, inert_line},
 };
 
 /// The items, unindented.
@@ -44,9 +44,8 @@ pub(super) fn items(analysis: &Analysis, model: usize) -> Vec<String> {
         let domains = measured.domains.iter().filter(|_| measured.domains.len() > 1);
         let each = domains.map(|own| (Some(own.domain.as_str()), own.documents, &own.figures));
         for (split, documents, figures) in all.chain(each) {
-            let texts = if documents == 1 { "text" } else { "texts" };
             let of = split.map_or_else(String::new, |domain| format!(" of {domain}"));
-            let name = format!("{documents} evaluation {texts}{of}");
+            let name = format!("{}{of}", counted(documents, "evaluation text"));
             result(Dataset { kind: "gguf-bench-texts", name, split }, &quality(measured, figures));
         }
     }

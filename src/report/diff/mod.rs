@@ -15,7 +15,7 @@ use super::{
     gate::{self, GateFindings, Held},
     number::{percent, quantity},
     section::names,
-    text::{inert_line, shorten},
+    text::{counted, inert_line, shorten},
 };
 use crate::{
     analysis::{
@@ -84,7 +84,7 @@ impl Report for Diff {
         };
         Ok(Cow::Owned(Document {
             title: "gguf-bench: new against old".into(),
-            subject: Some(format!("{} records", self.old.len() + self.new.len())),
+            subject: Some(counted(self.old.len() + self.new.len(), "record")),
             basis: basis(self),
             sections: vec![changes],
             gate: self.gate.as_ref().map(|gate| gate::sentence(gate, self.held())),
@@ -148,7 +148,7 @@ fn fields(model: &ModelDiff, m: &MetricDiff) -> Vec<Field> {
 
 /// When and with what a record was measured.
 pub(super) fn side(side: &Side) -> String {
-    let rounds = if side.rounds == 1 { "1 round".into() } else { format!("{} rounds", side.rounds) };
+    let rounds = counted(side.rounds, "round");
     let started: String = side.started_utc.chars().take(16).collect();
     inert_line(&format!(
         "{} UTC, {rounds}, gguf-bench {}, llama.cpp of llama-cpp-sys-2 {}, {}",
@@ -184,18 +184,18 @@ fn table(i: usize, model: &ModelDiff) -> Table {
     for (when, outcome) in [("OLD", &model.old_outcome), ("NEW", &model.new_outcome)] {
         if let Outcome::Failed { stage, reason } = outcome {
             let reason = shorten(&inert_line(reason), 600);
-            table.notes.push(format!("in {when} it failed {}: {reason}.", names::doing(*stage)));
+            table.notes.push(format!("In {when} it failed {}: {reason}.", names::doing(*stage)));
         }
     }
     if !model.lost.is_empty() && !model.metrics.is_empty() {
-        let lost: Vec<String> = model.lost.iter().map(|id| name(&id.to_string())).collect();
-        table.notes.push(format!("not compared: {}.", lost.join(", ")));
+        let lost: Vec<String> = model.lost.iter().map(|id| name(&id.words())).collect();
+        table.notes.push(format!("Not compared: {}.", lost.join(", ")));
     }
     for m in &model.metrics {
         if let (Some(Verdict::NotResolved), Some(size)) = (m.verdict, m.detectable) {
             table.notes.push(format!(
                 "{}: a difference of {} would have shown in four of five such runs.",
-                name(&m.metric.to_string()),
+                name(&m.metric.words()),
                 percent(size)
             ));
         }
@@ -205,7 +205,7 @@ fn table(i: usize, model: &ModelDiff) -> Table {
 
 fn row(m: &MetricDiff) -> Vec<Cell> {
     vec![
-        Cell::text(name(&m.metric.to_string())),
+        Cell::text(name(&m.metric.words())),
         Cell::number(quantity(m.unit, m.old).trim_end(), m.old),
         Cell::number(quantity(m.unit, m.new).trim_end(), m.new),
         Cell::number(amount(&m.change), m.change.value),
@@ -233,16 +233,19 @@ fn is_unchanged(change: &Change) -> bool {
 fn basis(diff: &Diff) -> String {
     let (old, new) = diff.records();
     let of = match diff.scatter {
-        Scatter::WithinRuns => "They speak of these two runs, and know nothing of what varies from run to run: three records of each side would".into(),
+        Scatter::WithinRuns => "They speak of these two runs alone: with three records of each side they would know what varies from run to run".into(),
         Scatter::BetweenRuns => {
-            format!("A record is one value, {old} against {new}: what varies from run to run is in the intervals of speeds, times and memory")
+            format!("A record is one value, {old} against {new}, so the intervals of speeds, times and memory hold what varies from run to run")
         }
     };
     format!(
-        "Changes are new/old, those with a sign new − old. Brackets are {} confidence intervals for independent runs; the {} verdicts hold at ±{} and are adjusted for their \
-         number. {of}. Whatever else changed between OLD and NEW is in the ratio",
+        "Changes are new/old, and those with a sign new − old. Brackets are {} confidence intervals for independent runs. {} at \
+         ±{}. {of}. Whatever else changed between OLD and NEW is in the ratio",
         percent(diff.confidence),
-        diff.verdicts,
+        match diff.verdicts {
+            1 => "The one verdict holds".to_owned(),
+            n => format!("The {n} verdicts are adjusted for their number, and hold"),
+        },
         percent(diff.equivalence)
     )
 }

@@ -124,7 +124,7 @@ fn a_page_is_sound_and_says_what_failed() {
     check(&page);
     assert!(page.contains("tg128&lt;-3% failed: F16 changed by"), "{page}");
     assert!(page.contains("Compared all the same, although it means little:"));
-    assert!(page.contains("in NEW it failed while it was loaded"));
+    assert!(page.contains("In NEW it failed while it was loaded"));
 }
 
 #[test]

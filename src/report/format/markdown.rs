@@ -101,13 +101,13 @@ fn with_notes(t: &Table) -> [String; 2] {
 
 fn warning(w: &Caution) -> String {
     let model = w.model.as_ref().map_or(String::new(), |m| format!("{}: ", escape(m)));
-    format!("{model}{}. Remedy: {}.", escape(&w.evidence), escape(&w.remedy))
+    format!("{model}{} {}", escape(&w.evidence), escape(&w.remedy))
 }
 
 fn omission(Omission { model, reason, remedy }: &Omission) -> String {
     let model = model.as_ref().map_or(String::new(), |m| format!("{}: ", escape(m)));
-    let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" Remedy: {}.", escape(remedy)));
-    format!("{model}{}.{remedy}", escape(reason))
+    let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" {}", escape(remedy)));
+    format!("{model}{}{remedy}", escape(reason))
 }
 
 fn facts(facts: &Facts) -> [String; 2] {

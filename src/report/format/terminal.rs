@@ -91,14 +91,14 @@ pub(super) fn render(document: &Document, options: &Options) -> String {
     if !not_done.is_empty() {
         let omission = |Omission { model, reason, remedy }: &Omission| {
             let model = model.as_ref().map_or(String::new(), |m| format!("{m}: "));
-            let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" Remedy: {remedy}."));
-            line(&format!("{model}{reason}.{remedy}"), "- ")
+            let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" {remedy}"));
+            line(&format!("{model}{reason}{remedy}"), "- ")
         };
         blocks.push(line("Asked for and not done:", "") + &not_done.iter().map(omission).collect::<String>());
     }
     let warning = |w: &Caution| {
         let model = w.model.as_ref().map_or(String::new(), |m| format!("{m}: "));
-        line(&format!("{model}{}. Remedy: {}.", w.evidence, w.remedy), "! ")
+        line(&format!("{model}{} {}", w.evidence, w.remedy), "! ")
     };
     blocks.push(warnings.iter().map(warning).collect());
     for Source { name, text: _, objections, forced, notes } in sources {

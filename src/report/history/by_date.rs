@@ -97,7 +97,7 @@ fn chart(
         }
         axis(canvas, labels, &at, height - FOOT + 4);
     })?;
-    let note = "Tokens a second; each model has a scale of its own, which need not begin at 0. Bars are intervals where there were rounds enough; a line joins the \
+    let note = "Tokens a second. Each model has a scale of its own, which need not begin at 0. Bars are intervals, where there were rounds enough. A line joins the \
                 records of one machine.";
     Ok(Some(Figure { id: anchor, title, note: note.into(), svg, narrow: None }))
 }

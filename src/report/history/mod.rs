@@ -18,7 +18,7 @@ use super::{
     draw::canvas::DrawError,
     format::{Field, Report, Rows},
     number::percent,
-    text::{inert_line, shorten},
+    text::{counted, inert_line, shorten},
 };
 use crate::{
     analysis::{
@@ -42,7 +42,7 @@ impl Report for History {
         let others = (0..n).filter_map(|i| Some(sentence(self, i, self.records[i].against?, &labels)));
         Ok(Cow::Owned(Document {
             title: title(self, &labels),
-            subject: Some(format!("{n} {}", if n == 1 { "record" } else { "records" })),
+            subject: Some(counted(n, "record")),
             sentences: others.chain(unmeasured(self)).collect(),
             basis: basis(self, &labels),
             sources: self.records.iter().zip(&labels).map(|(record, label)| source(record, label, &labels)).collect(),
@@ -157,7 +157,7 @@ fn title(history: &History, labels: &[Label]) -> String {
 fn sentence(history: &History, record: usize, against: usize, labels: &[Label]) -> String {
     let (own, first) = (&labels[record].letter, &labels[against].letter);
     let of_model = |m: &ModelRows| -> Vec<(String, BaselineCheck)> {
-        let name = |row: &MetricRow| shorten(&inert_line(&format!("{} {}", m.name, row.metric)), 40);
+        let name = |row: &MetricRow| shorten(&inert_line(&format!("{} {}", m.name, row.metric.words())), 40);
         let speeds = m.metrics.iter().filter(|row| tables::is_speed(row));
         speeds.map(|row| (name(row), row.readings[record].against_first.clone())).collect()
     };
@@ -192,8 +192,7 @@ fn sentence(history: &History, record: usize, against: usize, labels: &[Label]) 
         (count(|v| v.is_none()), "from too few rounds for an interval"),
     ];
     said.extend(rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
-    let speeds = if n == 1 { "speed" } else { "speeds" };
-    format!("{own} against {first}, {n} {speeds} compared: {}.", said.join(", "))
+    format!("{own} against {first}, {} compared: {}.", counted(n, "speed"), said.join(", "))
 }
 
 /// At most three of them.
@@ -220,19 +219,19 @@ fn basis(history: &History, labels: &[Label]) -> String {
     let confidence = history.records.first().map_or(0.95, |record| record.confidence);
     let verdicts = match history.verdicts {
         0 => String::new(),
-        1 => "; the verdict holds at that confidence".into(),
-        n => format!("; the {n} verdicts are adjusted for their number"),
+        1 => " The one verdict holds at that confidence.".into(),
+        n => format!(" The {n} verdicts are adjusted for their number."),
     };
     format!(
-        "Values are medians over rounds, brackets and ± {} confidence intervals. Ratios are to {first}, with intervals for independent runs{verdicts}. They \
-         speak of these runs: whatever else changed between them is in the ratio",
+        "Values are medians over rounds, brackets and ± {} confidence intervals. Ratios are to {first}, with intervals for independent \
+         runs.{verdicts} Whatever else changed between the runs is in the ratio",
         percent(confidence)
     )
 }
 
 /// The reason names the file.
 fn omission(LeftOut { reason, .. }: &LeftOut) -> Omission {
-    Omission { model: None, reason: format!("left out: {}", shorten(&inert_line(reason), 400)), remedy: None }
+    Omission { model: None, reason: format!("Left out: {}.", shorten(&inert_line(reason), 400)), remedy: None }
 }
 
 fn source(record: &Recorded, label: &Label, labels: &[Label]) -> Source {

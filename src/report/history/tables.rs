@@ -53,7 +53,7 @@ pub(super) fn sections(history: &History, labels: &[Label]) -> Vec<Section> {
             Topic::Speed => (
                 "speed",
                 "Speed",
-                "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts as faster or slower only \
+                "ppN is prompt processing of N tokens, and tgN the generation of N tokens, as llama-bench counts them. A ratio counts as faster or slower only \
                  when its whole interval lies outside the region of equivalence.",
                 "Tokens a second in each record",
             ),
@@ -112,8 +112,8 @@ fn row(model: &str, row: &MetricRow) -> Vec<Cell> {
     let values = row.readings.iter().filter_map(|r| r.measured.value()?.value);
     let scale = Scale::for_all(row.unit, values);
     let metric = match scale.suffix {
-        "" => name(&row.metric.to_string()),
-        unit => format!("{}, {unit}", name(&row.metric.to_string())),
+        "" => name(&row.metric.words()),
+        unit => format!("{}, {unit}", name(&row.metric.words())),
     };
     let mut cells = vec![Cell::text(name(model)), Cell::text(metric)];
     cells.extend(row.readings.iter().map(|reading| cell(reading, scale)));

@@ -12,7 +12,7 @@ use crate::{
             plot::{LEFT, RIGHT, ink, legend, legend_height, mark},
         },
         number::{Scale, bytes, in_percent, sig3},
-        text::shorten,
+        text::{agree, counted, shorten},
     },
     units::{GIB, MIB},
 };
@@ -21,8 +21,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "bandwidth",
         title: "Memory bandwidth",
-        lead: "To generate a token, a model reads all its weights and the KV cache so far, and computes little with them: what the memory \
-             gives bounds the speed. Far below the bandwidth something else is the brake, mostly the arithmetic of unpacking a type.",
+        lead: "To generate a token, a model reads all its weights and the KV cache so far, so the memory's bandwidth bounds the speed. Far \
+             below it something else is the brake, mostly the arithmetic of unpacking a type.",
         tables: vec![table(analysis)],
         figures: figure(analysis)?.into_iter().collect(),
     })
@@ -65,7 +65,7 @@ fn notes(Roofline { bandwidth, rows }: &Roofline) -> Vec<String> {
         notes.push(format!("Over 100 % is possible where weights stay in the CPU's cache{cache} from token to token."));
     }
     if !over.iter().all(held) {
-        notes.push("Over 100 % with weights larger than that: the memory gave less when it was measured than during the rounds, as on machines that are shared.".into());
+        notes.push("Over 100 % with larger weights means that the memory gave less when it was measured than in the rounds, as on shared machines.".into());
     }
     notes
 }
@@ -77,11 +77,12 @@ pub(super) fn measured(bandwidth: &MemoryBandwidth) -> String {
         || "the caches' size is not known".to_owned(),
         |b| format!("last-level cache {}", bytes(b as f64)),
     );
-    let threads = if *n_threads == 1 { "thread" } else { "threads" };
+    let buffer = bytes(*buffer_bytes as f64);
+    let reading = format!("{} {} {buffer}", counted(*n_threads, "thread"), agree(*n_threads as usize, "reads", "read"));
     format!(
-        "The memory gave {} GiB/s: {n_threads} {threads} reading {} ({cache}), the best of {passes} passes, before the first round.",
+        "Before the first round the memory gave {} GiB/s: {reading} ({cache}), the best of {}.",
         sig3(bytes_per_s / GIB),
-        bytes(*buffer_bytes as f64)
+        counted(*passes, "pass"),
     )
 }
 

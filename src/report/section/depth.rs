@@ -22,8 +22,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "depth",
         title: "Depth of context",
-        lead: "The same work with so many tokens already in the context, as llama-bench's -d: they are evaluated before, untimed. Every \
-             token attends to all before it, so speed falls with depth; what is left is paired by round.",
+        lead: "The same work with so many tokens already in the context, as llama-bench's -d; those are evaluated before, untimed. Every \
+             token attends to all before it, so speed falls with depth. What is left of it is paired by round.",
         tables: vec![table(analysis)],
         figures: figure(analysis)?.into_iter().collect(),
     })

@@ -28,8 +28,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "energy",
         title: "Energy",
-        lead: "What the machine's counters of energy counted while a workload was timed, over its tokens. They count whoever caused it: \
-               the power at rest and all other programs are in it.",
+        lead: "What the machine's energy counters counted while a workload was timed, over its tokens. They count whoever caused it, so the \
+               power at rest and all other programs are in it.",
         tables: vec![table(analysis, &ids)],
         figures: figure.into_iter().collect(),
     })
@@ -100,7 +100,7 @@ fn notes(analysis: &Analysis) -> Vec<String> {
     }
     if let Some(share) = analysis.context.other_cpu_share {
         notes.push(format!(
-            "Other programs used {} % of the machine's CPU time (median over visits), and their energy is in the figures.",
+            "Other programs used {} % of the machine's CPU time (median over visits). Their energy is in the figures.",
             in_percent(share, None).value
         ));
     }

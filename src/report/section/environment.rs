@@ -7,7 +7,7 @@ use crate::{
     report::{
         document::Facts,
         number::{UNKNOWN, bytes, count, fixed, percent, sig3},
-        text::{inert_line, shorten},
+        text::{counted, inert_line, shorten},
     },
     settings::{N_THREADS, Setting, Value},
 };
@@ -64,13 +64,13 @@ fn machine(context: &Context) -> Vec<(&'static str, String)> {
     let variables = m.openmp_variables.iter().flatten().map(|(name, value)| format!("{name}={value}"));
     let variables: Vec<String> = variables.collect();
     rows.extend((!variables.is_empty()).then(|| ("OpenMP variables", variables.join(" "))));
-    rows.extend(m.energy.as_ref().map(|energy| ("Energy", counted(energy))));
+    rows.extend(m.energy.as_ref().map(|energy| ("Energy", energy_counted(energy))));
     rows.extend(m.memory_bandwidth.as_ref().map(|b| ("Memory bandwidth", bandwidth::measured(b))));
     rows
 }
 
 /// What counts energy, or why nothing does.
-fn counted(EnergySources { counted, absent, idle_watts, .. }: &EnergySources) -> String {
+fn energy_counted(EnergySources { counted, absent, idle_watts, .. }: &EnergySources) -> String {
     let idle = idle_watts.map_or_else(String::new, |watts| format!("; {} W at rest", sig3(watts)));
     if counted.is_empty() {
         format!("{UNKNOWN}: {}", absent.join("; "))
@@ -106,7 +106,7 @@ fn parameters(analysis: &Analysis) -> Vec<(&'static str, String)> {
             ("Rounds", rounds(analysis)),
             ("Samples a visit", method::samples(context)),
             ("Arrangement", arrangement(context)),
-            ("Stopped", format!("{}; ±{} was asked for", names::ended(analysis.ended), percent(p.precision))),
+            ("Stopped", format!("{} (±{} was asked for)", names::ended(analysis.ended), percent(p.precision))),
         ]);
     } else {
         rows.push(("Stopped", names::ended_of(analysis).into()));
@@ -154,10 +154,10 @@ fn rounds(analysis: &Analysis) -> String {
         (Some(seconds), Budget::Limit) => format!(", within {seconds} s"),
     };
     let again = |resumed: &Resumed| {
-        format!("; taken up again from round {} on at {}", resumed.from_round + 1, inert_line(&resumed.at_utc))
+        format!(", taken up again from round {} on at {}", resumed.from_round + 1, inert_line(&resumed.at_utc))
     };
     let resumed: String = context.resumed.iter().map(again).collect();
-    format!("{planned} planned{budget}; {} run{resumed}", analysis.rounds)
+    format!("{} run of {planned} planned{budget}{resumed}", analysis.rounds)
 }
 
 /// How the models shared a round, and what was decided on the way.
@@ -179,7 +179,7 @@ fn model(m: &Model) -> Vec<(&'static str, String)> {
         rows.push(("Header", format!("{UNKNOWN}: it could not be read")));
         return rows;
     };
-    let parts = if f.parts > 1 { format!(" in {} parts", f.parts) } else { String::new() };
+    let parts = if f.parts > 1 { format!(" in {}", counted(f.parts, "part")) } else { String::new() };
     let number = |n: Option<u32>| n.map_or(UNKNOWN.into(), |n| count(n.into()));
     rows.extend([
         ("Size", format!("{}{parts}", bytes(f.file_bytes as f64))),

@@ -11,7 +11,7 @@ use crate::{
     record::{LeftOutWork, Outcome, Phase, WorkloadKind},
     report::{
         number::{Spread, comparison, percent, quantity},
-        text::{counted, list},
+        text::{agree, counted, list},
     },
 };
 
@@ -48,16 +48,32 @@ fn primary(analysis: &Analysis) -> Option<(MetricId, &'static str)> {
     find(Phase::Decode).map(|id| (id, "generates")).or_else(|| find(Phase::Prefill).map(|id| (id, "processes prompts")))
 }
 
-/// One line over all synthetic workloads, for every candidate that has an interval there.
+/// The candidate that is ahead over all synthetic workloads, of those that have an interval there.
 fn overall(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
+    let of = |m: &ModelAnalysis| {
+        let compared = m.comparison(&MetricId::Overall)?;
+        let shown = comparison(compared)?;
+        Some((compared.ratio?, name(m), format!("{} the speed of {} {}", shown.value, name(original), shown.brackets?)))
+    };
+    let all: Vec<(f64, String, String)> = analysis.models.iter().filter_map(of).collect();
+    let (_, who, speed) = all.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let has = if all.len() == 1 { "has" } else { "is ahead, with" };
+    Some(format!("By the geometric mean of {}, {who} {has} {speed}.", workloads(analysis)))
+}
+
+/// The same of every candidate, for where there is room.
+pub(super) fn overall_of_each(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     let of = |m: &ModelAnalysis| {
         let shown = comparison(m.comparison(&MetricId::Overall)?)?;
         Some(format!("{} {} {}", name(m), shown.value, shown.brackets?))
     };
     let each: Vec<String> = analysis.models.iter().filter_map(of).collect();
-    let keys: Vec<String> = synthetic(analysis).iter().map(MetricId::to_string).collect();
     (!each.is_empty())
-        .then(|| format!("Over {} together, against {}: {}.", keys.join(" and "), name(original), each.join(", ")))
+        .then(|| format!("Geometric mean of {}, against {}: {}.", workloads(analysis), name(original), each.join(", ")))
+}
+
+fn workloads(analysis: &Analysis) -> String {
+    list(&synthetic(analysis).iter().map(MetricId::to_string).collect::<Vec<_>>())
 }
 
 /// The candidate with the highest ratio, and what may be said of it.
@@ -72,7 +88,7 @@ fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
     let is_alone = analysis.models.iter().filter(|m| ratio_of(m).is_some()).count() == 1;
     vec![match (c.verdict, &s.brackets) {
         (Some(Verdict::Better(_)), Some(interval)) => {
-            format!("{who} {does} {times} as fast as {base} {interval}{memory}{}.", standing(analysis, c, &key))
+            format!("{who} {does} {times} as fast as {base} {interval}{memory}.{}", standing(analysis, c, &key))
         }
         (Some(Verdict::Worse(_)), Some(interval)) if is_alone => {
             format!("{who} {does} at {times} the speed of {base} {interval}{memory}.")
@@ -87,17 +103,17 @@ fn fastest(analysis: &Analysis, original: &ModelAnalysis) -> Vec<String> {
             "{who}, the best candidate in {work}, shows no relevant difference from {base}: {times} {interval}{memory}."
         ),
         (Some(Verdict::NotResolved), Some(interval)) if outside(c, analysis.equivalence) => format!(
-            "In {work} {who} measured {times} the speed of {base} {interval}. Of several verdicts each is held to a stricter level, \
-             at which {} do not resolve it.{}",
+            "In {work}, {who} was {times} as fast as {base} {interval}. With several verdicts each is held to a stricter level, and \
+             at that {} do not resolve it.{}",
             counted(c.n, "round"),
             would_show(c)
         ),
         (Some(Verdict::NotResolved), Some(interval)) => format!(
-            "Whether {who} {does} faster than {base} is not resolved after {} rounds: {times} {interval}.{}",
-            c.n,
+            "Whether {who} {does} faster than {base} is not resolved after {}: {times} {interval}.{}",
+            counted(c.n, "round"),
             would_show(c)
         ),
-        _ => format!("In {work} {who} measured {times} the speed of {base} ({}){memory}.", too_few(analysis, c.n)),
+        _ => format!("In {work}, {who} was {times} as fast as {base}{memory}. {}", too_few(analysis, c.n)),
     }]
 }
 
@@ -128,9 +144,14 @@ fn standing(analysis: &Analysis, top: &Comparison, id: &MetricId) -> String {
         .collect();
     match (others.len(), rivals.len()) {
         (0, _) => String::new(),
-        (_, 0) => "; it is the fastest measured".into(),
-        _ => format!("; {} can't be told from it", list(&rivals)),
+        (_, 0) => " It is the fastest measured.".into(),
+        _ => format!(" {} can't be told from it.", list(&rivals)),
     }
+}
+
+/// Whether a ratio lies in the region of equivalence.
+fn is_same(analysis: &Analysis, ratio: f64) -> bool {
+    ratio.ln().abs() <= analysis.equivalence.ln_1p()
 }
 
 /// `, in 36 % of the memory`, when there is a comparison.
@@ -144,6 +165,8 @@ fn memory_clause(analysis: &Analysis, model: &ModelAnalysis) -> String {
     match (c.verdict, ratio) {
         (Some(Verdict::NoRelevantDifference), Some(_)) => ", in the same memory".into(),
         (Some(Verdict::NotResolved), _) | (_, None) => String::new(),
+        // Without an interval, what is about the same is no news.
+        (None, Some(ratio)) if is_same(analysis, ratio) => String::new(),
         (_, Some(ratio)) => format!(", in {} of the memory", percent(ratio)),
     }
 }
@@ -154,13 +177,11 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     let peak = |m: &ModelAnalysis| m.metric(&id).and_then(|p| p.value);
     let is_told = |m: &ModelAnalysis| {
         let c = m.comparison(&id);
-        // Read once, a device's memory has a ratio without an interval.
-        let same = |c: &Comparison| c.ratio.is_some_and(|r| r.ln().abs() <= analysis.equivalence.ln_1p());
-        let exact = id == MetricId::DeviceMemory;
-        let verdict = c.and_then(|c| c.verdict);
-        let untold = matches!(verdict, Some(Verdict::NoRelevantDifference | Verdict::NotResolved));
-        let is_same = exact && c.is_some_and(same);
-        !(untold || is_same)
+        match c.and_then(|c| c.verdict) {
+            Some(verdict) => !matches!(verdict, Verdict::NoRelevantDifference | Verdict::NotResolved),
+            // A device's memory is read once, and a quick look has no intervals, either.
+            None => !c.and_then(|c| c.ratio).is_some_and(|ratio| is_same(analysis, ratio)),
+        }
     };
     let own = peak(original)?;
     let all: Vec<(&ModelAnalysis, f64)> = analysis.models.iter().filter_map(|m| Some((m, peak(m)?))).collect();
@@ -175,7 +196,7 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
         return Some(if all.iter().all(|(m, _)| is_told(m)) {
             format!("The {}, {who}, had the lowest {memory}, {bytes}.", baseline(&analysis.context))
         } else {
-            format!("No candidate is shown to need less memory than {who}, {bytes}.")
+            format!("No candidate is shown to need less memory than {who} ({bytes}).")
         });
     }
     if all.iter().any(|(_, bytes)| *bytes < least) {
@@ -183,12 +204,9 @@ fn smallest(analysis: &Analysis, original: &ModelAnalysis) -> Option<String> {
     }
     let ratio = model.comparison(&id).and_then(comparison);
     let interval = ratio.as_ref().and_then(|r| r.brackets.clone()).map(|b| format!(" {b}")).unwrap_or_default();
-    let times = ratio.map_or(String::new(), |Spread { value, .. }| format!(", {value}{interval}"));
-    Some(format!(
-        "{who} had the lowest {memory}: {} against {}{times}.",
-        quantity(Unit::Bytes, least),
-        quantity(Unit::Bytes, own)
-    ))
+    let times = ratio.map_or(" against".into(), |Spread { value, .. }| format!(", {value}{interval} of"));
+    let (least, own, base) = (quantity(Unit::Bytes, least), quantity(Unit::Bytes, own), name(original));
+    Some(format!("{who} had the lowest {memory}: {least}{times} {base}'s {own}."))
 }
 
 /// Without an original: who was seen to be fastest, in its own unit.
@@ -205,13 +223,11 @@ fn absolute(analysis: &Analysis) -> Option<String> {
 
 fn failures(analysis: &Analysis) -> Option<String> {
     let failed: Vec<&ModelAnalysis> = analysis.models.iter().filter(|m| m.outcome != Outcome::Done).collect();
-    match failed.as_slice() {
-        [] => None,
-        [one] => Some(format!("{} failed; the reason stands with its row.", name(one))),
-        several => {
-            let names: Vec<String> = several.iter().map(|m| name(m)).collect();
-            Some(format!("{} failed; the reasons stand with their rows.", list(&names)))
-        }
+    let names: Vec<String> = failed.iter().map(|m| name(m)).collect();
+    match names.len() {
+        0 => None,
+        1 => Some(format!("{} failed, and its row says why.", list(&names))),
+        _ => Some(format!("{} failed, and their rows say why.", list(&names))),
     }
 }
 
@@ -234,16 +250,15 @@ fn not_measured(analysis: &Analysis) -> Option<String> {
     if !asks_prompts && !is_left_out(|work| matches!(work, LeftOutWork::Prompts { .. })) {
         missing.push("answers to prompts");
     }
-    let missing: Vec<String> = missing.into_iter().map(String::from).collect();
-    (!missing.is_empty()).then(|| format!("Not measured in this run: {}.", list(&missing)))
+    (!missing.is_empty()).then(|| format!("Not part of this run: {}.", list(&missing)))
 }
 
-/// Why there is no interval.
+/// Why there is no interval, as a sentence.
 fn too_few(analysis: &Analysis, n: usize) -> String {
-    let rounds = if n == 1 { "1 round".into() } else { format!("{n} rounds") };
+    let (rounds, are) = (counted(n, "round"), agree(n, "is", "are"));
     if analysis.quick {
-        format!("a quick look of {rounds}: no interval")
+        format!("That is a quick look of {rounds}, too short for an interval.")
     } else {
-        format!("{rounds}: too few for an interval")
+        format!("{rounds} {are} too few for an interval.")
     }
 }

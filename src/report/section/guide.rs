@@ -264,7 +264,7 @@ pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "guide",
         title: "Metric by metric",
-        lead: "The metrics of the benchmarking guide under its names. Differences and ratios here are of the values shown; whether one is more than \
+        lead: "The metrics of the benchmarking guide under its names. Differences and ratios are of the values shown. Whether one is more than \
                noise is said under Speed and Memory.",
         tables,
         figures: Vec::new(),

@@ -31,8 +31,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "kv-cache",
         title: "KV-cache types",
-        lead: "The same file with other types of the KV cache, so that whatever differs here is their doing. Divergence is from the first \
-             of them, by the position of the token; speed is at each depth of context that was asked for.",
+        lead: "The same file with other types of the KV cache, so whatever differs here is their doing. Divergence is from the first of \
+             them, by the position of the token. Speed is at each depth of context that was asked for.",
         tables: group.iter().flat_map(|group| [costs(analysis, group), positions(group)]).collect(),
         figures: match &group {
             Some(group) => figure(analysis, group)?.into_iter().collect(),

@@ -19,7 +19,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "load",
         title: "Load",
-        lead: "Time to load the model alone. Warm means that the page cache held the file.",
+        lead: "Time to load the model alone, without its context. Warm means that the page cache held the file.",
         tables: vec![table(analysis)],
         figures: figure(analysis)?.into_iter().collect(),
     })

@@ -17,7 +17,7 @@ pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "machines",
         title: "Several machines",
-        lead: "Layers lay on devices of other machines, which computed over a network: its speed is in every figure of speed here.",
+        lead: "Devices of other machines held layers and computed them over a network. The network's speed is in every figure of speed here.",
         tables: vec![servers(analysis), shares(analysis)],
         figures: Vec::new(),
     }
@@ -45,7 +45,7 @@ fn servers(analysis: &Analysis) -> Table {
     };
     let rows = machine.rpc_servers.iter().map(row).collect();
     let mut table = Table::new("rpc-servers", "Servers that took part", columns, rows);
-    table.notes = vec!["The protocol tells its own version, and nothing of the llama.cpp behind it.".into()];
+    table.notes = vec!["A server tells the version of the protocol, but not of the llama.cpp behind it.".into()];
     table
 }
 

@@ -7,7 +7,7 @@ use crate::{
     report::{
         document::MethodPoint,
         number::percent,
-        text::{counted, inert_line},
+        text::{counted, inert_line, list},
     },
 };
 
@@ -31,8 +31,8 @@ fn compared(plan: &QualityPlan) -> (&'static str, String) {
         QualityUnit::Window => "windows of these texts",
     };
     let text = format!(
-        "Outputs are compared token by token on windows of {} tokens, of which the second half is scored, as llama-perplexity does; \
-         intervals are over {over}.",
+        "Outputs are compared token by token on windows of {} tokens. The second half of each is scored, as llama-perplexity does. \
+         Intervals are over {over}.",
         plan.n_ctx
     );
     ("Output quality", text)
@@ -54,20 +54,20 @@ fn timed(context: &Context) -> Vec<(&'static str, String)> {
     let mut all = vec![
         (PROTOCOL, "A round visits every model once. Each visit is a fresh process that holds one model, so its load and its peak memory are its own.".into()),
         (PROTOCOL, match arrangement {
-            Arrangement::Alternating => "All models of a round are loaded and their samples alternate, forwards and backwards; every second round mirrors the one before. Slow drift of the machine hits all models alike.".into(),
-            Arrangement::Sequential => "The models of a round follow each other; every second round runs in the reverse order of the one before, so that slow drift of the machine hits all models alike.".into(),
+            Arrangement::Alternating => "All models of a round are loaded, and their samples alternate, forwards and backwards. Every second round mirrors the one before, so slow drift of the machine hits all models alike.".into(),
+            Arrangement::Sequential => "The models of a round follow each other. Every second round runs in the reverse order of the one before, so slow drift of the machine hits all models alike.".into(),
         }),
-        (PROTOCOL, format!("A visit loads the model (timed), works untimed until two repetitions take about as long, then takes {} of each workload; its value in the round is their median.", samples(context))),
-        (PROTOCOL, "ppN evaluates N given tokens, tgN generates N tokens one after another, as llama-bench does; the tokens are the same for every model.".into()),
-        (PROTOCOL, "Times are llama.cpp's own; a second clock runs beside them, and where the two disagree a warning says so.".into()),
-        (STATISTICS, format!("Rounds are the independent units. The {base}'s figures are medians over rounds with an order-statistic interval at {} confidence; a candidate's are the {base}'s times its ratio.", percent(p.confidence))),
+        (PROTOCOL, format!("A visit loads the model, which is timed, and warms up until two repetitions take about as long. Then it takes {} of each workload. Their median is its value in the round.", samples(context))),
+        (PROTOCOL, "ppN evaluates N given tokens, and tgN generates N tokens one after another, as llama-bench does. The tokens are the same for every model.".into()),
+        (PROTOCOL, "Times are llama.cpp's own. A second clock runs beside them, and a warning says where the two disagree.".into()),
+        (STATISTICS, format!("Rounds are the independent units. The {base}'s figures are medians over rounds with an order-statistic interval at {} confidence. A candidate's are the {base}'s times its ratio.", percent(p.confidence))),
         (STATISTICS, "Ratios are paired by round: the Hodges–Lehmann estimate of the log ratio with the exact Wilcoxon signed-rank interval.".into()),
-        (STATISTICS, format!("A verdict holds the whole interval against ±{}: faster or slower outside it, no relevant difference inside it, not resolved across its border.", percent(p.equivalence))),
-        (PROTOCOL, "Memory is resident memory of the worker, sampled from outside, with the kernel's exact peak where it tells; weights mapped from the file count as file-backed.".into()),
+        (STATISTICS, format!("A verdict holds the whole interval against ±{}. Outside it is faster or slower, inside it no relevant difference, across its border not resolved.", percent(p.equivalence))),
+        (PROTOCOL, "Memory is the worker's resident memory, sampled from outside, with the kernel's exact peak where it tells. Weights mapped from the file count as file-backed.".into()),
     ];
     if context.prompt_rounds > 0 {
         let rounds = counted(context.prompt_rounds, "round");
-        let text = format!("Prompts are answered {sampling} in {rounds}; rates are total tokens over total time.");
+        let text = format!("Prompts are answered {sampling}, in {rounds}. Rates are total tokens over total time.");
         all.push((PROTOCOL, text));
     }
     all
@@ -84,11 +84,7 @@ pub(super) fn samples(context: &Context) -> String {
         .filter(|(_, Workload { kind, .. })| round_value::synthetic_phase(kind).is_some())
         .map(|(samples, workload)| format!("{samples} ({})", inert_line(&workload.id)))
         .collect();
-    if chosen.is_empty() {
-        format!("{n} sample{}", if n == 1 { "" } else { "s" })
-    } else {
-        format!("{} samples", chosen.join(" and "))
-    }
+    if chosen.is_empty() { counted(n, "sample") } else { format!("{} samples", list(&chosen)) }
 }
 
 #[cfg(test)]

@@ -124,9 +124,7 @@ pub(crate) fn ended(ended: Ended) -> &'static str {
         Ended::Budget => "the time was spent",
         Ended::Interrupted => "it was interrupted",
         Ended::NothingLeft => "no model was left that could be measured",
-        Ended::OriginalFailed => {
-            "the original failed, and without it the others answer nothing (--force measures them all the same)"
-        }
+        Ended::OriginalFailed => "the original failed, and without it the others answer nothing",
         Ended::ServerLost => "an RPC server was not there any more",
         Ended::Unfinished => "the record is unfinished",
     }

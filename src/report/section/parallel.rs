@@ -23,8 +23,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "together",
         title: "Several at once",
-        lead: "Sequences side by side in one context, as llama-batched-bench counts them: the tokens of all over the time of all. Each \
-             sequence gets its share of that. Generation follows the prompt.",
+        lead: "Several sequences share a context, as in llama-batched-bench. Their speed in all is the tokens of all over the time of all, \
+             and each sequence gets its share of that. Generation follows the prompt.",
         tables: vec![table(analysis)],
         figures: figure(analysis)?.into_iter().collect(),
     })

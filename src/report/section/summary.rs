@@ -12,6 +12,7 @@ use crate::{
     report::{
         document::{Cell, Column, Table},
         number::{Scale, Spread, fixed, ratio},
+        text::stopped,
     },
 };
 
@@ -69,7 +70,7 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
             .iter()
             .flat_map(|m| {
                 let compared = comparison_failure(analysis, m);
-                [failure(m), compared].into_iter().flatten().map(|why| format!("{} {why}.", name(m)))
+                [failure(m), compared].into_iter().flatten().map(|why| stopped(&format!("{} {why}", name(m))))
             })
             .collect(),
     }

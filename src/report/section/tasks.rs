@@ -7,7 +7,7 @@ use crate::{
     report::{
         document::{Cell, Column, Section, Table, Tone},
         number::{in_percent, percent, sig3},
-        text::{inert_line, list, shorten},
+        text::{counted, inert_line, list, shorten},
     },
 };
 
@@ -52,12 +52,11 @@ fn scores(analysis: &Analysis) -> Table {
         Table::new("tasks-table", "Tasks: right answers, and those a candidate lost and gained", columns, rows);
     if let Some(task) = analysis.tasks.first() {
         table.notes.push(format!(
-            "Intervals are at {} confidence: Wilson's of a share, Newcombe's of a difference of paired shares. McNemar: exact, two-sided; \
-             the verdict is held to the level adjusted for {} comparison{}. “Would show”: the smallest difference that so many items show \
-             with 80\u{a0}% power, at the share of answers that changed sides.",
+            "Intervals are at {} confidence: Wilson's of a share, Newcombe's of a difference of paired shares. McNemar's test is exact and \
+             two-sided, and its verdict adjusted for {}. “Would show” is the smallest difference that so many items show with 80\u{a0}% \
+             power, when as many answers change sides.",
             percent(analysis.confidence),
-            task.comparisons,
-            if task.comparisons == 1 { "" } else { "s" },
+            counted(task.comparisons, "comparison"),
         ));
         table.notes.extend(analysis.tasks.iter().map(how));
     }
@@ -68,7 +67,7 @@ fn scores(analysis: &Analysis) -> Table {
 fn how(task: &TaskAnalysis) -> String {
     let sample = match task.available {
         Some(available) if available > task.items as u64 => format!("{} of its {available} items", task.items),
-        _ => format!("{} items", task.items),
+        _ => counted(task.items, "item"),
     };
     let weighed = match task.kind {
         TaskKind::HellaSwag | TaskKind::MultipleChoice => {
@@ -211,13 +210,13 @@ fn sentence(analysis: &Analysis, task: &TaskAnalysis) -> Option<String> {
         .filter_map(|(_, c)| c.smallest_difference)
         .fold(None, |least: Option<f64>, d| Some(least.map_or(d, |least| least.max(d))));
     let shown =
-        smallest.map_or(String::new(), |d| format!(": its items show differences of {:.0} points and more", d * 100.0));
+        smallest.map_or(String::new(), |d| format!(" Its items show differences of {:.0} points and more.", d * 100.0));
     let task = title(task);
     if !told.is_empty() {
-        Some(format!("In the task {task} {}.", list(&told)))
+        Some(format!("In the task {task}, {}.", list(&told)))
     } else if !compared.is_empty() {
         let names: Vec<String> = compared.into_iter().map(|(name, _)| name).collect();
-        Some(format!("In the task {task} no difference from {base} was shown for {}{shown}.", list(&names)))
+        Some(format!("In the task {task}, no difference from {base} was shown for {}.{shown}", list(&names)))
     } else {
         None
     }

@@ -3,14 +3,17 @@
 use crate::{
     analysis::{Analysis, TimeSpent},
     record::{TimeParts, time_plan::in_words},
-    report::document::{Cell, Column, Section, Table},
+    report::{
+        document::{Cell, Column, Section, Table},
+        text::{list, plural},
+    },
 };
 
 pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "time",
         title: "Time",
-        lead: "A first look at each model prices the plan. Whatever does not fit the time is given up, least needed first.",
+        lead: "A first look at each model tells what the plan costs. Whatever does not fit the time is given up, least needed first.",
         tables: vec![table(&analysis.time)],
         figures: Vec::new(),
     }
@@ -39,7 +42,10 @@ fn table(spent: &TimeSpent) -> Table {
     table.notes = given_up
         .iter()
         .map(|given_up| {
-            format!("Given up for want of time: {given_up}. All would take {}.", in_words(given_up.needs_ns()))
+            format!(
+                "Given up for want of time: {given_up}. Without that it would take {}.",
+                in_words(given_up.needs_ns())
+            )
         })
         .chain(spoilt(spent))
         .collect();
@@ -49,23 +55,27 @@ fn table(spent: &TimeSpent) -> Table {
 /// Rounds beside which the machine was another.
 fn spoilt(TimeSpent { spoilt_rounds, spoilt_left_out, .. }: &TimeSpent) -> Option<String> {
     let rounds: Vec<String> = spoilt_rounds.iter().map(|round| (round + 1).to_string()).collect();
-    let what = match &rounds[..] {
-        [] => return None,
-        [one] => format!("Beside round {one} the machine itself was slower or faster than usual"),
-        several => format!("Beside rounds {} the machine itself was slower or faster than usual", several.join(", ")),
+    if rounds.is_empty() {
+        return None;
+    }
+    let which = format!("{} {}", plural(rounds.len() == 1, "round"), list(&rounds));
+    let then = match (*spoilt_left_out, rounds.len()) {
+        (true, 1) => "That round is left out of every figure.",
+        (true, _) => "Those rounds are left out of every figure.",
+        (false, _) => "It was so beside too many rounds to leave them out, so they count all the same.",
     };
-    let then =
-        if *spoilt_left_out { "left out of every figure" } else { "too many rounds were, so they count all the same" };
-    Some(format!("{what}: {then}."))
+    Some(format!("The machine itself was slower or faster than usual beside {which}. {then}"))
 }
 
-/// One line: `taken 1 min 50 s; planned 1 min 45 s; aimed at 5 min`.
+/// One sentence without its full stop: `It took 1 min 50 s, where 1 min 45 s were planned and 5 min aimed at`.
 pub(crate) fn line(TimeSpent { asked_s, is_limit, planned, taken, .. }: &TimeSpent) -> String {
-    let planned = planned.as_ref().map(|planned| format!(", planned {}", in_words(planned.total_ns())));
+    let planned = planned.as_ref().map(|planned| format!("{} were planned", in_words(planned.total_ns())));
     let asked = asked_s.map(|seconds| {
         let what = if *is_limit { "allowed" } else { "aimed at" };
-        format!(", {} {what}", in_words(seconds.saturating_mul(1_000_000_000)))
+        let were = if planned.is_some() { "" } else { "were " };
+        format!("{} {were}{what}", in_words(seconds.saturating_mul(1_000_000_000)))
     });
-    let taken = in_words(taken.total_ns());
-    format!("taken {taken}{}{}", planned.unwrap_or_default(), asked.unwrap_or_default())
+    let beside: Vec<String> = planned.into_iter().chain(asked).collect();
+    let beside = if beside.is_empty() { String::new() } else { format!(", where {}", list(&beside)) };
+    format!("It took {}{beside}", in_words(taken.total_ns()))
 }

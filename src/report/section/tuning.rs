@@ -12,8 +12,8 @@ pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "tuning",
         title: "Tuning",
-        lead: "One setting after the other was raced, each from the best of those before. The rounds of this report chose nothing: they \
-               hold what was found against the settings given, so that being picked as the best is no part of the figures.",
+        lead: "One setting after the other was raced, each from the best of those before. The rounds of this report came afterwards and \
+               chose nothing, so having been picked as the best is no part of these figures.",
         tables: analysis.tuning.iter().map(|found| table(analysis, found)).collect(),
         figures: Vec::new(),
     }

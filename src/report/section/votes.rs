@@ -20,7 +20,7 @@ pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "votes",
         title: "Judged blind",
-        lead: "A person chose the better of two answers to each prompt, the original's and a candidate's, without knowing whose was whose.",
+        lead: "A person chose the better of two answers to each prompt, one of the original and one of a candidate, without knowing whose was whose.",
         tables: vec![table(analysis)],
         figures: Vec::new(),
     }
@@ -69,8 +69,8 @@ fn table(analysis: &Analysis) -> Table {
     let mut table =
         Table::new("votes-table", "Preferences of a reader who did not know whose answers they were", columns, rows);
     table.notes = vec![
-        "Interval: Wilson. Sign test: two-sided, exact, over the prompts with a preference; the verdict is adjusted for the number of \
-         candidates. One reader and these prompts: others may prefer otherwise."
+        "Interval: Wilson. Sign test: two-sided, exact, over the prompts with a preference, adjusted for the number of candidates. \
+         This is one reader and these prompts: others may prefer otherwise."
             .into(),
     ];
     table
@@ -91,7 +91,7 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
             Preference::Candidate | Preference::NotResolved => (v.candidate_preferred, &own),
         };
         let so = match v.verdict {
-            Preference::NotResolved => ": chance explains that, a preference is not resolved",
+            Preference::NotResolved => ", which chance explains",
             Preference::Original | Preference::Candidate => "",
         };
         let whom = if of_whom == &base { &own } else { &base };

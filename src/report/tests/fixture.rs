@@ -84,8 +84,8 @@ pub(super) fn analysis(run: &Run) -> Analysis {
         warnings: vec![Warning {
             kind: WarningKind::Drift,
             model: Some("Q8_0".into()),
-            evidence: "tg128 fell by 4.1 % from the first to the last round".into(),
-            remedy: "let the machine cool, close other programs, run again".into(),
+            evidence: "tg128 fell by 4.1 % from the first to the last round.".into(),
+            remedy: "Let the machine cool, close other programs, and run again.".into(),
         }],
         not_done: Vec::new(),
         tasks: Vec::new(),

@@ -32,7 +32,7 @@ fn generation_is_held_against_the_memory_where_that_was_measured() {
     assert!(page.contains("<figure id=\"chart-bandwidth\">") && page.contains("id=\"bandwidth-table\""));
     assert!(
         page.replace("&#x2f;", "/")
-            .contains("The memory gave 4.66 GiB/s: 2 threads reading 128 MiB (last-level cache 32.0 MiB)")
+            .contains("the memory gave 4.66 GiB/s: 2 threads read 128 MiB (last-level cache 32.0 MiB), the best of ")
     );
 }
 

@@ -29,8 +29,11 @@ fn the_recommendation_follows_the_wishes() {
     let gain = "Take Q8_0. Against F16 it generates 1.51× as fast [1.40, 1.63] and needs 36 % less memory. In return, its most likely token";
     assert!(words.starts_with(gain), "{words}");
     // Of the two that can't be told apart the smaller file is taken, and what it loses is said.
-    assert!(words.contains("F16 can't be told from it in the time of a request and has the larger file."), "{words}");
-    assert!(words.contains("; pp512 (0.70× [0.64, 0.78]) and medium/pp (0.80× [0.69, 0.84]) are slower."), "{words}");
+    assert!(words.contains("F16 can't be told from it in the time of a request, and has the larger file."), "{words}");
+    assert!(
+        words.contains(", and pp512 (0.70× [0.64, 0.78]) and pp of medium prompts (0.80× [0.69, 0.84]) are slower."),
+        "{words}"
+    );
     run.constraints = Some(Constraints { max_kld_nats: Some(1.0), prefer: Prefer::Size, ..Constraints::default() });
     // It needs less memory than Q2_K, which llama.cpp repacks.
     assert!(said(&run).starts_with("Take Q4_K_M. "), "{}", said(&run));

@@ -29,14 +29,14 @@ fn a_resolved_gain_is_stated_with_its_interval_and_its_memory() {
     let said = first(|_| {});
     assert_eq!(
         said,
-        "Q4_K_M generates 2.50× as fast as F16 [2.46, 2.55], in 44\u{a0}% of the memory; it is the fastest measured."
+        "Q4_K_M generates 2.50× as fast as F16 [2.46, 2.55], in 44\u{a0}% of the memory. It is the fastest measured."
     );
 }
 
 #[test]
 fn rivals_within_the_interval_are_named() {
     let said = first(|a| judge(a, Some(Verdict::Better(Word::Faster)), 1.9));
-    assert!(said.ends_with("; Q8_0 and Q4_K_M can't be told from it."), "{said}");
+    assert!(said.ends_with(" Q8_0 and Q4_K_M can't be told from it."), "{said}");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn no_interval_no_claim() {
     });
     assert_eq!(
         said,
-        "In tg128 Q4_K_M measured 2.50× the speed of F16 (a quick look of 2 rounds: no interval), in 44\u{a0}% of the memory."
+        "In tg128, Q4_K_M was 2.50× as fast as F16, in 44\u{a0}% of the memory. That is a quick look of 2 rounds, too short for an interval."
     );
 }
 
@@ -66,9 +66,9 @@ fn of_memory(verdict: Verdict) -> String {
 #[test]
 fn the_least_memory_is_claimed_only_where_it_is_told() {
     let told = of_memory(Verdict::Better(Word::Smaller));
-    assert!(told.starts_with("Q2_K had the lowest peak memory: 107 MiB against 305 MiB, "), "{told}");
+    assert!(told.starts_with("Q2_K had the lowest peak memory: 107 MiB, "), "{told}");
     for untold in [Verdict::NotResolved, Verdict::NoRelevantDifference] {
-        assert_eq!(of_memory(untold), "No candidate is shown to need less memory than F16, 305 MiB.");
+        assert_eq!(of_memory(untold), "No candidate is shown to need less memory than F16 (305 MiB).");
     }
 }
 
@@ -86,7 +86,7 @@ fn a_clear_interval_without_a_verdict_is_not_a_claim_either() {
     let said = first(|a| judge(a, Some(Verdict::NotResolved), 2.0));
     assert_eq!(
         said,
-        "In tg128 Q2_K measured 2.00× the speed of F16 [1.95, 2.05]. Of several verdicts each is held to a stricter level, at which \
+        "In tg128, Q2_K was 2.00× as fast as F16 [1.95, 2.05]. With several verdicts each is held to a stricter level, and at that \
          8 rounds do not resolve it. A difference of 4.2\u{a0}% would have shown in four of five such runs."
     );
 }
@@ -104,7 +104,7 @@ fn failures_and_gaps_are_said() {
     let run = run();
     let all = sentences(&analysis(&run)).join(" ");
     assert!(all.contains("IQ1_XX failed"), "{all}");
-    assert!(all.contains("Not measured in this run: output quality."), "{all}");
+    assert!(all.contains("Not part of this run: output quality."), "{all}");
 }
 
 /// The same with every candidate but the first of them failed, or that one, too.
@@ -160,8 +160,8 @@ fn a_run_of_outputs_alone_counts_what_it_has() {
     for format in [Format::Text, Format::Md, Format::Html] {
         let text = render(format, &RunReport::new(&run, &analysis), &options).expect("it renders");
         let text = text.split("<script").next().expect("a page");
-        assert!(text.contains("12 windows of 1 document; "), "{format:?}: {text}");
-        assert!(text.contains("ended because everything planned was done"), "{format:?}: {text}");
+        assert!(text.contains("12 windows of 1 document. "), "{format:?}: {text}");
+        assert!(text.contains("The run ended because everything planned was done"), "{format:?}: {text}");
         for word in ["0 rounds", "0 planned", "a round"] {
             assert!(!text.to_lowercase().contains(word), "{format:?} has {word:?}: {text}");
         }
@@ -211,7 +211,7 @@ fn what_is_no_candidates_fault_stands_at_no_candidate() {
     assert!(original.contains("✗ F16 failed while outputs were compared: it was trained for 64 tokens."), "{original}");
     assert!(!original.contains("✗ Q8_0"), "{original}");
     let asked = rendered(Some(ComparisonFault::Asked), "no text is as long as a window");
-    assert!(asked.contains("- outputs were not compared: no text is as long as a window."), "{asked}");
+    assert!(asked.contains("- Outputs were not compared: no text is as long as a window."), "{asked}");
     assert!(!asked.contains("✗ Q8_0") && !asked.contains("✗ F16"), "{asked}");
 }
 

@@ -25,8 +25,7 @@ pub(super) fn section(analysis: &Analysis) -> Section {
     Section {
         id: "choice",
         title: "Choice",
-        lead: "How each model stands by the rule. A limit is kept only by a whole interval, and a preference decides only where intervals \
-               do: what can't be told apart counts as equal.",
+        lead: "How each model stands by the rule. A limit is kept only by a whole interval. What intervals can't tell apart counts as equal.",
         tables: vec![table(analysis)],
         figures: Vec::new(),
     }
@@ -90,8 +89,8 @@ fn table(analysis: &Analysis) -> Table {
     );
     table.notes.push(words::rule(&analysis.advice));
     table.notes.push(format!(
-        "A model is dominated when another within the limits is nowhere relevantly worse and somewhere better ({}), every respect \
-         resolved by an interval of its own, paired by round and adjusted for the pairs of models.",
+        "A model is dominated when another within the limits is nowhere relevantly worse and somewhere better. What counts is {}, each \
+         by an interval of its own.",
         list(&axes(analysis, tg, by_memory))
     ));
     table

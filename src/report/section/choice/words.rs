@@ -15,7 +15,7 @@ use crate::{
             names::{baseline, name, original, why_missing},
             quality::{cells::mark_rounded, words::limits_kept},
         },
-        text::{capital, inert_line, list},
+        text::{agree, counted, inert_line, list},
         tune,
     },
 };
@@ -71,7 +71,7 @@ pub(super) fn verdict(analysis: &Analysis, advice: &Findings) -> String {
 /// What is gained, what is lost, and what could not be told apart: three sentences at most.
 pub(super) fn because(analysis: &Analysis, advice: &Findings) -> Vec<String> {
     match &advice.choice {
-        Choice::Nothing { because } => vec![capital(&nothing(analysis, advice, *because))],
+        Choice::Nothing { because } => vec![nothing(analysis, advice, *because)],
         Choice::Take { model, equals } => {
             let chosen = &analysis.models[*model];
             match original(analysis).filter(|o| !std::ptr::eq(*o, chosen)) {
@@ -152,16 +152,22 @@ fn losses(analysis: &Analysis, model: usize, base: &ModelAnalysis) -> Option<Str
             said.push(word);
             let alike: Vec<String> =
                 named.iter().filter(|(own, _)| own == word).map(|(_, what)| what.clone()).collect();
-            all.push(format!("{} {} {word}", list(&alike), if alike.len() == 1 { "is" } else { "are" }));
+            all.push(format!("{} {} {word}", list(&alike), agree(alike.len(), "is", "are")));
         }
     }
     let named_memory = chosen.comparison(&weights(analysis, model)).is_some_and(|c| c.verdict.is_some());
     let larger = memory(chosen, base, &weights(analysis, model)).filter(|(ratio, _)| *ratio > 1.0 && !named_memory);
     all.extend(larger.map(|(_, words)| format!("it {words}")));
     if more > 0 {
-        all.push(format!("{more} more {} worse", if more == 1 { "figure is" } else { "figures are" }));
+        all.push(format!("{} {} worse", counted(more, "other figure"), agree(more, "is", "are")));
     }
-    (!all.is_empty()).then(|| format!("In return, {}.", all.join("; ")))
+    // They are lists themselves.
+    let last = all.pop()?;
+    Some(if all.is_empty() {
+        format!("In return, {last}.")
+    } else {
+        format!("In return, {}, and {last}.", all.join(", "))
+    })
 }
 
 /// The word for what is relevantly worse, and what it is with its ratio.
@@ -171,7 +177,7 @@ fn lost(c: &Comparison) -> Option<(String, String)> {
     let interval = s.brackets.map_or(String::new(), |b| format!(" {b}"));
     let what = match c.id {
         MetricId::Request => "a request".to_owned(),
-        _ => inert_line(&c.id.to_string()),
+        _ => inert_line(&c.id.words()),
     };
     Some((word.text(), format!("{what} ({}{interval})", s.value)))
 }
@@ -188,8 +194,8 @@ fn untold(
     let respect = respect(advice.rule.by);
     match rivals.as_slice() {
         [] => {}
-        [one] => return Some(format!("{one} can't be told from it in {respect} and has the larger file.")),
-        all => return Some(format!("{} can't be told from it in {respect} and have the larger files.", list(all))),
+        [one] => return Some(format!("{one} can't be told from it in {respect}, and has the larger file.")),
+        all => return Some(format!("{} can't be told from it in {respect}, and have larger files.", list(all))),
     }
     let c = analysis.models[model].comparison(&MetricId::Request)?;
     let s = comparison(c).filter(|_| c.verdict == Some(Verdict::NotResolved))?;
@@ -275,7 +281,7 @@ fn agreement(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
     let one = |v: f64| fixed(v * 100.0, 1);
     let interval = low.zip(high).map_or(String::new(), |(l, h)| format!(" [{}, {}]", one(l), one(h.min(1.0))));
     Some(format!(
-        "its most likely token is that of {} in {}{}\u{a0}% of places{interval}",
+        "its most likely token is {}'s in {}{}\u{a0}% of places{interval}",
         name(base),
         mark_rounded(m),
         one(value)
@@ -285,9 +291,9 @@ fn agreement(m: &ModelAnalysis, base: &ModelAnalysis) -> Option<String> {
 /// What kept a run from what it was to do: by its end, never by what is absent.
 fn cut(analysis: &Analysis) -> Option<&'static str> {
     match analysis.ended {
-        Ended::Interrupted => Some("the run was interrupted"),
-        Ended::Unfinished => Some("the run was cut off"),
-        Ended::ServerLost => Some("an RPC server went away"),
+        Ended::Interrupted => Some("The run was interrupted"),
+        Ended::Unfinished => Some("The run was cut off"),
+        Ended::ServerLost => Some("An RPC server went away"),
         Ended::RoundsDone
         | Ended::Precise
         | Ended::OneLeft
@@ -297,19 +303,19 @@ fn cut(analysis: &Analysis) -> Option<&'static str> {
     }
 }
 
-/// Why nothing is recommended, as a sentence without its capital.
+/// Why nothing is recommended, in sentences.
 fn nothing(analysis: &Analysis, advice: &Findings, because: NoRecommendation) -> String {
-    const GO_ON: &str = "go on with it (gguf-bench resume)";
+    const GO_ON: &str = "Go on with it (gguf-bench resume).";
     let by = advice.rule.by;
     match because {
-        NoRecommendation::NoCandidate => "no candidate was measured.".into(),
+        NoRecommendation::NoCandidate => "No candidate was measured.".into(),
         NoRecommendation::OnlyCopies => {
-            "every candidate is a copy of the original, and what differs is this machine's doing.".into()
+            "Every candidate is a copy of the original, and what differs is this machine's doing.".into()
         }
         NoRecommendation::OutputsAlone => {
             let limits = limits_kept(analysis);
-            let limits = if limits.is_empty() { String::new() } else { format!(" On mean KLD: {}", limits.join(" ")) };
-            format!("outputs alone were compared, and no speed or memory was measured.{limits}")
+            let limits = if limits.is_empty() { String::new() } else { format!(" {}", limits.join(" ")) };
+            format!("Outputs alone were compared, and no speed or memory was measured.{limits}")
         }
         NoRecommendation::OnlyBounds => format!(
             "KLD is a lower bound here, which can break a limit but can't keep one. {}",
@@ -318,27 +324,27 @@ fn nothing(analysis: &Analysis, advice: &Findings, because: NoRecommendation) ->
         NoRecommendation::OutputsNotCompared => {
             let left_out = &analysis.context.plan.left_out;
             if let Some(own) = left_out.iter().find(|own| own.work == LeftOutWork::Outputs) {
-                return format!("what quantizing cost in output can't be measured of {}.", own.because);
+                return format!("What quantizing cost in output can't be measured of {}.", own.because);
             }
             let asked = analysis.context.plan.quality.is_some();
             let had_no_time = analysis.time.given_up.iter().any(|g| matches!(g, GivenUp::Windows { windows: 0, .. }));
             let (what, remedy) = match cut(analysis).filter(|_| asked) {
                 Some(cut) => (format!("{cut} before outputs were compared"), GO_ON),
                 None if asked && had_no_time => {
-                    ("outputs were not compared for want of time".into(), "allow more (--budget)")
+                    ("Outputs were not compared, for want of time".into(), "Allow more (--budget).")
                 }
                 None if asked && analysis.ended == Ended::OriginalFailed => {
-                    ("the original failed before outputs were compared".into(), "its row says why")
+                    ("The original failed before outputs were compared".into(), "Its row says why.")
                 }
                 None if asked && analysis.models.iter().all(|m| m.quality.is_none()) => {
-                    ("outputs were not compared".into(), "the list of what was not done says why")
+                    ("Outputs were not compared".into(), "The list of what was not done says why.")
                 }
                 None if asked || analysis.models.iter().any(|m| m.quality.is_some()) => {
-                    ("outputs could not be compared".into(), "the section on quality says why")
+                    ("Outputs could not be compared".into(), "The section on quality says why.")
                 }
-                None => ("outputs were not compared".into(), "measure without --no-quality"),
+                None => ("Outputs were not compared".into(), "Measure without --no-quality."),
             };
-            format!("{what}, so what quantizing cost is not known; {remedy}.")
+            format!("{what}, so what quantizing cost is not known. {remedy}")
         }
         NoRecommendation::NotMeasured => {
             let (what, other) = match by {
@@ -348,28 +354,26 @@ fn nothing(analysis: &Analysis, advice: &Findings, because: NoRecommendation) ->
                 Axis::Energy => ("energy", "speed or --prefer size"),
             };
             match cut(analysis) {
-                Some(cut) => format!("{cut} before {what} was measured; {GO_ON}."),
-                None => {
-                    format!("{what} was not measured in this run; --prefer {other} does without it.")
-                }
+                Some(cut) => format!("{cut} before {what} was measured. {GO_ON}"),
+                None => format!("This run did not measure {what}. --prefer {other} does without it."),
             }
         }
         NoRecommendation::NoIntervals if cut(analysis).is_some() => format!(
-            "{} before there were intervals, and central values decide nothing; {GO_ON}.",
+            "{} before there were intervals, and central values decide nothing. {GO_ON}",
             cut(analysis).unwrap_or_default()
         ),
         NoRecommendation::NoIntervals if analysis.quick => {
             let remedy = if analysis.context.plan.protocol.quick {
-                "measure without --quick"
+                "Measure without --quick."
             } else {
-                "allow more time (--budget)"
+                "Allow more time (--budget)."
             };
-            format!("a quick look has no intervals, and central values decide nothing; {remedy}.")
+            format!("A quick look has no intervals, and central values decide nothing. {remedy}")
         }
         NoRecommendation::NoIntervals => {
-            "too few rounds or windows for intervals, and central values decide nothing.".into()
+            "There were too few rounds or windows for intervals, and central values decide nothing.".into()
         }
-        NoRecommendation::NothingWithinLimits => "no model is shown to keep every limit.".into(),
+        NoRecommendation::NothingWithinLimits => "No model is shown to keep every limit.".into(),
     }
 }
 
@@ -381,23 +385,20 @@ pub(super) fn rule(findings: &Findings) -> String {
     limits.extend(r.min_tg_tps.map(|tps| format!("generation at least {} (--min-tg)", rate(tps))));
     limits.extend(r.max_memory_bytes.map(|most| format!("memory at most {} (--max-memory)", bytes(most))));
     let models = findings.standings.len();
-    let pairs = match models * models.saturating_sub(1) / 2 {
-        1 => "one pair".to_owned(),
-        n => format!("{n} pairs"),
-    };
+    let pairs = counted(models * models.saturating_sub(1) / 2, "pair");
     let by = match r.by {
-        Axis::Request => "the least time for a request decides (--prefer speed)",
-        Axis::Generation => "the fastest generation decides (--prefer speed)",
-        Axis::Prompt => "the fastest prompt processing decides (--prefer speed)",
-        Axis::Divergence => "the least divergence decides (--prefer quality)",
-        Axis::Memory => "the least memory decides (--prefer size)",
-        Axis::File => "the smallest file decides (--prefer size)",
-        Axis::Energy => "the least energy for a token decides (--prefer energy)",
+        Axis::Request => "the least time for a request (--prefer speed)",
+        Axis::Generation => "the fastest generation (--prefer speed)",
+        Axis::Prompt => "the fastest prompt processing (--prefer speed)",
+        Axis::Divergence => "the least divergence (--prefer quality)",
+        Axis::Memory => "the least memory (--prefer size)",
+        Axis::File => "the smallest file (--prefer size)",
+        Axis::Energy => "the least energy for a token (--prefer energy)",
     };
     format!(
-        "Rule: {}, kept by the whole interval. A model that another within the limits beats somewhere and equals elsewhere is out. \
-         Of the rest, {by}; of those that can't be told apart in that, the smaller file. Intervals between models are adjusted for the \
-         {pairs} compared.",
+        "Rule: {}, kept by the whole interval. A model is out when another within the limits beats it somewhere and equals it elsewhere. \
+         Of the rest, the one with {by} is taken. Where several can't be told apart, it is the one with the smallest file. Intervals \
+         between models are adjusted for {pairs}.",
         list(&limits)
     )
 }

@@ -20,9 +20,8 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "memory",
         title: "Memory",
-        lead: "Resident memory of each model's own process, and the memory that it takes on devices. Weights mapped from the file are \
-             file-backed: the system can drop and read them again. llama.cpp's account and the size expected from the header stand \
-             beside it.",
+        lead: "Resident memory of each model's own process, and what it takes on devices. Weights mapped from the file are file-backed: \
+             the system can drop them and read them again. llama.cpp's account and the size expected from the header stand beside it.",
         tables: devices(analysis).into_iter().chain([resident(analysis), buffers(analysis)]).collect(),
         figures: parts(analysis)?.into_iter().chain(timeline::figure(analysis)?).collect(),
     })
@@ -65,13 +64,13 @@ fn resident(analysis: &Analysis) -> Table {
     let twice: Vec<String> = with.iter().filter_map(twice).collect();
     if !twice.is_empty() {
         t.notes.push(format!(
-            "Weights held twice: {}. llama.cpp lays them out anew for this CPU, which is anonymous memory. The file's own pages were \
-             read for it, count as file-backed and can be dropped.",
+            "Weights held twice: {}. llama.cpp lays them out anew for this CPU, in anonymous memory. The file's own pages, which it \
+             reads for that, count as file-backed and can be dropped.",
             list(&twice)
         ));
     }
     t.notes.push(
-        "Expected is weights, those laid out anew for the CPU a second time, and KV cache, from the header. Compute buffers and the \
+        "Expected, from the header: weights, those laid out anew for the CPU a second time, and KV cache. Compute buffers and the \
          program itself are not in it."
             .into(),
     );
@@ -111,7 +110,7 @@ fn devices(analysis: &Analysis) -> Option<Table> {
     let mut table = Table::new("device-memory", title, columns, with.iter().map(row).collect());
     if any(|d| d.fell_bytes.is_some()) {
         table.notes.push(
-            "Beyond llama.cpp's account lies what its backend keeps on the device for itself, such as kernels and handles: much the \
+            "Beyond llama.cpp's account lies what its backend keeps on the device for itself, such as kernels and handles. It is much the \
              same for every model."
                 .into(),
         );
@@ -121,7 +120,7 @@ fn devices(analysis: &Analysis) -> Option<Table> {
     }
     if any(|d| d.is_unified) {
         table.notes.push(
-            "A device in the machine's memory takes nothing beside it: device and resident memory are not to be added."
+            "A device in the machine's memory takes nothing beside it, so device and resident memory are not to be added."
                 .into(),
         );
     }
@@ -182,8 +181,8 @@ fn parts(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
             draw_model(canvas, m, y, left, &x, scale);
         }
     })?;
-    let note = "Upper bar: llama.cpp's own account. Lower bar: what devices hold besides the machine's memory, then the measured peak, \
-                split at the greatest anonymous part seen. The mark is what the header makes us expect: weights, also those held twice, and KV cache."
+    let note = "Upper bar: llama.cpp's own account. Lower bar: what devices hold, then the measured peak, split at the greatest anonymous part seen. \
+                The mark is what the header makes us expect: weights, also those held twice, and KV cache."
         .into();
     Ok(Some(Figure { id: "chart-memory".into(), title, note, svg, narrow: None }))
 }

@@ -7,7 +7,7 @@ use crate::{
         document::{Answer, Prompt},
         number::{ms, or_unknown, rate},
         section::names::{baseline, name, original},
-        text::{clip, inert_line, inert_text, shorten},
+        text::{clip, counted, inert_line, inert_text, shorten},
     },
 };
 
@@ -63,8 +63,8 @@ fn facts(row: &AnswerRow) -> String {
         (_, false) => "not the same in every round",
     };
     format!(
-        "{} tokens, {}, first token after {}; {finish}, {repeat}",
-        row.n_generated,
+        "{}, {}, first token after {}; {finish}, {repeat}",
+        counted(row.n_generated, "token"),
         or_unknown(row.generation_tps, rate),
         ms(row.latency.ttft_ms)
     )

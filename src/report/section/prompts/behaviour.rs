@@ -31,7 +31,7 @@ pub(crate) fn table(analysis: &Analysis) -> Table {
         return table;
     }
     table.notes.push(
-        "Answers with each defect, of the first answer to every prompt. What the first model does too is not the others' doing. \
+        "Answers with each defect, of the first answer to every prompt. What the first model does, too, is not the others' doing. \
          An answer cut by length is no defect, nor is half a character at its end."
             .into(),
     );

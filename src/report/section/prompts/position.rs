@@ -32,8 +32,8 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let svg =
         draw(&Panels { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
     let note = format!(
-        "More is better. Marks: median over all answers and rounds in {} tokens of context, by our clock from token to token, sampling \
-         included. Whiskers: from the slowest tenth to the fastest. Different prompts reach different positions.",
+        "More is better. Marks: medians over all answers and rounds, in steps of {} tokens of context, by our clock, sampling included. \
+         Whiskers: from the slowest tenth to the fastest. Different prompts reach different positions.",
         traces.position_width
     );
     Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))

@@ -53,8 +53,8 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
             }
         }
     })?;
-    let note = "Share of tokens with at most that KLD; farther left is better. Marks: median, 90 %, 99 %. Domains count equally. Drawn \
-                through the percentiles in the record, above the 95th through the tokens themselves."
+    let note = "Share of tokens with at most that KLD. Farther left is better. Marks: median, 90 %, 99 %. Domains count equally. Lines run \
+                through the percentiles in the record, and above the 95th through the tokens themselves."
         .into();
     Ok(Some(Figure { id: "chart-kld-distribution".into(), title: title.into(), note, svg, narrow: None }))
 }

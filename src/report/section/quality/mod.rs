@@ -23,7 +23,7 @@ use crate::{
             canvas::DrawError,
         },
         number::{fixed, nats, percent},
-        text::{inert_line, shorten},
+        text::{agree, counted, inert_line, shorten, stopped},
     },
 };
 use cells::{NOT_COMPARED, change_of, compared, kld_of, mark, original_perplexity, perplexity, rounded, share};
@@ -39,10 +39,9 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "quality",
         title: "Quality",
-        lead: "A candidate and what it is held against read the same windows side by side; the second half of each is scored, as \
-             llama-perplexity does, from exact logits. KLD is the divergence of the candidate's probabilities from the other's; same top \
-             is how often both choose the same token. \
-             Documents are the unit of every interval, or windows where there are few texts; the tables say which.",
+        lead: "A candidate and what it is held against read the same windows, of which the second half is scored, as llama-perplexity does. \
+             KLD is the divergence of the candidate's probabilities from the other's. Same top is how often both find the same token most \
+             likely. Intervals are over documents, or over windows where there are few texts. The tables say which.",
         tables: vec![
             overall(analysis),
             domains(analysis),
@@ -97,10 +96,10 @@ fn overall(analysis: &Analysis) -> Table {
     table.notes = unit_note(analysis).into_iter().chain(cut_note(analysis)).collect();
     table.notes.extend(compared(analysis).flat_map(|(m, q)| notes(m, q)));
     if !judged && !table.rows.is_empty() {
-        table.notes.push("No limit was set: --max-kld says what is acceptable.".into());
+        table.notes.push("No limit was set. --max-kld says what is acceptable.".into());
     }
     if compared(analysis).any(|(_, q)| matches!(q.kld, KldKind::LowerBound { .. })) {
-        table.notes.push("≥: a lower bound of KLD; perplexity and same top are exact".into());
+        table.notes.push("≥ marks a lower bound of KLD. Perplexity and same top are exact.".into());
     }
     table
 }
@@ -109,11 +108,15 @@ fn overall(analysis: &Analysis) -> Table {
 fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
     let mut notes = Vec::new();
     if let Outcome::Failed { reason, .. } = &q.outcome {
-        notes.push(format!("{}: {}", name(m), shorten(&inert_line(reason), 600)));
+        notes.push(format!("{} was not compared: {}", name(m), stopped(&shorten(&inert_line(reason), 600))));
     }
     if let Some(note) = q.note.as_ref().filter(|_| q.windows > 0) {
         let note = shorten(&inert_line(note), 300);
-        notes.push(format!("{}: the same tokens on these texts as the original's, although {note}", name(m)));
+        notes.push(format!(
+            "{} reads the same tokens on these texts as the original, although {}",
+            name(m),
+            stopped(&note)
+        ));
     }
     if q.misses_precision() {
         let why = match q.stopped {
@@ -124,7 +127,8 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
             Some(QualityStop::Precise) | None => return notes,
         };
         let known = q.precision_reached.map_or("has no interval".into(), |r| format!("is known to ±{}", percent(r)));
-        notes.push(format!("{}: mean KLD {known}, ±{} was asked for; {why}", name(m), percent(q.precision_asked)));
+        let (name, asked) = (name(m), percent(q.precision_asked));
+        notes.push(format!("The mean KLD of {name} {known}, and ±{asked} was asked for, but {why}."));
     }
     notes
 }
@@ -138,14 +142,17 @@ fn unit_note(analysis: &Analysis) -> Option<String> {
     };
     Some(match q.unit {
         QualityUnit::Document if q.documents < q.fewest_documents => format!(
-            "Unit: document. {} were reached and {} are needed for an interval.",
-            q.documents, q.fewest_documents
+            "Unit: document. {} {} reached, and {} are needed for an interval.",
+            counted(q.documents, "document"),
+            agree(q.documents, "was", "were"),
+            q.fewest_documents
         ),
         QualityUnit::Document => {
-            format!("Unit: document. Intervals are over {} documents of {} domains.", q.documents, q.domains.len())
+            let (documents, domains) = (counted(q.documents, "document"), counted(q.domains.len(), "domain"));
+            format!("Unit: document. Intervals are over {documents} of {domains}.")
         }
         QualityUnit::Window => {
-            format!("Unit: window. The figures hold {texts}; other texts may differ by more than the intervals say.")
+            format!("Unit: window. The figures hold {texts}. Other texts may differ by more than the intervals say.")
         }
     })
 }
@@ -155,7 +162,8 @@ fn cut_note(analysis: &Analysis) -> Option<String> {
     let positions = compared(analysis).find_map(|(_, q)| q.positions)?;
     let asked = analysis.context.plan.quality.as_ref().and_then(|plan| plan.positions);
     let why = if asked == Some(positions) { "as was asked for" } else { "for want of time" };
-    Some(format!("Of each window {positions} tokens are scored, the first of its second half, {why}."))
+    let (tokens, are) = (counted(positions, "token"), agree(positions as usize, "is", "are"));
+    Some(format!("Of the second half of each window the first {tokens} {are} scored, {why}."))
 }
 
 /// One row a candidate and domain.
@@ -325,7 +333,7 @@ fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let bars = candidates.map(|m| bar(m, m.metric(&KLD), scale, "not compared")).collect();
     let svg = bars::draw("chart-kld", &title, &[Group { title: None, bars }])?;
     let note = format!(
-        "Less is better; the {base} is 0 from itself. Whiskers: the interval over documents, or over windows of few texts."
+        "Less is better. The {base} is 0 from itself. Whiskers: the interval over documents, or over windows of few texts."
     );
     Ok(Some(Figure { id: "chart-kld".into(), title, note, svg, narrow: None }))
 }

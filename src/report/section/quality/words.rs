@@ -6,7 +6,7 @@ use crate::{
     report::{
         number::{limit_nats, nats, percent},
         section::names::{baseline, name},
-        text::list,
+        text::{agree, counted, list},
     },
 };
 
@@ -16,14 +16,15 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
         .filter_map(|(m, q)| {
             let f = q.overall.as_ref()?;
             let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
-            Some(format!("{} {}{} (mean KLD {}{})", name(m), mark_rounded(m), percent(top), mark(m), nats(kld)))
+            let (top, kld) = (format!("{}{}", mark_rounded(m), percent(top)), format!("{}{}", mark(m), nats(kld)));
+            Some(format!("{top} of places with {} (mean KLD {kld})", name(m)))
         })
         .collect();
     if parts.is_empty() {
         return Vec::new();
     }
     let mut sentences =
-        vec![format!("The most likely token is the {}'s: {}.", baseline(&analysis.context), parts.join(", "))];
+        vec![format!("The most likely token is the {}'s in {}.", baseline(&analysis.context), list(&parts))];
     sentences.extend(compared(analysis).next().and_then(|(m, _)| bound_sentence(m)));
     sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
@@ -34,11 +35,11 @@ pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
 pub(crate) fn bound_sentence(m: &ModelAnalysis) -> Option<String> {
     match m.quality.as_ref()?.kld {
         KldKind::LowerBound { top_k } => Some(format!(
-            "KLD is a lower bound (≥): candidates were compared with the original's {top_k} most likely tokens at each position and \
+            "KLD is a lower bound (≥). Candidates were compared with the original's {top_k} most likely tokens at each position, and \
              the sum of all others."
         )),
         KldKind::Rounded => Some(
-            "Figures marked ≈ are of a file that rounds log-probabilities and cuts them 16 nats under the likeliest token's.".into(),
+            "Figures marked ≈ come from a file that rounds log-probabilities, and cuts them 16 nats under the likeliest token's.".into(),
         ),
         KldKind::Exact => None,
     }
@@ -48,7 +49,8 @@ pub(crate) fn bound_sentence(m: &ModelAnalysis) -> Option<String> {
 fn floor_sentence(analysis: &Analysis) -> Option<String> {
     let at_floor = compared(analysis).filter_map(|(_, q)| Some(q.overall.as_ref()?.at_floor_tokens)).max()?;
     (at_floor > 0).then(|| {
-        format!("PPL(base) and ΔPPL are withheld: of {at_floor} tokens the file says only that they were less likely than it can hold.")
+        let tokens = counted(at_floor, "token");
+        format!("PPL(base) and ΔPPL are withheld. Of {tokens} the file says only that they were less likely than it can hold.")
     })
 }
 
@@ -66,20 +68,19 @@ fn limit_sentence(analysis: &Analysis) -> Option<String> {
     let (kept, broken) =
         (who(|v| matches!(v, QualityVerdict::Acceptable { .. })), who(|v| matches!(v, QualityVerdict::TooFar { .. })));
     let open = who(|v| matches!(v, QualityVerdict::NotResolved { .. }));
-    let verb = |names: &[String], one: &'static str, more: &'static str| if names.len() == 1 { one } else { more };
     let mut said = Vec::new();
     if !kept.is_empty() {
-        said.push(format!("{} {} {limit}", list(&kept), verb(&kept, "keeps", "keep")));
+        said.push(format!("{} {} {limit}", list(&kept), agree(kept.len(), "keeps", "keep")));
     }
     if !broken.is_empty() {
         let what = if kept.is_empty() { limit.clone() } else { "it".into() };
-        said.push(format!("{} {} {what}", list(&broken), verb(&broken, "breaks", "break")));
+        said.push(format!("{} {} {what}", list(&broken), agree(broken.len(), "breaks", "break")));
     }
     if !open.is_empty() {
-        let (whether, what) = if said.is_empty() { ("Whether", limit) } else { ("whether", "it".into()) };
-        said.push(format!("{whether} {} {} {what} is not resolved", list(&open), verb(&open, "keeps", "keep")));
+        let what = if said.is_empty() { limit } else { "it".into() };
+        said.push(format!("Whether {} {} {what} is not resolved", list(&open), agree(open.len(), "keeps", "keep")));
     }
-    Some(format!("{}.", said.join("; ")))
+    Some(format!("{}.", said.join(". ")))
 }
 
 /// Which limits on the mean KLD each candidate keeps by its interval, and which it breaks: a bound breaks limits and keeps none.
@@ -89,10 +90,10 @@ pub(crate) fn limits_kept(analysis: &Analysis) -> Vec<String> {
         let (low, high) = low.zip(high)?;
         Some(match q.kld {
             KldKind::LowerBound { .. } => {
-                format!("{} breaks every limit below {} nats and is shown to keep none.", name(m), nats(low))
+                format!("{} breaks every limit below {} nats, and is shown to keep none.", name(m), nats(low))
             }
             KldKind::Exact | KldKind::Rounded => {
-                format!("{} keeps a limit of {}{} nats or more.", name(m), mark(m), nats(high))
+                format!("{} keeps a limit of {}{} nats or more on the mean KLD.", name(m), mark(m), nats(high))
             }
         })
     };

@@ -4,8 +4,9 @@ mod ratio;
 mod timeline;
 
 use super::{
+    findings,
     metric::{one_each, scale, synthetic, whiskers},
-    names::{baseline, name, why_missing},
+    names::{baseline, name, original, why_missing},
 };
 use crate::{
     analysis::Analysis,
@@ -15,6 +16,7 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table, without_verdict, words},
         draw::{bars, canvas::DrawError},
         number::{fixed, sig3},
+        text::inert_line,
     },
 };
 
@@ -25,9 +27,9 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     Ok(Section {
         id: "speed",
         title: "Speed",
-        lead: "ppN is prompt processing of N tokens, tgN the generation of N tokens, as llama-bench counts them. A ratio counts \
-             as faster or slower only when its whole interval lies outside the shaded region of equivalence. \
-               The last column has the smallest difference that would have shown in four of five such runs.",
+        lead: "ppN is prompt processing of N tokens, and tgN the generation of N tokens, as llama-bench counts them. A ratio counts \
+             as faster or slower only when its whole interval lies outside the shaded region of equivalence. The last column of the table \
+             has the smallest difference that four of five such runs would have shown.",
         tables: vec![table(analysis)],
         figures,
     })
@@ -68,7 +70,7 @@ fn table(analysis: &Analysis) -> Table {
             };
             rows.push(vec![
                 Cell::text(name(m)),
-                Cell::text(metric.id.to_string()),
+                Cell::text(inert_line(&metric.id.words())),
                 Cell::text(scale.suffix),
                 Cell { verdict: None, ..cell },
                 Cell::maybe(metric.best, |v| scale.number(v), "not measured"),
@@ -80,7 +82,10 @@ fn table(analysis: &Analysis) -> Table {
             ]);
         }
     }
-    Table::new("metrics", "Every metric over the rounds", columns, rows)
+    let mut table = Table::new("metrics", "Every metric over the rounds", columns, rows);
+    table.notes =
+        original(analysis).and_then(|original| findings::overall_of_each(analysis, original)).into_iter().collect();
+    table
 }
 
 /// One figure a workload.

@@ -57,8 +57,8 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         }
     })?;
     let note = format!(
-        "Logarithmic. Shaded: differences under {} count as none. Filled: the whole interval lies outside (blue better, orange worse). \
-         Hollow: no interval, or not resolved.",
+        "Logarithmic. Shaded: differences under {} count as none. Filled: the whole interval lies outside, blue for better and orange for \
+         worse. Grey and filled: it lies inside. Hollow: no interval, or not resolved.",
         percent(analysis.equivalence)
     );
     Ok(Some(Figure { id: "chart-ratio".into(), title, note, svg, narrow: None }))

@@ -57,7 +57,7 @@ fn figure(analysis: &Analysis, phase: Phase, of: &MetricId) -> Result<Option<Fig
         time_across(canvas, &x, end, height - FOOT);
     })?;
     let note =
-        "Every sample, as taken. An orange line marks a drift over the rounds that chance hardly explains; a step that all models share is the machine, not the model.".into();
+        "Every sample, as taken. An orange line marks a drift over the rounds that chance hardly explains. A step that all models share is the machine, not the model.".into();
     Ok(Some(Figure { id, title, note, svg, narrow: None }))
 }
 
