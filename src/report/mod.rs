@@ -8,6 +8,7 @@ mod change;
 pub(crate) mod diff;
 mod document;
 mod draw;
+mod figure;
 mod format;
 pub(crate) mod gate;
 pub(crate) mod history;

@@ -71,15 +71,15 @@ class Report(unittest.TestCase):
             for at, workload in enumerate(record["plan"]["workloads"][:2]):
                 visits = [visit for one in record["rounds"] for visit in one["visits"]]
                 samples = sum(sample["workload"] == at for visit in visits for sample in visit["samples"])
-                self.assertEqual(self.count(f"#chart-speed-{at} rect"), models)
+                self.assertEqual(self.count(f"#chart-speed-{at} .wide rect"), models)
                 kind = next(iter(workload["kind"]))
-                self.assertEqual(self.count(f"#chart-time-{kind} circle"), samples)
+                self.assertEqual(self.count(f"#chart-time-{kind} .wide circle"), samples)
             planned = record["plan"]["quality"]["texts"]
             domains = [{planned[text["text"]]["domain"] for text in result["texts"]} for result in texts]
-            self.assertGreater(self.count("#chart-kld-domain circle"), 0)
-            self.assertEqual(self.count("#chart-kld-domain circle"), sum(len(names) for names in domains))
-            # Every model, and the ring around the recommended one.
             for drawing in ("wide", "narrow"):
+                shown = self.count(f"#chart-kld-domain .{drawing} circle")
+                self.assertTrue(shown > 0 and shown == sum(len(names) for names in domains), shown)
+                # Every model, and the ring around the recommended one.
                 self.assertEqual(self.count(f"#chart-picture .{drawing} circle"), models + 1)
             self.assertEqual(self.count(".card.chosen"), 1)
 
@@ -125,10 +125,10 @@ class Report(unittest.TestCase):
             for _ in self.each(*ALL):
                 self.assertLessEqual(self.browser.run("return document.scrollingElement.scrollWidth"), width)
 
-    def test_no_table_scrolls_where_a_page_is_read(self):
+    def test_nothing_scrolls_sideways_where_a_page_is_read(self):
         wider = """
             document.querySelectorAll("main details").forEach((details) => { details.open = true; });
-            return [...document.querySelectorAll(".scroll:has(table)")].filter((box) => box.scrollWidth > box.clientWidth)
+            return [...document.querySelectorAll(".scroll")].filter((box) => box.scrollWidth > box.clientWidth)
               .map((box) => `${box.getAttribute("aria-label")}: ${box.scrollWidth} > ${box.clientWidth}`)"""
         for width in (320, 390, 768, 1280, 1920):
             self.browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
@@ -136,6 +136,27 @@ class Report(unittest.TestCase):
             # Names and values of a hostile record are as long as they please.
             for name in self.each("real", "failures"):
                 self.assertEqual(self.browser.run(wider), [], f"{name} at {width}")
+
+    def test_figures_are_whole_and_legible_on_a_telephone(self):
+        found = """
+            const shown = [...document.querySelectorAll("figure svg")].filter((svg) => svg.getClientRects().length);
+            const bad = (svg) => {
+              const box = svg.getBoundingClientRect();
+              const words = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+              const cut = words.filter(([, own]) => own.left < box.left - 1 || own.right > box.right + 1);
+              const small = words.filter(([, own]) => own.height < arguments[0]);
+              const at = svg.closest("figure").id;
+              return [...cut.map(([text]) => `${at} cuts ${text}`), ...small.map(([text]) => `${at} has small ${text}`),
+                      ...(box.right > innerWidth || box.left < 0 ? [`${at} is wider than the page`] : [])];
+            };
+            return [shown.length, shown.flatMap(bad)]"""
+        for width, least in ((320, 8), (390, 10), (560, 10), (600, 10)):
+            self.browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+                                  mobile=width < 500)
+            for name in self.each(*ALL):
+                figures, bad = self.browser.run(found, least)
+                self.assertGreaterEqual(figures, 2)
+                self.assertEqual(bad, [], f"{name} at {width}")
 
     def test_the_first_screen_has_the_verdict_and_the_whole_picture(self):
         for width, height in ((1280, 800), (390, 844)):
@@ -302,8 +323,8 @@ class Report(unittest.TestCase):
             models = len(self.records["real"]["models"])
             # Three machines: the first's marks are circles, here of two days; then squares, then triangles. The legend has one of each.
             for kind in ("tg", "pp"):
-                self.assertEqual(self.count(f"#chart-date-{kind} circle"), 1 + 2 * models)
-                self.assertEqual(self.count(f"#chart-date-{kind} polygon"), 2 + 2 * models)
+                self.assertEqual(self.count(f"#chart-date-{kind} .wide circle"), 1 + 2 * models)
+                self.assertEqual(self.count(f"#chart-date-{kind} .wide polygon"), 2 + 2 * models)
             head = 'document.querySelectorAll("#speed-table thead th")[2]'
             self.browser.run(f"{head}.querySelector('button').click()")
             cells = self.browser.run(

@@ -2,8 +2,9 @@
 
 use super::{
     axis::Axis,
-    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
     plot::whisker_across,
+    rows::Rows,
 };
 
 /// A bar; without a value it keeps its row and its text, which says why.
@@ -22,21 +23,22 @@ pub(crate) struct Group {
     pub(crate) bars: Vec<Bar>,
 }
 
-const ROW: i32 = 26;
 const HEAD: i32 = 28;
+/// How thick a bar is.
+const THICK: i32 = 18;
 
 /// Draws the groups below each other.
-pub(crate) fn draw(id: &str, title: &str, groups: &[Group]) -> Result<String, DrawError> {
+pub(crate) fn draw(size: Size, id: &str, title: &str, groups: &[Group]) -> Result<String, DrawError> {
     let all = || groups.iter().flat_map(|g| &g.bars);
-    let left = all().map(|b| Face::Normal.width(&b.label)).max().unwrap_or(0) + 10;
-    let right = all().map(|b| Face::Normal.width(&b.text)).max().unwrap_or(0) + 10;
+    let rows = Rows::of(size, all().map(|b| (&b.label[..], &b.text[..])), THICK + 8);
     let most = all()
         .filter_map(|b| Some(b.interval.map_or(b.value?, |(_, h)| h.max(b.value.unwrap_or(h)))))
         .fold(0.0, f64::max);
-    let x = Axis::up_to(most, (left, left + (WIDTH - left - right).max(80)));
-    let rows: i32 = groups.iter().map(|g| count(&g.bars) * ROW + if g.title.is_some() { HEAD } else { 0 }).sum();
+    let x = Axis::up_to(most, (rows.left, rows.right));
+    let height: i32 =
+        groups.iter().map(|g| count(&g.bars) * rows.height + if g.title.is_some() { HEAD } else { 0 }).sum();
     let desc = all().map(|b| format!("{}: {}", b.label, b.text)).collect::<Vec<_>>().join("; ");
-    svg(id, title, &desc, rows + 4, |canvas| {
+    svg(&size.id(id), title, &desc, (size.width, height + 4), |canvas| {
         let mut y = 2;
         for group in groups {
             if let Some(title) = &group.title {
@@ -44,27 +46,26 @@ pub(crate) fn draw(id: &str, title: &str, groups: &[Group]) -> Result<String, Dr
                 y += HEAD;
             }
             for bar in &group.bars {
-                draw_bar(canvas, bar, y, left, &x);
-                y += ROW;
+                draw_bar(canvas, bar, y, &rows, &x);
+                y += rows.height;
             }
-            canvas.line(Ink::Muted, (left, y - count(&group.bars) * ROW), (left, y), 1);
+            canvas.line(Ink::Muted, (rows.left, y - count(&group.bars) * rows.height), (rows.left, y), 1);
         }
     })
 }
 
-fn draw_bar(canvas: &mut Canvas<'_>, bar: &Bar, y: i32, left: i32, x: &Axis) {
-    let middle = y + ROW / 2;
-    canvas.text(Ink::Text, Face::Normal, Anchor::End, (left - 8, middle), &bar.label);
+fn draw_bar(canvas: &mut Canvas<'_>, bar: &Bar, y: i32, rows: &Rows, x: &Axis) {
+    let (left, middle) = (rows.left, y + rows.mark);
     if let Some(value) = bar.value {
-        canvas.rect(bar.ink, (left, y + 4), ((x.at(value) - left).max(1), ROW - 8));
+        canvas.rect(bar.ink, (left, middle - THICK / 2), ((x.at(value) - left).max(1), THICK));
     }
     if let Some((low, high)) = bar.interval {
         whisker_across(canvas, Ink::Text, (x.at(low), x.at(high)), middle);
     }
     let ink = if bar.value.is_some() { Ink::Text } else { Ink::Muted };
-    canvas.text(ink, Face::Normal, Anchor::End, (WIDTH - 2, middle), &bar.text);
+    rows.words(canvas, y, &bar.label, (ink, &bar.text));
 }
 
 fn count<T>(items: &[T]) -> i32 {
-    i32::try_from(items.len()).unwrap_or(i32::MAX / ROW)
+    i32::try_from(items.len()).unwrap_or(i32::MAX / 64)
 }

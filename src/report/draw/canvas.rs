@@ -1,5 +1,7 @@
 //! The canvas of a figure: draws SVG through plotters, as wide as the page makes it, and says what it shows.
 
+use std::borrow::Cow;
+
 use plotters::{
     backend::{DrawingBackend, SVGBackend},
     style::{
@@ -12,6 +14,7 @@ use thiserror::Error;
 
 pub(crate) use super::ink::Ink;
 use super::ink::for_page;
+use crate::report::text::shorten;
 
 /// plotters could not draw a figure.
 #[derive(Debug, Error)]
@@ -20,8 +23,24 @@ pub(crate) struct DrawError {
     id: String,
 }
 
-/// Width of every figure, in its own units; the page scales it.
-pub(crate) const WIDTH: i32 = 560;
+/// What a figure is drawn for. On a telephone the letters of a wide one would be too small to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// In the figure's own units; the page scales it.
+    pub(crate) width: i32,
+    suffix: &'static str,
+}
+
+impl Size {
+    pub(crate) const WIDE: Self = Self { width: 560, suffix: "" };
+    pub(crate) const NARROW: Self = Self { width: 340, suffix: "-narrow" };
+
+    /// What a figure of this size is called, as a page has both.
+    pub(crate) fn id(self, figure: &str) -> String {
+        format!("{figure}{}", self.suffix)
+    }
+}
+
 /// Height of ordinary text.
 const TEXT: f64 = 13.0;
 /// plotters divides sizes by this on the way out.
@@ -60,7 +79,17 @@ impl Face {
                 0.62
             }
         };
-        px(text.chars().map(wide).sum::<f64>() * self.size()) + 1
+        let bold = if self == Self::Bold { 1.1 } else { 1.0 };
+        px(text.chars().map(wide).sum::<f64>() * self.size() * bold) + 1
+    }
+
+    /// A text, or as much of it as there is room for.
+    fn fit(self, text: &str, room: i32) -> Cow<'_, str> {
+        if self.width(text) <= room {
+            return text.into();
+        }
+        let most = (1..text.chars().count()).rev().find(|most| self.width(&shorten(text, *most)) <= room);
+        shorten(text, most.unwrap_or(1)).into()
     }
 }
 
@@ -73,6 +102,7 @@ pub(crate) fn px(x: f64) -> i32 {
 /// A figure being drawn.
 pub(crate) struct Canvas<'a> {
     backend: SVGBackend<'a>,
+    width: i32,
     failed: bool,
 }
 
@@ -95,7 +125,15 @@ impl Canvas<'_> {
         self.failed |= self.backend.draw_circle(at, radius, &style(ink, 2, filled), filled).is_err();
     }
 
+    /// A text; smaller where that makes it fit, else as much of it as there is room for.
     pub(crate) fn text(&mut self, ink: Ink, face: Face, anchor: Anchor, at: (i32, i32), text: &str) {
+        let room = match anchor {
+            Anchor::Start => self.width - at.0,
+            Anchor::Middle => 2 * at.0.min(self.width - at.0),
+            Anchor::End => at.0,
+        };
+        let face = if face.width(text) > room { Face::Small } else { face };
+        let text = face.fit(text, room);
         let h = match anchor {
             Anchor::Start => HPos::Left,
             Anchor::Middle => HPos::Center,
@@ -105,7 +143,7 @@ impl Canvas<'_> {
         let font = if face == Face::Bold { font.style(plotters::style::FontStyle::Bold) } else { font };
         let colour = ink.number();
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, VPos::Center));
-        self.failed |= self.backend.draw_text(text, &style, at).is_err();
+        self.failed |= self.backend.draw_text(&text, &style, at).is_err();
     }
 }
 
@@ -113,19 +151,8 @@ fn style(ink: Ink, stroke_width: u32, filled: bool) -> ShapeStyle {
     ShapeStyle { color: ink.number().into(), filled, stroke_width }
 }
 
-/// Draws a figure of that height. `id`, `title` and `desc` name it for those who don't see it.
+/// Draws a figure of that width and height. `id`, `title` and `desc` name it for those who don't see it.
 pub(crate) fn svg(
-    id: &str,
-    title: &str,
-    desc: &str,
-    height: i32,
-    draw: impl FnOnce(&mut Canvas<'_>),
-) -> Result<String, DrawError> {
-    svg_of(id, title, desc, (WIDTH, height), draw)
-}
-
-/// The same, of another width: a narrow screen must not make the letters small.
-pub(crate) fn svg_of(
     id: &str,
     title: &str,
     desc: &str,
@@ -135,6 +162,7 @@ pub(crate) fn svg_of(
     let mut text = String::new();
     let mut canvas = Canvas {
         backend: SVGBackend::with_string(&mut text, (width.unsigned_abs(), height.unsigned_abs())),
+        width,
         failed: false,
     };
     draw(&mut canvas);

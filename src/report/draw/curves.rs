@@ -2,12 +2,12 @@
 
 use super::{
     axis::{Axis, Spacing, Tick, grid_up, round_steps, strokes},
-    canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+    canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
     plot::{LEFT, ink, legend, legend_height, line, mark, whisker_up},
 };
 
-/// Right edge of the plots: room for the value at the end of a line.
-const RIGHT: i32 = WIDTH - 52;
+/// Right of the plots: room for the value at the end of a line.
+const ROOM: i32 = 52;
 const HEAD: i32 = 24;
 const PLOT: i32 = 150;
 const FOOT: i32 = 40;
@@ -48,16 +48,17 @@ pub(crate) struct Panels<'a> {
     pub(crate) panels: Vec<Panel>,
 }
 
-pub(crate) fn draw(of: &Panels<'_>) -> Result<String, DrawError> {
+pub(crate) fn draw(size: Size, of: &Panels<'_>) -> Result<String, DrawError> {
     let names: Vec<String> =
         of.panels.first().map_or(Vec::new(), |p| p.curves.iter().map(|c| c.name.clone()).collect());
     let top = legend_height(names.len());
     let height = top + i32::try_from(of.panels.len()).unwrap_or(0) * PANEL;
-    let (axis, ticks) = axis(of);
-    svg(of.id, of.title, &described(of), height, |canvas| {
+    let right = size.width - ROOM;
+    let (axis, ticks) = axis(of, right);
+    svg(&size.id(of.id), of.title, &described(of), (size.width, height), |canvas| {
         legend(canvas, &names);
         for (i, panel) in (0_i32..).zip(&of.panels) {
-            draw_panel(canvas, panel, top + i * PANEL, (&axis, &ticks), of.across);
+            draw_panel(canvas, panel, (top + i * PANEL, right), (&axis, &ticks), of.across);
         }
     })
 }
@@ -78,7 +79,7 @@ fn whole(x: f64) -> String {
 }
 
 /// The axis of what is varied, from 0 where it is linear, and its ticks. A single place lies in the middle.
-fn axis(of: &Panels<'_>) -> (Axis, Vec<Tick>) {
+fn axis(of: &Panels<'_>, right: i32) -> (Axis, Vec<Tick>) {
     let mut places: Vec<f64> = of.panels.iter().flat_map(|p| &p.curves).flat_map(|c| &c.points).map(|p| p.x).collect();
     places.sort_by(f64::total_cmp);
     places.dedup_by(|a, b| a.total_cmp(b).is_eq());
@@ -87,7 +88,7 @@ fn axis(of: &Panels<'_>) -> (Axis, Vec<Tick>) {
         Spacing::Linear => 0.0,
         Spacing::Logarithmic => places.first().copied().unwrap_or(1.0),
     };
-    let (from, to) = (LEFT + 14, RIGHT - 14);
+    let (from, to) = (LEFT + 14, right - 14);
     let middle = i32::midpoint(from, to);
     let units = if high > low { (from, to) } else { (middle, middle) };
     let axis = Axis::new(of.spacing, (low, high), units);
@@ -96,16 +97,22 @@ fn axis(of: &Panels<'_>) -> (Axis, Vec<Tick>) {
     (axis, ticks)
 }
 
-fn draw_panel(canvas: &mut Canvas<'_>, panel: &Panel, top: i32, (x, ticks): (&Axis, &[Tick]), across: &str) {
+fn draw_panel(
+    canvas: &mut Canvas<'_>,
+    panel: &Panel,
+    (top, right): (i32, i32),
+    (x, ticks): (&Axis, &[Tick]),
+    across: &str,
+) {
     let (roof, floor) = (top + HEAD, top + HEAD + PLOT);
     let ends = panel.curves.iter().flat_map(|c| &c.points).map(|p| p.range.map_or(p.y, |(_, high)| high.max(p.y)));
     let most = ends.filter(|y| y.is_finite()).fold(0.0, f64::max);
     let y = Axis::up_to(most, (floor, roof));
     canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, top + HEAD / 2), &panel.title);
-    grid_up(canvas, &y.ticks(round_steps(most, 4), panel.written), RIGHT);
+    grid_up(canvas, &y.ticks(round_steps(most, 4), panel.written), right);
     strokes(canvas, ticks, floor, 13);
-    canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, floor + 28), across);
-    canvas.line(Ink::Muted, (LEFT, floor), (RIGHT, floor), 1);
+    canvas.text(Ink::Muted, Face::Small, Anchor::End, (right, floor + 28), across);
+    canvas.line(Ink::Muted, (LEFT, floor), (right, floor), 1);
     let middle = i32::try_from(panel.curves.len()).unwrap_or(1) / 2;
     let mut labels = Vec::new();
     for (series, curve) in panel.curves.iter().enumerate() {
@@ -121,16 +128,16 @@ fn draw_panel(canvas: &mut Canvas<'_>, panel: &Panel, top: i32, (x, ticks): (&Ax
         }
         labels.extend(curve.points.last().map(|p| (y.at(p.y), series, (panel.written)(p.y))));
     }
-    label(canvas, labels, roof);
+    label(canvas, labels, roof, right);
 }
 
 /// The value at the end of each line; those that would lie on another move down.
-fn label(canvas: &mut Canvas<'_>, mut labels: Vec<(i32, usize, String)>, roof: i32) {
+fn label(canvas: &mut Canvas<'_>, mut labels: Vec<(i32, usize, String)>, roof: i32, right: i32) {
     labels.sort_by_key(|(y, ..)| *y);
     let mut free = roof;
     for (y, series, text) in labels {
         let y = y.max(free);
-        canvas.text(ink(series), Face::Small, Anchor::Start, (RIGHT + 4, y), &text);
+        canvas.text(ink(series), Face::Small, Anchor::Start, (right + 4, y), &text);
         free = y + 11;
     }
 }
@@ -155,7 +162,7 @@ mod tests {
     #[test]
     fn places_lie_where_their_numbers_say() {
         let across = |spacing, places: &[f64]| {
-            let axis = super::axis(&figure(spacing, places)).0;
+            let axis = super::axis(&figure(spacing, places), 500).0;
             places.iter().map(|&x| axis.at(x)).collect::<Vec<_>>()
         };
         let [a, b, c] = across(Spacing::Linear, &[0.0, 1024.0, 4096.0])[..] else { panic!("three places") };
@@ -167,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_value_has_its_mark_and_is_said() {
-        let svg = draw(&figure(Spacing::Linear, &[0.0, 1024.0, 4096.0])).expect("a drawing");
+        let svg = draw(Size::WIDE, &figure(Spacing::Linear, &[0.0, 1024.0, 4096.0])).expect("a drawing");
         // Three values, and the one of the legend.
         assert_eq!(svg.matches("<circle").count(), 4);
         assert!(svg.contains("<desc id=\"f-d\">pp, F16: 1.00 at 0, 1025 at 1024, 4097 at 4096</desc>"), "{svg}");

@@ -6,3 +6,4 @@ pub(crate) mod canvas;
 pub(crate) mod curves;
 mod ink;
 pub(crate) mod plot;
+pub(crate) mod rows;

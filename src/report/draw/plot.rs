@@ -1,11 +1,11 @@
 //! What figures with two axes share: one ink and mark a series, which differ in shape too, a legend, whiskers.
 
-use super::canvas::{Anchor, Canvas, Face, Ink, WIDTH};
+use super::canvas::{Anchor, Canvas, Face, Ink};
 
 /// Left edge of a plot: room for the labels of its axis.
 pub(crate) const LEFT: i32 = 62;
-/// Right edge.
-pub(crate) const RIGHT: i32 = WIDTH - 14;
+/// Between its right edge and that of the figure.
+pub(crate) const MARGIN: i32 = 14;
 /// A line of the legend.
 const LINE: i32 = 19;
 

@@ -8,9 +8,10 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             axis::{Axis, grid_across, grid_up},
-            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
-            plot::{LEFT, RIGHT, ink, legend, legend_height, mark},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
+            plot::{LEFT, MARGIN, ink, legend, legend_height, mark},
         },
+        figure::both,
         number::{Scale, bytes, in_percent, sig3},
         text::{agree, counted, shorten},
     },
@@ -24,7 +25,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         lead: "To generate a token, a model reads all its weights and the KV cache so far, so the memory's bandwidth bounds the speed. Far \
              below it something else is the brake, mostly the arithmetic of unpacking a type.",
         tables: vec![table(analysis)],
-        figures: figure(analysis)?.into_iter().collect(),
+        figures: both(|size| figure(analysis, size))?.into_iter().collect(),
     })
 }
 
@@ -99,7 +100,8 @@ struct Place {
     range: Option<(f64, f64)>,
 }
 
-fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
+    let right = size.width - MARGIN;
     let Some(roofline) = &analysis.roofline else { return Ok(None) };
     let Some(first) = roofline.rows.first() else { return Ok(None) };
     let gives_mib = roofline.bandwidth.bytes_per_s / MIB;
@@ -110,19 +112,19 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let top = legend_height(places.len() + 1);
     let (roof, floor) = (top + 10, top + PLOT);
     let rates = places.iter().flat_map(|p| [Some(p.tps), p.range.map(|r| r.0), p.range.map(|r| r.1)]).flatten();
-    let across = Axis::holding(line.iter().map(|(mib, _)| *mib), (LEFT, RIGHT));
+    let across = Axis::holding(line.iter().map(|(mib, _)| *mib), (LEFT, right));
     let up = Axis::holding(rates.chain(line.iter().map(|(_, tps)| *tps)), (floor, roof));
     let (Some(across), Some(up)) = (across, up) else { return Ok(None) };
     let bound = format!("measured bandwidth, {} GiB/s", sig3(roofline.bandwidth.bytes_per_s / GIB));
     let title = format!("{}: generation against what the memory gives", first.key);
     let desc = places.iter().map(|p| p.label.clone()).collect::<Vec<_>>().join("; ");
     let id = "chart-bandwidth";
-    let svg = svg(id, &title, &format!("{bound}; {desc}"), top + PLOT + FOOT, |canvas| {
+    let svg = svg(&size.id(id), &title, &format!("{bound}; {desc}"), (size.width, top + PLOT + FOOT), |canvas| {
         let labels: Vec<String> = places.iter().map(|p| p.label.clone()).collect();
         legend(canvas, &labels);
         bound_legend(canvas, legend_height(places.len()), &bound);
         grid_across(canvas, &across.decades(), roof, floor);
-        grid_up(canvas, &up.decades(), RIGHT);
+        grid_up(canvas, &up.decades(), right);
         let at = |(mib, tps): (f64, f64)| (across.at(mib), up.at(tps));
         canvas.line(Ink::Text, at(line[0]), at(line[1]), 2);
         for (series, p) in places.iter().enumerate() {
@@ -131,7 +133,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
             }
             mark(canvas, series, at((p.mib, p.tps)));
         }
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 28), "MiB read a token");
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (right, top + PLOT + 28), "MiB read a token");
         canvas.text(Ink::Muted, Face::Small, Anchor::Start, (LEFT + 4, roof - 4), "tokens a second");
     })?;
     let note = format!(
@@ -156,11 +158,5 @@ fn place(analysis: &Analysis, row: &RooflineRow) -> Option<Place> {
 
 fn bound_legend(canvas: &mut Canvas<'_>, y: i32, bound: &str) {
     canvas.line(Ink::Text, (2, y), (22, y), 2);
-    canvas.text(
-        Ink::Text,
-        Face::Normal,
-        Anchor::Start,
-        (30, y),
-        &shorten(bound, usize::try_from(WIDTH / 8).unwrap_or(60)),
-    );
+    canvas.text(Ink::Text, Face::Normal, Anchor::Start, (30, y), bound);
 }

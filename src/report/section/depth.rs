@@ -11,9 +11,10 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             axis::Spacing,
-            canvas::DrawError,
+            canvas::{DrawError, Size},
             curves::{Panel, Panels, draw},
         },
+        figure::both,
         number::{in_percent, sig3},
     },
 };
@@ -25,7 +26,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         lead: "The same work with so many tokens already in the context, as llama-bench's -d; those are evaluated before, untimed. Every \
              token attends to all before it, so speed falls with depth. What is left of it is paired by round.",
         tables: vec![table(analysis)],
-        figures: figure(analysis)?.into_iter().collect(),
+        figures: both(|size| figure(analysis, size))?.into_iter().collect(),
     })
 }
 
@@ -114,7 +115,7 @@ fn share(of: &Retained) -> Cell {
     Cell { brackets: spread.brackets, plus_minus: spread.plus_minus, ..Cell::number(spread.value, of.share) }
 }
 
-fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let sweeps = sweeps(analysis);
     let curve = |m: &ModelAnalysis, sweep: &Sweep| curve(m, sweep.ids.iter().map(|(n_depth, id)| (*n_depth, id)));
     let panel = |sweep: &Sweep| Panel {
@@ -128,7 +129,8 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         return Ok(None);
     }
     let (id, title) = ("chart-depth", "Tokens a second at each depth of context");
-    let svg = draw(&Panels { id, title, across: "tokens in the context before", spacing: Spacing::Linear, panels })?;
+    let svg =
+        draw(size, &Panels { id, title, across: "tokens in the context before", spacing: Spacing::Linear, panels })?;
     let note = format!("More is better. {}", whiskers(analysis, first));
     Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))
 }

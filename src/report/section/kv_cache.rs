@@ -17,9 +17,10 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             axis::Spacing,
-            canvas::DrawError,
+            canvas::{DrawError, Size},
             curves::{Curve, Panel, Panels, Point, draw},
         },
+        figure::both,
         number::{bytes, nats, or_unknown, percent, sig3},
         section::metric::scale,
         text::shorten,
@@ -35,7 +36,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
              them, by the position of the token. Speed is at each depth of context that was asked for.",
         tables: group.iter().flat_map(|group| [costs(analysis, group), positions(group)]).collect(),
         figures: match &group {
-            Some(group) => figure(analysis, group)?.into_iter().collect(),
+            Some(group) => both(|size| figure(analysis, size, group))?.into_iter().collect(),
             None => Vec::new(),
         },
     })
@@ -142,7 +143,7 @@ fn recall(analysis: &Analysis) -> impl Iterator<Item = &TaskAnalysis> {
 }
 
 /// Divergence, recall and speed of each cache type over one axis: tokens in the context.
-fn figure(analysis: &Analysis, group: &Group<'_>) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size, group: &Group<'_>) -> Result<Option<Figure>, DrawError> {
     let label = |m: &ModelAnalysis| shorten(&name(m), 40);
     let divergence = |m: &ModelAnalysis| {
         let parts = m.quality.as_ref().and_then(bins::by_position).unwrap_or_default();
@@ -176,7 +177,7 @@ fn figure(analysis: &Analysis, group: &Group<'_>) -> Result<Option<Figure>, Draw
         return Ok(None);
     }
     let (id, title) = ("chart-kv-cache", "Output and speed of each cache type as the context grows");
-    let svg = draw(&Panels { id, title, across: "tokens in the context", spacing: Spacing::Linear, panels })?;
+    let svg = draw(size, &Panels { id, title, across: "tokens in the context", spacing: Spacing::Linear, panels })?;
     let first = speeds.first().and_then(|sweep| sweep.ids.first());
     let whiskers = first.map_or_else(String::new, |(_, id)| format!(" {}", whiskers(analysis, id)));
     let note = format!("KLD is from the first, which does not diverge from itself and has no line there.{whiskers}");

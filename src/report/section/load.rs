@@ -10,7 +10,11 @@ use crate::{
     record::CacheState,
     report::{
         document::{Cell, Column, Figure, Section, Table},
-        draw::{bars, canvas::DrawError},
+        draw::{
+            bars,
+            canvas::{DrawError, Size},
+        },
+        figure::both,
         number::{seconds, sig3},
     },
 };
@@ -21,7 +25,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         title: "Load",
         lead: "Time to load the model alone, without its context. Warm means that the page cache held the file.",
         tables: vec![table(analysis)],
-        figures: figure(analysis)?.into_iter().collect(),
+        figures: both(|size| figure(analysis, size))?.into_iter().collect(),
     })
 }
 
@@ -55,13 +59,13 @@ fn table(analysis: &Analysis) -> Table {
     Table::new("load-table", "Loads over the rounds", columns, analysis.models.iter().filter_map(row).collect())
 }
 
-fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     if analysis.models.iter().all(|m| m.metric(&MetricId::Load).is_none()) {
         return Ok(None);
     }
     let scale = scale(analysis, &MetricId::Load);
     let title = format!("Load time, {}", scale.suffix);
-    let svg = bars::draw("chart-load", &title, &one_each(analysis, &MetricId::Load, scale))?;
+    let svg = bars::draw(size, "chart-load", &title, &one_each(analysis, &MetricId::Load, scale))?;
     let note = format!("Less is better. The model alone, without its context. {}", whiskers(analysis, &MetricId::Load));
     Ok(Some(Figure { id: "chart-load".into(), title, note, svg, narrow: None }))
 }

@@ -12,9 +12,10 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             axis::Spacing,
-            canvas::DrawError,
+            canvas::{DrawError, Size},
             curves::{Panel, Panels, draw},
         },
+        figure::both,
         number::sig3,
     },
 };
@@ -26,7 +27,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         lead: "Several sequences share a context, as in llama-batched-bench. Their speed in all is the tokens of all over the time of all, \
              and each sequence gets its share of that. Generation follows the prompt.",
         tables: vec![table(analysis)],
-        figures: figure(analysis)?.into_iter().collect(),
+        figures: both(|size| figure(analysis, size))?.into_iter().collect(),
     })
 }
 
@@ -74,7 +75,7 @@ fn table(analysis: &Analysis) -> Table {
     Table::new("together-table", "Tokens a second of several sequences side by side", columns, rows)
 }
 
-fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let all = workloads(analysis);
     let panel = |phase: Phase, what: &str| {
         let mut ids: Vec<&(MetricId, u32)> = all.iter().filter(|(id, _)| id.is_of(phase)).collect();
@@ -96,7 +97,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         return Ok(None);
     }
     let (id, title) = ("chart-together", "Tokens a second in all, by sequences side by side");
-    let svg = draw(&Panels { id, title, across: "sequences", spacing: Spacing::Logarithmic, panels })?;
+    let svg = draw(size, &Panels { id, title, across: "sequences", spacing: Spacing::Logarithmic, panels })?;
     let note = format!("More is better. The axis of sequences is logarithmic. {}", whiskers(analysis, first));
     Ok(Some(Figure { id: id.into(), title: title.into(), note, svg, narrow: None }))
 }

@@ -127,8 +127,11 @@ fn every_figure_is_there_and_named() {
         "chart-position",
     ];
     assert_eq!(charts.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), expected);
-    assert_eq!(count(&page, "svg"), expected.len());
-    assert_eq!(count(&page, r#"svg[role="img"][viewBox]"#), expected.len());
+    // One for where there is room, one for a telephone.
+    for drawing in [".wide", ".narrow"] {
+        assert_eq!(count(&page, &format!("{drawing} svg")), expected.len());
+    }
+    assert_eq!(count(&page, r#"svg[role="img"][viewBox]"#), 2 * expected.len());
     assert_eq!(count(&page, "svg[width]"), 0, "figures scale");
 }
 

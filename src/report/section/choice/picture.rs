@@ -11,7 +11,7 @@ use crate::{
         document::Figure,
         draw::{
             axis::{Axis, Spacing, grid_across, grid_between, round_steps},
-            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, px, svg_of},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, px, svg},
         },
         number::{Scale, bytes, nats},
         section::{
@@ -44,9 +44,9 @@ struct Frame {
     sizes: bool,
 }
 
-const WIDE: Frame = Frame { width: WIDTH, height: 362, left: 50, largest: 15.0, name: 22, sizes: true };
+const WIDE: Frame = Frame { width: Size::WIDE.width, height: 362, left: 50, largest: 15.0, name: 22, sizes: true };
 /// For a telephone, on which the wide one's letters would be too small to read.
-const NARROW: Frame = Frame { width: 340, height: 330, left: 44, largest: 12.0, name: 16, sizes: false };
+const NARROW: Frame = Frame { width: Size::NARROW.width, height: 330, left: 44, largest: 12.0, name: 16, sizes: false };
 
 struct Point {
     model: usize,
@@ -156,7 +156,7 @@ fn drawing(
         Choice::Take { model, .. } => Some(model),
         Choice::Nothing { .. } => None,
     };
-    let svg = svg_of(&format!("chart-{chart}"), title, &desc, (frame.width, frame.height), |canvas| {
+    let svg = svg(&format!("chart-{chart}"), title, &desc, (frame.width, frame.height), |canvas| {
         let limit = y.at(analysis.advice.rule.max_kld_nats);
         canvas.rect(Ink::Beyond, (left, limit), (right - left, (bottom - limit).max(1)));
         grid_between(canvas, &y.decades(), (left, right));

@@ -9,8 +9,9 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             axis::Axis,
-            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
         },
+        figure::both,
         number::{Scale, bytes, percent, sig3},
         text::{inert_line, list, shorten},
     },
@@ -23,7 +24,10 @@ pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
         lead: "Resident memory of each model's own process, and what it takes on devices. Weights mapped from the file are file-backed: \
              the system can drop them and read them again. llama.cpp's account and the size expected from the header stand beside it.",
         tables: devices(analysis).into_iter().chain([resident(analysis), buffers(analysis)]).collect(),
-        figures: parts(analysis)?.into_iter().chain(timeline::figure(analysis)?).collect(),
+        figures: both(|size| parts(analysis, size))?
+            .into_iter()
+            .chain(both(|size| timeline::figure(analysis, size))?)
+            .collect(),
     })
 }
 
@@ -151,34 +155,40 @@ fn buffers(analysis: &Analysis) -> Table {
 const SILENT_DRIVER: &str = "the driver does not say how much of its memory is free";
 
 const ROW: i32 = 56;
-const TOP: i32 = 52;
+/// Where the legend's parts begin.
+const INDENT: i32 = 70;
+/// Between lines of the legend.
+const LINE: i32 = 18;
 
-fn parts(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+fn parts(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let models: Vec<(String, &MemorySummary)> =
         analysis.models.iter().filter_map(|m| Some((shorten(&name(m), 22), m.memory.as_ref()?))).collect();
     if models.is_empty() {
         return Ok(None);
     }
+    let any_device = models.iter().any(|(_, m)| on_devices(m) > 0.0);
     let most = models.iter().map(|(_, m)| measured(m).max(account(m))).fold(0.0, f64::max);
     let scale = Scale::of(Unit::Bytes, most);
-    let left =
-        models.iter().map(|(n, _)| Face::Bold.width(n)).max().unwrap_or(0).max(Face::Small.width("llama.cpp")) + 10;
+    let widest = models.iter().map(|(n, _)| Face::Bold.width(n)).max().unwrap_or(0).max(Face::Small.width("llama.cpp"));
+    // A long name leaves no room for bars, and is cut.
+    let left = (widest + 10).min(size.width * 2 / 5);
     let right =
         models.iter().map(|(_, m)| Face::Normal.width(&scale.number(measured(m).max(account(m))))).max().unwrap_or(0)
             + 12;
-    let x = Axis::up_to(most, (left, left + (WIDTH - left - right).max(80)));
+    let x = Axis::up_to(most, (left, left + (size.width - left - right).max(80)));
     let title = format!("Memory by part, {}", scale.suffix);
     let say = |(n, m): &(String, &MemorySummary)| {
         format!("{n}: llama.cpp {}, measured {}", scale.number(account(m)), scale.number(measured(m)))
     };
     let desc = models.iter().map(say).collect::<Vec<_>>().join("; ");
-    let height = TOP + ROW * i32::try_from(models.len()).unwrap_or(0);
-    let svg = svg("chart-memory", &title, &desc, height, |canvas| {
-        legend(canvas, models.iter().any(|(_, m)| on_devices(m) > 0.0));
+    let top = legend_height(size, any_device);
+    let height = top + ROW * i32::try_from(models.len()).unwrap_or(0);
+    let svg = svg(&size.id("chart-memory"), &title, &desc, (size.width, height), |canvas| {
+        legend(canvas, size, any_device);
         for (i, (name, m)) in (0_i32..).zip(&models) {
-            let y = TOP + i * ROW;
-            canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + 12), name);
-            draw_model(canvas, m, y, left, &x, scale);
+            let y = top + i * ROW;
+            canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + 12), &fitting(name, left - 10));
+            draw_model(canvas, m, (y, size.width), left, &x, scale);
         }
     })?;
     let note = "Upper bar: llama.cpp's own account. Lower bar: what devices hold, then the measured peak, split at the greatest anonymous part seen. \
@@ -202,29 +212,63 @@ fn measured(m: &MemorySummary) -> f64 {
     m.peak_bytes + on_devices(m)
 }
 
-fn legend(canvas: &mut Canvas<'_>, devices: bool) {
+/// As many characters of a name as there is room for.
+fn fitting(name: &str, room: i32) -> String {
+    let most = (1..=name.chars().count()).rev().find(|most| Face::Bold.width(&shorten(name, *most)) <= room);
+    shorten(name, most.unwrap_or(1))
+}
+
+/// What the parts are called: first llama.cpp's, then what was measured.
+fn items(devices: bool) -> [Vec<(Ink, &'static str)>; 2] {
     let mut of_measured = vec![(Ink::Weights, "file-backed"), (Ink::Compute, "anonymous"), (Ink::Text, "expected")];
     if devices {
         of_measured.insert(0, (Ink::Context, "on devices"));
     }
-    let items =
-        [vec![(Ink::Weights, "weights"), (Ink::Context, "KV cache"), (Ink::Compute, "compute buffers")], of_measured];
-    for (row, items) in (0_i32..).zip(items) {
-        let y = 10 + row * 18;
-        let mut x = 0;
-        let head = if row == 0 { "llama.cpp:" } else { "measured:" };
-        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (x, y), head);
-        x += 70;
+    [vec![(Ink::Weights, "weights"), (Ink::Context, "KV cache"), (Ink::Compute, "compute buffers")], of_measured]
+}
+
+/// A part, its name, and where that lies.
+type PlacedPart = (Ink, &'static str, (i32, i32));
+
+/// Where each part's name lies, from the top left: what does not fit a line goes on the next.
+fn legend_places(size: Size, devices: bool) -> Vec<(&'static str, Vec<PlacedPart>)> {
+    let mut y = 10;
+    let heads = ["llama.cpp:", "measured:"].into_iter().zip(items(devices));
+    let line = |(head, items): (&'static str, Vec<(Ink, &'static str)>)| {
+        let mut x = INDENT;
+        let mut placed = Vec::new();
         for (ink, label) in items {
+            let width = 15 + Face::Small.width(label);
+            if x > INDENT && x + width > size.width {
+                (x, y) = (INDENT, y + LINE);
+            }
+            placed.push((ink, label, (x, y)));
+            x += width + 14;
+        }
+        y += LINE;
+        (head, placed)
+    };
+    heads.map(line).collect()
+}
+
+fn legend_height(size: Size, devices: bool) -> i32 {
+    let last = legend_places(size, devices).into_iter().flat_map(|(_, items)| items).map(|(.., (_, y))| y).max();
+    last.unwrap_or(0) + 24
+}
+
+fn legend(canvas: &mut Canvas<'_>, size: Size, devices: bool) {
+    for (head, items) in legend_places(size, devices) {
+        let top = items.first().map_or(10, |(.., (_, y))| *y);
+        canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, top), head);
+        for (ink, label, (x, y)) in items {
             let w = if ink == Ink::Text { 2 } else { 10 };
             canvas.rect(ink, (x, y - 5), (w, 10));
             canvas.text(Ink::Muted, Face::Small, Anchor::Start, (x + 15, y), label);
-            x += 15 + Face::Small.width(label) + 14;
         }
     }
 }
 
-fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: &Axis, scale: Scale) {
+fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, (y, width): (i32, i32), left: i32, x: &Axis, scale: Scale) {
     let t = &m.totals;
     let parts = [
         (Ink::Weights, t.weights_bytes as f64),
@@ -232,7 +276,7 @@ fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: 
         (Ink::Compute, t.compute_bytes as f64),
     ];
     stack(canvas, &parts, y + 4, x);
-    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 12), &scale.number(account(m)));
+    canvas.text(Ink::Text, Face::Normal, Anchor::End, (width - 2, y + 12), &scale.number(account(m)));
     let peak = m.peak_bytes;
     let mut parts = match m.peak_anon_bytes {
         Some(anon) => vec![(Ink::Weights, (peak - anon).max(0.0)), (Ink::Compute, anon.min(peak))],
@@ -244,7 +288,7 @@ fn draw_model(canvas: &mut Canvas<'_>, m: &MemorySummary, y: i32, left: i32, x: 
     }
     canvas.text(Ink::Muted, Face::Small, Anchor::Start, (0, y + 32), "measured");
     stack(canvas, &parts, y + 24, x);
-    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y + 32), &scale.number(measured(m)));
+    canvas.text(Ink::Text, Face::Normal, Anchor::End, (width - 2, y + 32), &scale.number(measured(m)));
     if let Some(expected) = m.expected_bytes {
         let at = x.at(expected as f64);
         canvas.line(Ink::Page, (at - 2, y + 1), (at - 2, y + 43), 1);

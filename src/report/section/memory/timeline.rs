@@ -7,7 +7,7 @@ use crate::{
         document::Figure,
         draw::{
             axis::{Axis, time_across},
-            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
         },
         number::Scale,
         section::names::name,
@@ -21,10 +21,12 @@ const HEAD: i32 = 22;
 const PLOT: i32 = 60;
 const FOOT: i32 = 28;
 const LEFT: i32 = 54;
+/// Between the right edge of a strip and that of the figure.
+const END: i32 = 12;
 /// Most points of an outline: more can't be seen.
 const MOST: usize = 400;
 
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+pub(super) fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let strips: Vec<(String, &MemorySeries)> = analysis
         .models
         .iter()
@@ -41,8 +43,8 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let peak = |s: &MemorySeries| scale.number(s.rss_kib.iter().max().copied().unwrap_or(0) as f64 * KIB);
     let desc = strips.iter().map(|(n, s)| format!("{n}: greatest reading {}", peak(s))).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
-    let x = Axis::up_to(f64::from(end) / 1000.0, (LEFT, WIDTH - 12));
-    let svg = svg("chart-memory-time", &title, &desc, height, |canvas| {
+    let x = Axis::up_to(f64::from(end) / 1000.0, (LEFT, size.width - END));
+    let svg = svg(&size.id("chart-memory-time"), &title, &desc, (size.width, height), |canvas| {
         for (i, (name, series)) in (0_i32..).zip(&strips) {
             let top = i * STRIP;
             canvas.text(
@@ -54,6 +56,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
             );
             let y = Axis::up_to(most as f64, (top + HEAD + PLOT, top + HEAD));
             draw_series(canvas, series, &x, &y);
+            canvas.line(Ink::Muted, (LEFT, y.at(0.0)), (size.width - END, y.at(0.0)), 1);
             canvas.text(
                 Ink::Muted,
                 Face::Small,
@@ -91,7 +94,6 @@ fn draw_series(canvas: &mut Canvas<'_>, s: &MemorySeries, x: &Axis, y: &Axis) {
     if split {
         outline(Ink::Compute, &s.anon_kib);
     }
-    canvas.line(Ink::Muted, (LEFT, y.at(0.0)), (WIDTH - 12, y.at(0.0)), 1);
 }
 
 fn words(plan: &Plan, what: &Mark) -> String {

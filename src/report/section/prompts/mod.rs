@@ -17,8 +17,9 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             bars::{self, Group},
-            canvas::DrawError,
+            canvas::{DrawError, Size},
         },
+        figure::both,
         number::{Scale, count, ms, seconds, sig3},
         text::{inert_line, shorten},
     },
@@ -26,8 +27,8 @@ use crate::{
 
 pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
     let mut figures = by_category(analysis)?;
-    figures.extend(latency::figure(analysis)?);
-    figures.extend(position::figure(analysis)?);
+    figures.extend(both(|size| latency::figure(analysis, size))?);
+    figures.extend(both(|size| position::figure(analysis, size))?);
     Ok(Section {
         id: "prompts",
         title: "Prompts",
@@ -117,11 +118,11 @@ fn prompts(analysis: &Analysis) -> Table {
 fn by_category(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     [(Phase::Decode, "Generation"), (Phase::Prefill, "Prompt processing")]
         .into_iter()
-        .filter_map(|(phase, what)| figure(analysis, phase, what).transpose())
+        .filter_map(|(phase, what)| both(|size| figure(analysis, size, phase, what)).transpose())
         .collect()
 }
 
-fn figure(analysis: &Analysis, phase: Phase, what: &str) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size, phase: Phase, what: &str) -> Result<Option<Figure>, DrawError> {
     let mut categories: Vec<&str> = Vec::new();
     for c in analysis.models.iter().flat_map(|m| &m.categories) {
         if !categories.contains(&c.category.as_str()) {
@@ -143,6 +144,6 @@ fn figure(analysis: &Analysis, phase: Phase, what: &str) -> Result<Option<Figure
     }
     let id = format!("chart-category-{}", phase.name());
     let title = format!("{what} by category of prompt, tokens a second");
-    let svg = bars::draw(&id, &title, &groups)?;
+    let svg = bars::draw(size, &id, &title, &groups)?;
     Ok(Some(Figure { id, title, note: "More is better.".into(), svg, narrow: None }))
 }

@@ -6,7 +6,7 @@ use crate::{
         document::Figure,
         draw::{
             axis::Spacing,
-            canvas::DrawError,
+            canvas::{DrawError, Size},
             curves::{Curve, Panel, Panels, Point, draw},
         },
         number::sig3,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+pub(super) fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let point = |&(x, Tenths { low, median, high }): &(f64, Tenths)| Point { x, y: median, range: Some((low, high)) };
     let traces = &analysis.traces;
     let curves: Vec<Curve> = analysis
@@ -29,8 +29,10 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     }
     let (id, title) = ("chart-position", "Tokens a second of answers, by position in the context");
     let panels = vec![Panel { title: "generation".into(), written: sig3, curves }];
-    let svg =
-        draw(&Panels { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels })?;
+    let svg = draw(
+        size,
+        &Panels { id, title, across: "tokens of prompt and answer before", spacing: Spacing::Linear, panels },
+    )?;
     let note = format!(
         "More is better. Marks: medians over all answers and rounds, in steps of {} tokens of context, by our clock, sampling included. \
          Whiskers: from the slowest tenth to the fastest. Different prompts reach different positions.",

@@ -8,9 +8,10 @@ use crate::{
         document::Figure,
         draw::{
             axis::{Axis, grid_up},
-            canvas::{Anchor, DrawError, Face, Ink, px, svg},
-            plot::{LEFT, RIGHT, legend, legend_height, line, mark},
+            canvas::{Anchor, DrawError, Face, Ink, Size, px, svg},
+            plot::{LEFT, MARGIN, legend, legend_height, line, mark},
         },
+        figure::both,
         number::nats,
         section::names::{baseline, name},
         text::shorten,
@@ -70,10 +71,13 @@ pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
         axis: format!("entropy of the {base}'s next token, nats"),
         note: format!("Left: tokens of which the {base} was sure. A divergence there is more often felt."),
     };
-    Ok([figure(analysis, &position, position_bins)?, figure(analysis, &entropy, by_entropy)?]
-        .into_iter()
-        .flatten()
-        .collect())
+    Ok([
+        both(|size| figure(analysis, size, &position, position_bins))?,
+        both(|size| figure(analysis, size, &entropy, by_entropy))?,
+    ]
+    .into_iter()
+    .flatten()
+    .collect())
 }
 
 struct Words {
@@ -85,6 +89,7 @@ struct Words {
 
 fn figure(
     analysis: &Analysis,
+    size: Size,
     words: &Words,
     bins: impl Fn(&Summary) -> Vec<Bin>,
 ) -> Result<Option<Figure>, DrawError> {
@@ -99,10 +104,10 @@ fn figure(
     if labels.len() < 2 || series.iter().any(|(_, bins)| bins.len() != labels.len()) {
         return Ok(None);
     }
-    let top = legend_height(series.len()) + 8;
+    let (top, right) = (legend_height(series.len()) + 8, size.width - MARGIN);
     let values = series.iter().flat_map(|(_, bins)| bins).filter_map(|b| b.2);
     let Some(y) = Axis::holding(values, (top + PLOT, top)) else { return Ok(None) };
-    let step = f64::from(RIGHT - LEFT) / labels.len() as f64;
+    let step = f64::from(right - LEFT) / labels.len() as f64;
     let x = |i: usize| LEFT + px(step * (i as f64 + 0.5));
     let ends = |bins: &[Bin]| {
         let known: Vec<f64> = bins.iter().filter_map(|b| b.2).collect();
@@ -110,13 +115,13 @@ fn figure(
         format!("{} at the left, {} at the right", nats(first), nats(last))
     };
     let texts: Vec<String> = series.iter().map(|(label, bins)| format!("{label}: {}", ends(bins))).collect();
-    let svg = svg(words.id, &words.title, &texts.join("; "), top + PLOT + FOOT, |canvas| {
+    let svg = svg(&size.id(words.id), &words.title, &texts.join("; "), (size.width, top + PLOT + FOOT), |canvas| {
         legend(canvas, &texts);
-        grid_up(canvas, &y.decades(), RIGHT);
+        grid_up(canvas, &y.decades(), right);
         for (i, label) in labels.iter().enumerate() {
             canvas.text(Ink::Muted, Face::Small, Anchor::Middle, (x(i), top + PLOT + 12), label);
         }
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 30), &words.axis);
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (right, top + PLOT + 30), &words.axis);
         for (s, (_, bins)) in series.iter().enumerate() {
             let points: Vec<(i32, i32)> =
                 bins.iter().enumerate().filter_map(|(i, b)| Some((x(i), y.at(b.2?)))).collect();

@@ -6,7 +6,8 @@ use crate::{
         document::Figure,
         draw::{
             axis::{Axis, grid_across},
-            canvas::{Anchor, DrawError, Face, Ink, WIDTH, svg},
+            canvas::{Anchor, DrawError, Face, Ink, Size, svg},
+            rows::Rows,
         },
         number::nats,
         section::names::name,
@@ -24,7 +25,7 @@ struct Row {
     kld: analysis::Figure,
 }
 
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+pub(super) fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let groups: Vec<(String, Vec<Row>)> = analysis
         .models
         .iter()
@@ -43,35 +44,33 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
         })
         .collect();
     let rows = || groups.iter().flat_map(|(_, rows)| rows);
-    let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 12;
-    let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 12;
+    let frame = Rows::of(size, rows().map(|r| (&r.label[..], &r.text[..])), ROW);
     let ends = rows().flat_map(|r| [Some(r.kld.value), r.kld.low, r.kld.high]).flatten();
-    let Some(axis) = Axis::holding(ends, (left, (WIDTH - right).max(left + 80))) else { return Ok(None) };
+    let Some(axis) = Axis::holding(ends, (frame.left, frame.right)) else { return Ok(None) };
     let title = "Mean KLD by domain";
     let say = |(model, rows): &(String, Vec<Row>)| {
         rows.iter().map(|r| format!("{model}, {}: {}", r.label, r.text)).collect::<Vec<_>>().join("; ")
     };
     let desc = groups.iter().map(say).collect::<Vec<_>>().join("; ");
     let len = |n: usize| i32::try_from(n).unwrap_or(0);
-    let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows.len()) * ROW).sum::<i32>();
-    let svg = svg("chart-kld-domain", title, &desc, height, |canvas| {
+    let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows.len()) * frame.height).sum::<i32>();
+    let svg = svg(&size.id("chart-kld-domain"), title, &desc, (size.width, height), |canvas| {
         grid_across(canvas, &axis.decades(), 0, height - FOOT);
         let mut y = 0;
         for (head, rows) in &groups {
             canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + HEAD / 2 + 3), head);
             y += HEAD;
             for row in rows {
-                let middle = y + ROW / 2;
-                canvas.text(Ink::Text, Face::Normal, Anchor::Start, (8, middle), &row.label);
-                canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, middle), &row.text);
+                let middle = y + frame.mark;
+                frame.words(canvas, y, &row.label, (Ink::Text, &row.text));
                 if let Some((low, high)) = row.kld.low.zip(row.kld.high) {
                     canvas.line(Ink::Candidate, (axis.at(low), middle), (axis.at(high), middle), 2);
                 }
                 canvas.dot(Ink::Candidate, (axis.at(row.kld.value), middle), 4, true);
-                y += ROW;
+                y += frame.height;
             }
         }
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (WIDTH - 2, height - 8), "nats, logarithmic");
+        canvas.text(Ink::Muted, Face::Small, Anchor::End, (size.width - 2, height - 8), "nats, logarithmic");
     })?;
     let note =
         "Less is better. Lines: intervals, where a domain has enough documents, or a text enough windows.".into();

@@ -8,8 +8,8 @@ use crate::{
         document::Figure,
         draw::{
             axis::{Axis, grid_across, grid_up},
-            canvas::{Anchor, DrawError, Face, Ink, svg},
-            plot::{LEFT, RIGHT, legend, legend_height, line, mark},
+            canvas::{Anchor, DrawError, Face, Ink, Size, svg},
+            plot::{LEFT, MARGIN, legend, legend_height, line, mark},
         },
         number::nats,
         section::names::name,
@@ -26,7 +26,8 @@ const MARKED: [(f64, &str); 3] = [(0.5, "median"), (0.9, "90 %"), (0.99, "99 %")
 /// (KLD, share of tokens up to it) of one domain, both ascending.
 type Curve = Vec<(f64, f64)>;
 
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+pub(super) fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
+    let right = size.width - MARGIN;
     let of = |(m, q): (&ModelAnalysis, &QualityAnalysis)| {
         let texts: Vec<Curve> = q.domains.iter().filter_map(curve).collect();
         (!texts.is_empty()).then(|| (shorten(&name(m), 24), texts))
@@ -34,25 +35,26 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let series: Vec<(String, Vec<Curve>)> = compared(analysis).filter_map(of).collect();
     let values = || series.iter().flat_map(|(_, texts)| texts).flatten().filter(|(_, p)| *p >= 0.01);
     let top = legend_height(series.len()) + 8;
-    let Some(x) = Axis::holding(values().map(|(v, _)| v.max(LEAST)), (LEFT, RIGHT)) else { return Ok(None) };
+    let Some(x) = Axis::holding(values().map(|(v, _)| v.max(LEAST)), (LEFT, right)) else { return Ok(None) };
     let y = Axis::up_to(1.0, (top + PLOT, top));
     let title = "Distribution of KLD over tokens";
     let texts: Vec<String> = series.iter().map(|(label, texts)| format!("{label}: {}", quantiles(texts, &x))).collect();
-    let svg = svg("chart-kld-distribution", title, &texts.join("; "), top + PLOT + FOOT, |canvas| {
-        legend(canvas, &texts);
-        grid_across(canvas, &x.decades(), top, top + PLOT);
-        grid_up(canvas, &y.ticks([0.0, 0.25, 0.5, 0.75, 1.0], |share| format!("{:.0} %", share * 100.0)), RIGHT);
-        canvas.text(Ink::Muted, Face::Small, Anchor::End, (RIGHT, top + PLOT + 30), "KLD of a token, nats");
-        for (i, (_, texts)) in series.iter().enumerate() {
-            let points: Vec<(i32, i32)> = x.steps(120).map(|v| (x.at(v), y.at(share(texts, v)))).collect();
-            line(canvas, i, &points);
-            for (p, _) in MARKED {
-                if let Some(v) = quantile(texts, p, &x) {
-                    mark(canvas, i, (x.at(v), y.at(p)));
+    let svg =
+        svg(&size.id("chart-kld-distribution"), title, &texts.join("; "), (size.width, top + PLOT + FOOT), |canvas| {
+            legend(canvas, &texts);
+            grid_across(canvas, &x.decades(), top, top + PLOT);
+            grid_up(canvas, &y.ticks([0.0, 0.25, 0.5, 0.75, 1.0], |share| format!("{:.0} %", share * 100.0)), right);
+            canvas.text(Ink::Muted, Face::Small, Anchor::End, (right, top + PLOT + 30), "KLD of a token, nats");
+            for (i, (_, texts)) in series.iter().enumerate() {
+                let points: Vec<(i32, i32)> = x.steps(120).map(|v| (x.at(v), y.at(share(texts, v)))).collect();
+                line(canvas, i, &points);
+                for (p, _) in MARKED {
+                    if let Some(v) = quantile(texts, p, &x) {
+                        mark(canvas, i, (x.at(v), y.at(p)));
+                    }
                 }
             }
-        }
-    })?;
+        })?;
     let note = "Share of tokens with at most that KLD. Farther left is better. Marks: median, 90 %, 99 %. Domains count equally. Lines run \
                 through the percentiles in the record, and above the 95th through the tokens themselves."
         .into();

@@ -20,8 +20,9 @@ use crate::{
         document::{Cell, Column, Figure, Section, Table},
         draw::{
             bars::{self, Group},
-            canvas::DrawError,
+            canvas::{DrawError, Size},
         },
+        figure::both,
         number::{fixed, nats, percent},
         text::{agree, counted, inert_line, shorten, stopped},
     },
@@ -32,9 +33,9 @@ use cells::{NOT_COMPARED, change_of, compared, kld_of, mark, original_perplexity
 const KLD: MetricId = MetricId::MeanKld { of: KldOf::Whole };
 
 pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
-    let mut figures: Vec<Figure> = means(analysis)?.into_iter().collect();
-    figures.extend(distribution::figure(analysis)?);
-    figures.extend(by_domain::figure(analysis)?);
+    let mut figures: Vec<Figure> = both(|size| means(analysis, size))?.into_iter().collect();
+    figures.extend(both(|size| distribution::figure(analysis, size))?);
+    figures.extend(both(|size| by_domain::figure(analysis, size))?);
     figures.extend(bins::figures(analysis)?);
     Ok(Section {
         id: "quality",
@@ -322,7 +323,7 @@ fn verdict(q: &QualityAnalysis) -> Cell {
 }
 
 /// Mean KLD of each candidate.
-fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+fn means(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     if analysis.models.iter().all(|m| m.metric(&KLD).is_none()) {
         return Ok(None);
     }
@@ -331,7 +332,7 @@ fn means(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let scale = scale(analysis, &KLD);
     let candidates = analysis.models.iter().filter(|m| m.role == Role::Candidate);
     let bars = candidates.map(|m| bar(m, m.metric(&KLD), scale, "not compared")).collect();
-    let svg = bars::draw("chart-kld", &title, &[Group { title: None, bars }])?;
+    let svg = bars::draw(size, "chart-kld", &title, &[Group { title: None, bars }])?;
     let note = format!(
         "Less is better. The {base} is 0 from itself. Whiskers: the interval over documents, or over windows of few texts."
     );

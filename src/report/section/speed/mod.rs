@@ -14,14 +14,18 @@ use crate::{
     record::Phase,
     report::{
         document::{Cell, Column, Figure, Section, Table, without_verdict, words},
-        draw::{bars, canvas::DrawError},
+        draw::{
+            bars,
+            canvas::{DrawError, Size},
+        },
+        figure::both,
         number::{fixed, sig3},
         text::inert_line,
     },
 };
 
 pub(super) fn section(analysis: &Analysis) -> Result<Section, DrawError> {
-    let mut figures: Vec<Figure> = ratio::figure(analysis)?.into_iter().collect();
+    let mut figures: Vec<Figure> = both(|size| ratio::figure(analysis, size))?.into_iter().collect();
     figures.extend(bars_each(analysis)?);
     figures.extend(timeline::figures(analysis)?);
     Ok(Section {
@@ -91,7 +95,7 @@ fn table(analysis: &Analysis) -> Table {
 /// One figure a workload.
 fn bars_each(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let measured = |id: &MetricId| analysis.models.iter().any(|m| m.metric(id).is_some());
-    let draw = |(i, of): (usize, MetricId)| {
+    let draw = |(i, of): (usize, MetricId), size: Size| {
         let id = format!("chart-speed-{i}");
         let what = match &of {
             MetricId::PrefillDecode { .. } => "a prompt and what is generated after it",
@@ -100,8 +104,9 @@ fn bars_each(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
         };
         let title = format!("{of}: {what}, tokens a second");
         let note = format!("More is better. {}", whiskers(analysis, &of));
-        let svg = bars::draw(&id, &title, &one_each(analysis, &of, scale(analysis, &of)))?;
-        Ok(Figure { id, title, note, svg, narrow: None })
+        let svg = bars::draw(size, &id, &title, &one_each(analysis, &of, scale(analysis, &of)))?;
+        Ok(Some(Figure { id, title, note, svg, narrow: None }))
     };
-    synthetic(analysis).into_iter().filter(measured).enumerate().map(draw).collect()
+    let all = synthetic(analysis).into_iter().filter(measured).enumerate();
+    all.filter_map(|(i, of)| both(|size| draw((i, of.clone()), size)).transpose()).collect()
 }

@@ -7,7 +7,8 @@ use crate::{
         document::{Figure, Tone, better, tone},
         draw::{
             axis::{Axis, Spacing, Tick, grid_across},
-            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
+            rows::Rows,
         },
         number::{Spread, comparison, fixed, percent},
         section::{
@@ -29,7 +30,7 @@ struct Row<'a> {
     of: &'a Comparison,
 }
 
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
+pub(super) fn figure(analysis: &Analysis, size: Size) -> Result<Option<Figure>, DrawError> {
     let mut keys = synthetic(analysis);
     keys.extend([MetricId::Load, MetricId::PeakMemory]);
     let groups: Vec<(String, Vec<Row<'_>>)> = keys.iter().filter_map(|key| group(analysis, key)).collect();
@@ -37,11 +38,10 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
     let rows = || groups.iter().flat_map(|(_, rows)| rows);
     let title = format!("Against {}: candidate over {}", name(base), baseline(&analysis.context));
     let desc = rows().map(|r| format!("{} {}: {}", r.label, r.of.id, r.text)).collect::<Vec<_>>().join("; ");
-    let left = rows().map(|r| Face::Normal.width(&r.label)).max().unwrap_or(0) + 14;
-    let right = rows().map(|r| Face::Normal.width(&r.text)).max().unwrap_or(0) + 14;
-    let axis = axis(rows().map(|r| r.of), (left, WIDTH - right.min(WIDTH - left - 80)));
-    let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows) * ROW).sum::<i32>();
-    let svg = svg("chart-ratio", &title, &inert_line(&desc), height, |canvas| {
+    let frame = Rows::of(size, rows().map(|r| (&r.label[..], &r.text[..])), ROW);
+    let axis = axis(rows().map(|r| r.of), (frame.left, frame.right));
+    let height = FOOT + groups.iter().map(|(_, rows)| HEAD + len(rows) * frame.height).sum::<i32>();
+    let svg = svg(&size.id("chart-ratio"), &title, &inert_line(&desc), (size.width, height), |canvas| {
         let bottom = height - FOOT;
         grid_across(canvas, &ticks(&axis), 0, bottom);
         let (from, to) = (axis.at(1.0 - analysis.equivalence), axis.at(1.0 + analysis.equivalence));
@@ -51,8 +51,9 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, DrawError> {
             canvas.text(Ink::Text, Face::Bold, Anchor::Start, (0, y + HEAD / 2 + 3), head);
             y += HEAD;
             for row in rows {
-                draw_row(canvas, row, &axis, y + ROW / 2);
-                y += ROW;
+                frame.words(canvas, y, &row.label, (Ink::Text, &row.text));
+                draw_row(canvas, row, &axis, y + frame.mark);
+                y += frame.height;
             }
         }
     })?;
@@ -78,8 +79,6 @@ fn group<'a>(analysis: &'a Analysis, id: &MetricId) -> Option<(String, Vec<Row<'
 }
 
 fn draw_row(canvas: &mut Canvas<'_>, row: &Row<'_>, axis: &Axis, y: i32) {
-    canvas.text(Ink::Text, Face::Normal, Anchor::Start, (10, y), &row.label);
-    canvas.text(Ink::Text, Face::Normal, Anchor::End, (WIDTH - 2, y), &row.text);
     let (ink, filled) = match tone(row.of) {
         Tone::Better => (Ink::Better, true),
         Tone::Worse => (Ink::Worse, true),

@@ -8,8 +8,9 @@ use crate::{
         document::Figure,
         draw::{
             axis::{Axis, Spacing, time_across},
-            canvas::{Anchor, Canvas, DrawError, Face, Ink, WIDTH, svg},
+            canvas::{Anchor, Canvas, DrawError, Face, Ink, Size, svg},
         },
+        figure::both,
         number::{percent, quantity},
         section::{metric::synthetic, names::name},
         text::shorten,
@@ -20,6 +21,8 @@ const STRIP: i32 = 74;
 const HEAD: i32 = 22;
 const FOOT: i32 = 28;
 const LEFT: i32 = 54;
+/// Between the right edge of a strip and that of the figure.
+const END: i32 = 12;
 
 /// A model's samples under their head.
 struct Strip<'a> {
@@ -32,10 +35,10 @@ pub(super) fn figures(analysis: &Analysis) -> Result<Vec<Figure>, DrawError> {
     let keys = synthetic(analysis);
     let first = |phase| Some((phase, keys.iter().find(|id| id.is_of(phase))?));
     let firsts = [Phase::Decode, Phase::Prefill].into_iter().filter_map(first);
-    firsts.filter_map(|(phase, of)| figure(analysis, phase, of).transpose()).collect()
+    firsts.filter_map(|(phase, of)| both(|size| figure(analysis, size, phase, of)).transpose()).collect()
 }
 
-fn figure(analysis: &Analysis, phase: Phase, of: &MetricId) -> Result<Option<Figure>, DrawError> {
+fn figure(analysis: &Analysis, size: Size, phase: Phase, of: &MetricId) -> Result<Option<Figure>, DrawError> {
     let Some(workload) = analysis.context.plan.workload_of(of) else { return Ok(None) };
     let models = analysis.models.iter().zip(&analysis.traces.models);
     let strips: Vec<Strip<'_>> = models.filter_map(|(m, traces)| strip(m, traces, workload)).collect();
@@ -49,10 +52,10 @@ fn figure(analysis: &Analysis, phase: Phase, of: &MetricId) -> Result<Option<Fig
     let title = format!("{of} over the run, from each model's median");
     let desc = strips.iter().map(|s| s.head.clone()).collect::<Vec<_>>().join("; ");
     let height = FOOT + i32::try_from(strips.len()).unwrap_or(0) * STRIP;
-    let x = Axis::up_to(end, (LEFT, WIDTH - 12));
-    let svg = svg(&id, &title, &desc, height, |canvas| {
+    let x = Axis::up_to(end, (LEFT, size.width - END));
+    let svg = svg(&size.id(&id), &title, &desc, (size.width, height), |canvas| {
         for (i, strip) in (0_i32..).zip(&strips) {
-            draw_strip(canvas, strip, i * STRIP, reach, &x);
+            draw_strip(canvas, strip, (i * STRIP, size.width - END), reach, &x);
         }
         time_across(canvas, &x, end, height - FOOT);
     })?;
@@ -73,11 +76,11 @@ fn signed(share: f64) -> String {
     format!("{}{}", if share > 0.0 { "+" } else { "" }, percent(share))
 }
 
-fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip<'_>, top: i32, reach: f64, x: &Axis) {
+fn draw_strip(canvas: &mut Canvas<'_>, strip: &Strip<'_>, (top, right): (i32, i32), reach: f64, x: &Axis) {
     let y = Axis::new(Spacing::Linear, (-reach, reach), (top + STRIP - 8, top + HEAD));
     canvas.text(Ink::Text, Face::Normal, Anchor::Start, (LEFT, top + 12), &strip.head);
     for (share, ink) in [(reach, Ink::Grid), (0.0, Ink::Muted), (-reach, Ink::Grid)] {
-        canvas.line(ink, (LEFT, y.at(share)), (WIDTH - 12, y.at(share)), 1);
+        canvas.line(ink, (LEFT, y.at(share)), (right, y.at(share)), 1);
     }
     for share in [reach, -reach] {
         canvas.text(Ink::Muted, Face::Small, Anchor::End, (LEFT - 6, y.at(share)), &signed(share));
