@@ -46,6 +46,8 @@ pub(crate) use grounds::Grounds;
 pub(crate) use grounds::Limits;
 pub(crate) use model::ModelAnalysis;
 pub(crate) use not_done::NotDone;
+#[cfg(test)]
+pub(crate) use not_done::Part;
 pub(crate) use pareto::Axis;
 pub(crate) use quality::{DomainFigures, Figure, Figures, KldKind, QualityAnalysis, QualityVerdict};
 pub(crate) use race::out_of_the_race;

@@ -361,8 +361,7 @@ fn cautions(analysis: &Analysis) -> Vec<Caution> {
     once(&analysis.warnings, |w| w.model.as_ref(), alike).into_iter().map(caution).collect()
 }
 
-/// For the card, too.
-pub(crate) fn omissions(analysis: &Analysis) -> Vec<Omission> {
+fn omissions(analysis: &Analysis) -> Vec<Omission> {
     let alike = |a: &NotDone, b: &NotDone| (a.part, &a.reason, &a.remedy) == (b.part, &b.reason, &b.remedy);
     let omission = |(of, model): (&NotDone, Option<String>)| Omission {
         model,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    analysis::{Analysis, ModelAnalysis},
+    analysis::{Analysis, ModelAnalysis, NotDone},
     metric::MetricId,
     record::Phase,
     report::{
@@ -12,7 +12,7 @@ use crate::{
         number::{bytes, or_unknown, rate, seconds, sig3},
         section::{
             guide,
-            names::{amount, name},
+            names::{self, amount, name},
             quality::{cells, words},
         },
         text::inert_line,
@@ -75,6 +75,10 @@ pub(super) fn section(analysis: &Analysis, model: usize) -> String {
         }
     }
     let _ = writeln!(out, "{}", table(&models(analysis)));
+    let missing = not_done(analysis, &m.name);
+    if !missing.is_empty() {
+        let _ = writeln!(out, "Asked for and not done:\n\n{}", missing.concat());
+    }
     let _ = writeln!(
         out,
         "{LAST_LINE}{} ({}) on {} (threads: {}), {}.",
@@ -85,6 +89,18 @@ pub(super) fn section(analysis: &Analysis, model: usize) -> String {
         escape(&context.started_utc),
     );
     out
+}
+
+/// What was asked of the run, of this model or of what it is held against, and not done: a line each. How to do it is nothing for who reads
+/// a card.
+fn not_done(analysis: &Analysis, name: &str) -> Vec<String> {
+    let original = names::original(analysis).map(|original| &original.name);
+    let concerns = |of: &&NotDone| of.model.as_ref().is_none_or(|own| own == name || Some(own) == original);
+    let line = |of: &NotDone| match &of.model {
+        Some(own) => format!("- {}: {}\n", escape(own), escape(&of.reason)),
+        None => format!("- {}\n", escape(&of.reason)),
+    };
+    analysis.not_done.iter().filter(concerns).map(line).collect()
 }
 
 fn models(analysis: &Analysis) -> Table {

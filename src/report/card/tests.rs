@@ -6,7 +6,7 @@ use saphyr::{LoadableYamlNode, Yaml};
 
 use super::*;
 use crate::{
-    analysis::{analyse, diff::tests::outputs::with_outputs},
+    analysis::{NotDone, Part, analyse, diff::tests::outputs::with_outputs},
     record::{Reference, Run, Sharing, Stage},
     report::tests::fixture,
 };
@@ -60,6 +60,34 @@ fn a_model_without_a_card_gets_a_minimal_one() {
         assert!(result.as_mapping_get(key).is_some(), "{key}");
     }
     assert!(card.contains("\n# ") && card.contains("## Benchmark"));
+}
+
+#[test]
+fn what_was_asked_and_not_done_is_on_the_card_of_whom_it_concerns() {
+    let run = fixture::run();
+    let mut analysis = analyse(&run);
+    let of = |model: Option<&str>, reason: &str| NotDone {
+        part: Part::Outputs,
+        model: model.map(str::to_owned),
+        reason: reason.into(),
+        remedy: Some("Allow more.".into()),
+    };
+    analysis.not_done.clear();
+    let without = update(None, &analysis, 1).unwrap();
+    assert!(!without.contains("Asked for and not done"), "{without}");
+    analysis.not_done = vec![
+        of(None, "Of the run."),
+        of(Some("Q8_0"), "Of its own."),
+        of(Some("F16"), "Of the original."),
+        of(Some("Q4_K_M"), "Of another."),
+    ];
+    let card = update(None, &analysis, 1).unwrap();
+    let list =
+        "\nAsked for and not done:\n\n- Of the run.\n- Q8\\_0: Of its own.\n- F16: Of the original.\n\nMeasured by";
+    assert!(card.contains(list) && !card.contains("Of another.") && !card.contains("Allow more."), "{card}");
+    // It is replaced with the rest of the section.
+    analysis.not_done.clear();
+    assert_eq!(update(Some(&card), &analysis, 1).unwrap(), without);
 }
 
 #[test]
