@@ -27,14 +27,27 @@ use crate::{
 pub(crate) struct History {
     /// Version of the format of the records and of this document.
     pub format: u32,
-    /// Verdicts drawn: each is held to a confidence adjusted for their number.
+    /// Verdicts drawn: each is held to a confidence adjusted for a number of them.
     pub verdicts: usize,
+    /// For which.
+    pub adjusted_for: AdjustedFor,
     /// The records, in the order given or in that of time.
     pub records: Vec<Recorded>,
     /// The models of all records, in the order in which they come first.
     pub models: Vec<ModelRows>,
     /// Files of the folder that are no records, or none that can be read.
     pub left_out: Vec<LeftOut>,
+}
+
+/// The verdicts whose number a verdict is adjusted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AdjustedFor {
+    /// All of the document.
+    AllRecords,
+    /// Those of its own record, as a `diff` of the two would: a history grows, and what was called must not change by that.
+    ItsRecord,
 }
 
 /// A file that is not in a history.
@@ -154,7 +167,7 @@ impl Measured {
 #[must_use]
 pub(crate) fn history(runs: &[Run]) -> Option<History> {
     let against: Vec<Option<usize>> = (0..runs.len()).map(|record| (record > 0).then_some(0)).collect();
-    of(runs, &against)
+    of(runs, &against, AdjustedFor::AllRecords)
 }
 
 /// Records of a folder in the order of time, each held against the earliest of the same machine that has a model of its own; `None`
@@ -168,10 +181,10 @@ pub(crate) fn over_time(mut runs: Vec<Run>, left_out: Vec<LeftOut>) -> Option<Hi
     };
     let against: Vec<Option<usize>> =
         (0..runs.len()).map(|record| (0..record).find(|&earlier| alike(&runs[earlier], &runs[record]))).collect();
-    of(&runs, &against).map(|history| History { left_out, ..history })
+    of(&runs, &against, AdjustedFor::ItsRecord).map(|history| History { left_out, ..history })
 }
 
-fn of(runs: &[Run], against: &[Option<usize>]) -> Option<History> {
+fn of(runs: &[Run], against: &[Option<usize>], adjusted_for: AdjustedFor) -> Option<History> {
     runs.first()?;
     let analyses: Vec<Analysis> = runs.iter().map(analyse).collect();
     let held = |family| -> Vec<Option<BaselineDiff<'_>>> {
@@ -180,11 +193,15 @@ fn of(runs: &[Run], against: &[Option<usize>]) -> Option<History> {
     };
     // Verdicts are counted first, where each record is a family of its own.
     let verdicts = held(None).iter().flatten().map(BaselineDiff::verdicts).sum();
-    let held = held(Some(verdicts));
+    let held = match adjusted_for {
+        AdjustedFor::AllRecords => held(Some(verdicts)),
+        AdjustedFor::ItsRecord => held(None),
+    };
     let rows = |group: &Group| model_rows(&analyses, (against, &held), group);
     Some(History {
         format: ANALYSIS_FORMAT,
         verdicts,
+        adjusted_for,
         models: groups(runs).iter().map(rows).collect(),
         records: (0..runs.len()).map(|i| recorded(runs, i, against[i], held[i].as_ref())).collect(),
         left_out: Vec::new(),

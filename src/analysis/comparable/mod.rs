@@ -10,6 +10,7 @@ use crate::record::Run;
 use difference::Found;
 pub(crate) use difference::{Difference, Scope, Weight};
 pub(crate) use models::{MatchedBy, Pair, pair_models};
+pub(crate) use plan::BEGUN;
 
 /// Everything that differs, in the order of the records: program, machine, plan, models.
 #[must_use]

@@ -7,6 +7,8 @@ use super::{
 use crate::record::{Arrangement, Plan, PromptText, Protocol, QualityPlan, Run, Settings, WorkloadKind};
 use crate::settings::{Setting, Value};
 
+/// The day on which a run was begun, which always differs in a history.
+pub(crate) const BEGUN: &str = "begun (UTC)";
 /// Enough of a prompt to know it by.
 const SHOWN_CHARACTERS: usize = 30;
 
@@ -18,7 +20,7 @@ pub(super) fn compare(found: &mut Found, old: &Run, new: &Run) {
     protocol(found, &old.plan.protocol, &new.plan.protocol);
     let note = Weight::Noteworthy;
     found.compare(note, "seed", old.plan.seed, new.plan.seed);
-    found.compare(note, "begun (UTC)", day(&old.started_utc), day(&new.started_utc));
+    found.compare(note, BEGUN, day(&old.started_utc), day(&new.started_utc));
     found.compare(note, "ended because", named(&old.ended), named(&new.ended));
     quality(found, old, new);
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     record::{Phase, Run, Sample, Visit, round_value},
     stats::{self, Trend},
-    text::{agree, counted, list},
+    text::{agree, list},
 };
 
 /// A trend over the run beyond this is told.
@@ -170,7 +170,7 @@ pub(super) fn too_noisy(run: &Run, models: &[ModelAnalysis]) -> Option<Warning> 
     let (detectable, scatter, comparison, model) = missed.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
     let others = match missed.len() - 1 {
         0 => String::new(),
-        n => format!(" So it is in {} of speed, of {compared}.", counted(n, "other comparison")),
+        n => format!(" The same holds for {n} more of the {compared} comparisons of speed."),
     };
     let evidence = format!(
         "Single samples of {} scatter by {} (robust standard deviation). Between {} and {} only a difference of {} or more would have \

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     analysis::{
         Verdict,
-        comparable::{Difference, Weight},
-        history::{BaselineCheck, History, LeftOut, MetricRow, ModelRows, Reading, Recorded},
+        comparable::{BEGUN, Difference, Weight},
+        history::{AdjustedFor, BaselineCheck, History, LeftOut, MetricRow, ModelRows, Reading, Recorded},
     },
     metric::Word,
     record::Run,
@@ -39,11 +39,10 @@ impl Report for History {
             speed.figures = by_date::charts(self, &labels)?;
         }
         let n = self.records.len();
-        let others = (0..n).filter_map(|i| Some(sentence(self, i, self.records[i].against?, &labels)));
         Ok(Cow::Owned(Document {
             title: title(self, &labels),
             subject: Some(counted(n, "record")),
-            sentences: others.chain(unmeasured(self)).collect(),
+            sentences: sentences(self, &labels).into_iter().chain(unmeasured(self)).collect(),
             basis: basis(self, &labels),
             sources: self.records.iter().zip(&labels).map(|(record, label)| source(record, label, &labels)).collect(),
             sections,
@@ -153,9 +152,54 @@ fn title(history: &History, labels: &[Label]) -> String {
     }
 }
 
-/// `B against A, 8 speeds compared: 1 slower (Q8_0 tg128), 7 not resolved.`
-fn sentence(history: &History, record: usize, against: usize, labels: &[Label]) -> String {
-    let (own, first) = (&labels[record].letter, &labels[against].letter);
+/// How a record stands to the one it is held against.
+struct Stands {
+    record: usize,
+    against: usize,
+    /// Speeds that were compared.
+    compared: usize,
+    /// What came of it, or why nothing was.
+    said: String,
+    /// Whether any of them is called another.
+    is_changed: bool,
+}
+
+/// One a record where something changed, and where little is there to be said; else one for all that stand alike.
+fn sentences(history: &History, labels: &[Label]) -> Vec<String> {
+    let all: Vec<Stands> = (0..history.records.len())
+        .filter_map(|record| Some(stands(history, record, history.records[record].against?)))
+        .collect();
+    let alike =
+        |a: &Stands, b: &Stands| !a.is_changed && !b.is_changed && (a.compared, &a.said) == (b.compared, &b.said);
+    let mut told = Vec::new();
+    for (at, own) in all.iter().enumerate() {
+        let group: Vec<&Stands> = all.iter().filter(|other| alike(own, other)).collect();
+        let first = &labels[own.against].letter;
+        if group.len() <= FEW {
+            let record = &labels[own.record].letter;
+            told.push(match own.compared {
+                0 => format!("No speed of {record} is compared with {first}: {}.", own.said),
+                n => format!("{record} against {first}, {} compared: {}.", counted(n, "speed"), own.said),
+            });
+        } else if all[..at].iter().all(|earlier| !alike(earlier, own)) {
+            let letters: Vec<&str> = group.iter().map(|one| labels[one.record].letter.as_str()).collect();
+            let letters = listed(&letters, FEW);
+            let one_base = group.iter().all(|one| one.against == own.against);
+            let base = if one_base { first.as_str() } else { "the earliest record of the same models" };
+            told.push(match own.compared {
+                0 => format!("No speed of {letters} is compared with {base}: {}.", own.said),
+                n => format!("{letters} against {base}, {} compared in each: {}.", counted(n, "speed"), own.said),
+            });
+        }
+    }
+    told
+}
+
+/// So many records that stand alike are told one by one.
+const FEW: usize = 3;
+
+/// `1 slower (Q8_0 tg128), 7 not resolved`
+fn stands(history: &History, record: usize, against: usize) -> Stands {
     let of_model = |m: &ModelRows| -> Vec<(String, BaselineCheck)> {
         let name = |row: &MetricRow| shorten(&inert_line(&format!("{} {}", m.name, row.metric.words())), 40);
         let speeds = m.metrics.iter().filter(|row| tables::is_speed(row));
@@ -173,8 +217,8 @@ fn sentence(history: &History, record: usize, against: usize, labels: &[Label]) 
             BaselineCheck::Forbidden { by } => Some(format!("{} differs", shorten(&inert_line(by), 80))),
             BaselineCheck::First | BaselineCheck::Compared { .. } | BaselineCheck::NothingToCompare => None,
         });
-        let because = because.unwrap_or_else(|| "no model has a speed in both".into());
-        return format!("No speed of {own} is compared with {first}: {because}.");
+        let said = because.unwrap_or_else(|| "no model has a speed in both".into());
+        return Stands { record, against, compared: 0, said, is_changed: false };
     }
     let mut said = Vec::new();
     for word in [Word::Faster, Word::Slower] {
@@ -182,24 +226,25 @@ fn sentence(history: &History, record: usize, against: usize, labels: &[Label]) 
         let names: Vec<&str> =
             compared.iter().filter(|(_, verdict)| is_it(*verdict)).map(|(name, _)| name.as_str()).collect();
         if !names.is_empty() {
-            said.push(format!("{} {} ({})", names.len(), word.text(), listed(&names)));
+            said.push(format!("{} {} ({})", names.len(), word.text(), listed(&names, 3)));
         }
     }
+    let is_changed = !said.is_empty();
     let count = |wanted: fn(Option<Verdict>) -> bool| compared.iter().filter(|(_, verdict)| wanted(*verdict)).count();
     let rest = [
         (count(|v| v == Some(Verdict::NoRelevantDifference)), "without a relevant difference"),
         (count(|v| matches!(v, Some(Verdict::NotResolved))), "not resolved"),
-        (count(|v| v.is_none()), "from too few rounds for an interval"),
+        (count(|v| v.is_none()), "with too few rounds to tell"),
     ];
     said.extend(rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
-    format!("{own} against {first}, {} compared: {}.", counted(n, "speed"), said.join(", "))
+    Stands { record, against, compared: n, said: said.join(", "), is_changed }
 }
 
-/// At most three of them.
-fn listed(names: &[&str]) -> String {
+/// At most so many of them.
+fn listed(names: &[&str], most: usize) -> String {
     match names.len() {
-        0..=3 => names.join(", "),
-        n => format!("{} and {} more", names[..3].join(", "), n - 3),
+        n if n <= most => names.join(", "),
+        n => format!("{} and {} more", names[..most].join(", "), n - most),
     }
 }
 
@@ -220,7 +265,10 @@ fn basis(history: &History, labels: &[Label]) -> String {
     let verdicts = match history.verdicts {
         0 => String::new(),
         1 => " The one verdict holds at that confidence.".into(),
-        n => format!(" The {n} verdicts are adjusted for their number."),
+        n if history.adjusted_for == AdjustedFor::AllRecords => {
+            format!(" The {n} verdicts are adjusted for their number.")
+        }
+        _ => " Verdicts are adjusted for the number of their own record's, as a diff's are.".into(),
     };
     format!(
         "Values are medians over rounds, brackets and ± {} confidence intervals. Ratios are to {first}, with intervals for independent \
@@ -240,7 +288,9 @@ fn source(record: &Recorded, label: &Label, labels: &[Label]) -> Source {
         let short = |text: &str| shorten(&inert_line(text), 120);
         format!("{}: {} in {first}, {} in {}", short(&d.what), short(&d.old), short(&d.new), label.letter)
     };
-    let of = |weight| record.differences.iter().filter(move |d| d.weight == weight).map(line).collect();
+    // When each was begun stands beside it.
+    let told = || record.differences.iter().filter(|d| d.what != BEGUN);
+    let of = |weight| told().filter(move |d| d.weight == weight).map(line).collect();
     Source {
         name: label.letter.clone(),
         text: side(&record.side),

@@ -18,6 +18,8 @@ use crate::{
 
 /// Most characters of a name in a table.
 const MOST: usize = 40;
+/// Records that stand beside each other in a table.
+const MOST_ACROSS: usize = 5;
 
 /// What a section of a history is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +75,41 @@ pub(super) fn sections(history: &History, labels: &[Label]) -> Vec<Section> {
                 "Perplexity and divergence from the original",
             ),
         };
-        let table = table(history, labels, &format!("{id}-table"), caption, topic);
-        Section { id, title, lead, tables: vec![table], figures: Vec::new() }
+        let tables = if labels.len() > MOST_ACROSS {
+            of_each(history, labels, id, caption, topic)
+        } else {
+            vec![table(history, labels, &format!("{id}-table"), caption, topic)]
+        };
+        Section { id, title, lead, tables, figures: Vec::new() }
     };
     let all = [Topic::Speed, Topic::Costs, Topic::Prompts, Topic::Outputs].map(of).into_iter();
     all.filter(|section| section.tables.iter().any(|table| !table.rows.is_empty())).collect()
+}
+
+/// A table a model, a row a record that has it: many records are read downwards, and those without it are not there.
+fn of_each(history: &History, labels: &[Label], id: &str, caption: &str, topic: Topic) -> Vec<Table> {
+    let of = |(at, model): (usize, &ModelRows)| {
+        let rows: Vec<&MetricRow> = model.metrics.iter().filter(|m| Topic::of(m) == Some(topic)).collect();
+        let scales: Vec<Scale> = rows.iter().map(|row| scale(row)).collect();
+        let mut columns = vec![Column::text("record").whole()];
+        columns.extend(
+            rows.iter()
+                .zip(&scales)
+                .zip(0..)
+                .map(|((row, scale), rank)| Column::number(&name(&row.metric.words()), scale.suffix).rank(rank)),
+        );
+        let of_record = |(record, label): (usize, &Label)| {
+            let readings: Vec<&Reading> = rows.iter().map(|row| &row.readings[record]).collect();
+            let is_there = readings.iter().any(|reading| reading.measured != Measured::NoSuchModel);
+            is_there.then(|| {
+                let cells = readings.iter().zip(&scales).map(|(reading, scale)| cell(reading, *scale));
+                std::iter::once(Cell::text(&label.title)).chain(cells).collect()
+            })
+        };
+        let rows = labels.iter().enumerate().filter_map(of_record).collect();
+        Table::new(&format!("{id}-table-{}", at + 1), &format!("{caption}: {}", name(&model.name)), columns, rows)
+    };
+    history.models.iter().enumerate().map(of).filter(|table| table.columns.len() > 1).collect()
 }
 
 fn table(history: &History, labels: &[Label], id: &str, caption: &str, topic: Topic) -> Table {
@@ -109,8 +141,7 @@ fn name(text: &str) -> String {
 }
 
 fn row(model: &str, row: &MetricRow) -> Vec<Cell> {
-    let values = row.readings.iter().filter_map(|r| r.measured.value()?.value);
-    let scale = Scale::for_all(row.unit, values);
+    let scale = scale(row);
     let metric = match scale.suffix {
         "" => name(&row.metric.words()),
         unit => format!("{}, {unit}", name(&row.metric.words())),
@@ -118,6 +149,10 @@ fn row(model: &str, row: &MetricRow) -> Vec<Cell> {
     let mut cells = vec![Cell::text(name(model)), Cell::text(metric)];
     cells.extend(row.readings.iter().map(|reading| cell(reading, scale)));
     cells
+}
+
+fn scale(row: &MetricRow) -> Scale {
+    Scale::for_all(row.unit, row.readings.iter().filter_map(|r| r.measured.value()?.value))
 }
 
 fn cell(reading: &Reading, scale: Scale) -> Cell {

@@ -2,10 +2,13 @@
 
 use super::{by_date, labels::labels};
 use crate::{
-    analysis::history::{History, LeftOut, history, over_time},
+    analysis::{
+        diff,
+        history::{BaselineCheck, History, LeftOut, history, over_time},
+    },
     record::{Outcome, Phase, Run, Stage},
     report::{
-        Colour, Format, Options, render,
+        Colour, Format, Options, Report, render,
         tests::{
             fixture::run,
             page::{check, count},
@@ -237,4 +240,35 @@ fn a_folders_page_says_what_each_is_held_against_and_what_is_left_out() {
         assert!(!text.contains("C against"), "the first of its machine is held against none");
         assert!(!text.contains('\u{1b}'), "{format:?}");
     }
+}
+
+#[test]
+fn many_records_are_read_downwards_and_called_as_a_diff_calls_them() {
+    let of = |day: usize| {
+        let mut run = if day == 6 { next_month() } else { run() };
+        run.started_utc = format!("2026-03-{day:02}T03:04:05Z");
+        run
+    };
+    let found = over_time((1..=8).map(of).collect(), Vec::new()).expect("records");
+    let document = found.document().expect("it can be drawn");
+    let speed = document.sections.iter().find(|section| section.id == "speed").expect("speeds");
+    assert_eq!(speed.tables.len(), 4, "a table a model that was measured");
+    for table in &speed.tables {
+        let days: Vec<&str> = table.rows.iter().map(|row| row[0].text.as_str()).collect();
+        assert!(days.len() == 8 && days.is_sorted(), "{days:?}");
+    }
+    // What changed is told of its record, and what did not is told once.
+    let [told, changed] = &document.sentences[..2] else { panic!("{:?}", document.sentences) };
+    assert!(told.starts_with("B, C, D and 3 more against A, 8 speeds compared in each: "), "{told}");
+    assert!(changed.starts_with("F against A, 8 speeds compared: 1 slower (Q8_0 tg128), "), "{changed}");
+    let alone = diff::held_to(&of(1), &of(6), None);
+    let mut verdicts = 0;
+    for metric in alone.models.iter().flat_map(|m| m.metrics.iter().map(move |metric| (&m.name, metric))) {
+        let row = found.models.iter().filter(|m| m.name == *metric.0).flat_map(|m| &m.metrics);
+        let row = row.into_iter().find(|row| row.metric == metric.1.metric).expect("a row");
+        let BaselineCheck::Compared { change, verdict, .. } = &row.readings[5].against_first else { continue };
+        assert_eq!((change, verdict), (&metric.1.change, &metric.1.verdict), "{} of {}", row.metric, metric.0);
+        verdicts += usize::from(verdict.is_some());
+    }
+    assert!(verdicts >= 8, "{verdicts}");
 }

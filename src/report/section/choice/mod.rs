@@ -89,8 +89,8 @@ fn table(analysis: &Analysis) -> Table {
     );
     table.notes.push(words::rule(&analysis.advice));
     table.notes.push(format!(
-        "A model is dominated when another within the limits is nowhere relevantly worse and somewhere better. What counts is {}, each \
-         by an interval of its own.",
+        "A model is dominated when another within the limits is nowhere relevantly worse and somewhere better. What counts: {}, each by an \
+         interval of its own.",
         list(&axes(analysis, tg, by_memory))
     ));
     table
@@ -103,7 +103,7 @@ fn axes(analysis: &Analysis, tg: Option<&MetricId>, by_memory: bool) -> Vec<Stri
         all.push("mean KLD".to_owned());
     }
     if analysis.advice.rule.by == Axis::Request {
-        all.push("request".to_owned());
+        all.push("the time of a request".to_owned());
     }
     if analysis.advice.rule.by == Axis::Energy {
         all.push("energy of a token".to_owned());
