@@ -465,7 +465,9 @@ impl Model for LoadedModel {
     }
 
     fn open_sequences(&self, n_seq: u32, n_ctx: u32, n_tokens: u32) -> Result<Box<dyn Session>, Error> {
-        let n_ctx = n_seq.saturating_mul(n_ctx);
+        // llama.cpp makes each sequence's part a multiple of this, and warns where the whole did not ask for that.
+        const PART: u32 = 256;
+        let n_ctx = n_seq.saturating_mul(n_ctx.next_multiple_of(PART));
         let params = context_params(&self.settings, n_ctx)
             .with_n_seq_max(n_seq)
             .with_kv_unified(false)
