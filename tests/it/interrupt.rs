@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::{
     Bench, Ran,
     hub::{Hub, Manner},
-    processes::{busy_worker, held_child, is_alive, is_called, send, wait_until},
+    processes::{busy_worker, held_in, is_alive, is_called, send, wait_until},
     skipped,
 };
 
@@ -130,22 +130,24 @@ fn an_interruption_of_quantizing_is_answered_and_leaves_nothing() {
     if !fs::exists(model).unwrap() {
         return skipped("SmolLM2 is not here: the bundled model is quantized too fast to be interrupted");
     }
-    let bench =
-        Bench::new("sweep --types Q6_K,Q5_K_M --allow-requantize --no-quality --prompts none --out out").arg(model);
-    let tmp = bench.folder.path().join("tmp");
-    fs::create_dir(&tmp).unwrap();
-    let place = format!("TMPDIR={}", tmp.display());
-    let bench = bench.through(&["env", &place]);
-    let child = bench.spawn();
-    let begun = || {
-        let inside = |folder: std::path::PathBuf| fs::read_dir(folder).is_ok_and(|files| files.count() > 0);
-        fs::read_dir(&tmp).unwrap().any(|entry| entry.is_ok_and(|entry| inside(entry.path())))
+    let line = "sweep --types Q6_K,Q5_K_M --allow-requantize --no-quality --prompts none --out out";
+    let sweep = || {
+        let bench = Bench::new(line).arg(model);
+        let tmp = bench.folder.path().join("tmp");
+        fs::create_dir(&tmp).unwrap();
+        bench.through(&["env", &format!("TMPDIR={}", tmp.display())])
     };
     // Held while it is made: on a busy machine it might be done before the signal comes.
-    let quantizing = |pid| begun() && is_called(pid, "quantize");
-    let held = held_child(child.id(), "a file is begun", quantizing);
+    let has_begun_a_file = |pid| {
+        let inside = |folder: std::path::PathBuf| fs::read_dir(folder).is_ok_and(|files| files.count() > 0);
+        let mut folders = fs::read_dir(format!("/proc/{pid}/cwd/tmp")).into_iter().flatten().flatten();
+        is_called(pid, "quantize") && folders.any(|entry| inside(entry.path()))
+    };
+    let is_over = |bench: &Bench| bench.folder.path().join("out/run.jsonl").exists();
+    let (bench, child, held) = held_in("a file is begun", sweep, has_begun_a_file, is_over);
     send(child.id(), Signal::INT);
     drop(held);
+    let tmp = bench.folder.path().join("tmp");
     let ran = bench.ran(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.tells("Interrupted before anything was measured"), "{}", ran.stderr);

@@ -283,7 +283,8 @@ fn a_lost_device_costs_an_attempt_and_then_a_row() {
     let child = bench.spawn();
     let parent = child.id();
     for _ in 0..2 {
-        let worker = busy_worker(parent).pid;
+        let held = busy_worker(parent);
+        let worker = held.pid;
         send(worker, Signal::KILL);
         wait_until("it is gone", || !workers(parent).contains(&worker));
     }

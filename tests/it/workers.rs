@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{
     Bench, POCKET, Ran, killing_for_memory, patiently,
-    processes::{busy_worker, is_alive, send, ticks, wait_until, workers},
+    processes::{busy_worker, is_alive, send, ticks, wait_until, with_busy_worker, workers},
 };
 
 const SHORT: &str = "--quick --pp 8 --tg 4 --prompts none --no-quality --out out";
@@ -120,9 +120,8 @@ fn a_worker_killed_from_outside_twice_is_a_row() {
 fn a_comparing_worker_killed_once_costs_an_attempt_and_no_figure() {
     let _alone = killing_for_memory().read();
     let line = "quality {pocket} {pocket} --quality-precision 0 --max-windows 64 -t 1 --out out --json out.json";
-    let bench = Bench::new(line);
-    let child = bench.spawn();
-    send(busy_worker(child.id()).pid, Signal::KILL);
+    let (bench, child, held) = with_busy_worker(|| Bench::new(line));
+    send(held.pid, Signal::KILL);
     let ran = bench.ran(child).ok();
     let quality = ran.json("out/run.json")["quality"].clone();
     let [worker] = &quality["workers"].as_array().unwrap()[..] else { panic!("{quality}") };
@@ -136,11 +135,9 @@ fn a_comparing_worker_killed_once_costs_an_attempt_and_no_figure() {
 #[test]
 fn a_worker_killed_once_costs_an_attempt_and_no_figure() {
     let _alone = killing_for_memory().read();
-    let bench = Bench::new(
-        "compare {pocket} {pocket} --rounds 2 --arrangement sequential --pp 2048 --tg 0 --inner 3 --prompts none --no-quality --out out --json out.json",
-    );
-    let child = bench.spawn();
-    send(busy_worker(child.id()).pid, Signal::KILL);
+    let line = "compare {pocket} {pocket} --rounds 2 --arrangement sequential --pp 2048 --tg 0 --inner 3 --prompts none --no-quality --out out --json out.json";
+    let (bench, child, held) = with_busy_worker(|| Bench::new(line));
+    send(held.pid, Signal::KILL);
     let ran = bench.ran(child).ok();
     let run = ran.json("out/run.json");
     let all: Vec<&Value> = [0, 1].into_iter().flat_map(|model| visits(&run, model)).collect();
@@ -184,10 +181,8 @@ fn processes_that_are_stopped_together_are_not_silent() {
     let after_a_stop = |seconds: u32| {
         let line =
             format!("--rounds 1 --inner 40 --pp 512 --tg 0 --prompts none --no-quality --out out --timeout {seconds}");
-        let bench = Bench::new(&format!("compare {{pocket}} {{pocket}} {line}"));
-        let child = bench.spawn();
+        let (bench, child, held) = with_busy_worker(|| Bench::new(&format!("compare {{pocket}} {{pocket}} {line}")));
         let parent = child.id();
-        let held = busy_worker(parent);
         send(parent, Signal::STOP);
         thread::sleep(Duration::from_secs(u64::from(seconds) + 2));
         drop(held);

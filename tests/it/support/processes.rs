@@ -1,11 +1,15 @@
 //! Processes as /proc shows them, and waiting for what they do.
 
 use std::{
-    fs, thread,
+    fs,
+    process::Child,
+    thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::Bench;
 
 /// The workers of a process that hold models or are about to.
 pub(crate) fn workers(parent: u32) -> Vec<u32> {
@@ -37,14 +41,41 @@ impl Drop for Held {
 
 /// A worker that has been computing for some tenths of a second, held as soon as there is one.
 pub(crate) fn busy_worker(parent: u32) -> Held {
-    held_child(parent, "a worker computes", |pid| is_called(pid, "serve") && ticks(pid).is_some_and(|ticks| ticks > 30))
+    held(parent, "a worker computes", is_busy, || false).expect("the run is long")
 }
 
-/// A child of which this is so, held as soon as there is one.
-pub(crate) fn held_child(parent: u32, what: &str, is_so: impl Fn(u32) -> bool) -> Held {
+/// A run of which a worker that computes is held. This process may be stopped until the run is over: then it is made again.
+pub(crate) fn with_busy_worker(make: impl Fn() -> Bench) -> (Bench, Child, Held) {
+    held_in("a worker computes", make, is_busy, |_| false)
+}
+
+/// A run of which such a child is held. Where it has come so far that there is none any more, it is ended and made again.
+pub(crate) fn held_in(
+    what: &str,
+    make: impl Fn() -> Bench,
+    is_so: impl Fn(u32) -> bool,
+    is_over: impl Fn(&Bench) -> bool,
+) -> (Bench, Child, Held) {
+    for _ in 0..5 {
+        let bench = make();
+        let mut child = bench.spawn();
+        if let Some(held) = held(child.id(), what, &is_so, || is_over(&bench)) {
+            return (bench, child, held);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    panic!("five runs were over before it came: {what}")
+}
+
+fn is_busy(pid: u32) -> bool {
+    is_called(pid, "serve") && ticks(pid).is_some_and(|ticks| ticks > 30)
+}
+
+/// A child of which this is so, held as soon as there is one; `None` when the run is over.
+pub(crate) fn held(parent: u32, what: &str, is_so: impl Fn(u32) -> bool, is_over: impl Fn() -> bool) -> Option<Held> {
     let mut found = None;
     wait_until(what, || {
-        assert!(is_alive(parent), "the run ended, and it never came: {what}");
         found = children(parent).into_iter().filter(|&pid| is_so(pid)).find_map(|pid| {
             let held = signalled(pid, Signal::STOP).then_some(Held { pid })?;
             // It may have ended between the two looks.
@@ -52,9 +83,9 @@ pub(crate) fn held_child(parent: u32, what: &str, is_so: impl Fn(u32) -> bool) -
             wait_until("it is stopped", stops);
             stat(pid).is_some_and(|s| s.state == "T" && s.parent == parent).then_some(held)
         });
-        found.is_some()
+        found.is_some() || !is_alive(parent) || is_over()
     });
-    found.unwrap()
+    found
 }
 
 /// Hundredths of a second that a process has computed; `None` when it is gone.
