@@ -33,7 +33,7 @@ use super::{
         values::{duration_s, not_negative, one_of, percentage},
     },
     outputs::{self, Layout, OutputArgs, Outputs, ReplaceArgs, ResultArgs, Stdout},
-    past_speeds::PastSpeeds,
+    past_speeds::{Basis, PastSpeeds},
     session::{self, ResumeState, Session},
     subjects::{self, Found, Source},
 };
@@ -43,12 +43,12 @@ use crate::{
     probe::{self, Clock, Continued, Monotonic},
     prompts,
     record::{
-        self, Budget, DropReason, Ended, FEWEST_DOCUMENTS, Fate, Goal, NotTried, Outcome, Plan, PromptPolicy, Purpose,
-        QualityPlan, Race, Role, Run, Sampling, Settings, Subject, TriedKld, Tuning, TuningStage, Workload,
-        WorkloadKind, time_plan::in_words,
+        self, Budget, DropReason, Ended, FEWEST_DOCUMENTS, Fate, Goal, ModelFacts, NotTried, Outcome, Plan,
+        PromptPolicy, Purpose, QualityPlan, Race, Role, Run, Sampling, Settings, Subject, TriedKld, Tuning,
+        TuningStage, Workload, WorkloadKind, time_plan::in_words,
     },
     report,
-    run::{WithoutOriginal, quality::Inputs},
+    run::{Speeds, WithoutOriginal, quality::Inputs},
     units::NS_PER_S,
 };
 use grid::{Circumstances, Tuned};
@@ -320,6 +320,17 @@ fn record_of(search: &Search, tuned: Tuned) -> String {
     format!("race-{}-{}.json", search.stages.len() + 1, tuned.flags().replace([' ', '-'], ""))
 }
 
+/// What a first look takes, and a round with one sample of each.
+fn first_and_round_ns(speeds: Speeds, plan: &Plan, facts: &ModelFacts) -> (u64, u64) {
+    let cost = speeds.cost(plan, Some(facts));
+    (cost.round_ns, cost.samples_ns.iter().fold(cost.round_ns, |sum, ns| sum.saturating_add(*ns)))
+}
+
+/// A share, or more where that is the least of use and no more than there is for it.
+fn at_least(share_s: u64, least_s: u64, most_s: u64) -> u64 {
+    if least_s <= most_s { share_s.max(least_s) } else { share_s }
+}
+
 /// Parts of the time that a setting may take: of cache types the outputs are compared, too.
 fn parts(tuned: Tuned) -> u64 {
     if tuned == Tuned::CacheTypes { 2 } else { 1 }
@@ -428,6 +439,22 @@ impl Tuner {
         if self.left_s() == Some(0) { 0 } else { share_s.max(1) }
     }
 
+    /// A race's share of a limit, or what its least rounds take where that is more and confirming keeps enough: the settings come in the
+    /// order of what they are worth, and a race that is broken off decides nothing. By what these settings took here before.
+    /// `None` without a limit, and where nothing was measured with them.
+    fn with_least(&self, share_s: u64, race: &Plan, n_subjects: usize, base: &Settings) -> Option<u64> {
+        let (left_s, facts) = (self.left_s()?, self.model.subject.model.facts.as_ref()?);
+        let (speeds, basis) = PastSpeeds::read(cache::speeds().as_deref()).expect(facts, base);
+        let confirmation = self.plan(self.asked.work.clone(), 1).ok().filter(|_| basis == Basis::SameFile)?;
+        let least_s = |n: usize, plan: &Plan| {
+            let (first_ns, round_ns) = first_and_round_ns(speeds, plan, facts);
+            let one_ns = round_ns.saturating_mul(u64::from(plan.protocol.min_rounds)).saturating_add(first_ns);
+            one_ns.saturating_mul(n as u64).div_ceil(1_000_000_000)
+        };
+        let most_s = left_s.saturating_sub(least_s(2, &confirmation));
+        Some(at_least(share_s, least_s(n_subjects, race), most_s))
+    }
+
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time that passed")]
     fn elapsed_s(&self) -> u64 {
         (self.clock.now_ns() as f64 / NS_PER_S).ceil() as u64
@@ -444,7 +471,9 @@ impl Tuner {
         let words = format!("Race {}{before}: {}", search.stages.len() + 1, names.join(" | "));
         bench::observer(&self.results).on(Event::Note { words: &words });
         let race = Race { goals: tuned.goals(self.asked.goal), max_memory_bytes: self.asked.max_memory_bytes };
-        let plan = self.race_plan(&race, self.share_s(parts))?;
+        let mut plan = self.race_plan(&race, self.share_s(parts))?;
+        let share_s = self.share_s(parts);
+        plan.protocol.budget_s = Some(self.with_least(share_s, &plan, all.len(), &base).unwrap_or(share_s));
         let run = self.measure(entrants, plan, Inputs::default(), &record)?;
         if run.ended == Ended::Interrupted {
             return Ok(run.ended);
@@ -725,8 +754,7 @@ impl Tuner {
         };
         let plan = self.plan(self.asked.work.clone(), 1)?;
         let (speeds, _) = PastSpeeds::read(cache::speeds().as_deref()).expect(facts, &self.model.subject.settings);
-        let cost = speeds.cost(&plan, Some(facts));
-        let round_ns = cost.samples_ns.iter().fold(cost.round_ns, |sum, ns| sum.saturating_add(*ns));
+        let (_, round_ns) = first_and_round_ns(speeds, &plan, facts);
         let rounds = n_raced as u64 * u64::from(RACE_ROUNDS.0) + 3 * u64::from(plan.protocol.min_rounds);
         let least_ns = round_ns.saturating_mul(rounds);
         Ok(match self.asked.budget_s {

@@ -264,6 +264,13 @@ fn a_cache_type_is_taken_only_where_enough_of_its_outputs_were_compared_and_are_
 }
 
 #[test]
+fn a_race_has_its_least_rounds_where_the_time_reaches_them() {
+    assert_eq!(at_least(10, 6, 100), 10, "its share is enough");
+    assert_eq!(at_least(10, 30, 40), 30, "the least of use");
+    assert_eq!(at_least(10, 30, 20), 10, "which would leave too little to confirm");
+}
+
+#[test]
 fn a_tuning_is_gone_on_with_until_its_confirmation_has_begun() {
     let folder = tempfile::tempdir().expect("a folder");
     let asked = Asked {
