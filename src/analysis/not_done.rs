@@ -89,18 +89,17 @@ fn alive(run: &Run) -> impl Iterator<Item = usize> {
 
 /// That a run ended before it was done, and how it is gone on with.
 fn ended_early(run: &Run) -> Option<NotDone> {
-    let after = run.progress();
+    let none = run.plan.has_rounds() && run.rounds.is_empty();
+    let after = if none { "before the first round".to_owned() } else { format!("after {}", run.progress()) };
     let (reason, remedy) = match run.ended {
-        Ended::Interrupted => {
-            (format!("The run was interrupted after {after}."), format!("Go on with {}.", resume(run)))
-        }
-        Ended::Unfinished => (format!("The run was cut off after {after}."), format!("Go on with {}.", resume(run))),
+        Ended::Interrupted => (format!("The run was interrupted {after}."), format!("Go on with {}.", resume(run))),
+        Ended::Unfinished => (format!("The run was cut off {after}."), format!("Go on with {}.", resume(run))),
         Ended::ServerLost => (
-            format!("An RPC server went away after {after}."),
+            format!("An RPC server went away {after}."),
             format!("Start the server again, then go on with {}.", resume(run)),
         ),
         Ended::OriginalFailed => (
-            format!("The original failed after {after}. Without it the others answer nothing."),
+            format!("The original failed {after}. Without it the others answer nothing."),
             "Mend what its row says, or measure the others all the same (--force).".into(),
         ),
         Ended::RoundsDone | Ended::Precise | Ended::OneLeft | Ended::Budget | Ended::NothingLeft => return None,

@@ -291,7 +291,12 @@ fn basis(analysis: &Analysis) -> String {
         (false, false) => ": too few for intervals".into(),
     };
     let (amount, time) = (names::amount(analysis), section::time::line(&analysis.time));
-    format!("{amount}{intervals}. The run ended because {}. {time}", names::ended_of(analysis))
+    let measured = if analysis.context.plan.has_rounds() && analysis.rounds == 0 {
+        "No round was run".to_owned()
+    } else {
+        format!("{amount}{intervals}")
+    };
+    format!("{measured}. The run ended because {}. {time}", names::ended_of(analysis))
 }
 
 fn cards(analysis: &Analysis, summary: &Table, advice: &Advice) -> Vec<Card> {

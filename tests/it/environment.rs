@@ -95,5 +95,5 @@ fn a_process_bound_to_one_cpu_plans_with_one_thread() {
     let words = ["compare", POCKET, POCKET, "--dry-run", "--no-quality"];
     let bench = words.iter().fold(Bench::new(""), Bench::arg);
     let ran = bench.through(&["taskset", "-c", &first]).run().ok();
-    assert!(ran.says("1 threads, one for each core this process is bound to"), "{}", ran.stdout);
+    assert!(ran.says("1 thread, one for each core this process is bound to"), "{}", ran.stdout);
 }

@@ -146,7 +146,7 @@ fn kld_rises_with_compression_and_a_text_may_end_early() {
     assert!(summary["flips"]["away_from_correct_tokens"].as_u64().unwrap() > 0);
     let page = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
     assert!(
-        page.contains(r"Q8\_0 and Q4\_K\_M keep the limit of 0.05 nats on the mean KLD; Q2\_K breaks it."),
+        page.contains(r"Q8\_0 and Q4\_K\_M keep the limit of 0.05 nats on the mean KLD. Q2\_K breaks it."),
         "{page}"
     );
     assert!(page.contains("compared on 12 windows only, which is the limit of this run"), "{page}");

@@ -8,7 +8,7 @@ use super::names::{name, original};
 use crate::{
     analysis::{Analysis, AnswerRow, ModelAnalysis},
     metric::MetricId,
-    record::Role,
+    record::{Outcome, Role},
     report::{
         document::{Cell, Column, Section, Table},
         number::{bytes, count, percent, rate, ratio, seconds, sig3},
@@ -212,10 +212,10 @@ pub(crate) fn overall(analysis: &Analysis) -> Vec<Table> {
     (0..analysis.models.len()).filter_map(|model| of_candidate(analysis, model)).collect()
 }
 
-/// A candidate against the original; `None` of the original, without one, and where nothing was measured.
+/// A candidate against the original; `None` of the original, without one, and of a candidate that failed or was not measured.
 pub(crate) fn of_candidate(analysis: &Analysis, model: usize) -> Option<Table> {
     let (first, m) = (original(analysis)?, analysis.models.get(model)?);
-    if m.role == Role::Original {
+    if m.role == Role::Original || m.outcome != Outcome::Done {
         return None;
     }
     let place = analysis.models[..=model].iter().filter(|m| m.role != Role::Original).count();
@@ -255,7 +255,7 @@ fn by_group(analysis: &Analysis) -> Vec<Table> {
         let title = format!("{} against {first}, tokens per second by category and by prompt", name(m));
         Table::new(&format!("guide-by-prompt-{}", i + 1), &title, columns("prompts", &first, &name(m)), rows)
     };
-    candidates.map(table).collect()
+    candidates.filter(|(_, (m, _))| m.outcome == Outcome::Done).map(table).collect()
 }
 
 pub(super) fn section(analysis: &Analysis) -> Section {

@@ -24,7 +24,7 @@ use crate::{
         },
         figure::both,
         number::{fixed, nats, percent},
-        text::{agree, counted, inert_line, shorten, stopped},
+        text::{agree, counted, inert_line, list, shorten, stopped},
     },
 };
 use cells::{NOT_COMPARED, change_of, compared, kld_of, mark, original_perplexity, perplexity, rounded, share};
@@ -96,6 +96,7 @@ fn overall(analysis: &Analysis) -> Table {
     );
     table.notes = unit_note(analysis).into_iter().chain(cut_note(analysis)).collect();
     table.notes.extend(compared(analysis).flat_map(|(m, q)| notes(m, q)));
+    table.notes.extend(imprecise(analysis));
     if !judged && !table.rows.is_empty() {
         table.notes.push("No limit was set. --max-kld says what is acceptable.".into());
     }
@@ -119,17 +120,33 @@ fn notes(m: &ModelAnalysis, q: &QualityAnalysis) -> Vec<String> {
             stopped(&note)
         ));
     }
-    if q.misses_precision() {
-        let why = match q.stopped {
-            Some(QualityStop::MaxWindows) => "the limit of windows was reached (--max-windows 0 lifts it)",
-            Some(QualityStop::TimeSpent) => "the time of the run was spent (--budget gives it more)",
-            Some(QualityStop::TextsDone) => "the texts have no more windows",
-            Some(QualityStop::Interrupted) => "it was interrupted",
-            Some(QualityStop::Precise) | None => return notes,
-        };
-        let known = q.precision_reached.map_or("has no interval".into(), |r| format!("is known to ±{}", percent(r)));
-        let (name, asked) = (name(m), percent(q.precision_asked));
-        notes.push(format!("The mean KLD of {name} {known}, and ±{asked} was asked for, but {why}."));
+    notes
+}
+
+/// How well the mean KLD is known where that is less well than was asked for, and what kept it from more.
+fn imprecise(analysis: &Analysis) -> Vec<String> {
+    let why = |q: &QualityAnalysis| match q.stopped? {
+        QualityStop::MaxWindows => Some("The limit of windows was reached (--max-windows 0 lifts it)."),
+        QualityStop::TimeSpent => Some("The time of the run was spent (--budget gives it more)."),
+        QualityStop::TextsDone => Some("The texts have no more windows."),
+        QualityStop::Interrupted => Some("It was interrupted."),
+        QualityStop::Precise => None,
+    };
+    let missed = compared(analysis).filter(|(_, q)| q.misses_precision());
+    let missed: Vec<_> = missed.filter_map(|(m, q)| Some((m, q, why(q)?))).collect();
+    let mut notes = Vec::new();
+    for (at, (_, q, why)) in missed.iter().enumerate() {
+        if missed[..at].iter().any(|(.., earlier)| earlier == why) {
+            continue;
+        }
+        let alike = missed.iter().filter(|(.., own)| own == why);
+        let known = alike.map(|(m, q, _)| match q.precision_reached {
+            Some(reached) => format!("to ±{} for {}", percent(reached), name(m)),
+            None => format!("without an interval for {}", name(m)),
+        });
+        let known = list(&known.collect::<Vec<_>>());
+        notes
+            .push(format!("The mean KLD is known {known}, where ±{} was asked for. {why}", percent(q.precision_asked)));
     }
     notes
 }

@@ -12,19 +12,22 @@ use crate::{
 
 /// What the candidates keep, and how they stand against the limit a person set.
 pub(crate) fn sentences(analysis: &Analysis) -> Vec<String> {
-    let parts: Vec<String> = compared(analysis)
+    let (top, kld): (Vec<String>, Vec<String>) = compared(analysis)
         .filter_map(|(m, q)| {
             let f = q.overall.as_ref()?;
             let (kld, top) = (f.kld_mean_nats.value, f.top1_agreement.value);
-            let (top, kld) = (format!("{}{}", mark_rounded(m), percent(top)), format!("{}{}", mark(m), nats(kld)));
-            Some(format!("{top} of places with {} (mean KLD {kld})", name(m)))
+            let top = format!("{}{} of places with {}", mark_rounded(m), percent(top), name(m));
+            Some((top, format!("{}{} nats with {}", mark(m), nats(kld), name(m))))
         })
         .collect();
-    if parts.is_empty() {
+    if top.is_empty() {
         return Vec::new();
     }
-    let mut sentences =
-        vec![format!("The most likely token is the {}'s in {}.", baseline(&analysis.context), list(&parts))];
+    let base = baseline(&analysis.context);
+    let mut sentences = vec![
+        format!("The most likely token is the {base}'s in {}.", list(&top)),
+        format!("The mean KLD from the {base} is {}.", list(&kld)),
+    ];
     sentences.extend(compared(analysis).next().and_then(|(m, _)| bound_sentence(m)));
     sentences.extend(floor_sentence(analysis));
     sentences.extend(limit_sentence(analysis));
