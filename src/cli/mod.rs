@@ -165,4 +165,61 @@ mod tests {
         assert!(parses("quality a b --ctx 64 --force -ngl 0") && !parses("quality a b --pp 8"));
         assert!(parses("selfcheck a --pp 8 --prompts p.json") && !parses("selfcheck a --ctx 64"));
     }
+
+    /// Documents with commands for people.
+    const DOCUMENTS: [&str; 8] = [
+        include_str!("../../README.md"),
+        include_str!("../../METHODOLOGY.md"),
+        include_str!("../../FORMAT.md"),
+        include_str!("../../TEMPLATES.md"),
+        include_str!("../../docs/guide.md"),
+        include_str!("../../docs/choosing.md"),
+        include_str!("../../docs/validation.md"),
+        include_str!("../../docs/adding.md"),
+    ];
+
+    /// What clap makes of a line that begins with one of our programs; `None` of any other.
+    fn parsed(line: &str) -> Option<Result<clap::ArgMatches, clap::Error>> {
+        let words: Vec<OsString> = shlex::split(line)?.into_iter().map(OsString::from).collect();
+        let mut programs = Program::ALL.into_iter().map(command_line);
+        let program = programs.find(|program| words.first().is_some_and(|word| word == program.get_name()))?;
+        let words = llama_spelling(words.into_iter());
+        Some(program.try_get_matches_from(guide::dashed(words)))
+    }
+
+    #[test]
+    fn every_command_in_the_documents_is_one() {
+        use clap::error::ErrorKind;
+        let (mut whole, mut named, mut wrong) = (0, 0, Vec::new());
+        for text in DOCUMENTS {
+            let mut is_code = false;
+            for line in text.lines() {
+                if line.trim_start().starts_with("```") {
+                    is_code = !is_code;
+                } else if is_code {
+                    let line = line.split("  #").next().unwrap_or(line).split(" | ").next().unwrap_or(line);
+                    if let Some(parsed) = parsed(line) {
+                        wrong.extend(parsed.err().map(|error| format!("{line}: {error}")));
+                        whole += 1;
+                    }
+                } else {
+                    // In a sentence a command may stand without what it is given.
+                    for code in line.split('`').skip(1).step_by(2) {
+                        if let Some(Err(error)) = parsed(code) {
+                            let is_cut = [
+                                ErrorKind::MissingRequiredArgument,
+                                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                                ErrorKind::DisplayHelp,
+                            ]
+                            .contains(&error.kind());
+                            wrong.extend((!is_cut).then(|| format!("{code}: {error}")));
+                        }
+                        named += usize::from(parsed(code).is_some());
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(whole > 20 && named > 20, "{whole} commands, {named} in sentences");
+    }
 }

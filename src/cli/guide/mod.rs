@@ -55,7 +55,7 @@ pub(super) fn visualize_benchmark_command() -> Command {
 }
 
 /// The guide writes `--max_new_tokens` and `--max-new-tokens`: underscores in an option's name become dashes.
-fn dashed(args: Vec<OsString>) -> Vec<OsString> {
+pub(super) fn dashed(args: Vec<OsString>) -> Vec<OsString> {
     let with_dashes = |arg: OsString| match arg.to_str() {
         Some(text) if text.starts_with("--") => {
             let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
