@@ -73,7 +73,7 @@ impl Face {
                 1.1
             } else if "ilI.,:;'|[]()·\u{202f} ".contains(c) {
                 0.38
-            } else if "mMwW—%×".contains(c) {
+            } else if "mMwW—%×<>&@#\u{fffd}".contains(c) {
                 0.92
             } else {
                 0.62

@@ -53,7 +53,7 @@ fn across(analysis: &Analysis, id: &MetricId) -> Across {
         chart: "energy",
         id: Some(id.clone()),
         title: "Divergence against energy",
-        axis: format!("{id}, {}", scale.suffix),
+        axis: format!("{}, {}", id.words(), scale.suffix),
         scale,
         better: Towards::Left("less energy"),
     }
@@ -74,7 +74,7 @@ fn table(analysis: &Analysis, ids: &[MetricId]) -> Table {
             if m.metric(id).is_some() {
                 cell.text = format!("{} {}", cell.text, scale.suffix);
             }
-            rows.push(vec![Cell::text(name(m)), Cell::text(format!("{what} ({id})")), cell]);
+            rows.push(vec![Cell::text(name(m)), Cell::text(format!("{what}: {}", id.words())), cell]);
         }
     }
     let mut table = Table::new("energy-table", "Energy of a token", columns, rows);
