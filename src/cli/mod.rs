@@ -163,6 +163,7 @@ mod tests {
         );
         assert!(parses("compare a b -p 512, -n 128,64, --depth=0,") && !parses("compare a b -p 512,,"));
         assert!(parses("quality a b --ctx 64 --force -ngl 0") && !parses("quality a b --pp 8"));
+        assert!(parses("compare a b --full --budget 20m") && !parses("compare a b --full --quick"));
         assert!(parses("selfcheck a --pp 8 --prompts p.json") && !parses("selfcheck a --ctx 64"));
     }
 

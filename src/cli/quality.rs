@@ -223,7 +223,8 @@ fn stand_in(path: &Path, header: ReferenceHeader, plan: &mut QualityPlan, inputs
 /// compare --reference: there is no original whose speed candidates could be held against, so outputs alone are compared.
 pub(super) fn against_reference(reference: PathBuf, args: CompareArgs) -> Result<Exit> {
     let CompareArgs { original, quantized, reference: _, output, gate, measure } = args;
-    let MeasureArgs { speed: _, precision, execution, no_quality: _, quality, task, recommendation, engine } = measure;
+    let MeasureArgs { speed: _, precision, full: _, execution, no_quality: _, quality, task, recommendation, engine } =
+        measure;
     run(QualityCommand {
         models: std::iter::once(original).chain(quantized).collect(),
         logits: None,

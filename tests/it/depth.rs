@@ -126,3 +126,16 @@ fn depths_that_no_model_was_trained_for_are_refused_at_once() {
     assert!(ran.tells("every --depth exceeds the 2048 tokens"), "{}", ran.stderr);
     assert!(!ran.folder.path().join("out").exists(), "nothing was begun");
 }
+
+#[test]
+fn a_thorough_run_goes_deep_and_a_usual_one_does_not() {
+    let plan = |options: &str| Bench::new(&format!("compare {{pocket}} {{pocket}} --dry-run {options}")).run().ok();
+    let full = plan("--full");
+    assert!(full.says("pp512 @ d4096, tg128 @ d4096, pp512 @ d16384, tg128 @ d16384; 12 prompts"), "{}", full.stdout);
+    assert!(full.says("about 30 min have passed"), "{}", full.stdout);
+    // This model was trained for less, which is said and not tried.
+    assert!(full.says("pp512 @ d4096 needs a context of 4608, which it was not trained for"), "{}", full.stdout);
+    let typed = plan("--full -d 0,512 --budget 5m --prompts none");
+    assert!(typed.says("tg128 @ d512") && !typed.says("d4096") && !typed.says("12 prompts"), "{}", typed.stdout);
+    assert!(!plan("").says("@ d"));
+}

@@ -25,6 +25,9 @@ use recommendation::RecommendationArgs;
 use speed::SpeedArgs;
 use task::TaskArgs;
 
+/// Wall time that a thorough run aims at, in seconds.
+const FULL_AIM_S: u64 = 1800;
+
 /// Options of every command that measures speed and compares outputs.
 #[derive(Debug, Args)]
 pub(super) struct MeasureArgs {
@@ -32,6 +35,9 @@ pub(super) struct MeasureArgs {
     pub(super) speed: SpeedArgs,
     #[command(flatten)]
     pub(super) precision: PrecisionArgs,
+    /// A thorough run, which aims at half an hour: at the depths 0, 4096 and 16384, and with every prompt
+    #[arg(long, conflicts_with = "quick", help_heading = "Precision")]
+    pub(super) full: bool,
     #[command(flatten)]
     pub(super) execution: ExecutionArgs,
     /// Do not compare outputs
@@ -59,7 +65,9 @@ pub(super) struct Request {
 
 impl MeasureArgs {
     pub(crate) fn into_request(self, scale: Scale, texts: Texts, environment: &Environment) -> Result<Request> {
-        let Self { speed, precision, execution, no_quality, quality, task, recommendation, engine } = self;
+        let Self { speed, precision, full, execution, no_quality, quality, task, recommendation, engine } = self;
+        let speed = if full { speed.full() } else { speed };
+        let scale = if full { Scale { aim_s: Some(FULL_AIM_S), ..scale } } else { scale };
         let tasks = task.into_inputs(execution.seed)?;
         let texts = Texts { quick: texts.quick || precision.quick, ..texts };
         let compared = if no_quality { None } else { Some(quality.into_plan(texts)?) };

@@ -19,6 +19,9 @@ pub(crate) const PROMPTS: &str = "prompts";
 pub(crate) const MAX_NEW_TOKENS: &str = "max-new-tokens";
 pub(crate) const PARALLEL: &str = "parallel";
 
+/// Names the built-in prompts.
+const SUITE: &str = "suite";
+
 /// Longer than any model's context.
 const MOST_TOKENS: i64 = 16_777_216;
 
@@ -66,13 +69,12 @@ pub(crate) struct SpeedArgs {
     /// Ask so many prompts of each category [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), display_order = 102)]
     num_prompts: Option<u32>,
-    /// Time --pp and --tg with so many tokens already in the context, each, as llama-bench does
+    /// Time --pp and --tg with so many tokens already in the context, each, as llama-bench does [default: 0; 0,4096,16384 with --full]
     #[arg(
         short,
         long,
         visible_alias = "n-depth",
         value_delimiter = ',',
-        default_value = "0",
         value_name = "N,...",
         value_parser = range::<u32>(0, MOST_TOKENS),
         display_order = 103
@@ -91,7 +93,16 @@ pub(crate) struct SpeedArgs {
     parallel: Vec<u32>,
 }
 
+/// Depths of a thorough run: a fresh context, a long document, a long conversation.
+const FULL_DEPTHS: [u32; 3] = [0, 4096, 16_384];
+
 impl SpeedArgs {
+    /// What is timed in a thorough run, as far as nothing else was typed.
+    pub(crate) fn full(self) -> Self {
+        let depth = if self.depth.is_empty() { vec![Several(FULL_DEPTHS.to_vec())] } else { self.depth };
+        Self { depth, prompts: self.prompts.or_else(|| Some(SUITE.into())), ..self }
+    }
+
     /// Whoever says which prompts, or how many, wants them.
     pub(crate) fn prompt_policy(&self) -> PromptPolicy {
         let are_asked_for = self.prompts.is_some() || self.num_prompts.is_some();
@@ -162,7 +173,7 @@ fn some_of(prompts: Vec<Prompt>, most: Option<u32>) -> Vec<Prompt> {
 fn prompts_of(typed: Option<&str>) -> Result<Vec<Prompt>> {
     match typed {
         // The suite's prompts are grouped by length; files have categories of their own.
-        None | Some("suite") => Ok(prompts::suite().into_iter().map(by_length).collect()),
+        None | Some(SUITE) => Ok(prompts::suite().into_iter().map(by_length).collect()),
         Some("none") => Ok(Vec::new()),
         Some(path) => Ok(prompts::read(Path::new(path))?),
     }
