@@ -119,7 +119,7 @@ fn a_worker_killed_from_outside_twice_is_a_row() {
 #[test]
 fn a_comparing_worker_killed_once_costs_an_attempt_and_no_figure() {
     let _alone = killing_for_memory().read();
-    let line = "quality {pocket} {pocket} --quality-precision 0 --max-windows 64 -t 1 --out out --json out.json";
+    let line = "quality {pocket} {pocket} --quality-precision 0 --max-windows 16 -t 1 --out out --json out.json";
     let (bench, child, held) = with_busy_worker(|| Bench::new(line));
     send(held.pid, Signal::KILL);
     let ran = bench.ran(child).ok();
