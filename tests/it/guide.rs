@@ -391,7 +391,7 @@ fn a_prompt_too_long_for_the_model_is_a_row_and_the_others_are_asked() {
     assert_eq!(visit["skipped"][0]["workload"], 0);
     assert_eq!(visit["skipped"][0]["n_ctx_train"], 2048);
     assert_eq!(visit["generations"].as_array().unwrap().len(), 1);
-    assert!(said.contains("the prompt long has"), "{said}");
+    assert!(said.contains("The prompt long was not asked: it has"), "{said}");
 }
 
 #[test]
