@@ -112,14 +112,14 @@ const TEXTS: Texts = Texts { defaults: prompts::documents, quick: false, most_wi
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit> {
     let CompareArgs { original, quantized, reference: _, output, gate, measure } = args;
-    Ok(compare_models(&original, &quantized, measure, Layout::Folder, output, gate)?.exit())
+    Ok(compare_models((&original, &quantized), measure, Scale::usual(), Layout::Folder, output, gate)?.exit())
 }
 
 /// Measures models as they were named, keeps the results where the layout says, and reports; or shows the plan alone.
 pub(super) fn compare_models(
-    original: &str,
-    quantized: &[String],
+    (original, quantized): (&str, &[String]),
     options: MeasureArgs,
+    scale: Scale,
     layout: Layout,
     output: OutputArgs,
     gate: GateArgs,
@@ -127,7 +127,7 @@ pub(super) fn compare_models(
     let environment = Environment::with_servers(&options.engine.rpc_servers())?;
     let is_ctx_typed = options.quality.ctx.is_some();
     let Request { mut plan, variants, mut inputs, constraints, execution } =
-        options.into_request(Scale::usual(), TEXTS, &environment)?;
+        options.into_request(scale, TEXTS, &environment)?;
     if quantized.is_empty() && variants.all().len() < 2 {
         let words = "name another file, or several values of a setting, such as -fa 0,1";
         return Err(Misused(format!("there is nothing to compare {original} with: {words}")).into());

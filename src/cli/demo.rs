@@ -41,7 +41,7 @@ pub(super) struct DemoArgs {
 pub(super) fn run(args: DemoArgs) -> Result<Exit> {
     let DemoArgs { output, measure } = args;
     let environment = Environment::with_servers(&measure.engine.rpc_servers())?;
-    let scale = Scale { quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S) };
+    let scale = Scale { quick_inner: QUICK_INNER, aim_s: Some(BUDGET_S), ..Scale::usual() };
     let texts = Texts { defaults: prompts::pocket_documents, quick: false, most_windows: Some(WINDOWS) };
     let Request { plan, variants, inputs, constraints, execution } =
         measure.into_request(scale, texts, &environment)?;

@@ -16,6 +16,7 @@ use super::{
     card,
     console::{Exit, print_stdout, print_text},
     gate,
+    options::precision::Scale,
     outputs::{self, Layout, OutputArgs, Stdout},
     session::Finished,
 };
@@ -114,7 +115,8 @@ fn measure(what: What, record: &Path, report: Option<&Path>) -> Result<Exit> {
     let layout = Layout::Files { record: record.into(), report: report.map(Path::to_owned) };
     let stdout = results.stdout();
     let output = OutputArgs { out: None, replace, results };
-    let finished = match bench::compare_models(&original, &quantized, measure, layout, output, conditions)? {
+    let models = (&*original, &*quantized);
+    let finished = match bench::compare_models(models, measure, Scale::of_guide(), layout, output, conditions)? {
         Taken::Finished(finished) => finished,
         Taken::Planned(exit) => return Ok(exit),
     };

@@ -14,6 +14,8 @@ const ROUNDS: Rounds = Rounds { min: 6, max: 40 };
 const QUICK_ROUNDS: u32 = 1;
 /// Wall time that a run aims at when nothing is said: what a person waits for.
 const AIM_S: u64 = 300;
+/// The same of the guide's commands: two models of a hundred million parameters are answered for in about a minute.
+const GUIDE_AIM_S: u64 = 45;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Precision")]
@@ -58,12 +60,19 @@ pub(crate) struct Scale {
     pub(crate) quick_inner: u32,
     /// Wall time to aim at when nothing is said, in seconds.
     pub(crate) aim_s: Option<u64>,
+    /// Most rounds in which prompts are asked.
+    pub(crate) prompt_rounds: u32,
 }
 
 impl Scale {
     /// Of models whose samples last a second or so.
     pub(crate) fn usual() -> Self {
-        Self { quick_inner: 1, aim_s: Some(AIM_S) }
+        Self { quick_inner: 1, aim_s: Some(AIM_S), prompt_rounds: u32::MAX }
+    }
+
+    /// Of the guide's commands, which ask every prompt and are waited for.
+    pub(crate) fn of_guide() -> Self {
+        Self { aim_s: Some(GUIDE_AIM_S), prompt_rounds: 1, ..Self::usual() }
     }
 }
 
@@ -105,7 +114,7 @@ impl PrecisionArgs {
                 delay_s: delay,
                 warm_up: if no_warmup { WarmUpPolicy::None } else { WarmUpPolicy::UntilAlike },
             },
-            prompt_rounds: min_rounds,
+            prompt_rounds: min_rounds.min(scale.prompt_rounds),
             prompts,
             prompt_turns: PromptTurns::InTurn,
             // Half: an interval at the verdict's own level then fits into the region, so that "the same" can be said.
