@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 
 use crate::cli::{
     gate::GateArgs,
-    options::{MeasureArgs, engine, speed},
+    options::{MeasureArgs, engine, precision, speed},
     outputs::{ReplaceArgs, ResultArgs},
 };
 
@@ -49,6 +49,7 @@ pub(super) struct VisualizeBenchmark {
 #[command(
     mut_arg(speed::PROMPTS, |arg| arg.long("prompts-file").alias("prompts").default_value("suite")),
     mut_arg(speed::MAX_NEW_TOKENS, |arg| arg.visible_alias("max-tokens").default_value("100")),
+    mut_arg(precision::BUDGET, |arg| arg.help("Time limit for measuring, e.g. 90s, 10m, 1h [default: about 45s]")),
     // The guide's word for prompts side by side is llama.cpp's for tokens evaluated together.
     mut_arg(engine::BATCH_SIZE, |arg| arg.long("n-batch")),
     mut_arg(speed::PARALLEL, |arg| arg.long("batch-size").alias("parallel"))

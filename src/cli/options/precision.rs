@@ -17,6 +17,9 @@ const AIM_S: u64 = 300;
 /// The same of the guide's commands: two models of a hundred million parameters are answered for in about a minute.
 const GUIDE_AIM_S: u64 = 45;
 
+/// By this the guide's commands say another default.
+pub(crate) const BUDGET: &str = "budget";
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Precision")]
 pub(crate) struct PrecisionArgs {
@@ -27,7 +30,7 @@ pub(crate) struct PrecisionArgs {
     #[arg(long, value_name = "P%", value_parser = percentage)]
     pub(crate) precision: Option<f64>,
     /// Time limit for measuring, e.g. 90s, 10m, 1h: it ends in time, and says beforehand what it can't do [default: about 5m]
-    #[arg(long, value_name = "TIME", value_parser = duration_s)]
+    #[arg(id = BUDGET, long, value_name = "TIME", value_parser = duration_s)]
     pub(crate) budget: Option<u64>,
     /// Confidence of every interval
     #[arg(long, default_value = "0.95", value_name = "P", value_parser = confidence)]
