@@ -160,10 +160,11 @@ fn no_busy_worker_outlives_its_parent() {
         let bench = Bench::new(line);
         let mut child = bench.spawn();
         let held = busy_worker(child.id());
+        let worker = held.pid;
+        // While it is stopped and its parent lives: the kernel wakes and ends stopped orphans.
+        let before = ticks(worker).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        let worker = held.pid;
-        let before = ticks(worker).unwrap();
         drop(held);
         let mut last = before;
         wait_until("the worker is gone", || {
