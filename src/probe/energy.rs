@@ -330,20 +330,26 @@ fn zone(name: &std::ffi::OsStr) -> Option<Vec<u32>> {
 
 /// GPUs whose driver counts energy in hwmon: the first counter is the card, later ones are parts of it.
 fn hwmon(folder: &Path) -> Vec<SysfsCounter> {
-    let mut monitors: Vec<PathBuf> =
-        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-    monitors.sort();
-    monitors
+    monitors(folder, &HWMON_DRIVERS)
         .into_iter()
-        .filter(|path| {
-            fs::read_to_string(path.join("name")).is_ok_and(|name| HWMON_DRIVERS.contains(&name.trim()))
-                && path.join("energy1_input").exists()
-        })
+        .filter(|path| path.join("energy1_input").exists())
         .map(|path| {
             let domain = EnergyDomain::Gpu { id: hwmon_id(&path) };
             SysfsCounter { domain, file: path.join("energy1_input"), largest_uj: None }
         })
         .collect()
+}
+
+/// The monitors of hwmon that such drivers have, in the order of their names.
+pub(super) fn monitors(folder: &Path, drivers: &[&str]) -> Vec<PathBuf> {
+    let mut monitors: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| fs::read_to_string(path.join("name")).is_ok_and(|name| drivers.contains(&name.trim())))
+        .collect();
+    monitors.sort();
+    monitors
 }
 
 /// The PCI id of the device that a monitor of hwmon is of, or the monitor's own name.

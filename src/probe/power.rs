@@ -1,7 +1,6 @@
 //! Power that is sampled and summed, where hardware shows watts and counts no joules.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,7 +13,7 @@ use std::{
 
 use super::{
     Clock, Monotonic,
-    energy::{EnergyCounter, EnergyDomain, HWMON, Unreadable, hwmon_id},
+    energy::{EnergyCounter, EnergyDomain, HWMON, Unreadable, count_in, hwmon_id, monitors},
 };
 
 /// How long one reading of power stands for. Sources average over it, and reading them takes some of it.
@@ -148,21 +147,14 @@ impl EnergyCounter for SummedPower {
 /// A processor's own graphics shows the power of the package, which RAPL counts. It has no limit to set (`power1_cap`), by which a card
 /// is known.
 pub(super) fn amd(sysfs: &Path) -> Vec<Result<SummedPower, Unreadable>> {
-    let mut monitors: Vec<PathBuf> =
-        fs::read_dir(sysfs.join(HWMON)).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-    monitors.sort();
-    let is_card = |path: &PathBuf| {
-        fs::read_to_string(path.join("name")).is_ok_and(|name| name.trim() == "amdgpu")
-            && path.join("power1_cap").exists()
-    };
     let shown = |path: PathBuf| {
         let file =
             ["power1_average", "power1_input"].map(|name| path.join(name)).into_iter().find(|file| file.exists())?;
         Some((EnergyDomain::Gpu { id: hwmon_id(&path) }, file))
     };
-    monitors
+    monitors(&sysfs.join(HWMON), &["amdgpu"])
         .into_iter()
-        .filter(is_card)
+        .filter(|path| path.join("power1_cap").exists())
         .filter_map(shown)
         .map(|(domain, file)| SummedPower::start(domain, move || Ok(microwatts_in(file))))
         .collect()
@@ -172,13 +164,15 @@ pub(super) fn amd(sysfs: &Path) -> Vec<Result<SummedPower, Unreadable>> {
 fn microwatts_in(file: PathBuf) -> Watts {
     Box::new(move || {
         thread::sleep(WINDOW);
-        super::energy::count_in(&file).map(|microwatts| microwatts as f64 / 1e6)
+        count_in(&file).map(|microwatts| microwatts as f64 / 1e6)
     })
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests write a tree of their own")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn gpu() -> EnergyDomain {
