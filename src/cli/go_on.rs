@@ -23,6 +23,11 @@ use crate::{
     text::printable,
 };
 
+/// Of a file whose content is not what going on takes.
+pub(super) fn of_another_version(path: &Path) -> String {
+    format!("{} does not hold what this program needs to go on: it was written by another version", path.display())
+}
+
 /// A run as its journal holds it, which no other program writes to meanwhile.
 pub(super) struct Kept {
     pub(super) run: Run,
@@ -36,12 +41,7 @@ impl Kept {
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
         let mut file = JournalFile::open(path)?;
         let Some(Journal { run, inputs, next_round, .. }) = file.read()? else { return Ok(None) };
-        let state: ResumeState = serde_json::from_value(inputs).with_context(|| {
-            format!(
-                "{} does not hold what this program needs to go on: it was written by another version",
-                path.display()
-            )
-        })?;
+        let state: ResumeState = serde_json::from_value(inputs).with_context(|| of_another_version(path))?;
         if state.files.len() != run.subjects.len() {
             bail!("{} names {} files for {} models", path.display(), state.files.len(), run.subjects.len());
         }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{options::execution::ExecutionArgs, outputs::ResultArgs},
+    super::{go_on::of_another_version, options::execution::ExecutionArgs, outputs::ResultArgs},
     grid::Tuned,
     typed::Typed,
 };
@@ -70,12 +70,7 @@ impl Kept {
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
         let Ok(text) = std::fs::read(&path) else { return Ok(None) };
-        let kept: Self = serde_json::from_slice(&text).with_context(|| {
-            format!(
-                "{} does not hold what this program needs to go on: it was written by another version",
-                path.display()
-            )
-        })?;
+        let kept: Self = serde_json::from_slice(&text).with_context(|| of_another_version(&path))?;
         let confirmation = folder.join("run.jsonl");
         let journal = std::fs::read(&confirmation).ok().and_then(|text| Journal::parse(&confirmation, &text).ok()?);
         // One that began earlier is an older tuning's, which this one was to replace.
